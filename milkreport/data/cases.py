@@ -1,0 +1,81 @@
+"""The seam: what a data set must bring. An adapter is one function that returns :class:`Cases`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+IMAGE_PREFIX = "image:"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input column of the table.
+
+    ``view``: the view whose branch reads it, or ``"case"`` for every branch. ``zscore``: numeric values
+    are standardised on the training part; otherwise taken as they are.
+    """
+
+    column: str
+    kind: Literal["numeric", "categorical"]
+    view: str = "case"
+    zscore: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a report must say about the data, whatever the data is."""
+
+    name: str
+    licence: str
+    attribution: str
+    unit: str = "case"
+    units: str = "cases"
+    synthetic: bool = False
+    class_titles: dict[str, str] = field(default_factory=dict)
+    positive: tuple[str, ...] = ()
+    banned_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cases:
+    """A data set, one row a case.
+
+    ``table``: columns ``case_id`` (unique), ``group_id`` (never straddles a split), ``label`` (a class,
+    or missing), one ``image:<view>`` column of absolute paths a view (missing: no such image), and the
+    feature columns. Sorted by ``case_id``.
+    """
+
+    table: pd.DataFrame
+    views: tuple[str, ...]
+    features: tuple[Feature, ...]
+    classes: tuple[str, ...]
+    card: Card
+    root: Path
+    files: tuple[Path, ...] = ()  # the tables that were read
+
+    def image_paths(self, view: str) -> pd.Series[str]:
+        """Paths of one view's images, one a case."""
+        return self.table[IMAGE_PREFIX + view]
+
+    def labels(self) -> pd.Series[int]:
+        """Labels as int64 class positions; every case must have one."""
+        position = {name: index for index, name in enumerate(self.classes)}
+        return self.table["label"].map(position).astype("int64")
+
+    def class_counts(self) -> dict[str, int]:
+        """Cases by class, in the order of the classes."""
+        counts = self.table["label"].value_counts()
+        return {name: int(counts.get(name, 0)) for name in self.classes}
+
+    def table_fingerprint(self) -> str:
+        """SHA-256 over the tables' bytes."""
+        digest = hashlib.sha256()
+        for path in self.files:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        return digest.hexdigest()

@@ -1,0 +1,149 @@
+"""Seeded splits by group. All arms and training seeds of a suite share them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from milkreport.data.cases import Cases
+from milkreport.errors import DataError
+from milkreport.streams import stream, stream_seed
+from milkreport.suite import Split
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Positions of the cases of each part, ascending; ``validation`` may be empty."""
+
+    index: int
+    train: Positions
+    validation: Positions
+    test: Positions
+
+    def parts(self) -> dict[str, Positions]:
+        """The non-empty parts by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: positions for name, positions in named.items() if len(positions)}
+
+
+def make_folds(cases: Cases, split: Split) -> list[Fold]:
+    """Part the cases as *split* says; the same cases and split always give the same folds.
+
+    Raises:
+        DataError: a class has too few cases, or the wanted test support cannot be drawn.
+    """
+    labels = cases.labels().to_numpy()
+    groups = pd.factorize(cases.table["group_id"])[0].astype(np.int64)
+    counts = np.bincount(labels, minlength=len(cases.classes))
+    _check_counts(cases, counts, split)
+    if split.kind == "kfold":
+        # StratifiedGroupKFold takes seeds below 2**32 only.
+        seed = stream_seed(split.seed, "folds") % 2**32
+        splitter = StratifiedGroupKFold(split.folds, shuffle=True, random_state=seed)
+        tests = [test for _, test in splitter.split(np.zeros(len(labels)), labels, groups)]
+    else:
+        if split.kind == "support":
+            wanted = _wanted_support(cases, split.test_support)
+        else:
+            wanted = proportional_support(counts, split.test_fraction)
+        tests = [draw_support(labels, groups, wanted, stream(split.seed, "test"))]
+    everyone = np.arange(len(labels), dtype=np.int64)
+    folds = []
+    for index, test in enumerate(tests):
+        rest = np.setdiff1d(everyone, test)
+        validation = np.empty(0, np.int64)
+        if split.validation:
+            support = proportional_support(
+                np.bincount(labels[rest], minlength=len(counts)), split.validation
+            )
+            rng = stream(split.seed, "validation", index)
+            validation = rest[draw_support(labels[rest], groups[rest], support, rng)]
+        fold = Fold(index, np.setdiff1d(rest, validation), validation, np.sort(test))
+        refuse_straddling(fold, cases)
+        folds.append(fold)
+    return folds
+
+
+def refuse_straddling(fold: Fold, cases: Cases) -> None:
+    """Raise a DataError if a case or group stands in two parts of *fold*."""
+    seen: dict[str, str] = {}
+    groups = cases.table["group_id"].to_numpy()
+    for part, positions in fold.parts().items():
+        for group in set(groups[positions]):
+            if group in seen:
+                what = f"group {group} stands in {seen[group]} and {part} of fold {fold.index}"
+                raise DataError(f"leakage: {what}", "report this as a defect")
+            seen[group] = part
+
+
+def draw_support(
+    labels: Positions, groups: Positions, wanted: Positions, rng: np.random.Generator
+) -> Positions:
+    """Draw whole groups at random until class c has exactly ``wanted[c]`` cases.
+
+    Args:
+        labels, groups: int64 of shape (n_cases,).
+        wanted: int64 of shape (n_classes,).
+
+    Returns:
+        Ascending positions of the drawn cases.
+
+    Raises:
+        DataError: the numbers cannot be met by whole groups.
+    """
+    n_groups = int(groups.max()) + 1
+    content = np.zeros((n_groups, len(wanted)), np.int64)
+    np.add.at(content, (groups, labels), 1)
+    left = wanted.copy()
+    drawn = np.zeros(n_groups, bool)
+    for group in rng.permutation(n_groups):
+        if content[group].any() and (content[group] <= left).all():
+            left -= content[group]
+            drawn[group] = True
+    if left.any():
+        short = int(np.argmax(left))
+        what = f"class {short + 1} of the test part stays {left[short]} cases short"
+        raise DataError(what, "choose another split.seed or other numbers", "split")
+    return np.flatnonzero(drawn[groups]).astype(np.int64)
+
+
+def proportional_support(counts: Positions, fraction: float) -> Positions:
+    """Cases a class in a part of *fraction*: largest remainder, at least 1 and leaving at least 1."""
+    exact = counts * fraction
+    support = np.floor(exact).astype(np.int64)
+    missing = int(np.rint(exact.sum())) - int(support.sum())
+    for position in np.argsort(support - exact, kind="stable")[: max(missing, 0)]:
+        support[position] += 1
+    support = np.clip(support, np.minimum(1, counts), np.maximum(counts - 1, 0))
+    return support.astype(np.int64)
+
+
+def _wanted_support(cases: Cases, named: Mapping[str, int]) -> Positions:
+    counts = cases.class_counts()
+    unknown = sorted(set(named) - set(counts))
+    if unknown:
+        what = f"test_support names {', '.join(unknown)}, which the data does not have"
+        raise DataError(what, f"classes are: {', '.join(counts)}", "split.test_support")
+    for name, n in named.items():
+        if n >= counts[name]:
+            what = f"wants {n} of {counts[name]} {cases.card.units} for the test part"
+            do = "leave some to train on, or use split.kind = holdout"
+            raise DataError(what, do, f"split.test_support.{name}")
+    return np.array([named.get(name, 0) for name in counts], np.int64)
+
+
+def _check_counts(cases: Cases, counts: Positions, split: Split) -> None:
+    least = split.folds if split.kind == "kfold" else 2
+    if split.validation:
+        least += 1
+    for name, n in zip(cases.classes, counts, strict=True):
+        if n < least:
+            what = f"class {name} has {n} {cases.card.units}, this split needs {least}"
+            raise DataError(what, "merge it with another class, or get more", "split")

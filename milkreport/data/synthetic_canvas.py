@@ -1,0 +1,153 @@
+"""What synthetic lesions are drawn with: a view's sample grid, textures, strokes and blending.
+
+Lengths are in half-widths of the dermoscopic image ("units"); colours are sRGB from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.spatial import cKDTree
+
+Array = NDArray[np.float64]
+
+_TILE = 512
+_CELLS = 30  # cells along one side of a cellular texture
+
+
+@dataclass(frozen=True)
+class View:
+    """One photograph: where its pixels lie on the skin.
+
+    Attributes:
+        dermoscopic: through a dermatoscope (else a clinical close-up).
+        x, y: lesion coordinates of the pixels, in units; the lesion's centre is (0, 0).
+        u, v: image coordinates of the pixels, -1 to 1.
+        zoom: half-width of the image in units.
+        turn: angle of the camera in radians.
+        shift: lesion coordinates of the image's centre, in units.
+    """
+
+    dermoscopic: bool
+    x: Array
+    y: Array
+    u: Array
+    v: Array
+    zoom: float
+    turn: float
+    shift: tuple[float, float]
+
+    @property
+    def n(self) -> int:
+        """Pixels along one side."""
+        return self.u.shape[0]
+
+
+def make_view(
+    n: int, *, dermoscopic: bool, zoom: float, turn: float, shift: tuple[float, float]
+) -> View:
+    """A view of ``n`` x ``n`` pixels; see `View` for the other arguments."""
+    axis = (np.arange(n) + 0.5) * 2.0 / n - 1.0
+    u, v = np.meshgrid(axis, axis)
+    c, s = np.cos(turn), np.sin(turn)
+    x, y = zoom * (c * u - s * v) + shift[0], zoom * (s * u + c * v) + shift[1]
+    return View(dermoscopic, x, y, u, v, zoom, turn, shift)
+
+
+@cache
+def _bank() -> dict[str, Array]:
+    """Tileable textures, the same for all lesions: each lesion reads them at its own place.
+
+    Made once a process and from a fixed seed, because making them costs more than an image.
+    """
+    rng = np.random.default_rng(20250)
+    f = np.hypot(np.fft.fftfreq(_TILE)[:, None], np.fft.fftfreq(_TILE)[None, :]) * _TILE
+    bank: dict[str, Array] = {}
+    for name, fall, low in (("cloud", 2.4, 3.0), ("rough", 1.6, 3.0), ("fine", 0.9, 8.0)):
+        wave = np.fft.fft2(rng.standard_normal((_TILE, _TILE)))
+        wave *= np.where(f >= low, np.maximum(f, low) ** -fall, 0.0)
+        field = np.real(np.fft.ifft2(wave))
+        bank[name] = field / field.std()
+    corner = np.stack(np.meshgrid(*[np.arange(_CELLS)] * 2), axis=-1).reshape(-1, 2)
+    points = corner + rng.uniform(0.08, 0.92, (_CELLS**2, 2))
+    pixel = np.stack(np.meshgrid(*[np.arange(_TILE) * _CELLS / _TILE] * 2), axis=-1)
+    near, index = cKDTree(points, boxsize=_CELLS).query(pixel.reshape(-1, 2), k=2)
+    gap, square = near[:, 1] - near[:, 0], (_TILE, _TILE)
+    bank["edge"] = np.exp(-((gap / 0.28) ** 2)).reshape(square)
+    bank["clod"] = np.exp(-((near[:, 0] / 0.42) ** 2)).reshape(square)
+    bank["cell"] = rng.uniform(0, 1, _CELLS**2)[index[:, 0]].reshape(square)
+    return bank
+
+
+def texture(name: str, view: View, repeat: float, place: Array, stretch: float = 1.0) -> Array:
+    """Reads a texture at the view's pixels.
+
+    Args:
+        name: ``cloud``, ``rough``, ``fine`` (mean 0, SD 1, ever more detail), or the cellular
+            ``edge`` (1 on the borders of cells), ``clod`` (1 in their middle), ``cell`` (a
+            uniform value from 0 to 1 a cell).
+        repeat: how often the texture repeats itself in a unit.
+        place: two numbers from 0 to 1, where the lesion starts to read.
+        stretch: how much narrower the texture is along y.
+    """
+    at = np.stack([view.y * repeat * stretch + place[0], view.x * repeat + place[1]]) * _TILE
+    return np.asarray(map_coordinates(_bank()[name], at, order=1, mode="grid-wrap"))
+
+
+def cell_repeat(width: float) -> float:
+    """The ``repeat`` with which a cellular texture has cells of ``width`` units."""
+    return 1.0 / (_CELLS * width)
+
+
+def smoothstep(x: Array, low: float, high: float) -> Array:
+    """0 below ``low``, 1 above ``high``, a smooth rise between them."""
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def over(image: Array, colour: Array, alpha: Array) -> Array:
+    """Lays an opaque colour over the image where ``alpha`` (clipped to 0..1) says so."""
+    a = np.clip(alpha, 0.0, 1.0)[..., None]
+    return image * (1.0 - a) + colour * a
+
+
+class Strokes:
+    """Lines and dots in lesion coordinates (``of_lesion``) or image coordinates, antialiased."""
+
+    def __init__(self, view: View, *, of_lesion: bool = True) -> None:
+        self._view, self._of_lesion = view, of_lesion
+        self._mask = Image.new("L", (2 * view.n, 2 * view.n))
+        self._pen = ImageDraw.Draw(self._mask)
+        self._scale = view.n / (view.zoom if of_lesion else 1.0)
+
+    def _pixels(self, points: Array) -> list[tuple[float, float]]:
+        if self._of_lesion:
+            p = (points - np.array(self._view.shift)) / self._view.zoom
+            c, s = np.cos(self._view.turn), np.sin(self._view.turn)
+            points = np.stack([p[:, 0] * c + p[:, 1] * s, p[:, 1] * c - p[:, 0] * s], axis=1)
+        return [(float(a), float(b)) for a, b in (points + 1.0) * self._view.n]
+
+    def line(self, points: Array, width: float, strength: float = 1.0) -> None:
+        """A line through the points (k x 2); one thinner than a pixel is drawn fainter."""
+        wide = width * self._scale
+        fill = round(255 * strength * min(1.0, wide))
+        self._pen.line(self._pixels(points), fill=fill, width=max(1, round(wide)), joint="curve")
+
+    def dot(self, centre: Array, radius: float, strength: float = 1.0) -> None:
+        """A filled circle; one smaller than a pixel is drawn fainter."""
+        ((cx, cy),) = self._pixels(centre[None, :])
+        r = radius * self._scale
+        fill = round(255 * strength * min(1.0, 4 * r * r))
+        r = max(r, 0.5)
+        self._pen.ellipse((cx - r, cy - r, cx + r, cy + r), fill=fill)
+
+    def alpha(self, blur: float = 0.0) -> Array:
+        """How much of each pixel is covered, 0 to 1; ``blur`` is an SD in pixels."""
+        small = self._mask.resize((self._view.n, self._view.n), Image.Resampling.BOX)
+        values = np.asarray(small, dtype=np.float64) / 255.0
+        return np.asarray(gaussian_filter(values, blur)) if blur else values
