@@ -6,12 +6,9 @@ Speaks of *cases*; the data's own noun travels in :class:`DataSummary`.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-
-from milkreport.errors import DataError
 
 SCHEMA_VERSION = 1
 
@@ -116,7 +113,7 @@ class Difference(Record):
     """Paired difference ``arm - against`` of one metric on the test cases.
 
     ``p`` is a two-sided paired permutation p over cases, ``p_holm`` the same after Holm's correction
-    over the pairs of this metric. ``detectable`` is the difference found with 80% power:
+    over the pairs; both for the primary metric alone, ``None`` for the described others. ``detectable`` is the difference found with 80% power:
     (1.96 + 0.84) bootstrap standard errors.
     """
 
@@ -127,8 +124,8 @@ class Difference(Record):
     low: float
     high: float
     standard_error: float
-    p: float
-    p_holm: float
+    p: float | None
+    p_holm: float | None
     detectable: float
 
 
@@ -205,23 +202,3 @@ class Results(Record):
     def arm(self, name: str) -> ArmResult | None:
         """The arm called *name*, if there is one."""
         return next((a for a in self.arms if a.name == name), None)
-
-
-def load_results(path: Path) -> Results:
-    """Read a ``results.json``.
-
-    Raises:
-        DataError: it is missing, damaged, or was written by a newer milkreport.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError("no results here", "finish the run first", str(path)) from error
-    try:
-        return Results.model_validate_json(text)
-    except ValueError as error:
-        if f'"schema_version": {SCHEMA_VERSION}' not in text:
-            what, do = "results of another milkreport version", "use the version that wrote them"
-        else:
-            what, do = "damaged results", "run the same run-all command again"
-        raise DataError(what, do, str(path)) from error

@@ -1,0 +1,135 @@
+"""The paper's MultiModalLesionNet: one image branch and one metadata branch a view, fused late.
+
+What the paper leaves open is a named setting of :class:`milkreport.suite.Model`; the defaults:
+
+- ``hidden_units`` = 10 channels and ``convolutions_per_block`` = 2. The paper's table calls hidden units
+  "the number of convolutional layers inside each block", while its text says each block is "a pair of
+  convolutional layers"; both cannot hold, and 10 channels is the usual meaning of the name.
+- ``kernel_size`` = 3 with padding that keeps the size: the usual block, and nothing else is said.
+- ``metadata_hidden_layers`` = 10: "number of hidden layers inside the MLP blocks", taken as written.
+  ``metadata_width`` = 64: not given; wide enough for 18 inputs not to be squeezed.
+- ``metadata_scale`` = 1: the "learnable scalar parameter" starts neutral.
+- ``fusion_hidden_layers`` = 0: the fusion network "projects the multimodal embedding into an
+  11-dimensional logit vector"; one linear layer does so with the fewest assumptions.
+- ``classifier_hidden_layers`` = 1: "a sequence of linear layers and ReLU activations" is at least
+  linear, ReLU, linear. ``classifier_width`` = 64: not given.
+- ``output``: the paper ends "in a softmax output layer" and trains with ``nn.CrossEntropyLoss``, which
+  expects logits. ``logits`` feeds the loss what it expects; ``softmax`` does as published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from milkreport.suite import Model
+
+
+class ImageBranch(nn.Module):
+    """Blocks of convolutions with ReLU, each closed by a 2 x 2 max pooling; flattened.
+
+    Input float32 (n, 3, size, size) with values 0 to 1, output (n, features).
+    """
+
+    def __init__(self, settings: Model, size: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for _ in range(settings.blocks):
+            for position in range(settings.convolutions_per_block):
+                layers.append(
+                    nn.Conv2d(
+                        channels,
+                        settings.hidden_units,
+                        settings.kernel_size,
+                        padding=settings.kernel_size // 2,
+                    )
+                )
+                channels = settings.hidden_units
+                if position == settings.convolutions_per_block - 1:
+                    # max(relu(x)) = relu(max(x)): pooling first leaves ReLU a quarter of the work.
+                    layers.append(nn.MaxPool2d(2))
+                    size //= 2
+                layers.append(nn.ReLU(inplace=True))
+        self.layers = nn.Sequential(*layers)
+        self.n_features = channels * size * size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features of *images*, flattened in the order they lie in memory (channels last)."""
+        features: Tensor = self.layers(images)
+        return features.permute(0, 2, 3, 1).flatten(1)
+
+
+class MultiModalLesionNet(nn.Module):
+    """The paper's network for any number of views, feature columns and classes.
+
+    Args:
+        settings: the suite's model section.
+        size: side of the square images in pixels.
+        views: view names, in the order of the images.
+        n_features: metadata columns of each view, in the same order.
+        n_classes: number of classes.
+    """
+
+    def __init__(
+        self,
+        settings: Model,
+        size: int,
+        views: Sequence[str],
+        n_features: Sequence[int],
+        n_classes: int,
+    ) -> None:
+        super().__init__()
+        self.views = tuple(views)
+        self.softmax_output = settings.output == "softmax"
+        self.image_branches = nn.ModuleDict()
+        self.metadata_branches = nn.ModuleDict()
+        self.fusions = nn.ModuleDict()
+        self.metadata_scales = nn.ParameterDict()
+        for view, n in zip(views, n_features, strict=True):
+            branch = ImageBranch(settings, size)
+            self.image_branches[view] = branch
+            width = branch.n_features
+            if n:
+                hidden = [settings.metadata_width] * settings.metadata_hidden_layers
+                self.metadata_branches[view] = _mlp([n, *hidden], relu_at_end=True)
+                self.metadata_scales[view] = nn.Parameter(torch.tensor(settings.metadata_scale))
+                width += settings.metadata_width
+            hidden = [settings.fusion_width] * settings.fusion_hidden_layers
+            self.fusions[view] = _mlp([width, *hidden, n_classes])
+        hidden = [settings.classifier_width] * settings.classifier_hidden_layers
+        self.classifier = _mlp([n_classes * len(self.views), *hidden, n_classes])
+
+    def forward(self, images: Tensor, features: Sequence[Tensor]) -> Tensor:
+        """Scores of shape (n, n_classes): logits, or probabilities where ``output`` is softmax.
+
+        Args:
+            images: float32 (n, n_views, 3, size, size), values 0 to 1.
+            features: one float32 (n, n_features) a view.
+        """
+        fused = []
+        for position, view in enumerate(self.views):
+            joint = self.image_branches[view](images[:, position])
+            if view in self.metadata_branches:
+                metadata = self.metadata_branches[view](features[position])
+                joint = torch.cat([joint, self.metadata_scales[view] * metadata], dim=1)
+            fused.append(self.fusions[view](joint))
+        scores: Tensor = self.classifier(torch.cat(fused, dim=1))
+        return scores.softmax(dim=1) if self.softmax_output else scores
+
+    def log_probabilities(self, scores: Tensor) -> Tensor:
+        """Logarithms of the class probabilities, from what :meth:`forward` gave."""
+        return scores.log() if self.softmax_output else scores.log_softmax(dim=1)
+
+    def scalars(self) -> dict[str, float]:
+        """The learned metadata scalar of each view."""
+        return {view: float(scale.detach()) for view, scale in self.metadata_scales.items()}
+
+
+def _mlp(widths: Sequence[int], relu_at_end: bool = False) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Linear(narrow, wide), nn.ReLU(inplace=True)]
+    return nn.Sequential(*(layers if relu_at_end else layers[:-1]))

@@ -1,0 +1,117 @@
+"""What a report is made of: frozen, and already text. Knows neither records nor markup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value of a table: its text, a smaller second line, a mark that points to a footnote."""
+
+    text: str
+    note: str = ""
+    mark: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Head of a column. ``text`` columns stand left, numbers right."""
+
+    title: str
+    note: str = ""
+    text: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; its first cell names it. ``kind``: "", "total" or "failed"."""
+
+    cells: tuple[Cell, ...]
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under a common heading, which may be empty."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Footnote:
+    """What a mark in a table means."""
+
+    mark: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption and footnotes."""
+
+    key: str
+    caption: str
+    columns: tuple[Column, ...]
+    groups: tuple[Group, ...]
+    footnotes: tuple[Footnote, ...] = ()
+    sortable: bool = False
+    dense: bool = False
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.columns)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with its caption. ``svg`` comes from :mod:`milkreport.reporting.figures` alone."""
+
+    key: str
+    caption: str
+    svg: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A name and what it is."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A status as a reader sees it: a symbol and a word, never colour alone."""
+
+    symbol: str
+    word: str
+    kind: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the contents."""
+
+    key: str
+    number: str
+    title: str
+    children: tuple[Entry, ...] = ()
+
+
+def table(
+    key: str,
+    caption: str,
+    columns: tuple[Column, ...],
+    rows: list[Row],
+    footnotes: tuple[Footnote, ...] = (),
+    sortable: bool = False,
+    dense: bool = False,
+) -> Table:
+    """A table of one group of rows."""
+    return Table(key, caption, columns, (Group("", tuple(rows)),), footnotes, sortable, dense)

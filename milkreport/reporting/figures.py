@@ -1,0 +1,294 @@
+"""The report's dot plots and bars. Each function returns one SVG; see :mod:`milkreport.reporting.svg`.
+
+Widths are those of the page's text column, so that figures are printed at their own size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from milkreport.checks.verdict import CheckRow
+from milkreport.evaluation.results import ArmResult, DataSummary, Estimate, SplitSummary
+from milkreport.reporting.svg import INK, colour, drawing, marker, to_svg
+from milkreport.reporting.text import decimal, interval, shorten, signed_interval, whole
+
+WIDTH = 6.7
+MOST_CLASSES = 40
+
+PART_COLOURS = {"train": "#0072B2", "validation": "#E69F00", "test": "#D55E00"}
+PART_MARKERS = {"train": "o", "validation": "^", "test": "D"}
+
+
+def estimates(
+    key: str,
+    rows: Sequence[tuple[str, Estimate]],
+    metric: str,
+    yardstick: tuple[str, float] | None = None,
+) -> str:
+    """One metric of each arm as a dot with its 95% interval, and a line for a trivial answer."""
+    known = [(name, e) for name, e in rows if e.value is not None]
+    with drawing():
+        height = 0.72 + 0.26 * max(len(rows), 1)
+        figure = Figure(figsize=(WIDTH, height))
+        axes = _plain_axes(figure, left=1.55, bottom=0.44, top=0.12, right=1.35)
+        for position, (name, estimate) in enumerate(rows):
+            text = decimal(estimate.value)
+            if estimate.value is not None:
+                _dot(axes, estimate.value, position, position, estimate.low, estimate.high)
+                bounds = interval(estimate.low, estimate.high)
+                text += f"  ({bounds})" if bounds else ""
+            axes.annotate(
+                text,
+                (1, position),
+                xytext=(8, 0),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                va="center",
+            )
+        if yardstick is not None:
+            axes.axvline(yardstick[1], color=INK, alpha=0.55, linewidth=0.9, dashes=(3, 2))
+            axes.annotate(
+                yardstick[0],
+                (yardstick[1], 1),
+                xytext=(0, 2),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=6.5,
+                alpha=0.75,
+            )
+        _name_rows(axes, [name for name, _ in rows])
+        axes.set_xlabel(metric)
+        reach = [v for _, e in known for v in (e.value, e.low, e.high) if v is not None]
+        reach += [yardstick[1]] if yardstick else []
+        _set_limits(axes, reach)
+        said = "; ".join(
+            f"{name} {decimal(e.value)} ({interval(e.low, e.high) or 'no interval'})"
+            for name, e in rows
+        )
+        return to_svg(figure, key, f"{metric} of each arm", said)
+
+
+def class_distribution(
+    key: str, data: DataSummary, classes: Sequence[str], splits: Sequence[SplitSummary]
+) -> str:
+    """Cases of each class on a log scale: a bar for all, a mark for each part."""
+    shown = _most_frequent(classes, data.class_counts)
+    folds = {split.fold for split in splits}
+    parts = [p for p in PART_COLOURS if any(s.part == p for s in splits)]
+    if len(folds) > 1:
+        parts = ["test"]
+    with drawing():
+        figure = Figure(figsize=(WIDTH, 0.75 + 0.2 * len(shown)))
+        axes = _plain_axes(figure, left=1.35, bottom=0.42, top=0.28, right=0.55)
+        counts = [data.class_counts.get(name, 0) for name in shown]
+        axes.barh(range(len(shown)), counts, height=0.62, color=INK, alpha=0.16, label="all used")
+        for part in parts:
+            points = [
+                (s.class_counts.get(name, 0), row)
+                for s in splits
+                if s.part == part
+                for row, name in enumerate(shown)
+                if s.class_counts.get(name, 0) > 0
+            ]
+            axes.plot(
+                [p[0] for p in points],
+                [p[1] for p in points],
+                linestyle="none",
+                marker=PART_MARKERS[part],
+                color=PART_COLOURS[part],
+                markersize=4,
+                label=f"{part}, each fold" if len(folds) > 1 else part,
+            )
+        for row, n in enumerate(counts):
+            axes.annotate(
+                whole(n),
+                (max(n, 1), row),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+            )
+        axes.set_xscale("log")
+        axes.set_xlim(0.8, max([*counts, 10]) * 1.9)
+        axes.xaxis.set_major_locator(LogLocator(base=10, numticks=9))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: whole(round(value))))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        _name_rows(axes, shown)
+        axes.set_xlabel(f"{data.units} (log scale)")
+        _legend_above(axes, 1 + len(parts))
+        said = ", ".join(f"{shorten(n, 30)} {whole(c)}" for n, c in zip(shown, counts, strict=True))
+        return to_svg(figure, key, f"{data.units.capitalize()} by class", said)
+
+
+def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
+    """F1 and recall of every class, one mark an arm, the support beside the class."""
+    results = [(i, arm, arm.part(part)) for i, arm in enumerate(arms)]
+    first = next((r for _, _, r in results if r is not None), None)
+    support = {row.name: row.support for row in first.classes} if first else {}
+    shown = _most_frequent(list(support), support)
+    with drawing():
+        figure = Figure(figsize=(WIDTH, 0.85 + 0.27 * len(shown)))
+        left, right = figure.subplots(1, 2, sharey=True)
+        height = figure.get_figheight()
+        figure.subplots_adjust(
+            left=1.35 / WIDTH, right=0.985, wspace=0.07, bottom=0.4 / height, top=1 - 0.36 / height
+        )
+        spread = min(0.2, 0.62 / max(len(arms), 1))
+        for axes, metric in ((left, "f1"), (right, "recall")):
+            for index, arm, result in results:
+                if result is None:
+                    continue
+                rows = {row.name: row for row in result.classes}
+                shift = (index - (len(arms) - 1) / 2) * spread
+                points = [
+                    (getattr(rows[name], metric), position + shift)
+                    for position, name in enumerate(shown)
+                    if name in rows and getattr(rows[name], metric) is not None
+                ]
+                axes.plot(
+                    [p[0] for p in points],
+                    [p[1] for p in points],
+                    linestyle="none",
+                    marker=marker(index),
+                    color=colour(index),
+                    label=shorten(arm.title, 28),
+                    clip_on=False,
+                )
+            for position in range(len(shown) - 1):
+                axes.axhline(position + 0.5, color=INK, alpha=0.1, linewidth=0.5)
+            axes.set_xlim(0, 1)
+            axes.grid(visible=False, axis="y")
+            axes.spines["left"].set_visible(False)
+        _name_rows(left, [f"{shorten(n, 14)} ({whole(support[n])})" for n in shown])
+        right.tick_params(axis="y", length=0)
+        left.set_xlabel("F1")
+        right.set_xlabel("recall")
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(
+            handles,
+            labels,
+            loc="upper left",
+            bbox_to_anchor=(1.25 / WIDTH, 1),
+            ncols=min(4, max(len(labels), 1)),
+            handletextpad=0.3,
+            columnspacing=1.4,
+        )
+        return to_svg(
+            figure,
+            key,
+            f"F1 and recall by class, {part}",
+            f"{len(shown)} classes, {len(arms)} arms; the values stand in the arms' tables",
+        )
+
+
+def against_reference(key: str, rows: Sequence[tuple[str, CheckRow]], metric: str) -> str:
+    """Reported value (open diamond) and ours (dot) with the difference's 95% interval around ours."""
+    with drawing():
+        figure = Figure(figsize=(WIDTH, 0.68 + 0.25 * len(rows)))
+        axes = _plain_axes(figure, left=2.0, bottom=0.42, top=0.24, right=0.3)
+        said, reach = [], []
+        for position, (name, row) in enumerate(rows):
+            reference, ours = row.reference, row.ours
+            if reference is None or ours is None:
+                continue
+            bounds = [reference + b if b is not None else None for b in (row.low, row.high)]
+            reach += [v for v in (reference, ours, *bounds) if v is not None]
+            _whisker(axes, bounds[0], bounds[1], position, "#0072B2")
+            axes.plot(
+                ours,
+                position,
+                linestyle="none",
+                marker="o",
+                color="#0072B2",
+                label="this run" if not said else None,
+            )
+            axes.plot(
+                reference,
+                position,
+                linestyle="none",
+                marker="D",
+                markersize=5,
+                markerfacecolor="none",
+                markeredgecolor="#D55E00",
+                markeredgewidth=1.2,
+                label="reported" if not said else None,
+            )
+            said.append(
+                f"{name}: reported {row.printed}, ours {decimal(ours)}, "
+                f"difference {signed_interval(row.low, row.high)}"
+            )
+        _name_rows(axes, [name for name, _ in rows])
+        axes.set_xlabel(metric)
+        _set_limits(axes, reach)
+        _legend_above(axes, 2)
+        return to_svg(figure, key, f"Reported and measured {metric}", "; ".join(said))
+
+
+def _plain_axes(figure: Figure, left: float, bottom: float, top: float, right: float) -> Axes:
+    """Axes with margins in inches, so that rows keep their height however many there are."""
+    width, height = figure.get_size_inches()
+    box = (
+        left / width,
+        bottom / height,
+        1 - (left + right) / width,
+        1 - (bottom + top) / height,
+    )
+    axes: Axes = figure.add_axes(box)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    return axes
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), [shorten(name, 26) for name in names])
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def _dot(
+    axes: Axes, value: float, row: float, index: int, low: float | None, high: float | None
+) -> None:
+    _whisker(axes, low, high, row, colour(index))
+    axes.plot(
+        value, row, linestyle="none", marker=marker(index), color=colour(index), markersize=5.5
+    )
+
+
+def _whisker(axes: Axes, low: float | None, high: float | None, row: float, tone: str) -> None:
+    if low is not None and high is not None:
+        axes.plot([low, high], [row, row], color=tone, linewidth=1.6, solid_capstyle="butt")
+        axes.plot([low, high], [row, row], linestyle="none", marker="|", color=tone, markersize=7)
+
+
+def _set_limits(axes: Axes, values: Sequence[float]) -> None:
+    """Round limits around *values*; zero belongs to the axis where it is near."""
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    margin = max(0.12 * (high - low), 0.01)
+    low, high = low - margin, high + margin
+    if 0 <= min(values, default=0.0) and low < 0.35 * high:
+        low = 0.0
+    axes.set_xlim(low, min(high, 1.0) if max(values, default=1.0) <= 0.995 else high)
+
+
+def _legend_above(axes: Axes, columns: int) -> None:
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 0.985),
+        ncols=columns,
+        borderaxespad=0,
+        handletextpad=0.4,
+        columnspacing=1.4,
+    )
+
+
+def _most_frequent(classes: Sequence[str], counts: dict[str, int]) -> list[str]:
+    """All classes in their order, or only the largest where the figure would grow too tall."""
+    largest = sorted(classes, key=lambda name: -counts.get(name, 0))[:MOST_CLASSES]
+    return [name for name in classes if name in set(largest)]

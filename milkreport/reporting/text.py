@@ -1,0 +1,132 @@
+"""Numbers and names to text: the one named step between records and markup."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+MISSING = "—"
+MINUS = "−"
+
+_PATHS = re.compile(r"(?<![\w.:/<])(?:/[^\s/:;,'\"<>()]+){2,}/?|\b[A-Za-z]:\\[^\s'\"<>]+|~/[^\s'\"<>]+")
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """*value* with *digits* decimals and a true minus sign; undefined is a dash."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{abs(value):,.{digits}f}"
+    negative = value < 0 and any(c in "123456789" for c in text)
+    return MINUS + text if negative else text
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Like :func:`decimal`, with a plus before what is above zero."""
+    text = decimal(value, digits)
+    positive = value is not None and value > 0 and any(c in "123456789" for c in text)
+    return f"+{text}" if positive else text
+
+
+def interval(low: float | None, high: float | None, digits: int = 3) -> str:
+    """Bounds of values that are never negative: ``0.113–0.140``; empty if there are none."""
+    if low is None or high is None:
+        return ""
+    return f"{decimal(low, digits)}–{decimal(high, digits)}"
+
+
+def signed_interval(low: float | None, high: float | None, digits: int = 3) -> str:
+    """Bounds of a difference: ``−0.010 to +0.040``; a dash if there are none."""
+    if low is None or high is None:
+        return MISSING
+    return f"{signed(low, digits)} to {signed(high, digits)}"
+
+
+def whole(value: float | None) -> str:
+    """A count, thousands separated; means over seeds that are not whole get one decimal."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """A fraction as per cent."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{100 * value:.{digits}f}%"
+
+
+def p_value(value: float) -> str:
+    """A p with its sign: ``= 0.031``, or ``< 0.001``."""
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def p_cell(value: float) -> str:
+    """A p for a table."""
+    return p_value(value).removeprefix("= ")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def day(stamp: str) -> str:
+    """``2026-11-22T...`` as ``22 November 2026``; what is no date stays as it is."""
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return stamp
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def clock(stamp: str) -> str:
+    """A moment as ``22 November 2026, 14:05 UTC``."""
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return stamp
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def shorten(name: str, most: int = 40) -> str:
+    """*name* on one line of at most *most* characters, control characters made visible."""
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def without_paths(text: str) -> str:
+    """*text* with every path of the machine cut to its last part: a report travels."""
+    return _PATHS.sub(lambda m: "…/" + re.split(r"[\\/]", m[0].rstrip("\\/"))[-1], text)
+
+
+def mid_sentence(title: str) -> str:
+    """A title as it stands inside a sentence: ``Macro F1`` as ``macro F1``."""
+    return title[:1].lower() + title[1:] if title[1:2].islower() else title
+
+
+def listing(items: Iterable[str], last: str = "and") -> str:
+    """``a, b and c``."""
+    words = list(items)
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def plural(n: int, one: str, many: str) -> str:
+    """*n* with its noun."""
+    return f"{whole(n)} {one if n == 1 else many}"
+
+
+def numeral(n: int) -> str:
+    """Small numbers as words, as a sentence wants them."""
+    words: Sequence[str] = "no one two three four five six seven eight nine".split()
+    return words[n] if 0 <= n < len(words) else whole(n)

@@ -1,0 +1,189 @@
+"""One cell: an arm, a seed and a fold, trained once."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import safetensors.torch
+import torch
+
+from milkreport.data.features import FeatureEncoder, fit_encoder
+from milkreport.data.prepare import Prepared
+from milkreport.data.splits import Fold
+from milkreport.evaluation.metrics import confusion_counts, score_confusion
+from milkreport.models.lesion_net import MultiModalLesionNet
+from milkreport.suite import Arm, Suite
+from milkreport.training.batches import Inputs
+from milkreport.training.fit import TrainingPart, fit, score
+
+CURVES = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
+
+Row = dict[str, float]
+OnEpoch = Callable[[int, Row], None]
+
+
+@dataclass(frozen=True)
+class TrainedCell:
+    """What a training leaves: curves, predictions of every part, weights and the model's card.
+
+    ``history``: one row an epoch. ``predictions``: case_id, split, label and a probability column a
+    class. ``weights``: safetensors bytes, which depend on the weights alone.
+    """
+
+    history: pd.DataFrame
+    predictions: pd.DataFrame
+    weights: bytes
+    card: dict[str, Any]
+    epoch_used: int
+    seconds: float
+    parameters: int
+    scalars: dict[str, float]
+    exposure: dict[str, int]
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights' bytes."""
+        return hashlib.sha256(self.weights).hexdigest()
+
+
+def train_cell(
+    prepared: Prepared,
+    suite: Suite,
+    arm: Arm,
+    seed: int,
+    fold: Fold,
+    device: torch.device,
+    on_epoch: OnEpoch = lambda epoch, row: None,
+) -> TrainedCell:
+    """Train one cell. Training receives the training labels alone; selection reads validation alone.
+
+    Raises:
+        milkreport.training.fit.Diverged: the loss is not finite any more.
+    """
+    started = time.perf_counter()
+    cases, parts = prepared.cases, fold.parts()
+    encoder = fit_encoder(cases.table.iloc[fold.train], cases.features)
+    inputs = _inputs(prepared, encoder, device)
+    labels = cases.labels().to_numpy()
+    part = TrainingPart(
+        torch.from_numpy(fold.train), torch.from_numpy(labels[fold.train]), len(cases.classes)
+    )
+
+    def build() -> MultiModalLesionNet:
+        widths = [table.shape[1] for table in inputs.features]
+        size = prepared.store.size
+        return MultiModalLesionNet(suite.model, size, cases.views, widths, len(cases.classes))
+
+    keeper = _Keeper(suite, {name: (p, labels[p]) for name, p in parts.items()}, inputs, on_epoch)
+    fit(build, inputs, part, suite.training, arm.correction, seed, keeper.observe)
+    weights = safetensors.torch.save(keeper.state)
+    frames = [
+        _frame(cases.table.iloc[positions], name, keeper.probabilities[name], cases.classes)
+        for name, positions in parts.items()
+    ]
+    card = {
+        "schema_version": 1,
+        "architecture": suite.model.name,
+        "model": suite.model.model_dump(),
+        "image_size": prepared.store.size,
+        "views": list(cases.views),
+        "classes": list(cases.classes),
+        "encoder": encoder.model_dump(),
+        "data_sha256": prepared.fingerprint,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    return TrainedCell(
+        history=pd.DataFrame(keeper.rows),
+        predictions=pd.concat(frames, ignore_index=True),
+        weights=weights,
+        card=card,
+        epoch_used=keeper.epoch,
+        seconds=time.perf_counter() - started,
+        parameters=sum(tensor.numel() for tensor in keeper.state.values()),
+        scalars=keeper.scalars,
+        exposure={
+            name: int(n) for name, n in zip(cases.classes, keeper.drawn.tolist(), strict=True)
+        },
+    )
+
+
+class _Keeper:
+    """Watches the epochs: scores every part, keeps the weights of the epoch that the suite selects."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        parts: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+        inputs: Inputs,
+        on_epoch: OnEpoch,
+    ) -> None:
+        self.suite, self.parts, self.inputs, self.on_epoch = suite, parts, inputs, on_epoch
+        self.rows: list[Row] = []
+        self.state: dict[str, torch.Tensor] = {}
+        self.probabilities: dict[str, npt.NDArray[np.float32]] = {}
+        self.scalars: dict[str, float] = {}
+        self.drawn = torch.zeros(0, dtype=torch.int64)
+        self.epoch, self.best = 0, -1.0
+
+    def observe(self, epoch: int, network: MultiModalLesionNet, drawn: torch.Tensor) -> None:
+        """Score the network after *epoch*; keep it if it is the one to use so far."""
+        row: Row = {"epoch": epoch}
+        probabilities = {}
+        for name, (positions, labels) in self.parts.items():
+            logs = score(network, self.inputs, torch.from_numpy(positions)).numpy()
+            probabilities[name] = np.exp(logs)
+            row |= {f"{name}_{key}": value for key, value in _curve_point(logs, labels).items()}
+        self.rows.append(row)
+        self.drawn = drawn if epoch == 1 else self.drawn + drawn
+        if self._is_chosen(row):
+            self.epoch, self.probabilities = epoch, probabilities
+            self.scalars = network.scalars()
+            self.state = {
+                name: tensor.detach().to("cpu", copy=True).contiguous()
+                for name, tensor in sorted(network.state_dict().items())
+            }
+        self.on_epoch(epoch, row)
+
+    def _is_chosen(self, row: Row) -> bool:
+        if self.suite.training.select == "last":
+            return row["epoch"] == self.suite.training.epochs
+        reached = row[f"validation_{self.suite.primary_metric}"]
+        if reached <= self.best:
+            return False
+        self.best = reached
+        return True
+
+
+def _inputs(prepared: Prepared, encoder: FeatureEncoder, device: torch.device) -> Inputs:
+    cases = prepared.cases
+    tables = [torch.from_numpy(encoder.encode(cases.table, v)).to(device) for v in cases.views]
+    return Inputs(prepared.store.pixels, tables, device)
+
+
+def _curve_point(logs: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Row:
+    """Unweighted cross-entropy and the curve metrics of one part after one epoch."""
+    of_truth = logs[np.arange(len(labels)), labels].astype(np.float64)
+    # A probability that underflowed to 0 counts as the least float32 above 0, as in scikit-learn.
+    loss = -np.maximum(of_truth, np.log(np.finfo(np.float32).tiny)).mean()
+    counts = confusion_counts(labels, logs.argmax(axis=1).astype(np.int64), logs.shape[1])
+    metrics = score_confusion(counts)
+    return {"loss": float(loss)} | {name: float(metrics[name]) for name in CURVES}
+
+
+def _frame(
+    table: pd.DataFrame,
+    part: str,
+    probabilities: npt.NDArray[np.float32],
+    classes: tuple[str, ...],
+) -> pd.DataFrame:
+    named = pd.DataFrame(probabilities, columns=list(classes), index=table.index)
+    return pd.concat(
+        [table[["case_id"]].assign(split=part, label=table["label"]), named], axis=1
+    )
