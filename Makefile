@@ -84,6 +84,6 @@ if [ -z "$$python" ]; then \
     echo 'No Python 3.11 or later found; install one, or name it: make setup PYTHON=/path/to/python3' >&2; \
     exit 1; \
 fi; \
-echo "Setting up $(VENV) with $$("$$python" --version): about 5 GB and some minutes the first time, because PyTorch brings its CUDA libraries on Linux ..."; \
+echo "Setting up $(VENV) with $$("$$python" --version): about 6 GB and some minutes the first time, because PyTorch brings its CUDA libraries on Linux ..."; \
 "$$python" -m venv --clear $(VENV)
 endef

@@ -142,13 +142,14 @@ class Arm(Section):
 
 
 class Suite(Section):
-    """A comparison, declared before it is run."""
+    """A comparison, declared before it is run. ``reference``: published figures to hold it against."""
 
     name: Name
     title: str
     question: str
     primary_metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1"]
     seeds: Annotated[list[Seed], Field(min_length=1, max_length=1000)] = [0]
+    reference: str = ""
     data: Data = Data()
     split: Split = Split()
     model: Model = Model()

@@ -5,7 +5,7 @@ Lengths are in half-widths of the dermoscopic image ("units"); colours are sRGB 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 Array = NDArray[np.float64]
 
-_TILE = 512
+_TILE = 512  # a power of two, so that places wrap with a bit mask
 _CELLS = 30  # cells along one side of a cellular texture
 
 
@@ -95,8 +95,20 @@ def texture(name: str, view: View, repeat: float, place: Array, stretch: float =
         place: two numbers from 0 to 1, where the lesion starts to read.
         stretch: how much narrower the texture is along y.
     """
-    at = np.stack([view.y * repeat * stretch + place[0], view.x * repeat + place[1]]) * _TILE
-    return np.asarray(map_coordinates(_bank()[name], at, order=1, mode="grid-wrap"))
+    tile = _bank()[name]
+    row, column = view.y * (repeat * stretch) + place[0], view.x * repeat + place[1]
+    if 2 * view.zoom / view.n * repeat * _TILE >= 0.7:  # pixels no finer than the texture's own
+        wrap = _TILE - 1
+        i, j = (row * _TILE).astype(np.int64) & wrap, (column * _TILE).astype(np.int64) & wrap
+        return tile.ravel()[(i * _TILE) + j]
+    at = np.stack([row, column]) * _TILE
+    return np.asarray(map_coordinates(tile, at, order=1, mode="grid-wrap"))
+
+
+def bend_view(view: View, by: float, place: Array) -> View:
+    """The view with its lesion coordinates shifted about by roughly ``by`` units."""
+    dx, dy = texture("cloud", view, 0.5, place), texture("cloud", view, 0.5, place[::-1])
+    return replace(view, x=view.x + by * dx, y=view.y + by * dy)
 
 
 def cell_repeat(width: float) -> float:
@@ -112,8 +124,7 @@ def smoothstep(x: Array, low: float, high: float) -> Array:
 
 def over(image: Array, colour: Array, alpha: Array) -> Array:
     """Lays an opaque colour over the image where ``alpha`` (clipped to 0..1) says so."""
-    a = np.clip(alpha, 0.0, 1.0)[..., None]
-    return image * (1.0 - a) + colour * a
+    return image + (colour - image) * np.clip(alpha, 0.0, 1.0)[..., None]
 
 
 class Strokes:

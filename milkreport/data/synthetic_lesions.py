@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
+from milkreport.data.synthetic_camera import Scene, photograph
 from milkreport.data.synthetic_canvas import (
     Array,
     Strokes,
     View,
+    bend_view,
     cell_repeat,
     make_view,
     over,
@@ -29,19 +30,33 @@ from milkreport.data.synthetic_canvas import (
 
 # Medians of the image borders of the real set, by skin tone 0 (very dark) to 5 (very light).
 _CLINICAL_SKIN = np.array(
-    [[119, 75, 53], [140, 95, 74], [160, 121, 94], [173, 125, 100], [184, 143, 119], [201, 163, 145]]
+    [
+        [119, 75, 53],
+        [140, 95, 74],
+        [160, 121, 94],
+        [173, 125, 100],
+        [184, 143, 119],
+        [201, 163, 145],
+    ]
 )
 _DERMOSCOPIC_SKIN = np.array(
-    [[121, 87, 79], [160, 124, 122], [180, 154, 156], [180, 149, 146], [184, 156, 156], [188, 160, 162]]
+    [
+        [121, 87, 79],
+        [160, 124, 122],
+        [180, 154, 156],
+        [180, 149, 146],
+        [184, 156, 156],
+        [188, 160, 162],
+    ]
 )
 # How strongly one unit of a substance absorbs red, green and blue.
-_MELANIN = np.array([0.52, 0.88, 1.08])
+_MELANIN = np.array([0.50, 0.82, 1.02])
 _BLOOD = np.array([0.12, 0.74, 0.56])
 _DEEP = np.array([1.05, 0.85, 0.50])  # melanin deep in the skin looks blue
 # Opaque layers.
 _VEIL, _SCALE = np.array([0.56, 0.60, 0.70]), np.array([0.90, 0.86, 0.82])
 _KERATIN, _CRUST = np.array([0.84, 0.70, 0.42]), np.array([0.30, 0.11, 0.08])
-_INK, _WHITE = np.array([0.22, 0.20, 0.62]), np.array([1.0, 1.0, 1.0])
+_WHITE = np.array([1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -77,17 +92,18 @@ def draw_pair(
     n = size if size >= 160 else size * 3 // 2  # small images are drawn larger and reduced
     places = rng.uniform(0, 1, (24, 2))
     shape_seed = int(rng.integers(2**32))
-    turn, far = float(rng.uniform(-0.3, 0.3)), float(np.clip(rng.normal(2.7, 0.5), 1.7, 4.2))
+    turn, far = float(rng.uniform(-0.3, 0.3)), float(np.clip(rng.normal(2.5, 0.5), 1.6, 4.0))
     near = float(np.clip(rng.lognormal(0.0, 0.16), 0.7, 1.4))
     views = (
         make_view(n, dermoscopic=False, zoom=far, turn=turn, shift=_pair(rng.normal(0, 0.15, 2))),
         make_view(n, dermoscopic=True, zoom=near, turn=0.0, shift=_pair(rng.normal(0, 0.07, 2))),
     )
+    scene = Scene(lesion.traits["radius"], lesion.age, lesion.signs)
     images = []
     for view in views:
         # The same generator state for both views: vessels and dots must lie at the same places.
-        image = _paint_lesion(view, lesion, places, np.random.default_rng(shape_seed), rng)
-        image = _photograph(image, view, lesion, rng)
+        image = _paint_lesion(view, lesion, places, np.random.default_rng(shape_seed))
+        image = photograph(image, view, scene, rng)
         pixels = Image.fromarray(np.round(np.clip(image, 0, 1) * 255).astype(np.uint8))
         images.append(np.asarray(pixels.resize((size, size), Image.Resampling.BOX)))
     return images[0], images[1]
@@ -103,32 +119,32 @@ def _shape(view: View, t: Mapping[str, float], places: Array) -> _Maps:
     long, wide = t["elong"] ** 0.5, t["elong"] ** -0.5
     px, py = (view.x * c + view.y * s) / long, (view.y * c - view.x * s) / wide
     r = np.hypot(px, py) / t["radius"]
-    bumps = 0.6 * texture("cloud", view, 0.16, places[1]) + 0.4 * texture("rough", view, 0.2, places[2])
-    edge = r - 1.0 + t["wobble"] * bumps * np.minimum(r, 1.3)
+    bumps = 0.7 * texture("cloud", view, 0.14, places[1])
+    bumps += 0.3 * texture("rough", view, 0.25, places[2])
+    edge = r - 1.0 + t["wobble"] * np.clip(bumps, -1.8, 1.8) * np.clip(r, 0.2, 1.1)
     inside = 1.0 / (1.0 + np.exp(np.clip(edge / (0.35 * t["soft"]), -40, 40)))
     if t["broken"]:
         holes = smoothstep(texture("rough", view, 0.3, places[3]), -0.6, 0.7)
         inside = inside * (1.0 - t["broken"] + t["broken"] * holes)
-    return _Maps(inside, r, t["raised"] * np.sqrt(np.clip(1.0 - (r / 1.1) ** 2, 0, 1)))
+    return _Maps(inside, r, t["raised"] * np.clip(1.0 - (r / 1.25) ** 2, 0, 1) ** 1.3)
 
 
-def _paint_lesion(
-    view: View, lesion: Lesion, places: Array, shape: np.random.Generator, rng: np.random.Generator
-) -> Array:
+def _paint_lesion(view: View, lesion: Lesion, places: Array, shape: np.random.Generator) -> Array:
     """Skin with the lesion on it, in even white light."""
     t = _Amounts(lesion.traits)
     m = _shape(view, t, places)
     fine = 1.0 if view.dermoscopic else 0.45  # a distant camera sees less of the fine structure
+    bent = bend_view(view, 0.05, places[3])  # living cells are no honeycomb
     melanin, blood = _skin_densities(view, lesion, places)
-    melanin += _melanin(view, t, m, places, fine)
-    blood += _blood(view, t, m, places)
+    melanin += _melanin(view, bent, t, m, places, fine)
+    blood += _blood(view, bent, t, m, places)
     deep = t["blue"] * m.inside * smoothstep(texture("cloud", view, 0.25, places[10]), -0.4, 0.9)
     vessels, spots, nests = Strokes(view), Strokes(view), Strokes(view)
     _draw_vessels(vessels, t, shape)
     _draw_spots(spots, nests, t, shape)
-    blood += fine * 1.3 * vessels.alpha(0.4) * smoothstep(m.inside, 0.05, 0.5)
-    blood += fine * t["dots"] * 1.1 * spots.alpha(0.3) * m.inside
-    deep += 1.3 * t["nests"] * nests.alpha(view.n * 0.012 / view.zoom) * m.inside
+    blood += fine * 0.8 * vessels.alpha(0.5) * smoothstep(m.inside, 0.05, 0.5)
+    blood += fine * t["dots"] * 0.8 * spots.alpha(0.3) * m.inside
+    deep += 0.75 * t["nests"] * nests.alpha(view.n * 0.012 / view.zoom) * m.inside
     skin = (_DERMOSCOPIC_SKIN if view.dermoscopic else _CLINICAL_SKIN)[lesion.tone] / 255.0
     light = melanin[..., None] * _MELANIN + blood[..., None] * _BLOOD + deep[..., None] * _DEEP
     image = skin * np.exp(-light)
@@ -144,48 +160,53 @@ class _Amounts(dict[str, float]):
 
 def _skin_densities(view: View, lesion: Lesion, places: Array) -> tuple[Array, Array]:
     """Melanin and blood of the skin around: mottling grows with age, lines show from afar."""
-    worn = float(np.clip((lesion.age - 20) / 60, 0.1, 1.1)) * (0.4 + 1.2 * places[4, 0])
+    worn = float(np.clip((lesion.age - 20) / 60, 0.1, 1.1)) * (0.2 + 1.3 * places[4, 0])
     mottle = texture("rough", view, 0.12, places[5])
-    flush = texture("rough", view, 0.15, places[6])
-    melanin = 0.10 * worn * mottle
-    freckles = smoothstep(texture("rough", view, 0.35, places[7]), 1.5 - 0.4 * worn, 3.0)
-    melanin = melanin + 0.45 * worn * freckles + 0.03 * texture("fine", view, 0.5, places[8])
-    blood = 0.16 * worn * flush + 0.22 * worn * smoothstep(flush, 0.9, 2.4)
+    flush = texture("cloud", view, 0.11, places[6])
+    melanin = 0.04 * worn * mottle
+    freckles = smoothstep(texture("rough", view, 0.3, places[7]), 1.6 - 0.4 * worn, 3.2)
+    melanin = melanin + 0.30 * worn * freckles + 0.02 * texture("fine", view, 0.5, places[8])
+    blood = 0.035 * worn * (flush + mottle) + 0.08 * worn * smoothstep(flush, 0.3, 2.2)
     if not view.dermoscopic:
-        lines = texture("edge", view, cell_repeat(0.11), places[8], 1.7)
-        melanin = melanin + (0.05 + 0.05 * places[4, 1]) * (lines - 0.35)
+        lines = texture("edge", view, cell_repeat(0.11 + 0.06 * places[9, 0]), places[8], 1.7)
+        melanin = melanin + (0.02 + 0.09 * places[4, 1]) * (lines - 0.35)
         blood = blood + 0.04 * texture("fine", view, 0.5, places[9])
     return melanin, blood
 
 
-def _melanin(view: View, t: _Amounts, m: _Maps, places: Array, fine: float) -> Array:
-    patches = texture("cloud", view, 0.22, places[11]) + 0.4 * texture("rough", view, 0.4, places[12])
+def _melanin(view: View, bent: View, t: _Amounts, m: _Maps, places: Array, fine: float) -> Array:
+    patches = texture("cloud", view, 0.22, places[11]) + 0.4 * texture(
+        "rough", view, 0.4, places[12]
+    )
     angle = 2 * np.pi * places[13, 0]
     side = (view.x * np.cos(angle) + view.y * np.sin(angle)) / t["radius"]
-    amount = np.exp(np.clip(0.55 * t["patchy"] * patches + t["asym"] * side, -2.5, 1.0))
+    amount = np.exp(np.clip(0.5 * t["patchy"] * patches + 0.8 * t["asym"] * side, -2.2, 0.6))
     amount *= 1.0 + t["core"] * (0.7 - m.radius)
     if t["network"]:
-        net = texture("edge", view, cell_repeat(0.05 + 0.03 * places[14, 0]), places[14])
-        amount *= 1.0 + fine * t["network"] * 1.5 * (net - 0.4)
+        net = texture("edge", bent, cell_repeat(0.045 + 0.03 * places[14, 0]), places[14])
+        shown = smoothstep(texture("cloud", view, 0.3, places[14]), -0.9, 1.0)
+        amount *= 1.0 + fine * t["network"] * 2.0 * shown * (net - 0.4)
     if t["globules"]:
-        clods = texture("clod", view, cell_repeat(0.06 + 0.04 * places[15, 0]), places[15])
-        chosen = texture("cell", view, cell_repeat(0.06 + 0.04 * places[15, 0]), places[15]) > 0.5
-        amount += fine * t["globules"] * 1.4 * smoothstep(clods * chosen, 0.35, 0.8)
+        width = 0.05 + 0.04 * places[15, 0]
+        clods = texture("clod", bent, cell_repeat(width), places[15])
+        chosen = texture("cell", bent, cell_repeat(width), places[15]) > 0.62
+        amount += fine * t["globules"] * 0.9 * smoothstep(clods * chosen, 0.3, 0.9)
     # A pale centre leaves the pigment at the rim.
     amount *= 1.0 - 0.85 * min(t["pale"], 1.1) * np.exp(-((m.radius / 0.6) ** 2))
-    return np.asarray(t["melanin"] * m.inside * np.maximum(amount, 0.05))
+    dense = t["melanin"] * m.inside * np.maximum(amount, 0.05)
+    return np.asarray(2.4 * np.tanh(dense / 2.4))  # even the darkest lesion is seldom black
 
 
-def _blood(view: View, t: _Amounts, m: _Maps, places: Array) -> Array:
+def _blood(view: View, bent: View, t: _Amounts, m: _Maps, places: Array) -> Array:
     patches = texture("rough", view, 0.22, places[16])
     amount = np.exp(np.clip(0.45 * (0.4 + t["patchy"]) * patches, -1.2, 1.0))
     amount *= 1.0 - 0.55 * min(t["pale"], 1.1) * np.exp(-((m.radius / 0.55) ** 2))
     if t["lacunae"]:
         width = 0.13 + 0.1 * places[17, 0]
-        walls = texture("edge", view, cell_repeat(width), places[17])
-        tint = texture("cell", view, cell_repeat(width), places[17])
-        amount *= 1.0 + t["lacunae"] * (0.5 * tint - 0.75 * walls)
-    halo = 0.45 * t["halo"] * np.exp(-((np.maximum(m.radius - 0.7, 0) / 0.6) ** 2))
+        walls = texture("edge", bent, cell_repeat(width), places[17])
+        tint = texture("cell", bent, cell_repeat(width), places[17])
+        amount *= np.maximum(0.15, 1.0 + t["lacunae"] * (0.5 * tint - 0.6 * walls))
+    halo = 0.28 * t["halo"] * np.exp(-((np.maximum(m.radius - 0.7, 0) / 0.6) ** 2))
     return np.asarray(t["blood"] * m.inside * amount + halo)
 
 
@@ -215,7 +236,7 @@ def _draw_spots(spots: Strokes, nests: Strokes, t: _Amounts, rng: np.random.Gene
     for _ in range(rng.poisson(7 * t["nests"])):
         at = rng.normal(0, 0.5 * t["radius"], 2)
         for _ in range(3):
-            nests.dot(at + rng.normal(0, 0.03, 2), rng.uniform(0.03, 0.09), rng.uniform(0.4, 1.0))
+            nests.dot(at + rng.normal(0, 0.03, 2), rng.uniform(0.015, 0.06), rng.uniform(0.4, 1))
 
 
 def _lay_over(
@@ -226,10 +247,11 @@ def _lay_over(
     flake = texture("rough", view, 0.5, places[19])
     pale = 0.30 * t["pale"] * np.exp(-((m.radius / 0.55) ** 2)) * m.inside
     image = over(image, np.array([0.88, 0.80, 0.80]), pale)
-    image = over(image, _VEIL, 0.6 * t["veil"] * smoothstep(cloud, 0.1, 1.4) * m.inside)
+    image = over(image, _VEIL, 0.5 * t["veil"] * smoothstep(cloud, 0.1, 1.8) * m.inside)
     if t["cracks"]:
-        crack = texture("edge", view, cell_repeat(0.16), places[20]) * m.inside
-        image = image * (1.0 - 0.4 * t["cracks"] * smoothstep(crack, 0.5, 1.0)[..., None])
+        crack = texture("edge", bend_view(view, 0.09, places[3]), cell_repeat(0.15), places[20])
+        crack = crack * m.inside
+        image = image * (1.0 - 0.28 * t["cracks"] * smoothstep(crack, 0.5, 1.0)[..., None])
     if t["milia"]:
         image = over(image, np.array([0.92, 0.86, 0.70]), 0.7 * spots.alpha(0.3) * m.inside)
     scale = smoothstep(flake + 0.5 * cloud, 1.3 - 1.4 * t["scale"], 2.4 - 1.0 * t["scale"])
@@ -237,101 +259,17 @@ def _lay_over(
     grain = 0.14 * texture("fine", view, 0.5, places[21])
     keratin = smoothstep(flake - 0.6 * cloud - 0.8 * m.radius, 0.9 - 1.6 * t["keratin"], 1.5)
     plug = t["plug"] * (1.0 - smoothstep(m.radius + 0.12 * flake, 0.3, 0.55))
-    horn = (_KERATIN + 0.10 * np.minimum(t["scale"], 1.0)) * (1 + grain[..., None])
+    horn = (_KERATIN + np.array([0.02, 0.08, 0.22]) * places[22, 1]) * (1 + grain[..., None])
     image = over(image, horn, np.maximum(min(1.0, 1.6 * t["keratin"]) * keratin, plug) * m.inside)
-    crust = smoothstep(cloud + 0.7 * flake - 0.9 * m.radius, 1.1 - 2.0 * t["crust"], 1.9 - t["crust"])
+    crust = smoothstep(
+        cloud + 0.7 * flake - 0.9 * m.radius, 1.1 - 2.0 * t["crust"], 1.9 - t["crust"]
+    )
     dark = _CRUST * (1.0 + 0.5 * texture("fine", view, 0.4, places[22])[..., None])
     image = over(image, dark, 0.9 * min(1.0, 2 * t["crust"]) * crust * m.inside)
-    strength = 0.30 if not view.dermoscopic else 0.10
+    strength = 0.20 if not view.dermoscopic else 0.07
     bumps = m.height * (1.0 + 0.12 * flake) + 0.02 * grain
     gy, gx = np.gradient(bumps, 2 * view.zoom / view.n)
     slope = (gx * np.cos(6.3 * places[23, 0]) + gy * np.sin(6.3 * places[23, 0])) * t["radius"]
     image = image * (1.0 + strength * np.clip(slope, -1.2, 1.2))[..., None]
     shine = smoothstep(slope * m.inside + 0.25 * flake * m.inside, 0.75, 1.6)
     return over(image, _WHITE, (0.15 + 0.5 * t["shine"]) * shine * (t["raised"] > 0))
-
-
-def _photograph(image: Array, view: View, lesion: Lesion, rng: np.random.Generator) -> Array:
-    """Ink, hair, gel, light, lens and sensor."""
-    which = int(view.dermoscopic)
-    image = _ink(image, view, lesion.signs["ink"][which], lesion.traits["radius"], rng)
-    image = _hair(image, view, lesion.signs["hair"][which], lesion.age, rng)
-    exposure, tint = rng.normal(0, 0.12), rng.normal(0, 0.045, 3)
-    if view.dermoscopic:
-        # Dermatoscopes lean to purple, grey or yellow: blue moves against green.
-        tint = tint + rng.normal(0.01, 0.07) * np.array([0.3, -0.6, 1.0])
-        image = _gel(image, view, lesion.signs["gel"][which], rng)
-    else:
-        tint = tint + rng.normal(0, 0.07) * np.array([0.5, -0.1, -0.9])
-    image = image * np.exp(exposure + tint)
-    image = _light(image, view, rng)
-    blur = float(np.abs(rng.normal(0.25, 0.25))) * view.n / 96
-    image = np.asarray(gaussian_filter(image, (blur, blur, 0)))
-    return image + rng.normal(0, 0.010, image.shape)
-
-
-def _light(image: Array, view: View, rng: np.random.Generator) -> Array:
-    angle, kind = rng.uniform(0, 2 * np.pi), rng.random()
-    side = view.u * np.cos(angle) + view.v * np.sin(angle)
-    image = image * (1.0 + rng.normal(0, 0.07) * side)[..., None]
-    off = rng.normal(0, 0.08, 2)
-    r = np.hypot(view.u - off[0], view.v - off[1])
-    if view.dermoscopic:
-        image = image * (1.0 - rng.uniform(0.0, 0.22) * smoothstep(r, 0.4, 1.4))[..., None]
-        if kind < 0.3:  # the tube's rim in the corners, or all around
-            rim = rng.uniform(1.15, 1.36) if kind < 0.22 else rng.uniform(0.92, 1.1)
-            image = image * (1.0 - 0.97 * smoothstep(r, rim - 0.03, rim + 0.05))[..., None]
-    elif kind < 0.3:  # the body turns away from the light
-        edge = smoothstep(side + 0.15 * view.u * view.v, rng.uniform(0.1, 0.4), 1.35)
-        image = image * (1.0 - rng.uniform(0.3, 0.75) * edge)[..., None]
-        if kind < 0.09:  # and ends before a dark room
-            room = smoothstep(side + 0.1 * view.v**2, 0.78, 0.86)
-            image = over(image, np.array([0.07, 0.06, 0.06]), room)
-    return image
-
-
-def _ink(
-    image: Array, view: View, sign: float, radius: float, rng: np.random.Generator
-) -> Array:
-    if rng.random() > 0.10 / (1 + np.exp(-1.6 * sign)) * 2:
-        return image
-    strokes, start = Strokes(view), rng.uniform(0, 6.3)
-    ring = radius * rng.uniform(1.35, 1.9)
-    if rng.random() < 0.6:
-        for a in start + np.arange(rng.integers(2, 7)) * rng.uniform(0.8, 1.3):
-            strokes.dot(ring * np.array([np.cos(a), np.sin(a)]), rng.uniform(0.05, 0.11))
-    else:
-        a = np.linspace(start, start + rng.uniform(1.5, 5.8), 24)
-        strokes.line(ring * np.stack([np.cos(a), np.sin(a)], axis=1), 0.045)
-    ragged = 0.75 + 0.2 * texture("fine", view, 0.3, rng.uniform(0, 1, 2))
-    return over(image, _INK * rng.uniform(0.7, 1.2), 0.85 * strokes.alpha(0.6) * ragged)
-
-
-def _hair(image: Array, view: View, sign: float, age: float, rng: np.random.Generator) -> Array:
-    strokes = Strokes(view, of_lesion=False)
-    mean = 2.2 * np.exp(1.15 * min(sign, 2.2)) * (1.0 if view.dermoscopic else 1.5)
-    heading, spread = rng.uniform(0, 2 * np.pi), rng.uniform(0.15, 0.7)
-    grey = rng.random() < np.clip((age - 40) / 60, 0.02, 0.55)
-    for _ in range(min(60, rng.poisson(mean))):
-        a, length = heading + rng.normal(0, spread), rng.uniform(0.25, 1.1)
-        way = np.array([np.cos(a), np.sin(a)])
-        length *= 1.0 if view.dermoscopic else 0.45
-        bend = np.array([-way[1], way[0]]) * rng.normal(0, 0.25) * length
-        s = np.linspace(-1, 1, 10)[:, None]
-        at = rng.uniform(-1.1, 1.1, 2) + way * length * s + bend * s**2
-        width = rng.uniform(0.010, 0.024) if view.dermoscopic else rng.uniform(0.005, 0.012)
-        strokes.line(at, width, rng.uniform(0.55, 1.0))
-    colour = np.array([0.78, 0.76, 0.74]) if grey else np.array([0.13, 0.09, 0.08])
-    return over(image, colour, (0.5 if grey else 0.85) * strokes.alpha(0.3))
-
-
-def _gel(image: Array, view: View, sign: float, rng: np.random.Generator) -> Array:
-    """Air bubbles in the contact gel: a bright rim and a glint."""
-    for _ in range(min(14, rng.poisson(0.7 * np.exp(1.2 * min(sign, 2.0))))):
-        at, r = rng.uniform(-1, 1, 2), rng.uniform(0.02, 0.10)
-        d = np.hypot(view.u - at[0], view.v - at[1])
-        rim = np.exp(-(((d - r) / 0.014) ** 2))
-        glint = np.exp(-((np.hypot(view.u - at[0] - r / 3, view.v - at[1] + r / 3) / 0.015) ** 2))
-        image = image * (1.0 - 0.12 * np.exp(-((d / r) ** 6)))[..., None]
-        image = over(image, _WHITE, 0.35 * rim + 0.7 * glint)
-    return image

@@ -126,8 +126,8 @@ def _difference(results: Results, comparison: Comparison, d: Difference) -> str:
         who = f"{better} scored a higher {metric} than {worse}"
     return (
         f"{who}, by {decimal(abs(d.value))} (95% interval {interval(low, high)}, "
-        f"Holm-adjusted p {p_value(d.p_holm)}); the smallest difference that would probably have been "
-        f"found is {decimal(d.detectable)}."
+        f"Holm-adjusted p {p_value(d.p_holm)}; differences from {decimal(d.detectable)} up are found "
+        "with 80% power)."
     )
 
 
@@ -167,7 +167,7 @@ def _nothing_shown(results: Results, pairs: list[Difference], everything: bool) 
             f"No difference in {metric} could be shown between {who} "
             f"(smallest Holm-adjusted p {least}); {limit}."
         )
-    names = listing(
+    names = ", or between ".join(
         f"{arm_title(results, d.arm)} and {arm_title(results, d.against)}" for d in pairs
     )
     return f"No difference in {metric} could be shown between {names}; {limit}."
@@ -259,9 +259,12 @@ def imbalance_note(results: Results, too_few: int) -> str:
     if not rare or result is None:
         return ""
     names = listing(f"{shorten(row.name, 24)} ({whole(row.support)})" for row in rare[:12])
+    if len(rare) > 12:
+        names += f" and {numeral(len(rare) - 12)} more"
     share = percent(sum(row.support for row in rare) / max(result.n_cases, 1), 1)
+    terms = sum(row.support > 0 for row in rare)
     return (
-        f"Too few {part} {results.data.units} to judge, fewer than {too_few}: {names}; together "
-        f"{share} of the part, yet {numeral(len(rare))} of {numeral(len(result.classes))} terms of "
-        "every macro average."
+        f"Fewer than {too_few} {part} {results.data.units}, too few to judge: {names}. Together they "
+        f"are {share} of the part, yet {numeral(terms)} of the "
+        f"{numeral(sum(row.support > 0 for row in result.classes))} terms of every macro average."
     )

@@ -1,0 +1,126 @@
+"""A run against an earlier one: exact where predictions are identical, else paired over the cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from milkreport.checks.published import decide
+from milkreport.checks.verdict import CheckRow, Status, Verdict, overall_status
+from milkreport.evaluation.results import Difference, Results
+from milkreport.evaluation.summarise import METRICS, Cells, compare_arms, pool_folds
+
+OURS, THEIRS = "this run", "earlier run"
+
+
+def check_earlier(
+    ours: Results,
+    theirs: Results,
+    our_cells: Mapping[str, Cells],
+    their_cells: Mapping[str, Cells],
+    margin: float,
+    title: str,
+) -> Verdict:
+    """Compare the test predictions of two runs, arm by arm, metric by metric.
+
+    Args:
+        our_cells, their_cells: arm to its test predictions by (seed, fold).
+        margin: loss of a metric that is tolerable, 0 to 1, fixed beforehand.
+    """
+    rows = []
+    for arm in [a.name for a in theirs.arms]:
+        reason = _unlike(ours, theirs, our_cells.get(arm), their_cells.get(arm))
+        if reason:
+            rows += [_row(arm, metric, ours, theirs, margin, reason) for metric in METRICS]
+        else:
+            rows += _compare(arm, ours, theirs, our_cells[arm], their_cells[arm], margin)
+    return Verdict(
+        reference=title,
+        title=theirs.title,
+        source="predictions of an earlier run",
+        kind="earlier run",
+        status=overall_status(rows),
+        rows=rows,
+    )
+
+
+def _compare(
+    arm: str, ours: Results, theirs: Results, here: Cells, there: Cells, margin: float
+) -> list[CheckRow]:
+    if _identical(here, there):
+        rows = [_row(arm, metric, ours, theirs, margin, "") for metric in METRICS]
+        update = {"status": Status.PASS, "reason": "identical predictions", "low": 0.0, "high": 0.0}
+        return [row.model_copy(update=update) for row in rows]
+    rows = []
+    for metric in METRICS:
+        row = _row(arm, metric, ours, theirs, margin, "undefined in one of the runs")
+        found = _paired(here, there, metric)
+        if found is not None:
+            status, reason = decide(found.low, found.high, margin)
+            update = {
+                "difference": found.value,
+                "low": found.low,
+                "high": found.high,
+                "status": status,
+                "reason": reason,
+            }
+            row = row.model_copy(update=update)
+        rows.append(row)
+    return rows
+
+
+def _paired(here: Cells, there: Cells, metric: str) -> Difference | None:
+    comparison = compare_arms({THEIRS: there, OURS: here}, metric)
+    assert comparison is not None
+    return next((d for d in comparison.differences if d.metric == metric), None)
+
+
+def _row(
+    arm: str, metric: str, ours: Results, theirs: Results, margin: float, reason: str
+) -> CheckRow:
+    here, there = _value(ours, arm, metric), _value(theirs, arm, metric)
+    return CheckRow(
+        arm=arm,
+        part="test",
+        metric=metric,
+        printed="—" if there is None else f"{there:.4f}",
+        reference=there,
+        ours=here,
+        difference=None if here is None or there is None else here - there,
+        margin=margin,
+        status=Status.NOT_CHECKED,
+        reason=reason,
+    )
+
+
+def _value(results: Results, arm: str, metric: str) -> float | None:
+    found = results.arm(arm)
+    part = found.part("test") if found else None
+    return part.metrics[metric].value if part else None
+
+
+def _identical(here: Cells, there: Cells) -> bool:
+    return here.keys() == there.keys() and all(
+        np.array_equal(here[key].probabilities, there[key].probabilities) for key in here
+    )
+
+
+def _unlike(
+    ours: Results, theirs: Results, here: Cells | None, there: Cells | None
+) -> str | None:
+    if ours.data.synthetic != theirs.data.synthetic:
+        return "one of the runs is on synthetic data"
+    if ours.classes != theirs.classes:
+        return "other classes"
+    if not here or not there:
+        return "one of the runs has no complete predictions of this arm"
+    mine, other = pool_folds(here), pool_folds(there)
+    if not mine.keys() & other.keys():
+        return "no seed in common"
+    first, second = next(iter(mine.values())), next(iter(other.values()))
+    if not np.array_equal(first.case_ids, second.case_ids):
+        return "other test cases"
+    if not np.array_equal(first.truth, second.truth):
+        return "other labels of the test cases"
+    return None

@@ -1,0 +1,279 @@
+"""The command line: parse, call, print, exit code. Loads torch only to train."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from milkreport import __version__
+from milkreport.errors import ConfigError, EnvironmentProblem, MilkreportError
+
+app = typer.Typer(
+    name="milkreport",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Compare classifiers on imbalanced medical images, and report what can be claimed.
+
+    [bold]milkreport run-all[/bold] trains the arms of a comparison (no correction, class-weighted loss,
+    weighted sampler), evaluates them on the same cases and writes an HTML and a PDF report. Without
+    --data it makes and uses synthetic data, to show the way; with [bold]--data DIR[/bold] it runs on MILK10k.
+
+    [bold]milkreport evaluate[/bold] scores anybody's predictions by the same rules, without training.""",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Make synthetic data, or check a data folder.")
+app.add_typer(data_app, name="data")
+
+_STATE = {"debug": False}
+
+RunArgument = Annotated[Path, typer.Argument(help="Run folder: the --out of a run-all.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Complete, unrounded JSON on stdout.")]
+NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"milkreport {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    _STATE["debug"] = debug
+
+
+@app.command("run-all")
+def run_all(
+    suite: Annotated[
+        str, typer.Argument(help="Name of a shipped suite, or path of a TOML file.")
+    ] = "quick",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MILKREPORT_DATA", help="MILK10k folder. Without it: synthetic data, no result."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder.  [dim](runs/SUITE)[/dim]")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Training seeds an arm.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the suite; repeatable."),
+    ] = None,
+    no_pdf: NoPdfOption = False,
+    no_images: Annotated[
+        bool, typer.Option("--no-images", help="Keep case images out of the report (now: always).")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be trained, and stop.")
+    ] = False,
+    gate: Annotated[
+        str | None,
+        typer.Option(help="Check against this reference or run; the verdict is the exit code."),
+    ] = None,
+) -> None:
+    """Train all arms of a suite, evaluate, check, and write the report.
+
+    The same command again resumes: finished trainings are kept. Shipped suites: [bold]quick[/bold] (synthetic,
+    minutes), [bold]paper[/bold] and [bold]paper_as_published[/bold] (the paper's protocol), [bold]cv5[/bold] (five folds, the
+    protocol to draw conclusions from).
+
+    Examples:
+
+      milkreport run-all
+
+      milkreport run-all paper --data DIR
+
+      milkreport run-all cv5 --data DIR --seeds 5 --set data.image_size=128
+    """
+    from milkreport.checks.verdict import exit_code
+    from milkreport.commands import execute, screen
+    from milkreport.suite import load_suite
+
+    chosen = load_suite(suite, overrides or [])
+    if seeds is not None:
+        chosen = chosen.with_seeds(seeds)
+    folder = out or Path("runs") / chosen.name
+    if dry_run:
+        screen.show_plan(chosen, folder, data)
+        return
+    named = suite if not suite.endswith(".toml") else "$OUT/suite.toml"
+    command = ["milkreport", "run-all", named]
+    command += ["--data", "$MILKREPORT_DATA"] if data else []
+    command += ["--out", "$OUT"]
+    command += ["--seeds", str(seeds)] if seeds is not None else []
+    command += ["--device", device] if device != "auto" else []
+    for override in overrides or []:
+        command += ["--set", override]
+    # Quoted for a shell, except the two variables, which are meant to be expanded.
+    line = " ".join(part if part.startswith("$") else shlex.quote(part) for part in command)
+    results, verdict = execute.run(chosen, data, folder, device, line, gate, pdf=not no_pdf)
+    if results.status == "partial":
+        raise typer.Exit(6)
+    if gate is not None:
+        raise typer.Exit(exit_code(verdict) if verdict else 5)
+
+
+@app.command()
+def report(run: RunArgument, no_pdf: NoPdfOption = False) -> None:
+    """Draw the report of a run folder again, without training."""
+    from milkreport.commands import execute
+
+    execute.redraw(run, pdf=not no_pdf)
+
+
+@app.command()
+def check(
+    run: RunArgument,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Shipped reference, reference file, or run folder.  [dim](the suite's)[/dim]"),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="An inconclusive check exits with 5.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a run against published figures or an earlier run.
+
+    PASS: not worse by more than the margin. FAIL: worse. INCONCLUSIVE: the cases do not tell. NOT CHECKED:
+    unlike with unlike. Exit code 0, 1 (a FAIL), or 5 (nothing could be told).
+    """
+    from milkreport.checks.verdict import exit_code
+    from milkreport.commands import screen
+    from milkreport.runs.checking import check_run
+    from milkreport.runs.folder import RunFolder
+
+    folder = RunFolder(run)
+    reference = against or folder.load_suite().reference
+    if not reference:
+        raise ConfigError("this run's suite names no reference", "give --against")
+    verdict = check_run(folder, reference)
+    if as_json:
+        print(verdict.model_dump_json(indent=1))
+    else:
+        screen.show_verdict(verdict)
+    raise typer.Exit(exit_code(verdict, strict))
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[
+        Path, typer.Argument(help="CSV: an id column and one probability column a class.")
+    ],
+    truth: Annotated[
+        Path, typer.Option(help="CSV: an id column, and a label column or one-hot columns.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Score any model's predictions: metrics with intervals, classification report, confusion matrix."""
+    from milkreport.commands import screen
+    from milkreport.evaluation.evaluate import evaluate_files
+
+    evaluation = evaluate_files(predictions, truth)
+    if as_json:
+        print(evaluation.model_dump_json(indent=1))
+    else:
+        screen.show_evaluation(evaluation)
+
+
+@app.command()
+def doctor() -> None:
+    """Show what this installation can do, and what it lacks."""
+    from milkreport.commands import doctor as examination
+
+    examination.show()
+
+
+@data_app.command("synth")
+def data_synth(
+    folder: Annotated[Path, typer.Argument(help="Folder to make; must be absent or empty.")],
+    cases: Annotated[int, typer.Option(min=66, help="Number of lesions.")] = 900,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    size: Annotated[int, typer.Option(min=16, max=1024, help="Side of an image in pixels.")] = 256,
+) -> None:
+    """Draw a synthetic MILK10k in the official layout. It shows no patient and gives no result."""
+    from milkreport.commands import execute
+
+    execute.synthesise(folder, cases, seed, size)
+
+
+@data_app.command("check")
+def data_check(
+    folder: Annotated[Path, typer.Argument(help="Folder of a MILK10k download.")],
+) -> None:
+    """Read all tables and decode every image of a data folder; say what is there and what is not."""
+    from milkreport.commands import execute
+
+    execute.check_data(folder)
+
+
+def main() -> NoReturn:
+    """Entry point: every error becomes one line and the exit code of its kind."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code: Any = app(standalone_mode=False)
+        sys.stdout.flush()
+        if code == 130:  # typer turns Ctrl-C into this
+            _stopped()
+    except MilkreportError as error:
+        code = _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        code = _fail(error.format_message(), 2)
+    except typer.Abort:
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output is gone; nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception:
+        code = _bug()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(*_: object) -> NoReturn:
+    _stopped()
+    sys.exit(143)
+
+
+def _stopped() -> None:
+    print("stopped: finished trainings are kept; the same command goes on from there", file=sys.stderr)
+
+
+def _fail(line: str, code: int) -> int:
+    if _STATE["debug"]:
+        traceback.print_exc()
+    print(f"error: {line}", file=sys.stderr)
+    return code
+
+
+def _bug() -> int:
+    missing = sys.exc_info()[1]
+    if isinstance(missing, ModuleNotFoundError) and missing.name in ("torch", "safetensors"):
+        problem = EnvironmentProblem(
+            f"training needs {missing.name}", 'pip install "milkreport[train]"'
+        )
+        return _fail(str(problem), problem.exit_code)
+    if _STATE["debug"]:
+        traceback.print_exc()
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="milkreport-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        traceback.print_exc(file=log)
+    last = traceback.format_exception_only(*sys.exc_info()[:2])[-1].strip()
+    return _fail(f"a defect of milkreport: {last[:200]} — traceback saved in {log.name}", 70)

@@ -1,0 +1,1 @@
+"""What the commands do and show; ``cli`` parses and calls."""

@@ -1,0 +1,270 @@
+"""What people see on the terminal. Everything goes to stderr; stdout is for JSON alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from milkreport.checks.verdict import Status, Verdict
+from milkreport.data.prepare import Prepared
+from milkreport.evaluation.evaluate import Evaluation
+from milkreport.evaluation.metrics import DEFINITIONS
+from milkreport.evaluation.results import CellRecord, Estimate, Results
+from milkreport.runs.collect import plan_cells
+from milkreport.runs.folder import Cell, RunFolder
+from milkreport.suite import Suite
+
+TABLE_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
+STYLES = {
+    Status.PASS: "green",
+    Status.FAIL: "red",
+    Status.INCONCLUSIVE: "yellow",
+    Status.NOT_CHECKED: "dim",
+}
+
+console = Console(stderr=True, highlight=False)
+
+
+def warn(line: str) -> None:
+    """Say one line that the user should not miss."""
+    console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
+
+
+def show_start(suite: Suite, data: Path, out: Path, synthetic: bool) -> None:
+    """Say what is about to be done."""
+    console.print(f"[bold]{escape(suite.title)}[/bold]")
+    if synthetic:
+        console.print("[yellow]SYNTHETIC DATA - NOT A RESULT[/yellow] (name real data by --data DIR)")
+    else:
+        console.print(f"data: {escape(str(data))}", soft_wrap=True)
+    cells = plan_cells(suite)
+    console.print(
+        f"{len(cells)} trainings: {len(suite.arms)} arms x {len(suite.seeds)} seeds x "
+        f"{suite.split.n_folds} folds, into {escape(str(out))}",
+        soft_wrap=True,
+    )
+
+
+def show_plan(suite: Suite, out: Path, data: Path | None) -> None:
+    """Show the cells of a suite and which of them are done."""
+    folder = RunFolder(out)
+    show_start(suite, data or Path(), out, synthetic=data is None)
+    table = Table("arm", "seed", "fold", "state", box=None, pad_edge=False)
+    for cell in plan_cells(suite):
+        record = folder.load_cell(cell)
+        state = record.status if record else "to do"
+        table.add_row(escape(cell.arm), str(cell.seed), str(cell.fold), state)
+    console.print(table)
+
+
+class ScreenWatcher:
+    """Shows a run: a bar for all trainings, one for the epochs of the current one."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.tasks: dict[str, TaskID] = {}
+
+    def images(self, done: int, total: int) -> None:
+        """Images decoded so far."""
+        self._update("Decoding images", done, total)
+
+    def begin(self, cell: Cell, position: int, total: int) -> None:
+        """A cell starts."""
+        self._update("Trainings", position - 1, total)
+
+    def epoch(self, cell: Cell, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        """An epoch is done."""
+        self._update(f"  {cell}", epoch, epochs)
+
+    def end(self, cell: Cell, record: CellRecord, skipped: bool) -> None:
+        """A cell is done."""
+        task = self.tasks.pop(f"  {cell}", None)
+        if task is not None:
+            self.bars.remove_task(task)
+        if "Trainings" in self.tasks:
+            self.bars.advance(self.tasks["Trainings"])
+        if skipped:
+            line = f"{cell}: done before"
+        elif record.status == "failed":
+            line = f"[red]{escape(str(cell))}: failed: {escape(record.message)}[/red]"
+        else:
+            line = f"{cell}: done in {record.seconds:.0f} s, epoch {record.epoch_used} used"
+        self.bars.console.print(line)
+
+    def _update(self, name: str, done: int, total: int) -> None:
+        if name not in self.tasks:
+            self.tasks[name] = self.bars.add_task(name, total=total)
+        self.bars.update(self.tasks[name], completed=done, total=total)
+
+
+@contextmanager
+def progress() -> Iterator[ScreenWatcher]:
+    """Bars for a run."""
+    with _bars() as bars:
+        yield ScreenWatcher(bars)
+
+
+@contextmanager
+def bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """One bar; call what it yields with the number done."""
+    with _bars() as bars:
+        task = bars.add_task(name, total=total)
+        yield lambda done: bars.update(task, completed=done)
+
+
+def _bars() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def show_results(results: Results, verdict: Verdict | None) -> None:
+    """The comparison as a table, and the verdict's line."""
+    table = Table(title="Test part", title_justify="left", box=None, pad_edge=False)
+    table.add_column("arm")
+    for name in TABLE_METRICS:
+        mark = " *" if name == results.primary_metric else ""
+        table.add_column(DEFINITIONS[name].title + mark, justify="right")
+    for arm in results.arms:
+        part = arm.part("test")
+        cells = [estimate_text(part.metrics[name]) if part else "—" for name in TABLE_METRICS]
+        table.add_row(escape(arm.title), *cells)
+    console.print(table)
+    console.print("[dim]* primary metric; in brackets: 95% interval[/dim]")
+    for notice in results.notices:
+        warn(notice)
+    for arm in results.arms:
+        for cell in arm.cells:
+            if cell.status == "failed":
+                warn(f"{arm.name}, seed {cell.seed}, fold {cell.fold} failed: {cell.message}")
+    if results.data.synthetic:
+        console.print("[yellow]SYNTHETIC DATA - NOT A RESULT[/yellow]")
+    if verdict is not None:
+        counts = ", ".join(f"{n} {status}" for status, n in verdict.counts.items() if n)
+        style = STYLES[verdict.status]
+        console.print(
+            f"against {escape(verdict.reference)}: [{style}]{verdict.status}[/{style}] ({counts})"
+        )
+
+
+def show_verdict(verdict: Verdict) -> None:
+    """Every row of a check."""
+    table = Table(
+        "arm", "part", "metric", "reported", "ours", "difference", "95%", "status",
+        box=None, pad_edge=False,
+    )  # fmt: skip
+    for row in verdict.rows:
+        interval = (
+            f"{row.low:+.3f} to {row.high:+.3f}"
+            if row.low is not None and row.high is not None
+            else "—"
+        )
+        table.add_row(
+            escape(row.arm),
+            row.part,
+            row.metric,
+            escape(row.printed),
+            _number(row.ours),
+            "—" if row.difference is None else f"{row.difference:+.4f}",
+            interval,
+            f"[{STYLES[row.status]}]{row.status}[/{STYLES[row.status]}]",
+        )
+    console.print(table)
+    for reason in dict.fromkeys(row.reason for row in verdict.rows if row.reason):
+        console.print(f"[dim]{escape(reason)}[/dim]", soft_wrap=True)
+    for warning in verdict.warnings:
+        warn(warning)
+    style = STYLES[verdict.status]
+    console.print(
+        f"against {escape(verdict.reference)} ({verdict.kind}): [{style}]{verdict.status}[/{style}]"
+    )
+
+
+def show_evaluation(evaluation: Evaluation) -> None:
+    """Metrics, classification report and confusion matrix of one set of predictions."""
+    result = evaluation.result
+    metrics = Table("metric", "value", "95%", "how", box=None, pad_edge=False)
+    for name, estimate in result.metrics.items():
+        definition = evaluation.definitions[name]
+        low_high = "—" if estimate.low is None else f"{estimate.low:.4f} to {estimate.high:.4f}"
+        how = f"{definition.decision}; {definition.averaging}"
+        metrics.add_row(definition.title, _number(estimate.value), low_high, how)
+    console.print(f"{result.n_cases} cases, {len(evaluation.classes)} classes")
+    console.print(metrics)
+    classes = Table("class", "support", "predicted", "precision", "recall", "F1", box=None)
+    for row in result.classes:
+        numbers = [_number(v) for v in (row.precision, row.recall, row.f1)]
+        classes.add_row(escape(row.name), str(row.support), f"{row.predicted:.0f}", *numbers)
+    console.print(classes)
+    matrix = Table("true \\ predicted", *map(escape, evaluation.classes), box=None)
+    for name, counts in zip(evaluation.classes, result.confusion, strict=True):
+        matrix.add_row(escape(name), *(str(n) if n else "·" for n in counts))
+    console.print(matrix)
+    for notice in evaluation.notices:
+        warn(notice)
+
+
+def show_data(prepared: Prepared) -> None:
+    """What a data folder holds."""
+    cases, cleaned = prepared.cases, prepared.cleaned
+    units = cases.card.units
+    console.print(f"[bold]{escape(cases.card.name)}[/bold], {escape(cases.card.licence)}")
+    console.print(
+        f"{cleaned.n_found} {units}, {len(cleaned.removed)} incomplete, {len(cases.table)} usable; "
+        f"{len(cases.table) * len(cases.views)} images decoded ({', '.join(cases.views)})"
+    )
+    for reason, n in cleaned.removed["reason"].value_counts().items():
+        console.print(f"  {n} {escape(str(reason))}")
+    table = Table("class", units, "share", box=None)
+    for name, n in cases.class_counts().items():
+        table.add_row(escape(name), str(n), f"{n / len(cases.table):.1%}")
+    console.print(table)
+    if prepared.n_duplicate_groups:
+        warn(
+            f"{prepared.n_duplicate_groups} groups of {units} share a pixel-identical image; "
+            "splits keep them together"
+        )
+    console.print(f"data sha256 {prepared.fingerprint}")
+
+
+def show_files(paths: Sequence[Path], seconds: float | None) -> None:
+    """Paths of what was written."""
+    for path in paths:
+        console.print(f"[green]wrote[/green] {escape(str(path))}", soft_wrap=True)
+    if seconds is not None:
+        console.print(f"[dim]in {seconds:.0f} s[/dim]")
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """A value with its interval, three decimals."""
+    if estimate.value is None:
+        return "—"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]".replace("[", "\\[")
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:.4f}"

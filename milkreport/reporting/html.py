@@ -1,0 +1,76 @@
+"""View to markup. Everything is escaped, and what a view lacks is an error, never a blank."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from milkreport.reporting.blocks import Figure
+from milkreport.reporting.svg import for_page, for_paper
+from milkreport.reporting.view import ReportView
+from milkreport.resources import resource_folder
+
+# Faces of the one bundled family: file, weight, style.
+_FACES = (
+    ("Inter-Regular", 400, "normal"),
+    ("Inter-Italic", 400, "italic"),
+    ("Inter-SemiBold", 600, "normal"),
+    ("Inter-Bold", 700, "normal"),
+)
+
+
+def render_html(view: ReportView) -> str:
+    """The report as one page that needs no network and, to be read, no script."""
+    return _render(view, paper=False)
+
+
+def render_print(view: ReportView) -> str:
+    """The same report laid out for :func:`milkreport.reporting.pdf.write_pdf`."""
+    return _render(view, paper=True)
+
+
+def _render(view: ReportView, paper: bool) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(resource_folder("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def drawing(figure: Figure) -> Markup:
+        # The only markup that does not come from a template: our own SVG, whose text is escaped.
+        return Markup(for_paper(figure.svg) if paper else for_page(figure.svg))
+
+    script = "" if paper else _asset("report.js")
+    page = environment.get_template("report.html.j2").render(
+        view=view,
+        paper=paper,
+        drawing=drawing,
+        fonts=Markup(_font_faces()),
+        style=Markup(_asset("report.css") + (_asset("print.css") if paper else "")),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    return page + "\n"
+
+
+def _asset(name: str) -> str:
+    return (resource_folder("templates") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _font_faces() -> str:
+    """The bundled font as ``data:`` URIs: the page looks the same everywhere, offline too."""
+    faces = []
+    for name, weight, style in _FACES:
+        data = (resource_folder("templates") / "fonts" / f"{name}.woff2").read_bytes()
+        faces.append(
+            f"@font-face{{font-family:Inter;font-weight:{weight};font-style:{style};"
+            f"src:url(data:font/woff2;base64,{base64.b64encode(data).decode()}) format('woff2')}}"
+        )
+    return "\n".join(faces)

@@ -1,0 +1,101 @@
+"""HTML to PDF in a child process under a time and a memory cap. On failure the HTML stands."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from milkreport.errors import EnvironmentProblem
+from milkreport.reporting import pdf_worker
+from milkreport.runs.atomic import write_bytes
+
+SECONDS = 300.0
+MEMORY_BYTES = 3 * 2**30
+
+_LIBRARIES = (
+    "Debian or Ubuntu: apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0; "
+    "macOS: brew install pango; or use --no-pdf"
+)
+
+
+def write_pdf(
+    html_for_print: str,
+    path: Path,
+    *,
+    seconds: float = SECONDS,
+    memory_bytes: int = MEMORY_BYTES,
+    created: str = "",
+) -> None:
+    """Write *html_for_print* to *path* as a tagged PDF, whole or not at all.
+
+    Args:
+        created: ISO 8601 moment that dates the PDF where SOURCE_DATE_EPOCH is not set, so that the
+            same report gives the same bytes.
+
+    Raises:
+        EnvironmentProblem: a system library lacks, a cap was hit, or the folder cannot be written.
+    """
+    environment = dict(os.environ)
+    if not environment.get("SOURCE_DATE_EPOCH", "").isdigit():
+        environment["SOURCE_DATE_EPOCH"] = str(_epoch(created))
+    # -P: the worker's own folder, where a module is called html, stays off the path.
+    command = [sys.executable, "-P", str(Path(pdf_worker.__file__)), str(memory_bytes)]
+    try:
+        done = subprocess.run(
+            command,
+            input=html_for_print.encode("utf-8"),
+            capture_output=True,
+            timeout=seconds,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _too_large(f"it took more than {seconds:g} s", html_for_print) from error
+    except OSError as error:
+        raise EnvironmentProblem(f"no PDF: {error.strerror}", "report.html is complete") from error
+    said = done.stderr.decode("utf-8", "replace")
+    if done.returncode == 4 or "MemoryError" in said or "cannot allocate" in said.lower():
+        raise _too_large(f"it needs more than {memory_bytes / 2**20:,.0f} MiB", html_for_print)
+    if done.returncode == 3:
+        raise EnvironmentProblem(f"no PDF, report.html is complete: {_missing(said)}", _LIBRARIES)
+    if done.returncode != 0 or not done.stdout.startswith(b"%PDF"):
+        reason = (said.strip().splitlines() or [f"the renderer ended with {done.returncode}"])[-1]
+        raise EnvironmentProblem(
+            f"no PDF, report.html is complete: {reason[:300]}", "print the page from a browser"
+        )
+    write_bytes(path, done.stdout)
+
+
+def _epoch(created: str) -> int:
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return 0
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _missing(said: str) -> str:
+    """What the worker could not load, in one phrase."""
+    if module := re.search(r"No module named '([\w.]+)'", said):
+        return f"the Python package {module[1]} lacks"
+    if library := re.search(r"cannot load library '([^']+)'", said):
+        return f"WeasyPrint's system library {Path(library[1]).name} lacks (it needs Pango)"
+    return (said.strip().splitlines() or ["a system library lacks"])[-1][:300]
+
+
+def _too_large(what: str, html: str) -> EnvironmentProblem:
+    """A cap was hit; say which section weighs most."""
+    sections = re.findall(r'<section id="([\w-]+)".*?(?=<section id=|\Z)', html, re.DOTALL)
+    starts = [m.start() for m in re.finditer(r'<section id="[\w-]+"', html)] + [len(html)]
+    sizes = [end - start for start, end in zip(starts, starts[1:], strict=False)]
+    largest = ""
+    if sizes:
+        index = max(range(len(sizes)), key=sizes.__getitem__)
+        largest = f", its largest section is {sections[index]} ({sizes[index] / 1e6:.1f} MB)"
+    return EnvironmentProblem(
+        f"no PDF, report.html is complete: {what}{largest}", "print the page from a browser"
+    )

@@ -1,0 +1,325 @@
+"""The whole report as frozen values, every number already text. One view feeds HTML and PDF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from milkreport.checks.verdict import Verdict
+from milkreport.evaluation.results import Results
+from milkreport.reporting import curves, figures
+from milkreport.reporting.blocks import Badge, Cell, Column, Entry, Fact, Figure, Row, Table, table
+from milkreport.reporting.sentences import (
+    SYNTHETIC_BANNER,
+    data_sentence,
+    headline_part,
+    metric_title,
+    result_sentences,
+    yardstick,
+)
+from milkreport.reporting.tables import comparison_table
+from milkreport.reporting.text import (
+    MISSING,
+    clock,
+    day,
+    listing,
+    shorten,
+    whole,
+    without_paths,
+)
+from milkreport.reporting.view_arms import ArmView, build_arm
+from milkreport.reporting.view_compare import (
+    ComparisonView,
+    ReferenceView,
+    build_comparison,
+    build_reference,
+    count_badges,
+    status_badge,
+)
+from milkreport.reporting.view_data import DataView, ProtocolView, build_data, build_protocol
+from milkreport.runs.manifest import Manifest
+from milkreport.suite import Suite
+
+
+@dataclass(frozen=True)
+class SummaryView:
+    """Page one."""
+
+    question: str
+    data: str
+    result: tuple[str, ...]
+    table: Table
+    chart: Figure | None
+    badge: Badge
+    counts: tuple[Badge, ...]
+
+
+@dataclass(frozen=True)
+class CurvesView:
+    """Learning curves."""
+
+    lead: str
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class EthicsView:
+    """What must be known before these numbers are used."""
+
+    points: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class ProvenanceView:
+    """Where the numbers come from and how to get them again."""
+
+    command: str
+    hint: str
+    facts: tuple[Fact, ...]
+    packages: tuple[Fact, ...]
+    definitions: Table
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """Everything that a template may print."""
+
+    title: str
+    data_name: str
+    date: str
+    created: str
+    generator: str
+    suite: str
+    banner: str
+    partial: str
+    notices: tuple[str, ...]
+    contents: tuple[Entry, ...]
+    summary: SummaryView
+    data: DataView
+    protocol: ProtocolView
+    curves: CurvesView
+    comparison: ComparisonView
+    arms: tuple[ArmView, ...]
+    reference: ReferenceView | None
+    no_reference: str
+    ethics: EthicsView
+    provenance: ProvenanceView
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All drawings, in reading order."""
+        found = [self.summary.chart, self.data.chart, *self.curves.figures]
+        found += [self.comparison.per_class, *(arm.matrix for arm in self.arms)]
+        found += list(self.reference.charts) if self.reference else []
+        return tuple(figure for figure in found if figure is not None)
+
+
+def build_view(
+    results: Results,
+    manifest: Manifest,
+    suite: Suite,
+    verdict: Verdict | None,
+    *,
+    data_argument: str = "$MILKREPORT_DATA",
+) -> ReportView:
+    """Turn the records of a run into text and drawings.
+
+    Args:
+        verdict: what ``check`` found, if anything was checked; never read for synthetic data.
+        data_argument: how the command to reproduce names the data's folder.
+    """
+    synthetic = results.data.synthetic
+    compared = None if synthetic else verdict
+    arms = tuple(build_arm(results, arm, index) for index, arm in enumerate(results.arms))
+    return ReportView(
+        title=shorten(results.title, 160),
+        data_name=shorten(results.data.name, 80),
+        date=day(manifest.started),
+        created=manifest.started,
+        generator=f"milkreport {manifest.milkreport}",
+        suite=results.suite,
+        banner=SYNTHETIC_BANNER if synthetic else "",
+        partial=_partial(results),
+        notices=tuple(without_paths(notice) for notice in results.notices),
+        contents=_contents(arms),
+        summary=_summary(results, compared),
+        data=build_data(results),
+        protocol=build_protocol(results, suite),
+        curves=_curves(results),
+        comparison=build_comparison(results),
+        arms=arms,
+        reference=build_reference(results, compared) if compared else None,
+        no_reference=_no_reference(synthetic),
+        ethics=_ethics(results),
+        provenance=_provenance(results, manifest, suite, data_argument),
+    )
+
+
+def _partial(results: Results) -> str:
+    if results.status == "complete":
+        return ""
+    cells = [cell for arm in results.arms for cell in arm.cells]
+    failed = sum(cell.status == "failed" for cell in cells)
+    text = "This run is partial"
+    if failed:
+        text += f": {whole(failed)} of {whole(len(cells))} trainings failed"
+    return text + ". What is shown rests on the trainings that are complete."
+
+
+def _no_reference(synthetic: bool) -> str:
+    if synthetic:
+        return "Synthetic data is never compared with reported figures."
+    return "No reference was named for this run."
+
+
+def _contents(arms: tuple[ArmView, ...]) -> tuple[Entry, ...]:
+    titles = {
+        "summary": "Summary",
+        "data": "Data",
+        "protocol": "Arms and protocol",
+        "curves": "Learning curves",
+        "comparison": "Comparison",
+        "arms": "Arm by arm",
+        "reference": "Against the reported figures",
+        "ethics": "Limitations, ethics and privacy",
+        "provenance": "Provenance",
+    }
+    below = tuple(Entry(arm.key, f"6.{i}", arm.title) for i, arm in enumerate(arms, 1))
+    return tuple(
+        Entry(key, str(number), title, below if key == "arms" else ())
+        for number, (key, title) in enumerate(titles.items(), 1)
+    )
+
+
+def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
+    part = headline_part(results)
+    metric = metric_title(results, results.primary_metric)
+    rows = [
+        (shorten(arm.title or arm.name, 26), result.metrics[results.primary_metric])
+        for arm in results.arms
+        if (result := arm.part(part)) is not None and results.primary_metric in result.metrics
+    ]
+    chart = None
+    if rows:
+        trivial = yardstick(results)
+        line = (f"always {shorten(trivial[0], 14)}", trivial[1]) if trivial else None
+        caption = f"{metric} on the {part} part with 95% intervals"
+        caption += "; dashed: always answering the most frequent class." if line else "."
+        svg = figures.estimates("headline-figure", rows, metric, line)
+        chart = Figure("headline-figure", caption, svg)
+    if results.data.synthetic:
+        badge = Badge("○", "NOT A RESULT", "none", "synthetic data, not compared with a reference")
+    elif verdict is None:
+        badge = Badge("○", "NOT CHECKED", "none", "no reference was named")
+    else:
+        badge = status_badge(verdict.status, f"against {shorten(verdict.title, 90)}")
+    counts = count_badges(verdict) if verdict else ()
+    return SummaryView(
+        question=results.question,
+        data=data_sentence(results),
+        result=tuple(result_sentences(results)),
+        table=comparison_table(results),
+        chart=chart,
+        badge=badge,
+        counts=counts,
+    )
+
+
+def _curves(results: Results) -> CurvesView:
+    drawn = curves.learning_curves(results.arms)
+    parts = curves.parts_drawn(results.arms)
+    n = max((len(arm.curves) for arm in results.arms), default=0)
+    lead = "Unweighted cross-entropy and scores after each epoch, in evaluation mode."
+    if not drawn:
+        lead = "No curves were recorded."
+    elif n > curves.MOST_LINES:
+        lead += f" Lines: mean over {whole(n)} trainings; bands: from the lowest to the highest."
+    elif n > 1:
+        lead += f" Bold: mean over {whole(n)} trainings; thin: each of them."
+    caption = f"Learning curves on {listing(parts)}."
+    if "test" in parts:
+        caption += " Test curves: monitoring, not used for selection."
+    return CurvesView(lead, tuple(Figure(key, caption, svg) for key, svg in drawn))
+
+
+def _ethics(results: Results) -> EthicsView:
+    data = results.data
+    held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
+    if data.features:
+        held += f", and for each {data.unit}: {listing(shorten(f, 40) for f in data.features[:40])}"
+    points = [
+        Fact(
+            "Use",
+            "Research only. Nothing here is a medical device, and no figure supports a decision about a "
+            "patient.",
+        ),
+        Fact(
+            "What the intervals say",
+            "They describe these predictions on these cases. A newly drawn training set, another "
+            "hospital or another camera can differ by more.",
+        ),
+        Fact("What the data holds", f"{held}."),
+        Fact(
+            "What leaves the machine",
+            "Nothing: no part of training, evaluation or this report uses a network. The report holds "
+            "counts and scores, no image, no row of the data and no case id.",
+        ),
+    ]
+    points += [Fact("Note on the data", without_paths(note)) for note in data.notes]
+    points.append(
+        Fact(
+            "Uneven errors",
+            "Rare classes weigh little in accuracy and much in macro averages; groups of patients that "
+            "are rare in the data were not examined apart.",
+        )
+    )
+    points.append(Fact("Licence of the data", shorten(data.licence, 200)))
+    points.append(Fact("Attribution", shorten(data.attribution, 600)))
+    return EthicsView(tuple(points))
+
+
+def _provenance(
+    results: Results, manifest: Manifest, suite: Suite, data_argument: str
+) -> ProvenanceView:
+    commit = manifest.commit or "not run from a checkout"
+    if manifest.commit and manifest.dirty:
+        commit += ", with uncommitted changes"
+    facts = (
+        Fact("Started", clock(manifest.started)),
+        Fact("milkreport", manifest.milkreport),
+        Fact("Commit", commit),
+        Fact("Suite", f"{suite.name} ({manifest.suite_sha256 or MISSING})"),
+        Fact("Data", manifest.data_sha256 or results.data.fingerprint or MISSING),
+        Fact("Python", f"{manifest.python}, {manifest.platform}"),
+        Fact("Device", listing(dict.fromkeys((manifest.device, manifest.device_name)))),
+        Fact("CPU capability", f"{manifest.cpu_capability}, {whole(manifest.threads)} threads"),
+    )
+    hint = ""
+    if not results.data.synthetic:
+        hint = f"{data_argument} is the folder of the data. "
+    hint += (
+        "The same machine type, packages, threads, settings and data give the same weights, to the bit."
+    )
+    return ProvenanceView(
+        command=without_paths(manifest.command),
+        hint=hint,
+        facts=facts,
+        packages=tuple(Fact(k, v) for k, v in manifest.packages.items()),
+        definitions=_definitions(results),
+    )
+
+
+def _definitions(results: Results) -> Table:
+    columns = tuple(Column(t, text=True) for t in ("Metric", "Decision", "Averaging", "Undefined"))
+    rows = [
+        Row(
+            (
+                Cell(d.title),
+                Cell(d.decision, kind="text"),
+                Cell(d.averaging, kind="text"),
+                Cell(d.zero_division, kind="text"),
+            )
+        )
+        for d in results.definitions.values()
+    ]
+    caption = "How each metric is computed; two values compare only where this agrees."
+    return table("definitions", caption, columns, rows, dense=True)

@@ -1,0 +1,264 @@
+"""Section 6 of the report: one subsection an arm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean
+
+from milkreport.evaluation.results import ArmResult, CellRecord, PartResult, Results
+from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
+from milkreport.reporting.matrix import NUMBERS_UP_TO, WIDE_FROM, confusion_matrix, is_wide
+from milkreport.reporting.sentences import headline_part, metric_words
+from milkreport.reporting.text import (
+    MISSING,
+    decimal,
+    duration,
+    interval,
+    listing,
+    percent,
+    plural,
+    shorten,
+    signed,
+    whole,
+    without_paths,
+)
+
+TOO_FEW = 10
+MOST_CELLS = 40
+MOST_CONFUSIONS = 5
+
+
+@dataclass(frozen=True)
+class ArmView:
+    """Everything about one arm."""
+
+    key: str
+    title: str
+    lead: str
+    facts: tuple[Fact, ...]
+    report: Table | None
+    matrix: Figure | None
+    remarks: tuple[str, ...]
+    exposure: Table | None
+    cells: Table
+
+
+def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
+    """The view of the arm at *index*."""
+    key = f"arm-{index + 1}"
+    title = shorten(arm.title or arm.name, 60)
+    part = arm.part(headline_part(results))
+    failed = [cell for cell in arm.cells if cell.status == "failed"]
+    lead = shorten(without_paths(arm.description), 400)
+    if part is None:
+        lead = "This arm has no result."
+    elif failed:
+        lead += f" {plural(len(failed), 'training', 'trainings')} of {len(arm.cells)} failed."
+    return ArmView(
+        key=key,
+        title=title,
+        lead=lead.strip(),
+        facts=_facts(results, arm),
+        report=_report(results, part, key, title) if part else None,
+        matrix=_matrix(results, part, key, title) if part else None,
+        remarks=_remarks(results, part) if part else (),
+        exposure=_exposure(results, arm, key),
+        cells=_cells(arm, key),
+    )
+
+
+def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
+    facts = []
+    train, test = arm.part("train"), arm.part("test")
+    metric = results.primary_metric
+    if train and test:
+        a, b = train.metrics.get(metric), test.metrics.get(metric)
+        if a and b and a.value is not None and b.value is not None:
+            gap = f"{signed(a.value - b.value)} ({decimal(a.value)} against {decimal(b.value)})"
+            facts.append(Fact(f"Train minus test, {metric_words(results, metric)}", gap))
+    done = [cell for cell in arm.cells if cell.status == "complete"]
+    names = list(dict.fromkeys(name for cell in done for name in cell.scalars))
+    for name in names:
+        values = [cell.scalars[name] for cell in done if name in cell.scalars]
+        text = decimal(fmean(values))
+        if len(values) > 1:
+            text += f" (from {decimal(min(values))} to {decimal(max(values))})"
+        facts.append(Fact(f"Learned scalar, {shorten(name.replace('_', ' '), 60)}", text))
+    sizes = {cell.parameters for cell in done if cell.parameters is not None}
+    if sizes:
+        facts.append(Fact("Parameters", listing(whole(n) for n in sorted(sizes))))
+    seconds = [cell.seconds for cell in done if cell.seconds is not None]
+    if seconds:
+        text = duration(sum(seconds))
+        if len(seconds) > 1:
+            text += f" over {plural(len(seconds), 'training', 'trainings')}"
+        facts.append(Fact("Training time", text))
+    return tuple(facts)
+
+
+def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
+    several = part.n_seeds > 1
+    columns = (
+        Column("Class", text=True),
+        Column("Support"),
+        Column("Predicted"),
+        Column("Precision"),
+        Column("Recall"),
+        Column("F1"),
+    )
+    rows, few = [], False
+    for row in part.classes:
+        mark = "†" if row.support < TOO_FEW else ""
+        few = few or bool(mark)
+        cells = (
+            Cell(shorten(row.name), mark=mark),
+            Cell(whole(row.support)),
+            Cell(whole(row.predicted)),
+            Cell(decimal(row.precision)),
+            Cell(decimal(row.recall), interval(row.recall_low, row.recall_high)),
+            Cell(decimal(row.f1)),
+        )
+        rows.append(Row(cells, "few" if mark else ""))
+    supported = sum(row.support > 0 for row in part.classes)
+    rows.append(_average(part, f"macro average over {plural(supported, 'class', 'classes')}", "macro"))
+    rows.append(_average(part, "weighted average", "weighted"))
+    footnotes = []
+    if few:
+        footnotes.append(Footnote("†", f"Fewer than {TOO_FEW} {results.data.units}: too few to judge."))
+    if any(row.precision is None or row.recall is None for row in part.classes):
+        footnotes.append(
+            Footnote(MISSING, "Undefined: no prediction of the class, or no case of it.")
+        )
+    caption = f"{title}: classification report, {part.part}"
+    caption += f", means over {plural(part.n_seeds, 'seed', 'seeds')}." if several else "."
+    if any(row.recall_low is not None for row in part.classes):
+        caption += " Below the recall its 95% interval (Wilson)."
+    return table(f"{key}-report", caption, columns, rows, tuple(footnotes), sortable=True, dense=True)
+
+
+def _average(part: PartResult, name: str, kind: str) -> Row:
+    # Macro recall is balanced accuracy and weighted recall is accuracy, by definition.
+    same = {"macro_recall": "balanced_accuracy", "weighted_recall": "accuracy"}
+    cells = [Cell(name), Cell(whole(part.n_cases)), Cell("")]
+    for metric in ("precision", "recall", "f1"):
+        wanted = f"{kind}_{metric}"
+        estimate = part.metrics.get(wanted) or part.metrics.get(same.get(wanted, ""))
+        cells.append(Cell(decimal(estimate.value)) if estimate else Cell(""))
+    return Row(tuple(cells), "total")
+
+
+def _matrix(results: Results, part: PartResult, key: str, title: str) -> Figure:
+    names = [row.name for row in part.classes]
+    n = len(names)
+    what = "count and share of the true class"
+    if n >= WIDE_FROM:
+        what = "counts, tinted by their share of the true class"
+    if n > NUMBERS_UP_TO:
+        what = "cells tinted by their share of the true class; too many classes to print counts"
+    summed = f", summed over {plural(part.n_seeds, 'seed', 'seeds')}" if part.n_seeds > 1 else ""
+    caption = f"{title}: confusion matrix, {part.part}{summed}; {what}. Empty cells are zero."
+    svg = confusion_matrix(
+        f"{key}-matrix", part.confusion, names, f"Confusion matrix of {title}, {part.part}"
+    )
+    return Figure(f"{key}-matrix", caption, svg, wide=is_wide(n))
+
+
+def _remarks(results: Results, part: PartResult) -> tuple[str, ...]:
+    """What a reader would look for in the matrix."""
+    names = [shorten(row.name, 24) for row in part.classes]
+    remarks = []
+    never = [shorten(row.name, 24) for row in part.classes if row.predicted == 0]
+    if never:
+        more = f" and {whole(len(never) - 15)} more" if len(never) > 15 else ""
+        remarks.append(f"Never predicted: {', '.join(never[:15])}{more}.")
+    errors = sorted(
+        (
+            (-count, i, j)
+            for i, row in enumerate(part.confusion)
+            for j, count in enumerate(row)
+            if i != j and count
+        ),
+    )[:MOST_CONFUSIONS]
+    if errors:
+        told = [
+            f"{names[i]} taken for {names[j]} {whole(-n)} times "
+            f"({percent(-n / sum(part.confusion[i]))} of {names[i]})"
+            for n, i, j in errors
+        ]
+        remarks.append(f"Most frequent confusions: {'; '.join(told)}.".replace(" 1 times", " once"))
+    return tuple(remarks)
+
+
+def _exposure(results: Results, arm: ArmResult, key: str) -> Table | None:
+    cells = [cell.exposure for cell in arm.cells if cell.exposure]
+    if not cells:
+        return None
+    mean = {
+        name: fmean(exposure.get(name, 0) for exposure in cells)
+        for name in results.classes
+    }
+    total = sum(mean.values())
+    trained = {name: 0.0 for name in results.classes}
+    splits = [split for split in results.splits if split.part == "train"]
+    for split in splits:
+        for name in trained:
+            trained[name] += split.class_counts.get(name, 0) / len(splits)
+    everything = sum(trained.values())
+    rows = [
+        Row(
+            (
+                Cell(shorten(name)),
+                Cell(whole(round(trained[name]))),
+                Cell(percent(trained[name] / everything if everything else None, 1)),
+                Cell(whole(round(mean[name]))),
+                Cell(percent(mean[name] / total if total else None, 1)),
+                Cell(decimal(mean[name] / trained[name] if trained[name] else None, 1)),
+            )
+        )
+        for name in results.classes
+    ]
+    columns = (
+        Column("Class", text=True),
+        Column(f"Training {results.data.units}"),
+        Column("Share"),
+        Column("Times drawn"),
+        Column("Share"),
+        Column("Times each"),
+    )
+    caption = "What the training saw of each class, all epochs together"
+    caption += ", mean over trainings." if len(cells) > 1 else "."
+    return table(f"{key}-exposure", caption, columns, rows, dense=True)
+
+
+def _cells(arm: ArmResult, key: str) -> Table:
+    columns = (
+        Column("Seed"),
+        Column("Fold"),
+        Column("Status", text=True),
+        Column("Epoch used"),
+        Column("Time"),
+        Column("Weights (SHA-256)", text=True),
+    )
+    # Failures first: they must not fall behind the cut.
+    ordered = sorted(arm.cells, key=lambda c: (c.status != "failed", c.seed, c.fold))
+    rows = [_cell_row(cell) for cell in ordered[:MOST_CELLS]]
+    caption = "Trainings of this arm."
+    if len(ordered) > MOST_CELLS:
+        caption = f"{MOST_CELLS} of {len(ordered)} trainings of this arm."
+    return table(f"{key}-cells", caption, columns, rows, dense=True)
+
+
+def _cell_row(cell: CellRecord) -> Row:
+    failed = cell.status == "failed"
+    message = shorten(without_paths(cell.message), 200) or "no reason recorded"
+    return Row(
+        (
+            Cell(str(cell.seed)),
+            Cell(str(cell.fold)),
+            Cell(f"failed: {message}" if failed else cell.status, kind="text"),
+            Cell(whole(cell.epoch_used)),
+            Cell(duration(cell.seconds)),
+            Cell(cell.weights_sha256[:12] or MISSING, kind="code"),
+        ),
+        "failed" if failed else "",
+    )

@@ -1,0 +1,46 @@
+"""Draws the report of a run into its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from milkreport.checks.verdict import Verdict
+from milkreport.evaluation.results import Results
+from milkreport.reporting.html import render_html, render_print
+from milkreport.reporting.pdf import write_pdf
+from milkreport.reporting.svg import for_paper
+from milkreport.reporting.view import build_view
+from milkreport.runs.atomic import write_text
+from milkreport.runs.manifest import Manifest
+from milkreport.suite import Suite
+
+
+def write_report(
+    folder: Path,
+    results: Results,
+    manifest: Manifest,
+    suite: Suite,
+    verdict: Verdict | None,
+    *,
+    pdf: bool = True,
+) -> list[Path]:
+    """Write ``report.html``, ``figures/*.svg`` and, if *pdf*, ``report.pdf``; return their paths.
+
+    Raises:
+        EnvironmentProblem: nothing can be written there; or the PDF could not be made, and then HTML
+            and figures stand.
+    """
+    view = build_view(results, manifest, suite, verdict)
+    written = []
+    for figure in view.figures:
+        path = folder / "figures" / f"{figure.key}.svg"
+        write_text(path, for_paper(figure.svg) + "\n")
+        written.append(path)
+    page = folder / "report.html"
+    write_text(page, render_html(view))
+    written.insert(0, page)
+    if pdf:
+        paper = folder / "report.pdf"
+        write_pdf(render_print(view), paper, created=manifest.started)
+        written.insert(1, paper)
+    return written
