@@ -40,8 +40,13 @@ def clean(cases: Cases, policy: Policy) -> Cleaned:
     needed = views if policy == "impute" else [*features, *views]
     missing = table[needed].isna()
     incomplete = missing.any(axis=1)
-    reasons = missing[incomplete].apply(
-        lambda row: " and ".join(_reason(column) for column in row.index[row]), axis=1
+    reasons = pd.Series(
+        [
+            " and ".join(_reason(column) for column, gap in zip(needed, row, strict=True) if gap)
+            for row in missing[incomplete].to_numpy()
+        ],
+        index=table.index[incomplete],
+        dtype=object,
     )
     if policy == "strict" and incomplete.any():
         first = str(table.loc[reasons.index[0], "case_id"])
@@ -49,7 +54,7 @@ def clean(cases: Cases, policy: Policy) -> Cleaned:
         do = "complete the table, or set data.cleaning to paper or impute"
         raise DataError(f"{what}: {reasons.iloc[0]}", do, first_few(f.name for f in cases.files))
     removed = pd.DataFrame(
-        {"case_id": table.loc[reasons.index, "case_id"], "reason": reasons.astype(str)}
+        {"case_id": table.loc[reasons.index, "case_id"], "reason": reasons}
     ).reset_index(drop=True)
     kept = table[~incomplete].reset_index(drop=True)
     if kept.empty:

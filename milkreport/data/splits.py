@@ -53,7 +53,8 @@ def make_folds(cases: Cases, split: Split) -> list[Fold]:
             wanted = _wanted_support(cases, split.test_support)
         else:
             wanted = proportional_support(counts, split.test_fraction)
-        tests = [draw_support(labels, groups, wanted, stream(split.seed, "test"))]
+        exact = split.kind == "support"
+        tests = [draw_support(labels, groups, wanted, stream(split.seed, "test"), exact)]
     everyone = np.arange(len(labels), dtype=np.int64)
     folds = []
     for index, test in enumerate(tests):
@@ -64,7 +65,8 @@ def make_folds(cases: Cases, split: Split) -> list[Fold]:
                 np.bincount(labels[rest], minlength=len(counts)), split.validation
             )
             rng = stream(split.seed, "validation", index)
-            validation = rest[draw_support(labels[rest], groups[rest], support, rng)]
+            drawn = draw_support(labels[rest], groups[rest], support, rng, exact=False)
+            validation = rest[drawn]
         fold = Fold(index, np.setdiff1d(rest, validation), validation, np.sort(test))
         refuse_straddling(fold, cases)
         folds.append(fold)
@@ -84,32 +86,49 @@ def refuse_straddling(fold: Fold, cases: Cases) -> None:
 
 
 def draw_support(
-    labels: Positions, groups: Positions, wanted: Positions, rng: np.random.Generator
+    labels: Positions,
+    groups: Positions,
+    wanted: Positions,
+    rng: np.random.Generator,
+    exact: bool = True,
 ) -> Positions:
-    """Draw whole groups at random until class c has exactly ``wanted[c]`` cases.
+    """Draw whole groups at random until class c has ``wanted[c]`` cases.
 
     Args:
         labels, groups: int64 of shape (n_cases,).
         wanted: int64 of shape (n_classes,).
+        exact: meet the numbers to the case. Otherwise large groups may leave a class short of its
+            number, but never empty.
 
     Returns:
         Ascending positions of the drawn cases.
 
     Raises:
-        DataError: the numbers cannot be met by whole groups.
+        DataError: whole groups cannot meet the numbers.
     """
-    n_groups = int(groups.max()) + 1
-    content = np.zeros((n_groups, len(wanted)), np.int64)
+    content = np.zeros((int(groups.max()) + 1, len(wanted)), np.int64)
     np.add.at(content, (groups, labels), 1)
+    order = [group for group in rng.permutation(len(content)) if content[group].any()]
     left = wanted.copy()
-    drawn = np.zeros(n_groups, bool)
-    for group in rng.permutation(n_groups):
-        if content[group].any() and (content[group] <= left).all():
+    drawn = np.zeros(len(content), bool)
+    for group in order:
+        if (content[group] <= left).all():
             left -= content[group]
             drawn[group] = True
+    if not exact:
+        for c in np.flatnonzero(left == wanted):
+            keeps_some = (content[drawn].sum(axis=0) + content < content.sum(axis=0)).all(
+                axis=1, where=content > 0
+            )
+            holders = [g for g in order if content[g, c] and not drawn[g] and keeps_some[g]]
+            if wanted[c] and holders:
+                group = min(holders, key=lambda g: int(content[g].sum()))
+                left -= content[group]
+                drawn[group] = True
+        left = np.where(left == wanted, left, 0)
     if left.any():
         short = int(np.argmax(left))
-        what = f"class {short + 1} of the test part stays {left[short]} cases short"
+        what = f"class {short + 1} of a part stays {left[short]} cases short: its groups are too large"
         raise DataError(what, "choose another split.seed or other numbers", "split")
     return np.flatnonzero(drawn[groups]).astype(np.int64)
 

@@ -35,7 +35,7 @@ from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 
 SUPPLEMENT = "MILK10k_Training_Supplement.csv"
 FEWEST_CASES = FLOOR * len(CLASSES)
-MOST_CASES = 1_000_000
+MOST_CASES = 100_000
 SIZES = (16, 1024)  # pixels
 _NOTE = (
     "Invented by milkreport: drawn images, tables sampled from summary statistics. Not medical "
@@ -65,7 +65,7 @@ def write_synthetic(
 
     Args:
         directory: where to write; absent or an empty folder.
-        cases: lesions, 66 (6 a class) to 1,000,000.
+        cases: lesions, 66 (6 a class) to 100,000.
         seed: any whole number from 0.
         size: width and height of each JPEG, 16 to 1,024 pixels.
         progress: called after each lesion with how many are drawn.
@@ -85,12 +85,11 @@ def write_synthetic(
         do = f"use {SIZES[0]} to {SIZES[1]} pixels"
         raise ConfigError(f"cannot draw images of {size} pixels", do, "size")
     directory = directory.resolve()
-    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        do = "remove it or choose another folder"
-        raise DataError("exists and is not an empty folder", do, str(directory))
-
     building = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}.partial")
     try:
+        if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
+            do = "remove it or choose another folder"
+            raise DataError("exists and is not an empty folder", do, str(directory))
         try:
             building.mkdir(parents=True)
             _write_all(building, cases, seed, size, progress)

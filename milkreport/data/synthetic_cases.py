@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milkreport.data.milk10k import CLASSES, MONET, VIEWS
+from milkreport.data.milk10k import MONET, VIEWS
 from milkreport.data.synthetic_lesions import Lesion
 
 FLOOR = 6  # lesions a class has at least: one for each of 5 folds, and one to lose
@@ -111,17 +111,17 @@ def draw_cohort(cases: int, seed: int) -> list[tuple[int, SyntheticCase]]:
 
 def _choose_incomplete(labels: NDArray[Any], rng: np.random.Generator) -> dict[int, str]:
     """Which lesion (by index) lacks which field; nobody lacks both, as in the real set."""
-    complete = {name: int((labels == name).sum()) for name in CLASSES}
+    _, codes = np.unique(labels, return_inverse=True)
+    complete, untouched = np.bincount(codes), np.ones(len(labels), dtype=bool)
     lacking: dict[int, str] = {}
     for (field, rate), least in zip(_profile()["missing_per_lesion"].items(), (2, 3), strict=True):
         for _ in range(max(least, round(rate * len(labels)))):
-            bound = min(FLOOR, max(complete.values()) - 1)
-            open_to = [
-                i for i, name in enumerate(labels) if complete[name] > bound and i not in lacking
-            ]
-            chosen = int(rng.choice(open_to))
+            # Classes at the floor keep their lesions, as long as there are others.
+            bound = min(FLOOR, complete.max() - 1)
+            chosen = int(rng.choice(np.flatnonzero(untouched & (complete[codes] > bound))))
             lacking[chosen] = field
-            complete[str(labels[chosen])] -= 1
+            untouched[chosen] = False
+            complete[codes[chosen]] -= 1
     return lacking
 
 

@@ -272,4 +272,4 @@ def _lay_over(
     slope = (gx * np.cos(6.3 * places[23, 0]) + gy * np.sin(6.3 * places[23, 0])) * t["radius"]
     image = image * (1.0 + strength * np.clip(slope, -1.2, 1.2))[..., None]
     shine = smoothstep(slope * m.inside + 0.25 * flake * m.inside, 0.75, 1.6)
-    return over(image, _WHITE, (0.15 + 0.5 * t["shine"]) * shine * (t["raised"] > 0))
+    return over(image, _WHITE, (0.10 + 0.35 * t["shine"]) * shine * (t["raised"] > 0))

@@ -65,6 +65,11 @@ class Table:
         """Number of columns."""
         return len(self.columns)
 
+    @property
+    def rows(self) -> int:
+        """Number of rows; a short table stays on one page."""
+        return sum(len(group.rows) for group in self.groups)
+
 
 @dataclass(frozen=True)
 class Figure:

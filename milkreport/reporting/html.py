@@ -46,11 +46,11 @@ def _render(view: ReportView, paper: bool) -> str:
         # The only markup that does not come from a template: our own SVG, whose text is escaped.
         return Markup(for_paper(figure.svg) if paper else for_page(figure.svg))
 
+    environment.globals["drawing"] = drawing
     script = "" if paper else _asset("report.js")
     page = environment.get_template("report.html.j2").render(
         view=view,
         paper=paper,
-        drawing=drawing,
         fonts=Markup(_font_faces()),
         style=Markup(_asset("report.css") + (_asset("print.css") if paper else "")),
         script=Markup(script),

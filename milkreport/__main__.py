@@ -1,0 +1,5 @@
+"""``python -m milkreport``."""
+
+from milkreport.cli import main
+
+main()

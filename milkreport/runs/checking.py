@@ -1,0 +1,53 @@
+"""Checks a run folder against a reference or another run folder, and keeps the verdict beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from milkreport.checks.earlier import check_earlier
+from milkreport.checks.published import check_published
+from milkreport.checks.reference import load_reference
+from milkreport.checks.verdict import Verdict
+from milkreport.evaluation.predictions import Predictions
+from milkreport.runs.collect import plan_cells
+from milkreport.runs.folder import RunFolder
+
+#: Loss that an own earlier run may differ by, where nothing else is declared.
+DEFAULT_MARGIN = 0.03
+
+
+def check_run(folder: RunFolder, against: str) -> Verdict:
+    """Check a run against a shipped reference, a reference file, or the folder of an earlier run.
+
+    The verdict is written to ``checks.json``.
+
+    Raises:
+        ConfigError: no such reference. DataError: not a finished run.
+    """
+    results = folder.load_results()
+    earlier = RunFolder(Path(against))
+    if earlier.is_run():
+        verdict = check_earlier(
+            results,
+            earlier.load_results(),
+            _test_predictions(folder),
+            _test_predictions(earlier),
+            DEFAULT_MARGIN,
+            earlier.path.name,
+        )
+    else:
+        settings = folder.load_suite().flat()
+        verdict = check_published(results, settings, load_reference(against))
+    folder.write_verdict(verdict)
+    return verdict
+
+
+def _test_predictions(folder: RunFolder) -> dict[str, dict[tuple[int, int], Predictions]]:
+    classes = list(folder.load_data().data.class_counts)
+    arms: dict[str, dict[tuple[int, int], Predictions]] = {}
+    for cell in plan_cells(folder.load_suite()):
+        record = folder.load_cell(cell)
+        if record is not None and record.status == "complete":
+            parts = folder.load_predictions(cell, classes)
+            arms.setdefault(cell.arm, {})[cell.seed, cell.fold] = parts["test"]
+    return arms

@@ -1,0 +1,251 @@
+"""The run folder: the only place where rooms meet on disk, and its only reader and writer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from milkreport.checks.verdict import Verdict
+from milkreport.data.tables import load_table, read_numbers
+from milkreport.errors import ConfigError, DataError, EnvironmentProblem
+from milkreport.evaluation.predictions import Predictions, load_predictions
+from milkreport.evaluation.results import CellRecord, DataSummary, Record, Results, SplitSummary
+from milkreport.runs.atomic import disk_problem, write_bytes, write_text
+from milkreport.runs.manifest import Manifest, read_clock
+from milkreport.suite import Suite, build_suite
+
+if TYPE_CHECKING:
+    from milkreport.training.cell import TrainedCell
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of a run: arm x seed x fold."""
+
+    arm: str
+    seed: int
+    fold: int
+
+    def __str__(self) -> str:
+        return f"{self.arm}, seed {self.seed}, fold {self.fold}"
+
+
+class DataRecord(Record):
+    """What a run says of its data and splits, in ``data.json``."""
+
+    data: DataSummary
+    splits: list[SplitSummary]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk. Every file is written whole or not at all."""
+
+    path: Path
+
+    def cell_path(self, cell: Cell) -> Path:
+        """Folder of one cell."""
+        return self.path / "cells" / cell.arm / f"seed-{cell.seed}" / f"fold-{cell.fold}"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for this process.
+
+        Raises:
+            EnvironmentProblem: another process holds it, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_problem(error, self.path) from error
+        holder = self.path / ".lock-holder"
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            who = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
+            do = "wait for it, or use another --out"
+            raise EnvironmentProblem(f"in use by {who}", do, str(self.path)) from error
+        except OSError as error:
+            raise disk_problem(error, self.path) from error
+        try:
+            who = f"pid {os.getpid()} on {socket.gethostname()} since {read_clock()}"
+            write_text(holder, who)
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def is_run(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "manifest.json").is_file() and (self.path / "suite.toml").is_file()
+
+    def begin(self, suite: Suite, manifest: Manifest) -> None:
+        """Write what the run is, before anything is trained."""
+        self.write_suite(suite)
+        self._write_record("manifest.json", manifest)
+
+    def write_suite(self, suite: Suite) -> None:
+        """Write the resolved suite."""
+        write_text(self.path / "suite.toml", suite.to_toml())
+
+    def load_suite(self) -> Suite:
+        """The resolved suite of this run."""
+        path = self.path / "suite.toml"
+        try:
+            return build_suite(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        except OSError as error:
+            raise self._not_a_run() from error
+        except ValueError as error:
+            raise DataError(f"damaged suite: {error}", "use another run", str(path)) from error
+
+    def load_manifest(self) -> Manifest:
+        """Provenance of this run."""
+        return self._load_record("manifest.json", Manifest)
+
+    def write_data(self, record: DataRecord, splits: pd.DataFrame, removed: pd.DataFrame) -> None:
+        """Write what the data was, which case is in which part, and what was removed and why."""
+        write_csv(self.path / "splits.csv", splits)
+        write_csv(self.path / "removed.csv", removed)
+        self._write_record("data.json", record)
+
+    def load_data(self) -> DataRecord:
+        """What the data and splits of this run were."""
+        return self._load_record("data.json", DataRecord)
+
+    def write_cell(self, cell: Cell, trained: TrainedCell) -> CellRecord:
+        """Write a finished cell; its ``cell.json`` comes last and is the commit."""
+        folder = self.cell_path(cell)
+        write_csv(folder / "history.csv", trained.history)
+        write_csv(folder / "predictions.csv", trained.predictions)
+        write_bytes(folder / "model.safetensors", trained.weights)
+        write_text(folder / "model.json", json.dumps(trained.card, indent=1))
+        record = CellRecord(
+            seed=cell.seed,
+            fold=cell.fold,
+            status="complete",
+            seconds=trained.seconds,
+            epoch_used=trained.epoch_used,
+            weights_sha256=trained.weights_sha256,
+            parameters=trained.parameters,
+            scalars=trained.scalars,
+            exposure=trained.exposure,
+        )
+        self.write_cell_record(cell, record)
+        return record
+
+    def write_cell_record(self, cell: Cell, record: CellRecord) -> None:
+        """Write a cell's record alone (a failed one has nothing else)."""
+        write_text(self.cell_path(cell) / "cell.json", record.model_dump_json(indent=1))
+
+    def load_cell(self, cell: Cell) -> CellRecord | None:
+        """Record of a cell; ``None`` if it was not finished."""
+        path = self.cell_path(cell) / "cell.json"
+        if not path.is_file():
+            return None
+        try:
+            return CellRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValueError:
+            return None  # not ours or damaged: the cell counts as not done
+
+    def load_predictions(self, cell: Cell, classes: Sequence[str]) -> dict[str, Predictions]:
+        """Predictions of a finished cell by part."""
+        return load_predictions(self.cell_path(cell) / "predictions.csv", classes)
+
+    def load_history(self, cell: Cell) -> dict[str, list[float | None]]:
+        """Curves of a finished cell: column to values by epoch."""
+        path = self.cell_path(cell) / "history.csv"
+        table = load_table(path, ["epoch"])
+        columns = {
+            str(c): read_numbers(table, str(c), str(path), -1e30, 1e30) for c in table.columns
+        }
+        return {
+            name: [None if pd.isna(v) else float(v) for v in values]
+            for name, values in columns.items()
+        }
+
+    def write_results(self, results: Results, metrics: pd.DataFrame) -> None:
+        """Write ``metrics.csv`` and ``results.json``."""
+        write_csv(self.path / "metrics.csv", metrics)
+        self._write_record("results.json", results)
+
+    def load_results(self) -> Results:
+        """Results of this run."""
+        return self._load_record("results.json", Results)
+
+    def write_verdict(self, verdict: Verdict) -> None:
+        """Write ``checks.json``."""
+        self._write_record("checks.json", verdict)
+
+    def load_verdict(self) -> Verdict | None:
+        """The last verdict, if the run was checked."""
+        if not (self.path / "checks.json").is_file():
+            return None
+        return self._load_record("checks.json", Verdict)
+
+    def _write_record(self, name: str, record: Record) -> None:
+        write_text(self.path / name, record.model_dump_json(indent=1) + "\n")
+
+    def _load_record(self, name: str, kind: type[R]) -> R:
+        path = self.path / name
+        try:
+            return kind.model_validate_json(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise self._not_a_run(name) from error
+        except ValueError as error:
+            do = "run the same run-all command again, with the version that wrote it"
+            raise DataError("damaged, or of another milkreport version", do, str(path)) from error
+
+    def _not_a_run(self, lacks: str = "suite.toml") -> DataError:
+        if not self.path.is_dir():
+            return DataError("no such run folder", "give the --out of a run-all", str(self.path))
+        what = f"not a finished run: it has no {lacks}"
+        return DataError(what, "run the same run-all command again", str(self.path))
+
+
+def differing_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Settings that differ, as ``key: old, now new``."""
+    return [
+        f"{key}: {old.get(key)!r}, now {new.get(key)!r}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+
+
+def refuse_foreign(folder: RunFolder) -> None:
+    """Raise a ConfigError if the folder holds files and is no run."""
+    if folder.path.is_file():
+        raise EnvironmentProblem("is a file", "choose another --out", str(folder.path))
+    if folder.path.is_dir() and not folder.is_run():
+        others = [p.name for p in folder.path.iterdir() if not p.name.startswith(".lock")]
+        if others:
+            what = "not a run folder and not empty"
+            raise ConfigError(what, "choose another --out", str(folder.path))
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table: nine significant digits (float32 exactly), text that a spreadsheet can't run."""
+    safe = frame.copy()
+    for column in safe.columns:
+        if safe[column].dtype.kind not in "fiub":
+            safe[column] = safe[column].map(_neutralise, na_action="ignore")
+    text = safe.to_csv(index=False, float_format="%.9g", lineterminator="\n")
+    write_text(path, text)
+
+
+def _neutralise(value: object) -> object:
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return value

@@ -1,0 +1,80 @@
+"""Provenance of a run: read once, at its start, and carried beside its results."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from milkreport.evaluation.results import Record
+
+PACKAGES = (
+    "milkreport numpy pandas scikit-learn scipy torch torchvision safetensors pillow matplotlib "
+    "jinja2 weasyprint"
+).split()
+
+
+class Manifest(Record):
+    """Who made these results, from what, with what. Holds no path of the machine."""
+
+    schema_version: int = 1
+    milkreport: str
+    suite: str
+    suite_sha256: str
+    data_sha256: str
+    command: str
+    started: str  # ISO 8601, UTC
+    commit: str | None
+    dirty: bool | None
+    python: str
+    platform: str
+    packages: dict[str, str]
+    device: str
+    device_name: str
+    cpu_capability: str
+    threads: int
+
+
+def read_clock() -> str:
+    """The time now as ISO 8601 in UTC, to the second; ``SOURCE_DATE_EPOCH`` wins where it is set."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on, those that are installed."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def read_commit() -> tuple[str | None, bool | None]:
+    """Commit of the checkout this package runs from and whether it has changes; None outside one."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "pyproject.toml").is_file():
+        return None, None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def read_platform() -> tuple[str, str]:
+    """Python version and operating system with machine type; no host name."""
+    return platform.python_version(), f"{platform.system()} {platform.machine()}"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()

@@ -1,0 +1,229 @@
+"""Carries a suite out: prepare the data once, train every cell that is not done, collect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+
+from milkreport import __version__
+from milkreport.data.images import cache_folder
+from milkreport.data.prepare import Prepared, prepare
+from milkreport.data.splits import Fold, make_folds
+from milkreport.errors import ConfigError, DataError
+from milkreport.evaluation.results import (
+    CellRecord,
+    DataSummary,
+    Exclusion,
+    Results,
+    SplitSummary,
+)
+from milkreport.runs.collect import collect, collect_metrics, plan_cells
+from milkreport.runs.folder import Cell, DataRecord, RunFolder, differing_keys, refuse_foreign
+from milkreport.runs.manifest import (
+    Manifest,
+    read_clock,
+    read_commit,
+    read_platform,
+    read_versions,
+)
+from milkreport.suite import Suite
+from milkreport.training.cell import Row, train_cell
+from milkreport.training.device import describe_device, pin, resolve_device
+from milkreport.training.fit import Diverged
+
+
+class Watcher(Protocol):
+    """What a run tells while it goes; the command line shows it."""
+
+    def images(self, done: int, total: int) -> None:
+        """Images decoded so far."""
+
+    def begin(self, cell: Cell, position: int, total: int) -> None:
+        """A cell starts (positions from 1)."""
+
+    def epoch(self, cell: Cell, epoch: int, epochs: int, row: Row) -> None:
+        """An epoch of a cell is done; *row* is its line of history."""
+
+    def end(self, cell: Cell, record: CellRecord, skipped: bool) -> None:
+        """A cell is done, failed, or was done before."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to carry out. ``command``: how to reproduce it, without any path of the machine."""
+
+    suite: Suite
+    data: Path
+    out: Path
+    device: str
+    command: str
+
+
+def run_suite(job: Job, watcher: Watcher) -> Results:
+    """Train all cells of ``job.suite`` into ``job.out`` and collect the results.
+
+    Finished cells are skipped, a cell that fails leaves the others alone.
+
+    Raises:
+        ConfigError: the folder holds another suite, or is no run. DataError: bad or changed data.
+        EnvironmentProblem: no such device, the folder is in use or cannot be written.
+    """
+    folder, suite = RunFolder(job.out), job.suite
+    device = resolve_device(job.device)
+    refuse_foreign(folder)
+    with folder.lock():
+        pin(suite.training.threads)
+        prepared = prepare(job.data, suite.data, cache_folder(), watcher.images)
+        folds = make_folds(prepared.cases, suite.split)
+        _begin(folder, job, prepared, folds, device)
+        cells = plan_cells(suite)
+        for position, cell in enumerate(cells, 1):
+            _run_cell(folder, suite, cell, prepared, folds[cell.fold], device, watcher, position)
+        results = collect(folder)
+        folder.write_results(results, collect_metrics(folder))
+    return results
+
+
+def _run_cell(
+    folder: RunFolder,
+    suite: Suite,
+    cell: Cell,
+    prepared: Prepared,
+    fold: Fold,
+    device: torch.device,
+    watcher: Watcher,
+    position: int,
+) -> None:
+    known = folder.load_cell(cell)
+    if known is not None and known.status == "complete":
+        watcher.end(cell, known, skipped=True)
+        return
+    watcher.begin(cell, position, len(plan_cells(suite)))
+    arm = next(arm for arm in suite.arms if arm.name == cell.arm)
+
+    def on_epoch(epoch: int, row: Row) -> None:
+        watcher.epoch(cell, epoch, suite.training.epochs, row)
+
+    try:
+        trained = train_cell(prepared, suite, arm, cell.seed, fold, device, on_epoch)
+    except Diverged as error:
+        record = _failed(cell, f"{error}: lower training.learning_rate")
+    except torch.OutOfMemoryError:
+        record = _failed(cell, f"out of memory at batch_size {suite.training.batch_size}: halve it")
+    else:
+        record = folder.write_cell(cell, trained)
+    if record.status == "failed":
+        folder.write_cell_record(cell, record)
+    watcher.end(cell, record, skipped=False)
+
+
+def _failed(cell: Cell, message: str) -> CellRecord:
+    return CellRecord(seed=cell.seed, fold=cell.fold, status="failed", message=message)
+
+
+def _begin(
+    folder: RunFolder, job: Job, prepared: Prepared, folds: list[Fold], device: torch.device
+) -> None:
+    python, system = read_platform()
+    commit, dirty = read_commit()
+    manifest = Manifest(
+        milkreport=__version__,
+        suite=job.suite.name,
+        suite_sha256=job.suite.fingerprint(),
+        data_sha256=prepared.fingerprint,
+        command=job.command,
+        started=read_clock(),
+        commit=commit,
+        dirty=dirty,
+        python=python,
+        platform=system,
+        packages=read_versions(),
+        device=device.type,
+        device_name=describe_device(device),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        threads=job.suite.training.threads,
+    )
+    if folder.is_run():
+        _refuse_changed(folder, job.suite, manifest)
+        folder.write_suite(job.suite)  # it may have more seeds now
+    else:
+        folder.begin(job.suite, manifest)
+    folder.write_data(_describe(prepared, folds, job.suite), *_split_tables(prepared, folds))
+
+
+def _refuse_changed(folder: RunFolder, suite: Suite, manifest: Manifest) -> None:
+    old_suite, old = folder.load_suite(), folder.load_manifest()
+    before, now = old_suite.flat(), suite.flat()
+    if set(old_suite.seeds) <= set(suite.seeds):
+        # More seeds leave what is there as it is.
+        before.pop("seeds")
+        now.pop("seeds")
+    before["device"], now["device"] = old.device, manifest.device
+    changed = differing_keys(before, now)
+    if changed:
+        what = f"this folder holds another run: {'; '.join(changed)}"
+        raise ConfigError(what, "choose another --out", str(folder.path))
+    if old.data_sha256 != manifest.data_sha256:
+        what = "the data changed since this run was begun"
+        raise DataError(what, "choose another --out, or restore the data", str(folder.path))
+
+
+def _describe(prepared: Prepared, folds: list[Fold], suite: Suite) -> DataRecord:
+    cases, cleaned = prepared.cases, prepared.cleaned
+    labels = cases.labels().to_numpy()
+    reasons = cleaned.removed["reason"].value_counts()
+    summary = DataSummary(
+        name=cases.card.name,
+        synthetic=cases.card.synthetic,
+        licence=cases.card.licence,
+        attribution=cases.card.attribution,
+        unit=cases.card.unit,
+        units=cases.card.units,
+        views=list(cases.views),
+        n_found=cleaned.n_found,
+        n_used=len(cases.table),
+        n_images=len(cases.table) * len(cases.views),
+        image_size=prepared.store.size,
+        cleaning=suite.data.cleaning,
+        exclusions=[Exclusion(reason=str(reason), n=int(n)) for reason, n in reasons.items()],
+        class_counts=cases.class_counts(),
+        class_titles=cases.card.class_titles,
+        duplicate_groups=prepared.n_duplicate_groups,
+        imputed=cleaned.imputed,
+        features=[feature.column for feature in cases.features],
+        fingerprint=prepared.fingerprint,
+        notes=list(cases.card.notes),
+    )
+    splits = [
+        SplitSummary(
+            fold=fold.index,
+            part=part,  # type: ignore[arg-type]
+            n=len(positions),
+            class_counts={
+                name: int(n)
+                for name, n in zip(
+                    cases.classes,
+                    np.bincount(labels[positions], minlength=len(cases.classes)),
+                    strict=True,
+                )
+            },
+        )
+        for fold in folds
+        for part, positions in fold.parts().items()
+    ]
+    return DataRecord(data=summary, splits=splits)
+
+
+def _split_tables(prepared: Prepared, folds: list[Fold]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    table = prepared.cases.table[["case_id", "group_id"]]
+    rows = [
+        table.iloc[positions].assign(fold=fold.index, part=part)
+        for fold in folds
+        for part, positions in fold.parts().items()
+    ]
+    return pd.concat(rows, ignore_index=True), prepared.cleaned.removed

@@ -1,0 +1,64 @@
+"""Shared fixtures: a small synthetic set made once, the real data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from milkreport.data.synthetic import write_synthetic
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def real_folder(name: str) -> Path:
+    """A folder of the real data, beside the checkout."""
+    return Path(__file__).resolve().parents[2] / "shared" / name
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    folder = real_folder("milk10k_256")
+    if not folder.is_dir():
+        pytest.skip("the real MILK10k (256 px) is not at hand")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _no_user_settings(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setenv("MILKREPORT_CACHE", str(cache))
+    monkeypatch.delenv("MILKREPORT_DATA", raising=False)
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """220 small synthetic lesions in the official layout."""
+    folder = tmp_path_factory.mktemp("data") / "synthetic"
+    write_synthetic(folder, cases=220, seed=1, size=32)
+    return folder
+
+
+@pytest.fixture
+def milkreport(tmp_path: Path) -> Command:
+    """Run the command line in a folder of its own."""
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "milkreport", *map(str, arguments)],
+            cwd=tmp_path,
+            env=os.environ | {"COLUMNS": "160"} | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run

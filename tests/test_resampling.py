@@ -1,0 +1,152 @@
+"""Uncertainty: against known values, against theory, and with negative controls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.resampling import (
+    bootstrap_weights,
+    holm,
+    over_seeds,
+    permutation_p,
+    resampled_metric,
+    wilson_interval,
+)
+from milkreport.evaluation.summarise import compare_arms, summarise_part
+
+CLASSES = ("a", "b", "c")
+
+
+def predictions(truth: np.ndarray, predicted: np.ndarray) -> Predictions:
+    probabilities = np.full((len(truth), 3), 0.1)
+    probabilities[np.arange(len(truth)), predicted] = 0.8
+    ids = np.array([f"case{i:05d}" for i in range(len(truth))])
+    return Predictions(ids, truth, probabilities, CLASSES)
+
+
+def guess(truth: np.ndarray, accuracy: float, rng: np.random.Generator) -> np.ndarray:
+    """Predictions that are right with a given probability, else another class."""
+    wrong = (truth + rng.integers(1, 3, len(truth))) % 3
+    return np.where(rng.random(len(truth)) < accuracy, truth, wrong)
+
+
+@pytest.fixture
+def truth() -> np.ndarray:
+    return np.random.default_rng(0).choice(3, 600, p=[0.7, 0.2, 0.1])
+
+
+def test_wilson_interval_has_the_published_values() -> None:
+    # Newcombe (1998), table I, method 3: 81 of 263 and 0 of 20.
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+def test_holm_steps_down() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.6, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
+
+
+def test_resamples_keep_each_class_whole(truth: np.ndarray) -> None:
+    weights = bootstrap_weights(truth, 50, np.random.default_rng(1))
+    for c in range(3):
+        assert (weights[:, truth == c].sum(axis=1) == (truth == c).sum()).all()
+
+
+def test_bootstrap_spread_equals_the_binomials(truth: np.ndarray) -> None:
+    predicted = guess(truth, 0.7, np.random.default_rng(2))
+    weights = bootstrap_weights(truth, 4000, np.random.default_rng(3))
+    draws = resampled_metric(truth, [predicted], 3, weights, ["accuracy"])["accuracy"]
+    # Stratified: the variance within classes only.
+    within = [(truth == c).mean() ** 2 * (h := (predicted[truth == c] == c).mean()) * (1 - h)
+              / (truth == c).sum() for c in range(3)]  # fmt: skip
+    assert draws.std() == pytest.approx(np.sqrt(sum(within)), rel=0.05)
+    assert draws.mean() == pytest.approx((predicted == truth).mean(), abs=0.002)
+
+
+def test_five_seeds_are_resampled_four_are_not() -> None:
+    values = np.tile(np.arange(4.0), (1000, 1))
+    assert over_seeds(values, np.random.default_rng(0)).std() == 0
+    values = np.tile(np.arange(5.0), (20_000, 1))
+    # Mean of 5 draws of a uniform on 0..4: variance 2/5.
+    assert over_seeds(values, np.random.default_rng(0)).var() == pytest.approx(0.4, rel=0.05)
+
+
+def test_permutation_p_of_equal_arms_is_one_and_of_unlike_arms_least(truth: np.ndarray) -> None:
+    rng = np.random.default_rng(4)
+    good, bad = guess(truth, 0.8, rng), guess(truth, 0.4, rng)
+    assert permutation_p(truth, [good], [good], 3, "macro_f1", 99, rng) == 1
+    assert permutation_p(truth, [good], [bad], 3, "macro_f1", 99, rng) == 0.01
+
+
+def test_permutation_p_is_uniform_when_arms_are_exchangeable() -> None:
+    rng = np.random.default_rng(5)
+    truth = rng.choice(3, 120, p=[0.6, 0.3, 0.1])
+    p_values = [
+        permutation_p(truth, [guess(truth, 0.6, rng)], [guess(truth, 0.6, rng)], 3, "macro_f1", 99,
+                      rng)
+        for _ in range(200)
+    ]  # fmt: skip
+    assert kstest(p_values, "uniform").pvalue > 0.001
+    assert np.mean(np.array(p_values) <= 0.05) < 0.11
+
+
+def test_differences_are_paired_signed_and_complete(truth: np.ndarray) -> None:
+    rng = np.random.default_rng(6)
+    base = guess(truth, 0.6, rng)
+    better = np.where(rng.random(len(truth)) < 0.3, truth, base)  # never worse than base
+    arms = {
+        "base": {(0, 0): predictions(truth, base)},
+        "same": {(0, 0): predictions(truth, base)},
+        "better": {(0, 0): predictions(truth, better)},
+    }
+    comparison = compare_arms(arms, "accuracy")
+    pairs = {(d.arm, d.against): d for d in comparison.differences if d.metric == "accuracy"}
+    assert set(pairs) == {("same", "base"), ("better", "base"), ("better", "same")}
+    gain = (better == truth).mean() - (base == truth).mean()
+    found = pairs["better", "base"]
+    assert found.value == pytest.approx(gain)
+    assert 0 < found.low < gain < found.high
+    assert found.p_holm < 0.01
+    same = pairs["same", "base"]
+    assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
+    # Paired: the interval is narrower than two independent ones would allow.
+    one = summarise_part("test", arms["base"]).metrics["accuracy"]
+    assert found.high - found.low < one.high - one.low
+    described = [d for d in comparison.differences if d.metric == "macro_f1"]
+    assert [d.p for d in described] == [None, None]
+
+
+def test_arms_scored_on_other_cases_are_not_compared(truth: np.ndarray) -> None:
+    arms = {
+        "one": {(0, 0): predictions(truth, truth)},
+        "two": {(0, 0): predictions(truth[:-1], truth[:-1])},
+    }
+    with pytest.raises(ValueError, match="same cases"):
+        compare_arms(arms, "accuracy")
+
+
+def test_folds_are_pooled_and_seeds_averaged(truth: np.ndarray) -> None:
+    rng = np.random.default_rng(7)
+    whole = {s: predictions(truth, guess(truth, 0.6, rng)) for s in (0, 1)}
+    cells = {}
+    for seed, p in whole.items():
+        for fold, rows in enumerate(np.array_split(rng.permutation(len(truth)), 3)):
+            cells[seed, fold] = Predictions(
+                p.case_ids[rows], p.truth[rows], p.probabilities[rows], CLASSES
+            )
+    pooled = summarise_part("test", cells)
+    apart = [(p.predicted == truth).mean() for p in whole.values()]
+    assert (pooled.n_cases, pooled.n_seeds, pooled.n_folds) == (600, 2, 3)
+    assert pooled.metrics["accuracy"].value == pytest.approx(np.mean(apart))
+    assert pooled.metrics["accuracy"].seed_sd == pytest.approx(np.std(apart, ddof=1))
+    assert np.sum(pooled.confusion) == 1200
+
+
+def test_the_training_part_gets_no_interval(truth: np.ndarray) -> None:
+    cells = {(0, 0): predictions(truth, truth)}
+    assert summarise_part("train", cells).metrics["accuracy"].low is None
+    assert summarise_part("test", cells).metrics["accuracy"].low == 1
