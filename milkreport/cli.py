@@ -73,7 +73,9 @@ def run_all(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the suite; repeatable."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting of the suite; repeatable."
+        ),
     ] = None,
     no_pdf: NoPdfOption = False,
     no_images: Annotated[
@@ -142,7 +144,9 @@ def check(
     run: RunArgument,
     against: Annotated[
         str | None,
-        typer.Option(help="Shipped reference, reference file, or run folder.  [dim](the suite's)[/dim]"),
+        typer.Option(
+            help="Shipped reference, reference file, or run folder.  [dim](the suite's)[/dim]"
+        ),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="An inconclusive check exits with 5.")
@@ -252,7 +256,9 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _stopped() -> None:
-    print("stopped: finished trainings are kept; the same command goes on from there", file=sys.stderr)
+    print(
+        "stopped: finished trainings are kept; the same command goes on from there", file=sys.stderr
+    )
 
 
 def _fail(line: str, code: int) -> int:

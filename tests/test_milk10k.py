@@ -1,4 +1,4 @@
-"""The MILK10k adapter and the cleaning: the paper's counts on the real tables, errors on broken ones."""
+"""The MILK10k adapter and the cleaning: the paper's counts, and errors on broken tables."""
 
 from __future__ import annotations
 

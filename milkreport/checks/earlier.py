@@ -106,9 +106,7 @@ def _identical(here: Cells, there: Cells) -> bool:
     )
 
 
-def _unlike(
-    ours: Results, theirs: Results, here: Cells | None, there: Cells | None
-) -> str | None:
+def _unlike(ours: Results, theirs: Results, here: Cells | None, there: Cells | None) -> str | None:
     if ours.data.synthetic != theirs.data.synthetic:
         return "one of the runs is on synthetic data"
     if ours.classes != theirs.classes:

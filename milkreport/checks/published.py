@@ -23,9 +23,7 @@ Z = 1.96
 N_RESAMPLES = 2000
 
 
-def check_published(
-    results: Results, settings: Mapping[str, Any], reference: Reference
-) -> Verdict:
+def check_published(results: Results, settings: Mapping[str, Any], reference: Reference) -> Verdict:
     """Compare *results* with the figures of *reference*.
 
     Args:
@@ -61,9 +59,7 @@ def decide(low: float, high: float, margin: float) -> tuple[Status, str]:
     return Status.INCONCLUSIVE, f"the interval does not tell whether it is worse by {margin:g}"
 
 
-def _check(
-    figure: Figure, results: Results, reference: Reference, unlike: list[str]
-) -> CheckRow:
+def _check(figure: Figure, results: Results, reference: Reference, unlike: list[str]) -> CheckRow:
     arm = results.arm(figure.arm)
     part = arm.part(figure.part) if arm else None
     estimate = part.metrics.get(figure.metric) if part else None

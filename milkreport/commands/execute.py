@@ -65,9 +65,7 @@ def redraw(run_path: Path, pdf: bool) -> None:
     screen.show_files(draw(folder, results, folder.load_verdict(), pdf), None)
 
 
-def draw(
-    folder: RunFolder, results: Results, verdict: Verdict | None, pdf: bool
-) -> list[Path]:
+def draw(folder: RunFolder, results: Results, verdict: Verdict | None, pdf: bool) -> list[Path]:
     """Write the report; where no PDF can be made, say why in one line and keep the HTML."""
     from milkreport.reporting.write import write_report
 

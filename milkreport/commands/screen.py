@@ -49,7 +49,9 @@ def show_start(suite: Suite, data: Path, out: Path, synthetic: bool) -> None:
     """Say what is about to be done."""
     console.print(f"[bold]{escape(suite.title)}[/bold]")
     if synthetic:
-        console.print("[yellow]SYNTHETIC DATA - NOT A RESULT[/yellow] (name real data by --data DIR)")
+        console.print(
+            "[yellow]SYNTHETIC DATA - NOT A RESULT[/yellow] (name real data by --data DIR)"
+        )
     else:
         console.print(f"data: {escape(str(data))}", soft_wrap=True)
     cells = plan_cells(suite)

@@ -69,7 +69,9 @@ def image_fingerprint(cases: Cases) -> str:
     return digest.hexdigest()
 
 
-def open_store(cases: Cases, size: int, folder: Path, progress: Progress | None = None) -> PixelStore:
+def open_store(
+    cases: Cases, size: int, folder: Path, progress: Progress | None = None
+) -> PixelStore:
     """Open the store of *cases* at *size* pixels below *folder*, building it where it lacks.
 
     Raises:
@@ -86,9 +88,9 @@ def open_store(cases: Cases, size: int, folder: Path, progress: Progress | None 
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{key}.lock"):
             if not (index.is_file() and target.is_file() and target.stat().st_size == _n(shape)):
-                content = _build(cases, target, shape, progress)
+                built = _build(cases, target, shape, progress)
                 # The index is written last: its presence says that the pixels are whole.
-                write_text(index, json.dumps(content))
+                write_text(index, json.dumps(built))
     except OSError as error:
         raise disk_problem(error, folder, _n(shape)) from error
     pixels = np.memmap(target, np.uint8, "r", shape=shape)

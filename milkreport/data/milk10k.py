@@ -74,9 +74,7 @@ def load_milk10k(root: Path) -> Cases:
     if not root.is_dir():
         raise DataError("no such folder", f"looked from {Path.cwd().name}/; set --data", str(root))
     metadata_file, truth_file = root / METADATA, root / GROUND_TRUTH
-    images = load_table(
-        metadata_file, ["lesion_id", "image_type", "isic_id", *_PATIENT, *MONET]
-    )
+    images = load_table(metadata_file, ["lesion_id", "image_type", "isic_id", *_PATIENT, *MONET])
     truth = load_table(truth_file, ["lesion_id", *CLASSES])
     _check_ids(images, metadata_file, ["lesion_id", "isic_id"])
     _check_ids(truth, truth_file, ["lesion_id"])
@@ -84,8 +82,8 @@ def load_milk10k(root: Path) -> Cases:
     refuse_duplicates(truth, ["lesion_id"], str(truth_file))
     _check_classes(truth, truth_file)
 
-    labels = truth.assign(label=one_hot_labels(truth, list(CLASSES), str(truth_file)))
-    labels = labels.set_index("lesion_id")["label"]
+    labels = one_hot_labels(truth, list(CLASSES), str(truth_file))
+    labels.index = pd.Index(truth["lesion_id"])
     table = _one_row_a_lesion(images, root, str(metadata_file))
     _check_same_lesions(set(table.index), set(labels.index), metadata_file)
     table["label"] = labels.reindex(table.index)

@@ -26,9 +26,7 @@ class Prepared:
     fingerprint: str
 
 
-def prepare(
-    root: Path, settings: Data, cache: Path, progress: Progress | None = None
-) -> Prepared:
+def prepare(root: Path, settings: Data, cache: Path, progress: Progress | None = None) -> Prepared:
     """Load the tables below *root*, clean them, decode every image once, join duplicates.
 
     Raises:

@@ -39,7 +39,7 @@ def make_folds(cases: Cases, split: Split) -> list[Fold]:
     Raises:
         DataError: a class has too few cases, or the wanted test support cannot be drawn.
     """
-    labels = cases.labels().to_numpy()
+    labels = np.asarray(cases.labels(), np.int64)
     groups = pd.factorize(cases.table["group_id"])[0].astype(np.int64)
     counts = np.bincount(labels, minlength=len(cases.classes))
     _check_counts(cases, counts, split)
@@ -141,7 +141,7 @@ def proportional_support(counts: Positions, fraction: float) -> Positions:
     for position in np.argsort(support - exact, kind="stable")[: max(missing, 0)]:
         support[position] += 1
     support = np.clip(support, np.minimum(1, counts), np.maximum(counts - 1, 0))
-    return support.astype(np.int64)
+    return np.asarray(support, np.int64)
 
 
 def _wanted_support(cases: Cases, named: Mapping[str, int]) -> Positions:

@@ -101,7 +101,7 @@ def first_few(ids: Iterable[str], n: int = 5) -> str:
     return ", ".join(str(item)[:80] for item in listed[:n]) + more
 
 
-def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd.Series[str]:
+def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd.Series:
     """One-hot columns as one column of class names, indexed like *frame*.
 
     Raises:
@@ -113,7 +113,7 @@ def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd
         if len(named) != 1 or (row[row == row] != 0).sum() != 1:
             what = f"one-hot row names {len(named)} classes ({', '.join(named) or 'none'})"
             raise DataError(what, "exactly one column must be 1, the others 0", f"{name}:{line}")
-    return values.idxmax(axis=1).rename("label")
+    return values.idxmax(axis=1).astype(object).rename("label")
 
 
 def _decode(raw: bytes, name: str) -> str:

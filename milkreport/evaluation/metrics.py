@@ -80,12 +80,12 @@ class Scores:
     @property
     def support(self) -> Ints:
         """True cases by class."""
-        return self.confusion.sum(axis=1)
+        return np.asarray(self.confusion.sum(axis=1), np.int64)
 
     @property
     def predicted(self) -> Ints:
         """Predictions by class."""
-        return self.confusion.sum(axis=0)
+        return np.asarray(self.confusion.sum(axis=0), np.int64)
 
 
 def score_labels(truth: Ints, predicted: Ints, n_classes: int) -> Scores:

@@ -42,7 +42,7 @@ class Predictions:
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """Class of the largest probability, the first of equals; int64 (n,)."""
-        return self.probabilities.argmax(axis=1).astype(np.int64)
+        return np.asarray(self.probabilities.argmax(axis=1), np.int64)
 
     @property
     def sums_to_one(self) -> bool:
@@ -102,7 +102,9 @@ def join_truth(predictions_file: Path, truth_file: Path) -> Predictions:
         labels = one_hot_labels(truth, classes, str(truth_file))
     if set(classes) != set(named) or not classes:
         what = f"classes differ: truth has {first_few(classes, 30)}; predictions {first_few(named, 30)}"
-        raise DataError(what, "give one column a class, named as in the truth", str(predictions_file))
+        raise DataError(
+            what, "give one column a class, named as in the truth", str(predictions_file)
+        )
     labels = pd.Series(labels.to_numpy(), index=truth[truth_id].astype(str))
     _check_ids(set(frame[frame_id].astype(str)), set(labels.index), predictions_file)
     probabilities = read_probabilities(frame, classes, str(predictions_file))
@@ -119,7 +121,7 @@ def read_probabilities(frame: pd.DataFrame, classes: Sequence[str], name: str) -
         DataError: a value is missing or outside 0 to 1; logits are named as such.
     """
     columns = [read_numbers(frame, c, name, -np.inf, np.inf) for c in classes]
-    values = np.stack([column.to_numpy() for column in columns], axis=1)
+    values: Floats = np.stack([np.asarray(c, np.float64) for c in columns], axis=1)
     wrong = ~((values >= 0) & (values <= 1))
     if wrong.any():
         row, column = (int(i) for i in np.argwhere(wrong)[0])

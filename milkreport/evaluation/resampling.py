@@ -21,7 +21,9 @@ Floats = npt.NDArray[np.float64]
 SEEDS_TO_RANK = 5
 
 
-def bootstrap_weights(truth: Ints, n_resamples: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+def bootstrap_weights(
+    truth: Ints, n_resamples: int, rng: np.random.Generator
+) -> npt.NDArray[np.int32]:
     """How often each case is drawn in each resample, within its class: int32 (n_resamples, n)."""
     weights = np.zeros((n_resamples, len(truth)), np.int32)
     for c in np.unique(truth):
@@ -57,9 +59,9 @@ def over_seeds(values: Floats, rng: np.random.Generator) -> Floats:
     """
     n_resamples, n_seeds = values.shape
     if n_seeds < SEEDS_TO_RANK:
-        return values.mean(axis=1)
+        return np.asarray(values.mean(axis=1))
     picks = rng.integers(0, n_seeds, (n_resamples, n_seeds))
-    return np.take_along_axis(values, picks, axis=1).mean(axis=1)
+    return np.asarray(np.take_along_axis(values, picks, axis=1).mean(axis=1))
 
 
 def percentile_interval(draws: Floats) -> tuple[float, float]:

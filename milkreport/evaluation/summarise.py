@@ -73,9 +73,7 @@ def summarise_part(part: Part, cells: Cells) -> PartResult:
     )
 
 
-def compare_arms(
-    arms: Mapping[str, Cells], primary: str, part: Part = "test"
-) -> Comparison | None:
+def compare_arms(arms: Mapping[str, Cells], primary: str, part: Part = "test") -> Comparison | None:
     """Paired differences between arms, over the same cases, folds and seeds.
 
     Every pair on the primary metric, with permutation p and Holm's correction; against the first arm on
@@ -108,9 +106,7 @@ def compare_arms(
     }
 
     def describe(metric: str, one: str, other: str) -> Difference | None:
-        pairs = [
-            (a[metric], b[metric]) for a, b in zip(points[one], points[other], strict=True)
-        ]
+        pairs = [(a[metric], b[metric]) for a, b in zip(points[one], points[other], strict=True)]
         gaps = [a - b for a, b in pairs if a is not None and b is not None]
         if len(gaps) < len(pairs):
             return None

@@ -64,6 +64,8 @@ def disk_problem(error: OSError, folder: Path, needed: int = 0) -> EnvironmentPr
         stat = os.statvfs(folder)
         free = stat.f_bavail * stat.f_frsize / 1e6
         what = f"no space left: need {needed / 1e6:.1f} MB, {free:.1f} MB free"
-        return EnvironmentProblem(what, "free some space and run the same command again", str(folder))
+        return EnvironmentProblem(
+            what, "free some space and run the same command again", str(folder)
+        )
     reason = (error.strerror or str(error)).lower()
     return EnvironmentProblem(f"cannot write: {reason}", "choose another folder", str(folder))

@@ -128,9 +128,7 @@ def _collect_arm(
                 parts.setdefault(part, {})[cell.seed, cell.fold] = predictions
     # A seed counts once all its folds are there: half a pool is another set of cases.
     whole = {
-        seed
-        for seed in suite.seeds
-        if sum(c.seed == seed for c in curves) == suite.split.n_folds
+        seed for seed in suite.seeds if sum(c.seed == seed for c in curves) == suite.split.n_folds
     }
     parts = {
         part: {key: value for key, value in parts[part].items() if key[0] in whole}

@@ -71,7 +71,7 @@ def train_cell(
     cases, parts = prepared.cases, fold.parts()
     encoder = fit_encoder(cases.table.iloc[fold.train], cases.features)
     inputs = _inputs(prepared, encoder, device)
-    labels = cases.labels().to_numpy()
+    labels = np.asarray(cases.labels(), np.int64)
     part = TrainingPart(
         torch.from_numpy(fold.train), torch.from_numpy(labels[fold.train]), len(cases.classes)
     )
@@ -184,6 +184,4 @@ def _frame(
     classes: tuple[str, ...],
 ) -> pd.DataFrame:
     named = pd.DataFrame(probabilities, columns=list(classes), index=table.index)
-    return pd.concat(
-        [table[["case_id"]].assign(split=part, label=table["label"]), named], axis=1
-    )
+    return pd.concat([table[["case_id"]].assign(split=part, label=table["label"]), named], axis=1)

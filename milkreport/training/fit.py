@@ -53,7 +53,7 @@ def fit(
         Diverged: a batch's loss was not finite.
     """
     network = initialise(build, seed).to(inputs.device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     weights = loss_weights(correction, part.labels, part.n_classes).to(inputs.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     size = int(inputs.pixels.shape[2])
@@ -63,7 +63,7 @@ def fit(
     for epoch in range(1, settings.epochs + 1):
         network.train()
         order = epoch_order(correction, part.labels, part.n_classes, seed, epoch)
-        for batch in order.split(settings.batch_size):
+        for batch in torch.split(order, settings.batch_size):
             loss = step(network, optimizer, inputs, part, batch, weights, chunk)
             if not math.isfinite(loss):
                 raise Diverged(f"the loss is {loss} at epoch {epoch}")
@@ -100,7 +100,7 @@ def step(
     total_weight = weights[labels.to(weights.device)].sum()
     loss = torch.zeros((), device=weights.device)
     for positions, targets in zip(
-        part.positions[batch].split(chunk), labels.split(chunk), strict=True
+        torch.split(part.positions[batch], chunk), torch.split(labels, chunk), strict=True
     ):
         images, features = inputs.batch(positions)
         scores = network(images, features)
@@ -119,7 +119,7 @@ def score(network: MultiModalLesionNet, inputs: Inputs, positions: Tensor) -> Te
     chunk = chunk_size(0, size, 256, inputs.device)
     parts = [
         network.log_probabilities(network(*inputs.batch(some))).to("cpu")
-        for some in positions.split(chunk)
+        for some in torch.split(positions, chunk)
     ]
     return torch.cat(parts)
 
