@@ -318,7 +318,9 @@ def sample_results(
             duplicate_groups=5,
             features=["sex", "age_approx", "skin_tone_class", "site", "MONET_erythema"],
             fingerprint="ab" * 32,
-            notes=["No patient identifier is published: cases of one patient may stand in several parts."],
+            notes=[
+                "No patient identifier is published: cases of one patient may stand in several parts."
+            ],
         ),
         splits=[
             SplitSummary(fold=f, part=p, n=sum(c.values()), class_counts=c)

@@ -45,6 +45,12 @@ def mean_of(drawn: Lesion, view: int, part: str, draws: int = 12) -> np.ndarray:
     return np.mean(values, axis=0)
 
 
+def test_a_pair_depends_on_its_own_generator_alone() -> None:
+    drawn = lesion(melanin=1.0, vessels=0.8, nests=0.5)
+    first, _, again = (draw_pair(drawn, 24, np.random.default_rng(s)) for s in (0, 1, 0))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
 def test_traits_colour_the_lesion_as_named() -> None:
     for view in (0, 1):
         skin = mean_of(lesion(), view, "middle")

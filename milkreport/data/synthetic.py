@@ -53,11 +53,13 @@ def write_synthetic(
 ) -> None:
     """Writes a synthetic MILK10k of ``cases`` lesions (two images each) into ``directory``.
 
-    The same arguments give the same bytes (with the same NumPy, SciPy and Pillow); a lesion's
-    image pair depends on the seed, its place among the cases and its class. Classes are as
-    frequent as in the 5,189 cleaned real lesions, by largest remainder, but none has fewer than 6
-    lesions, so that stratified splits work: below about 3,500 cases the rarest classes are
-    more frequent than in reality. A few lesions lack age or site (as 51 of 5,240 real ones do);
+    The same arguments give the same bytes, given the same NumPy, SciPy and Pillow on the same kind
+    of processor (others may round a last digit differently). A lesion's image pair depends on the
+    seed, its place among the cases and its class alone.
+
+    Classes are as frequent as in the 5,189 cleaned real lesions, by largest remainder, but none has
+    fewer than 6 lesions, so that stratified splits work: below about 3,500 cases the rarest classes
+    are more frequent than in reality. A few lesions lack age or site (as 51 of 5,240 real ones do);
     where possible none of them comes from a class that has no more than 6 complete lesions.
 
     Everything is first written beside ``directory`` and then moved there at once: a folder that

@@ -28,7 +28,7 @@ from milkreport.data.synthetic_canvas import (
     texture,
 )
 
-# Medians of the image borders of the real set, by skin tone 0 (very dark) to 5 (very light).
+# Near the median border colour of the real images, by skin tone 0 (very dark) to 5 (very light).
 _CLINICAL_SKIN = np.array(
     [
         [119, 75, 53],
@@ -64,7 +64,8 @@ class Lesion:
     """What the painter needs to know of one lesion.
 
     Attributes:
-        traits: amount of each drawing trait (see ``looks`` in the profile); an absent one is 0.
+        traits: amount of each drawing trait (see ``looks`` in the profile); an absent one is 0,
+            but radius (units), elong (length over width), wobble and soft must be there.
         tone: skin tone class, 0 (very dark) to 5 (very light).
         age: years; older skin is more mottled, its hair greyer.
         signs: standard scores of ``hair``, ``gel`` and ``ink``, each (clinical, dermoscopic).
@@ -88,7 +89,10 @@ class _Maps:
 def draw_pair(
     lesion: Lesion, size: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draws the clinical and the dermoscopic image of a lesion, each ``size`` x ``size`` x 3."""
+    """Draws the clinical and the dermoscopic image of a lesion, each ``size`` x ``size`` x 3.
+
+    All chance comes from ``rng``; the lesion says what is drawn, the generator where.
+    """
     n = size if size >= 160 else size * 3 // 2  # small images are drawn larger and reduced
     places = rng.uniform(0, 1, (24, 2))
     shape_seed = int(rng.integers(2**32))

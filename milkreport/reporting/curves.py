@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -77,12 +78,12 @@ def _figure(key: str, arms: Sequence[ArmResult], points: int) -> str:
                 if row == len(arms) - 1:
                     axes.set_xlabel("epoch")
             grid[row, 0].set_ylabel(shorten(arm.title, 22), labelpad=6)
-        handles: dict[str, object] = {}
+        handles: dict[str, Artist] = {}
         for axes in grid.flat:
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 handles.setdefault(label, handle)
         figure.legend(
-            list(handles.values()),  # type: ignore[arg-type]
+            list(handles.values()),
             list(handles),
             loc="upper right",
             bbox_to_anchor=(0.995, 1.005),
@@ -91,7 +92,9 @@ def _figure(key: str, arms: Sequence[ArmResult], points: int) -> str:
             columnspacing=1.4,
             borderaxespad=0,
         )
-        epochs = max((len(v) for a in arms for c in a.curves for v in c.columns.values()), default=0)
+        epochs = max(
+            (len(v) for a in arms for c in a.curves for v in c.columns.values()), default=0
+        )
         said = f"{', '.join(shorten(arm.title, 40) for arm in arms)}; {epochs} epochs; parts: "
         return to_svg(figure, key, "Learning curves", said + ", ".join(handles))
 

@@ -1,4 +1,4 @@
-"""The report's dot plots and bars. Each function returns one SVG; see :mod:`milkreport.reporting.svg`.
+"""The report's dot plots and bars. Each function returns one SVG (see ``svg.py``).
 
 Widths are those of the page's text column, so that figures are printed at their own size.
 """
@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from milkreport.checks.verdict import CheckRow
 from milkreport.evaluation.results import ArmResult, DataSummary, Estimate, SplitSummary
-from milkreport.reporting.svg import INK, colour, drawing, marker, to_svg
+from milkreport.reporting.svg import COLOURS, INK, colour, drawing, marker, to_svg
 from milkreport.reporting.text import decimal, interval, shorten, signed_interval, whole
 
 WIDTH = 6.7
@@ -34,8 +35,10 @@ def estimates(
     with drawing():
         height = 0.72 + 0.26 * max(len(rows), 1)
         figure = Figure(figsize=(WIDTH, height))
-        axes = _plain_axes(figure, left=1.55, bottom=0.44, top=0.12, right=1.35)
-        for position, (name, estimate) in enumerate(rows):
+        axes = _plain_axes(
+            figure, left=_label_width([n for n, _ in rows]), bottom=0.44, top=0.12, right=1.35
+        )
+        for position, (_, estimate) in enumerate(rows):
             text = decimal(estimate.value)
             if estimate.value is not None:
                 _dot(axes, estimate.value, position, position, estimate.low, estimate.high)
@@ -84,8 +87,14 @@ def class_distribution(
     if len(folds) > 1:
         parts = ["test"]
     with drawing():
-        figure = Figure(figsize=(WIDTH, 0.75 + 0.2 * len(shown)))
-        axes = _plain_axes(figure, left=1.35, bottom=0.42, top=0.28, right=0.55)
+        figure = Figure(figsize=(WIDTH, 0.72 + 0.155 * len(shown)))
+        axes = _plain_axes(
+            figure,
+            left=_label_width([shorten(n, 26) for n in shown]),
+            bottom=0.42,
+            top=0.28,
+            right=0.55,
+        )
         counts = [data.class_counts.get(name, 0) for name in shown]
         axes.barh(range(len(shown)), counts, height=0.62, color=INK, alpha=0.16, label="all used")
         for part in parts:
@@ -136,8 +145,14 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
         figure = Figure(figsize=(WIDTH, 0.85 + 0.27 * len(shown)))
         left, right = figure.subplots(1, 2, sharey=True)
         height = figure.get_figheight()
+        labels = [f"{shorten(n, 14)} ({whole(support[n])})" for n in shown]
+        margin = _label_width(labels)
         figure.subplots_adjust(
-            left=1.35 / WIDTH, right=0.985, wspace=0.07, bottom=0.4 / height, top=1 - 0.36 / height
+            left=margin / WIDTH,
+            right=0.985,
+            wspace=0.07,
+            bottom=0.4 / height,
+            top=1 - 0.36 / height,
         )
         spread = min(0.2, 0.62 / max(len(arms), 1))
         for axes, metric in ((left, "f1"), (right, "recall")):
@@ -165,17 +180,17 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
             axes.set_xlim(0, 1)
             axes.grid(visible=False, axis="y")
             axes.spines["left"].set_visible(False)
-        _name_rows(left, [f"{shorten(n, 14)} ({whole(support[n])})" for n in shown])
+        _name_rows(left, labels)
         right.tick_params(axis="y", length=0)
         left.set_xlabel("F1")
         right.set_xlabel("recall")
-        handles, labels = left.get_legend_handles_labels()
+        handles, titles = left.get_legend_handles_labels()
         figure.legend(
             handles,
-            labels,
+            titles,
             loc="upper left",
-            bbox_to_anchor=(1.25 / WIDTH, 1),
-            ncols=min(4, max(len(labels), 1)),
+            bbox_to_anchor=((margin - 0.12) / WIDTH, 1.01),
+            ncols=min(4, max(len(titles), 1)),
             handletextpad=0.3,
             columnspacing=1.4,
         )
@@ -187,47 +202,78 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
         )
 
 
-def against_reference(key: str, rows: Sequence[tuple[str, CheckRow]], metric: str) -> str:
-    """Reported value (open diamond) and ours (dot) with the difference's 95% interval around ours."""
+def against_reference(
+    key: str, names: Sequence[str], panels: Sequence[tuple[str, Sequence[CheckRow | None]]]
+) -> str:
+    """Reported value (open diamond) and ours (dot) with the difference's 95% interval around ours.
+
+    One panel a metric; *names* label the rows, and each panel has one entry a row.
+    """
     with drawing():
-        figure = Figure(figsize=(WIDTH, 0.68 + 0.25 * len(rows)))
-        axes = _plain_axes(figure, left=2.0, bottom=0.42, top=0.24, right=0.3)
-        said, reach = [], []
-        for position, (name, row) in enumerate(rows):
-            reference, ours = row.reference, row.ours
-            if reference is None or ours is None:
-                continue
-            bounds = [reference + b if b is not None else None for b in (row.low, row.high)]
-            reach += [v for v in (reference, ours, *bounds) if v is not None]
-            _whisker(axes, bounds[0], bounds[1], position, "#0072B2")
-            axes.plot(
-                ours,
-                position,
-                linestyle="none",
-                marker="o",
-                color="#0072B2",
-                label="this run" if not said else None,
-            )
-            axes.plot(
-                reference,
-                position,
-                linestyle="none",
-                marker="D",
-                markersize=5,
-                markerfacecolor="none",
-                markeredgecolor="#D55E00",
-                markeredgewidth=1.2,
-                label="reported" if not said else None,
-            )
-            said.append(
-                f"{name}: reported {row.printed}, ours {decimal(ours)}, "
-                f"difference {signed_interval(row.low, row.high)}"
-            )
-        _name_rows(axes, [name for name, _ in rows])
-        axes.set_xlabel(metric)
-        _set_limits(axes, reach)
-        _legend_above(axes, 2)
-        return to_svg(figure, key, f"Reported and measured {metric}", "; ".join(said))
+        margin = _label_width(names)
+        height = 0.72 + 0.24 * len(names)
+        figure = Figure(figsize=(WIDTH, height))
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        figure.subplots_adjust(
+            left=margin / WIDTH,
+            right=0.985,
+            wspace=0.14,
+            bottom=0.42 / height,
+            top=1 - 0.26 / height,
+        )
+        said = []
+        for axes, (metric, rows) in zip(grid, panels, strict=True):
+            reach = []
+            for position, row in enumerate(rows):
+                if row is None or row.reference is None or row.ours is None:
+                    continue
+                low, high = (None if b is None else row.reference + b for b in (row.low, row.high))
+                reach += [v for v in (row.reference, row.ours, low, high) if v is not None]
+                _whisker(axes, low, high, position, COLOURS[0])
+                axes.plot(row.ours, position, linestyle="none", marker="o", color=COLOURS[0])
+                _diamond(axes, row.reference, position)
+                said.append(
+                    f"{names[position]}, {metric}: reported {row.printed}, this run "
+                    f"{decimal(row.ours)}, difference {signed_interval(row.low, row.high)}"
+                )
+            axes.spines["left"].set_visible(False)
+            axes.set_xlabel(metric)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            _set_limits(axes, reach)
+        _name_rows(grid[0], names)
+        for axes in grid:
+            axes.tick_params(axis="y", length=0)
+            axes.grid(visible=False, axis="y")
+        (ours,) = grid[0].plot([], [], linestyle="none", marker="o", color=COLOURS[0])
+        reported = _diamond(grid[0], None, 0)
+        figure.legend(
+            [ours, reported],
+            ["this run", "reported"],
+            loc="upper left",
+            bbox_to_anchor=((margin - 0.12) / WIDTH, 1.01),
+            ncols=2,
+            handletextpad=0.3,
+        )
+        return to_svg(figure, key, "Reported and measured values", "; ".join(said))
+
+
+def _diamond(axes: Axes, value: float | None, row: float) -> Line2D:
+    (line,) = axes.plot(
+        [] if value is None else [value],
+        [] if value is None else [row],
+        linestyle="none",
+        marker="D",
+        markersize=5,
+        markerfacecolor="none",
+        markeredgecolor=COLOURS[1],
+        markeredgewidth=1.2,
+    )
+    return line
+
+
+def _label_width(names: Sequence[str]) -> float:
+    """Inches that the longest row label takes."""
+    return 0.22 + 0.064 * min(max(map(len, names), default=0), 28)
 
 
 def _plain_axes(figure: Figure, left: float, bottom: float, top: float, right: float) -> Axes:
@@ -272,7 +318,7 @@ def _set_limits(axes: Axes, values: Sequence[float]) -> None:
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     margin = max(0.12 * (high - low), 0.01)
     low, high = low - margin, high + margin
-    if 0 <= min(values, default=0.0) and low < 0.35 * high:
+    if min(values, default=0.0) >= 0 and low < 0.35 * high:
         low = 0.0
     axes.set_xlim(low, min(high, 1.0) if max(values, default=1.0) <= 0.995 else high)
 

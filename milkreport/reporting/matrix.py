@@ -34,10 +34,10 @@ def confusion_matrix(
     shares = table / np.maximum(totals, 1)[:, None]
     wide = is_wide(n)
     cell = min(0.46 if n > 4 else 0.6, ((_LANDSCAPE if wide else _PORTRAIT) - 1.75) / (n + 1))
-    tall = min(cell, 5.2 / (n + 1)) if wide else min(cell, 0.4 if n > 4 else 0.46)
+    tall = min(cell, 5.2 / (n + 1)) if wide else min(cell, 0.25 if n > 4 else 0.36)
     # Longer names need room above and to the left; the grid keeps its place.
     with drawing():
-        width, height = 1.3 + cell * (n + 1) + 0.15, 0.85 + tall * (n + 1) + 0.1
+        width, height = 1.3 + cell * (n + 1) + 0.15, 0.8 + tall * (n + 1) + 0.06
         figure = Figure(figsize=(width, height))
         axes: Axes = figure.add_axes(
             (
@@ -79,18 +79,16 @@ def _cells(axes: Axes, table: np.ndarray, shares: np.ndarray, n: int) -> None:
         for j in range(n):
             count, share = int(table[i, j]), float(shares[i, j])
             if count:
-                face = Rectangle(
-                    (j, i), 1, 1, facecolor=TONE, alpha=STRONGEST * share, linewidth=0
-                )
+                face = Rectangle((j, i), 1, 1, facecolor=TONE, alpha=STRONGEST * share, linewidth=0)
                 axes.add_patch(face)
             if count and n <= NUMBERS_UP_TO:
                 size = 7 if n <= 20 else 5.5
-                y = i + (0.36 if both else 0.5)
+                y = i + (0.35 if both else 0.5)
                 axes.text(j + 0.5, y, whole(count), ha="center", va="center", fontsize=size)
                 if both:
                     axes.text(
                         j + 0.5,
-                        i + 0.73,
+                        i + 0.76,
                         percent(share),
                         ha="center",
                         va="center",

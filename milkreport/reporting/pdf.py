@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from milkreport.errors import EnvironmentProblem
@@ -16,8 +17,9 @@ from milkreport.runs.atomic import write_bytes
 SECONDS = 300.0
 MEMORY_BYTES = 3 * 2**30
 
+_HTML = "report.html is complete, print it from a browser"
 _LIBRARIES = (
-    "Debian or Ubuntu: apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0; "
+    "report.html is complete; for the PDF, Debian or Ubuntu: apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0; "
     "macOS: brew install pango; or use --no-pdf"
 )
 
@@ -54,19 +56,17 @@ def write_pdf(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _too_large(f"it took more than {seconds:g} s", html_for_print) from error
+        raise _too_large(f"took more than {seconds:g} s", html_for_print) from error
     except OSError as error:
-        raise EnvironmentProblem(f"no PDF: {error.strerror}", "report.html is complete") from error
+        raise EnvironmentProblem(f"the renderer: {error.strerror}", _HTML) from error
     said = done.stderr.decode("utf-8", "replace")
     if done.returncode == 4 or "MemoryError" in said or "cannot allocate" in said.lower():
-        raise _too_large(f"it needs more than {memory_bytes / 2**20:,.0f} MiB", html_for_print)
+        raise _too_large(f"needs more than {memory_bytes / 2**20:,.0f} MiB", html_for_print)
     if done.returncode == 3:
-        raise EnvironmentProblem(f"no PDF, report.html is complete: {_missing(said)}", _LIBRARIES)
+        raise EnvironmentProblem(_missing(said), _LIBRARIES)
     if done.returncode != 0 or not done.stdout.startswith(b"%PDF"):
         reason = (said.strip().splitlines() or [f"the renderer ended with {done.returncode}"])[-1]
-        raise EnvironmentProblem(
-            f"no PDF, report.html is complete: {reason[:300]}", "print the page from a browser"
-        )
+        raise EnvironmentProblem(f"the renderer failed: {reason[:300]}", _HTML)
     write_bytes(path, done.stdout)
 
 
@@ -89,13 +89,10 @@ def _missing(said: str) -> str:
 
 def _too_large(what: str, html: str) -> EnvironmentProblem:
     """A cap was hit; say which section weighs most."""
-    sections = re.findall(r'<section id="([\w-]+)".*?(?=<section id=|\Z)', html, re.DOTALL)
-    starts = [m.start() for m in re.finditer(r'<section id="[\w-]+"', html)] + [len(html)]
-    sizes = [end - start for start, end in zip(starts, starts[1:], strict=False)]
+    found = list(re.finditer(r'<section id="([\w-]+)"', html))
+    sizes = [end - start for start, end in pairwise([*(m.start() for m in found), len(html)])]
     largest = ""
     if sizes:
         index = max(range(len(sizes)), key=sizes.__getitem__)
-        largest = f", its largest section is {sections[index]} ({sizes[index] / 1e6:.1f} MB)"
-    return EnvironmentProblem(
-        f"no PDF, report.html is complete: {what}{largest}", "print the page from a browser"
-    )
+        largest = f"; the largest section is {found[index][1]}, {sizes[index] / 1e6:.1f} MB"
+    return EnvironmentProblem(f"the renderer {what}{largest}", _HTML)

@@ -7,7 +7,9 @@ models and ranks no method; synthetic data is never ranked.
 
 from __future__ import annotations
 
-from milkreport.evaluation.results import Comparison, Difference, PartResult, Results
+from dataclasses import dataclass
+
+from milkreport.evaluation.results import Comparison, Difference, Results
 from milkreport.reporting.text import (
     decimal,
     interval,
@@ -18,6 +20,7 @@ from milkreport.reporting.text import (
     percent,
     plural,
     shorten,
+    signed,
     signed_interval,
     whole,
 )
@@ -25,11 +28,12 @@ from milkreport.reporting.text import (
 ALPHA = 0.05
 SEEDS_FOR_METHODS = 5
 SYNTHETIC_BANNER = "SYNTHETIC DATA - NOT A RESULT"
+SYNTHETIC_HEADLINE = "No result: images and tables were drawn by a program."
 SYNTHETIC_RESULT = (
-    "These figures come from images and tables drawn by a program. They show that the chain from data "
-    "to report works, and nothing else: no arm is set above another, and nothing is compared with "
-    "reported figures."
+    "The numbers below show that the chain from data to report works, and nothing else. No arm is set "
+    "above another, and nothing is compared with reported figures."
 )
+MOST_PAIRS = 6
 
 
 def metric_title(results: Results, metric: str) -> str:
@@ -52,7 +56,7 @@ def arm_title(results: Results, name: str, most: int = 40) -> str:
 def is_shown(difference: Difference) -> bool:
     """Whether a difference counts as shown: interval and corrected test agree."""
     apart = difference.low > 0 or difference.high < 0
-    return apart and difference.p_holm < ALPHA
+    return apart and difference.p_holm is not None and difference.p_holm < ALPHA
 
 
 def primary_pairs(results: Results) -> list[Difference]:
@@ -68,31 +72,44 @@ def headline_part(results: Results) -> str:
     return next((p for p in ("test", "validation", "train") if p in found), "test")
 
 
-def result_sentences(results: Results) -> list[str]:
-    """The result, in reading order."""
+@dataclass(frozen=True)
+class Statement:
+    """The result: one or two sentences that carry it, and the numbers behind them."""
+
+    headline: str
+    details: tuple[str, ...] = ()
+
+
+def result_statement(results: Results) -> Statement:
+    """What the run found on its primary metric."""
     if results.data.synthetic:
-        return [SYNTHETIC_RESULT]
-    sentences = _values(results)
+        return Statement(SYNTHETIC_HEADLINE, (SYNTHETIC_RESULT,))
     pairs = primary_pairs(results)
-    if results.comparison is None or not pairs:
-        if sentences:
-            sentences.append("There is no second arm with a result, so nothing was compared.")
-        return sentences or ["No arm has a result."]
+    comparison = results.comparison
+    if comparison is None or not pairs:
+        return Statement(_values(results) or "No arm has a result.", (_alone(results),))
     shown = [d for d in pairs if is_shown(d)]
     unshown = [d for d in pairs if not is_shown(d)]
-    sentences += [_difference(results, results.comparison, d) for d in shown]
-    sentences += _highest(results, shown)
+    headline = [*_found(results, comparison, shown), *_highest(results, shown)]
     if unshown:
-        sentences.append(_nothing_shown(results, unshown, everything=not shown))
-    sentences.append(_reach(results.comparison))
-    return sentences
+        headline.append(_nothing_shown(results, unshown, everything=not shown))
+    details = [_numbers(results, d) for d in pairs[:MOST_PAIRS]]
+    if len(pairs) > MOST_PAIRS:
+        details.append("The other pairs stand in section 5.")
+    return Statement(" ".join(headline), (*details, _reach(results, comparison)))
 
 
-def _values(results: Results) -> list[str]:
+def _alone(results: Results) -> str:
+    if sum(bool(arm.parts) for arm in results.arms) == 1:
+        return "Only one arm has a result, so nothing was compared."
+    return "Nothing was compared."
+
+
+def _values(results: Results) -> str:
     part = headline_part(results)
     found = [(arm, r) for arm in results.arms if (r := arm.part(part)) is not None]
     if not found:
-        return []
+        return ""
     values = []
     for arm, result in found:
         estimate = result.metrics.get(results.primary_metric)
@@ -101,34 +118,39 @@ def _values(results: Results) -> list[str]:
         within = f" (95% interval {bounds})" if bounds else ""
         values.append(f"{text}{within} for {arm_title(results, arm.name)}")
     metric = metric_words(results, results.primary_metric)
-    return [f"{_where(results, part, found[0][1])}, {metric} was {listing(values)}."]
+    n = plural(found[0][1].n_cases, f"{part} {results.data.unit}", f"{part} {results.data.units}")
+    return f"On the {n} {metric} was {listing(values)}."
 
 
-def _where(results: Results, part: str, result: PartResult) -> str:
-    units = results.data.units if result.n_cases != 1 else results.data.unit
-    where = f"On the {whole(result.n_cases)} {part} {units}"
-    if result.n_folds > 1:
-        where += f", pooled out of fold over {numeral(result.n_folds)} folds"
-    return where
-
-
-def _difference(results: Results, comparison: Comparison, d: Difference) -> str:
-    better, worse = (d.arm, d.against) if d.value > 0 else (d.against, d.arm)
-    better, worse = arm_title(results, better), arm_title(results, worse)
-    low, high = sorted((abs(d.low), abs(d.high)))
+def _found(results: Results, comparison: Comparison, shown: list[Difference]) -> list[str]:
+    """One sentence for each arm that scored above others."""
     metric = metric_words(results, results.primary_metric)
-    if comparison.n_seeds < SEEDS_FOR_METHODS:
-        plural_model = "models" if comparison.n_seeds * comparison.n_folds > 1 else "model"
-        who = f"The trained {plural_model} of {better} scored a higher {metric} than that of {worse}"
-        if plural_model == "models":
-            who = who.replace("that of", "those of")
-    else:
-        who = f"{better} scored a higher {metric} than {worse}"
-    return (
-        f"{who}, by {decimal(abs(d.value))} (95% interval {interval(low, high)}, "
-        f"Holm-adjusted p {p_value(d.p_holm)}; differences from {decimal(d.detectable)} up are found "
-        "with 80% power)."
-    )
+    sentences = []
+    for better, worse in _beaten(shown).items():
+        others = listing(arm_title(results, name) for name in worse)
+        who = arm_title(results, better)
+        if comparison.n_seeds >= SEEDS_FOR_METHODS:
+            sentences.append(f"{who} scored a higher {metric} than {others}.")
+        elif comparison.n_seeds * comparison.n_folds == 1 and len(worse) == 1:
+            sentences.append(
+                f"Of these trained models, that of {who} scored a higher {metric} than that of {others}."
+            )
+        else:
+            mine = "that" if comparison.n_seeds * comparison.n_folds == 1 else "those"
+            sentences.append(
+                f"Of these trained models, {mine} of {who} scored a higher {metric} than those of "
+                f"{others}."
+            )
+    return sentences
+
+
+def _beaten(shown: list[Difference]) -> dict[str, list[str]]:
+    """Arm to the arms that it was shown to score above."""
+    beaten: dict[str, list[str]] = {}
+    for d in shown:
+        better, worse = (d.arm, d.against) if d.value > 0 else (d.against, d.arm)
+        beaten.setdefault(better, []).append(worse)
+    return beaten
 
 
 def _highest(results: Results, shown: list[Difference]) -> list[str]:
@@ -137,57 +159,51 @@ def _highest(results: Results, shown: list[Difference]) -> list[str]:
     if comparison is None or comparison.n_seeds < SEEDS_FOR_METHODS:
         return []
     names = {name for d in primary_pairs(results) for name in (d.arm, d.against)}
-    beaten: dict[str, set[str]] = {}
-    for d in shown:
-        better, worse = (d.arm, d.against) if d.value > 0 else (d.against, d.arm)
-        beaten.setdefault(better, set()).add(worse)
-    first = [name for name in beaten if len(beaten[name]) == len(names) - 1]
+    first = [name for name, worse in _beaten(shown).items() if len(worse) == len(names) - 1]
     if len(names) < 3 or not first:
         return []
     metric = metric_words(results, results.primary_metric)
-    return [f"{arm_title(results, first[0])} had the highest {metric} of the {numeral(len(names))}."]
+    many = numeral(len(names))
+    return [f"{arm_title(results, first[0])} thus had the highest {metric} of the {many} arms."]
 
 
 def _nothing_shown(results: Results, pairs: list[Difference], everything: bool) -> str:
     largest = decimal(max(d.detectable for d in pairs))
     limit = f"differences smaller than {largest} could not have been detected"
     metric = metric_words(results, results.primary_metric)
-    if len(pairs) == 1:
-        d = pairs[0]
-        who = f"{arm_title(results, d.arm)} and {arm_title(results, d.against)}"
-        numbers = (
-            f"difference {_signed_pair(d)}, 95% interval {signed_interval(d.low, d.high)}, "
-            f"Holm-adjusted p {p_value(d.p_holm)}"
-        )
-        return f"Between {who} no difference in {metric} could be shown ({numbers}); {limit}."
-    if everything:
-        least = p_value(min(d.p_holm for d in pairs))
-        who = f"any two of the {numeral(len({n for d in pairs for n in (d.arm, d.against)}))} arms"
-        return (
-            f"No difference in {metric} could be shown between {who} "
-            f"(smallest Holm-adjusted p {least}); {limit}."
-        )
-    names = ", or between ".join(
-        f"{arm_title(results, d.arm)} and {arm_title(results, d.against)}" for d in pairs
+    names = [f"{arm_title(results, d.arm)} and {arm_title(results, d.against)}" for d in pairs]
+    who = ", or between ".join(names)
+    if everything and len(pairs) > 1:
+        arms = {name for d in pairs for name in (d.arm, d.against)}
+        who = f"any two of the {numeral(len(arms))} arms"
+    return f"No difference in {metric} could be shown between {who}; {limit}."
+
+
+def _numbers(results: Results, d: Difference) -> str:
+    return (
+        f"{arm_title(results, d.arm)} minus {arm_title(results, d.against)}: {signed(d.value)} "
+        f"(95% interval {signed_interval(d.low, d.high)}; Holm-adjusted p {p_value(d.p_holm)}; "
+        f"detectable {decimal(d.detectable)})"
     )
-    return f"No difference in {metric} could be shown between {names}; {limit}."
 
 
-def _signed_pair(d: Difference) -> str:
-    return ("+" if d.value > 0 else "−" if d.value < 0 else "") + decimal(abs(d.value))
-
-
-def _reach(comparison: Comparison) -> str:
-    """How far the result reaches: over which training runs, and over which cases."""
+def _reach(results: Results, comparison: Comparison) -> str:
+    """How far the result reaches: over which cases, and over which training runs."""
+    part = comparison.part
+    cases = plural(
+        comparison.n_cases, f"{part} {results.data.unit}", f"{part} {results.data.units}"
+    )
+    where = f"All on the same {cases}"
+    if comparison.n_folds > 1:
+        where += f", pooled out of fold over {numeral(comparison.n_folds)} folds"
     if comparison.n_seeds < SEEDS_FOR_METHODS:
-        seeds = plural(comparison.n_seeds, "training seed", "training seeds")
+        seeds = f"{numeral(comparison.n_seeds)} training seed" + "s" * (comparison.n_seeds != 1)
         return (
-            f"With {seeds} an arm this speaks of these trained models, not of the methods behind them, "
-            "and ranks no method."
+            f"{where}. With {seeds} an arm this speaks of these trained models and ranks no method."
         )
     return (
-        f"Each arm was trained with {plural(comparison.n_seeds, 'seed', 'seeds')}; the intervals hold "
-        "sampling of cases and spread over seeds."
+        f"{where}, {numeral(comparison.n_seeds)} training seeds an arm; the intervals hold the sampling "
+        "of cases and the spread over seeds."
     )
 
 
@@ -207,13 +223,16 @@ def data_sentence(results: Results) -> str:
     if len(present) > 1:
         most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
         ratio = present[most] / present[least]
+        said = whole(round(ratio)) if ratio >= 10 else decimal(ratio, 1)
         text += (
-            f", from {whole(present[most])} {shorten(most, 24)} to {whole(present[least])} "
-            f"{shorten(least, 24)}: {whole(round(ratio)) if ratio >= 10 else decimal(ratio, 1)} to 1"
+            f". The largest class, {shorten(most, 24)}, has {whole(present[most])}, the smallest, "
+            f"{shorten(least, 24)}, {whole(present[least])}: {said} to 1"
         )
     text += "."
     if len(counts) > len(present):
-        text += f" {plural(len(counts) - len(present), 'class has', 'classes have')} no {data.unit}."
+        text += (
+            f" {plural(len(counts) - len(present), 'class has', 'classes have')} no {data.unit}."
+        )
     return text
 
 
@@ -248,7 +267,9 @@ def yardstick_sentence(results: Results) -> str:
     if found is None:
         return ""
     metric = metric_words(results, results.primary_metric)
-    return f"Always answering {shorten(found[0], 24)} would reach a {metric} of {decimal(found[1])}."
+    return (
+        f"Always answering {shorten(found[0], 24)} would reach a {metric} of {decimal(found[1])}."
+    )
 
 
 def imbalance_note(results: Results, too_few: int) -> str:

@@ -14,6 +14,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ FONT = "Inter, Helvetica, Arial, sans-serif"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "milkreport",
     "text.parse_math": False,
@@ -74,7 +75,7 @@ def drawing() -> Iterator[None]:
         warnings.simplefilter("ignore")
         font_log.setLevel(logging.ERROR)
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
+        matplotlib.rcParams.update(_STYLE)  # type: ignore[arg-type]
         try:
             yield
         finally:
@@ -141,6 +142,8 @@ def _tidy(body: str) -> str:
     body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
     body = re.sub(r' transform="rotate\(-?0 [^)]*\)"', "", body)
     body = re.sub(r"<defs>\s*</defs>", "", body)
+    # WeasyPrint cuts text that has a group's opacity; that of its fill alone does the same.
+    body = re.sub(r"(<text[^>]*?)(?<![-\w])opacity:", r"\1fill-opacity:", body)
     body = re.sub(r"<[^>]+>", lambda m: _round_tag(m[0]), body)
     return re.sub(r">\s+<", "><", body)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 MISSING = "—"
 MINUS = "−"
 
-_PATHS = re.compile(r"(?<![\w.:/<])(?:/[^\s/:;,'\"<>()]+){2,}/?|\b[A-Za-z]:\\[^\s'\"<>]+|~/[^\s'\"<>]+")
+_PATHS = re.compile(
+    r"(?<![\w.:/<])(?:/[^\s/:;,'\"<>()]+){2,}/?|\b[A-Za-z]:\\[^\s'\"<>]+|~/[^\s'\"<>]+"
+)
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
@@ -57,12 +59,14 @@ def percent(value: float | None, digits: int = 0) -> str:
     return f"{100 * value:.{digits}f}%"
 
 
-def p_value(value: float) -> str:
+def p_value(value: float | None) -> str:
     """A p with its sign: ``= 0.031``, or ``< 0.001``."""
+    if value is None or not math.isfinite(value):
+        return MISSING
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
-def p_cell(value: float) -> str:
+def p_cell(value: float | None) -> str:
     """A p for a table."""
     return p_value(value).removeprefix("= ")
 
@@ -128,5 +132,12 @@ def plural(n: int, one: str, many: str) -> str:
 
 def numeral(n: int) -> str:
     """Small numbers as words, as a sentence wants them."""
-    words: Sequence[str] = "no one two three four five six seven eight nine".split()
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     return words[n] if 0 <= n < len(words) else whole(n)
+
+
+def sentence(text: str) -> str:
+    """*text* with a capital first letter and a full stop."""
+    text = text.strip()
+    text = text[:1].upper() + text[1:]
+    return text if not text or text[-1] in ".?!" else f"{text}."

@@ -13,7 +13,7 @@ from milkreport.reporting.sentences import (
     data_sentence,
     headline_part,
     metric_title,
-    result_sentences,
+    result_statement,
     yardstick,
 )
 from milkreport.reporting.tables import comparison_table
@@ -26,7 +26,7 @@ from milkreport.reporting.text import (
     whole,
     without_paths,
 )
-from milkreport.reporting.view_arms import ArmView, build_arm
+from milkreport.reporting.view_arms import ArmView, build_arm, build_exposure
 from milkreport.reporting.view_compare import (
     ComparisonView,
     ReferenceView,
@@ -46,7 +46,8 @@ class SummaryView:
 
     question: str
     data: str
-    result: tuple[str, ...]
+    result: str
+    details: tuple[str, ...]
     table: Table
     chart: Figure | None
     badge: Badge
@@ -98,6 +99,7 @@ class ReportView:
     protocol: ProtocolView
     curves: CurvesView
     comparison: ComparisonView
+    exposure: Table | None
     arms: tuple[ArmView, ...]
     reference: ReferenceView | None
     no_reference: str
@@ -109,7 +111,7 @@ class ReportView:
         """All drawings, in reading order."""
         found = [self.summary.chart, self.data.chart, *self.curves.figures]
         found += [self.comparison.per_class, *(arm.matrix for arm in self.arms)]
-        found += list(self.reference.charts) if self.reference else []
+        found.append(self.reference.chart if self.reference else None)
         return tuple(figure for figure in found if figure is not None)
 
 
@@ -146,6 +148,7 @@ def build_view(
         protocol=build_protocol(results, suite),
         curves=_curves(results),
         comparison=build_comparison(results),
+        exposure=build_exposure(results),
         arms=arms,
         reference=build_reference(results, compared) if compared else None,
         no_reference=_no_reference(synthetic),
@@ -212,15 +215,16 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
         badge = Badge("○", "NOT CHECKED", "none", "no reference was named")
     else:
         badge = status_badge(verdict.status, f"against {shorten(verdict.title, 90)}")
-    counts = count_badges(verdict) if verdict else ()
+    statement = result_statement(results)
     return SummaryView(
         question=results.question,
         data=data_sentence(results),
-        result=tuple(result_sentences(results)),
+        result=statement.headline,
+        details=statement.details,
         table=comparison_table(results),
         chart=chart,
         badge=badge,
-        counts=counts,
+        counts=count_badges(verdict) if verdict else (),
     )
 
 
@@ -287,8 +291,9 @@ def _provenance(
         Fact("Started", clock(manifest.started)),
         Fact("milkreport", manifest.milkreport),
         Fact("Commit", commit),
-        Fact("Suite", f"{suite.name} ({manifest.suite_sha256 or MISSING})"),
-        Fact("Data", manifest.data_sha256 or results.data.fingerprint or MISSING),
+        Fact("Suite", suite.name),
+        Fact("Suite (SHA-256)", manifest.suite_sha256 or MISSING),
+        Fact("Data (SHA-256)", manifest.data_sha256 or results.data.fingerprint or MISSING),
         Fact("Python", f"{manifest.python}, {manifest.platform}"),
         Fact("Device", listing(dict.fromkeys((manifest.device, manifest.device_name)))),
         Fact("CPU capability", f"{manifest.cpu_capability}, {whole(manifest.threads)} threads"),
@@ -296,9 +301,7 @@ def _provenance(
     hint = ""
     if not results.data.synthetic:
         hint = f"{data_argument} is the folder of the data. "
-    hint += (
-        "The same machine type, packages, threads, settings and data give the same weights, to the bit."
-    )
+    hint += "The same machine type, packages, threads, settings and data give the same weights, to the bit."
     return ProvenanceView(
         command=without_paths(manifest.command),
         hint=hint,

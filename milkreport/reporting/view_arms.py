@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -39,8 +40,7 @@ class ArmView:
     report: Table | None
     matrix: Figure | None
     remarks: tuple[str, ...]
-    exposure: Table | None
-    cells: Table
+    cells: Table | None
 
 
 def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
@@ -62,7 +62,6 @@ def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
         report=_report(results, part, key, title) if part else None,
         matrix=_matrix(results, part, key, title) if part else None,
         remarks=_remarks(results, part) if part else (),
-        exposure=_exposure(results, arm, key),
         cells=_cells(arm, key),
     )
 
@@ -83,7 +82,7 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
         text = decimal(fmean(values))
         if len(values) > 1:
             text += f" (from {decimal(min(values))} to {decimal(max(values))})"
-        facts.append(Fact(f"Learned scalar, {shorten(name.replace('_', ' '), 60)}", text))
+        facts.append(Fact(f"Learned metadata scalar, {shorten(name.replace('_', ' '), 60)}", text))
     sizes = {cell.parameters for cell in done if cell.parameters is not None}
     if sizes:
         facts.append(Fact("Parameters", listing(whole(n) for n in sorted(sizes))))
@@ -93,17 +92,26 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
         if len(seconds) > 1:
             text += f" over {plural(len(seconds), 'training', 'trainings')}"
         facts.append(Fact("Training time", text))
+    if len(done) == 1 and len(arm.cells) == 1:
+        cell = done[0]
+        facts.append(
+            Fact("Seed and epoch used", f"seed {cell.seed}, epoch {whole(cell.epoch_used)}")
+        )
+        if cell.weights_sha256:
+            facts.append(Fact("Weights (SHA-256)", f"{cell.weights_sha256[:16]}…"))
     return tuple(facts)
 
 
 def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
     several = part.n_seeds > 1
+    intervals = any(row.recall_low is not None for row in part.classes)
     columns = (
         Column("Class", text=True),
         Column("Support"),
         Column("Predicted"),
         Column("Precision"),
         Column("Recall"),
+        *([Column("95% interval")] if intervals else []),
         Column("F1"),
     )
     rows, few = [], False
@@ -115,28 +123,41 @@ def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
             Cell(whole(row.support)),
             Cell(whole(row.predicted)),
             Cell(decimal(row.precision)),
-            Cell(decimal(row.recall), interval(row.recall_low, row.recall_high)),
+            Cell(decimal(row.recall)),
+            *(
+                [Cell(interval(row.recall_low, row.recall_high) or MISSING, kind="soft")]
+                if intervals
+                else []
+            ),
             Cell(decimal(row.f1)),
         )
         rows.append(Row(cells, "few" if mark else ""))
     supported = sum(row.support > 0 for row in part.classes)
-    rows.append(_average(part, f"macro average over {plural(supported, 'class', 'classes')}", "macro"))
-    rows.append(_average(part, "weighted average", "weighted"))
+    rows.append(
+        _average(
+            part, f"macro average over {plural(supported, 'class', 'classes')}", "macro", intervals
+        )
+    )
+    rows.append(_average(part, "weighted average", "weighted", intervals))
     footnotes = []
     if few:
-        footnotes.append(Footnote("†", f"Fewer than {TOO_FEW} {results.data.units}: too few to judge."))
+        footnotes.append(
+            Footnote("†", f"Fewer than {TOO_FEW} {results.data.units}: too few to judge.")
+        )
     if any(row.precision is None or row.recall is None for row in part.classes):
         footnotes.append(
             Footnote(MISSING, "Undefined: no prediction of the class, or no case of it.")
         )
     caption = f"{title}: classification report, {part.part}"
     caption += f", means over {plural(part.n_seeds, 'seed', 'seeds')}." if several else "."
-    if any(row.recall_low is not None for row in part.classes):
-        caption += " Below the recall its 95% interval (Wilson)."
-    return table(f"{key}-report", caption, columns, rows, tuple(footnotes), sortable=True, dense=True)
+    if intervals:
+        caption += " The interval is that of the recall (Wilson)."
+    return table(
+        f"{key}-report", caption, columns, rows, tuple(footnotes), sortable=True, dense=True
+    )
 
 
-def _average(part: PartResult, name: str, kind: str) -> Row:
+def _average(part: PartResult, name: str, kind: str, intervals: bool) -> Row:
     # Macro recall is balanced accuracy and weighted recall is accuracy, by definition.
     same = {"macro_recall": "balanced_accuracy", "weighted_recall": "accuracy"}
     cells = [Cell(name), Cell(whole(part.n_cases)), Cell("")]
@@ -144,6 +165,8 @@ def _average(part: PartResult, name: str, kind: str) -> Row:
         wanted = f"{kind}_{metric}"
         estimate = part.metrics.get(wanted) or part.metrics.get(same.get(wanted, ""))
         cells.append(Cell(decimal(estimate.value)) if estimate else Cell(""))
+        if metric == "recall" and intervals:
+            cells.append(Cell(""))
     return Row(tuple(cells), "total")
 
 
@@ -189,48 +212,38 @@ def _remarks(results: Results, part: PartResult) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _exposure(results: Results, arm: ArmResult, key: str) -> Table | None:
-    cells = [cell.exposure for cell in arm.cells if cell.exposure]
-    if not cells:
+def build_exposure(results: Results) -> Table | None:
+    """How often training saw each class: the share of all draws, beside the share of the cases."""
+    arms = [arm for arm in results.arms if any(cell.exposure for cell in arm.cells)]
+    if not arms:
         return None
-    mean = {
-        name: fmean(exposure.get(name, 0) for exposure in cells)
-        for name in results.classes
-    }
-    total = sum(mean.values())
-    trained = {name: 0.0 for name in results.classes}
-    splits = [split for split in results.splits if split.part == "train"]
-    for split in splits:
-        for name in trained:
-            trained[name] += split.class_counts.get(name, 0) / len(splits)
-    everything = sum(trained.values())
-    rows = [
-        Row(
-            (
-                Cell(shorten(name)),
-                Cell(whole(round(trained[name]))),
-                Cell(percent(trained[name] / everything if everything else None, 1)),
-                Cell(whole(round(mean[name]))),
-                Cell(percent(mean[name] / total if total else None, 1)),
-                Cell(decimal(mean[name] / trained[name] if trained[name] else None, 1)),
-            )
-        )
-        for name in results.classes
-    ]
-    columns = (
-        Column("Class", text=True),
-        Column(f"Training {results.data.units}"),
-        Column("Share"),
-        Column("Times drawn"),
-        Column("Share"),
-        Column("Times each"),
+    trained = _shares([s.class_counts for s in results.splits if s.part == "train"])
+    drawn = [_shares([c.exposure for c in arm.cells if c.exposure]) for arm in arms]
+    rows = []
+    for name in results.classes:
+        cells = [Cell(shorten(name)), Cell(percent(trained.get(name), 1))]
+        cells += [Cell(percent(shares.get(name, 0.0), 1)) for shares in drawn]
+        rows.append(Row(tuple(cells)))
+    columns = [Column("Class", text=True), Column(f"Training {results.data.units}")]
+    columns += [Column(shorten(arm.title or arm.name, 30)) for arm in arms]
+    caption = (
+        f"Share of each class among the training {results.data.units}, and among those that the "
+        "training of each arm saw."
     )
-    caption = "What the training saw of each class, all epochs together"
-    caption += ", mean over trainings." if len(cells) > 1 else "."
-    return table(f"{key}-exposure", caption, columns, rows, dense=True)
+    return table("exposure", caption, tuple(columns), rows, dense=True)
 
 
-def _cells(arm: ArmResult, key: str) -> Table:
+def _shares(counts: Sequence[dict[str, int]]) -> dict[str, float]:
+    total = sum(n for one in counts for n in one.values())
+    names = {name for one in counts for name in one}
+    return (
+        {name: sum(one.get(name, 0) for one in counts) / total for name in names} if total else {}
+    )
+
+
+def _cells(arm: ArmResult, key: str) -> Table | None:
+    if len(arm.cells) == 1 and arm.cells[0].status == "complete":
+        return None  # its facts say all
     columns = (
         Column("Seed"),
         Column("Fold"),

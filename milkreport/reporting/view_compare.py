@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from milkreport.checks.verdict import CheckRow, Status, Verdict
 from milkreport.evaluation.results import Comparison, Difference, Results
 from milkreport.reporting import figures
-from milkreport.reporting.blocks import Badge, Cell, Column, Figure, Footnote, Row, Table, table
+from milkreport.reporting.blocks import (
+    Badge,
+    Cell,
+    Column,
+    Figure,
+    Footnote,
+    Group,
+    Row,
+    Table,
+    table,
+)
 from milkreport.reporting.sentences import (
     SEEDS_FOR_METHODS,
     arm_title,
@@ -31,6 +41,7 @@ from milkreport.reporting.text import (
 )
 from milkreport.reporting.view_arms import TOO_FEW
 
+MOST_CHART_ROWS = 24
 SYMBOLS = {
     Status.PASS: ("✓", "pass"),
     Status.FAIL: ("✗", "fail"),
@@ -61,7 +72,7 @@ class ReferenceView:
     counts: tuple[Badge, ...]
     explanation: str
     table: Table
-    charts: tuple[Figure, ...]
+    chart: Figure | None
     warnings: tuple[str, ...]
 
 
@@ -109,14 +120,21 @@ def build_reference(results: Results, verdict: Verdict) -> ReferenceView:
     for row in verdict.rows:
         if row.reason:
             reasons.setdefault(row.reason, _letter(len(reasons)))
-    rows = [_check_row(results, row, reasons) for row in verdict.rows]
+    arms = dict.fromkeys(row.arm for row in verdict.rows)
+    groups = tuple(
+        Group(
+            arm_title(results, arm),
+            tuple(_check_row(row, reasons) for row in verdict.rows if row.arm == arm),
+        )
+        for arm in arms
+    )
     columns = (
-        Column("Arm", text=True),
-        Column("Part", text=True),
         Column("Metric", text=True),
+        Column("Part", text=True),
         Column("Reported"),
         Column("This run"),
-        Column("Difference", "95% interval"),
+        Column("Difference"),
+        Column("95% interval"),
         Column("Status", text=True),
     )
     notes = tuple(
@@ -138,8 +156,10 @@ def build_reference(results: Results, verdict: Verdict) -> ReferenceView:
         badge=status_badge(verdict.status),
         counts=count_badges(verdict),
         explanation=explanation,
-        table=table("reference", "This run beside the reference.", columns, rows, notes, dense=True),
-        charts=_charts(results, verdict),
+        table=Table(
+            "reference", "This run beside the reference.", columns, groups, notes, dense=True
+        ),
+        chart=_chart(results, verdict),
         warnings=tuple(without_paths(w) for w in verdict.warnings),
     )
 
@@ -228,32 +248,45 @@ def _letter(index: int) -> str:
     return letters[index] if index < 26 else letters[index // 26 - 1] + letters[index % 26]
 
 
-def _check_row(results: Results, row: CheckRow, reasons: dict[str, str]) -> Row:
+def _check_row(row: CheckRow, reasons: dict[str, str]) -> Row:
     symbol, kind = SYMBOLS[row.status]
-    bounds = signed_interval(row.low, row.high) if row.low is not None else ""
     return Row(
         (
-            Cell(arm_title(results, row.arm)),
+            Cell(_metric_name(row.metric)),
             Cell(row.part, kind="text"),
-            Cell(shorten(row.metric.replace("_", " ").replace("f1", "F1")), kind="text"),
             Cell(shorten(row.printed, 20)),
             Cell(decimal(row.ours, 4)),
-            Cell(signed(row.difference), bounds),
+            Cell(signed(row.difference, 4)),
+            Cell(signed_interval(row.low, row.high), kind="soft"),
             Cell(f"{symbol} {row.status}", mark=reasons.get(row.reason, ""), kind=f"status {kind}"),
         )
     )
 
 
-def _charts(results: Results, verdict: Verdict) -> tuple[Figure, ...]:
-    charts = []
+def _metric_name(metric: str) -> str:
+    return shorten(metric.replace("_", " ").replace("f1", "F1").capitalize().replace("f1", "F1"))
+
+
+def _chart(results: Results, verdict: Verdict) -> Figure | None:
     both = [row for row in verdict.rows if row.reference is not None and row.ours is not None]
-    for number, metric in enumerate(dict.fromkeys(row.metric for row in both), 1):
-        rows = [(f"{arm_title(results, r.arm, 18)}, {r.part}", r) for r in both if r.metric == metric][:24]
-        title = metric.replace("_", " ").replace("f1", "F1")
-        svg = figures.against_reference(f"reference-{number}", rows, title)
-        caption = (
-            f"{title[:1].upper()}{title[1:]}: reported and measured, with the difference's 95% interval "
-            "drawn around this run's value."
+    if not both:
+        return None
+    names = list(dict.fromkeys((row.arm, row.part) for row in both))[:MOST_CHART_ROWS]
+    metrics = list(dict.fromkeys(row.metric for row in both))[:4]
+    labels = [f"{arm_title(results, arm, 22)}, {part}" for arm, part in names]
+    panels = [
+        (
+            _metric_name(metric),
+            [
+                next((r for r in both if (r.arm, r.part, r.metric) == (*n, metric)), None)
+                for n in names
+            ],
         )
-        charts.append(Figure(f"reference-{number}", caption, svg))
-    return tuple(charts[:4])
+        for metric in metrics
+    ]
+    caption = (
+        "Reported and measured values; the 95% interval of their difference is drawn around this run's "
+        "value. Where it reaches the diamond, no difference is shown."
+    )
+    svg = figures.against_reference("reference-figure", labels, panels)
+    return Figure("reference-figure", caption, svg)

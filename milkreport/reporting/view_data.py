@@ -13,6 +13,7 @@ from milkreport.reporting.text import (
     numeral,
     percent,
     plural,
+    sentence,
     shorten,
     whole,
     without_paths,
@@ -33,7 +34,9 @@ CORRECTIONS = {
 class DataView:
     """What the data was."""
 
-    cleaning: tuple[Fact, ...]
+    found: str
+    removed: tuple[str, ...]
+    used: str
     cleaning_rule: str
     classes: Table
     chart: Figure
@@ -55,12 +58,6 @@ def build_data(results: Results) -> DataView:
     """Counts only: no row of the data reaches a report."""
     data = results.data
     units = data.units
-    flow = [Fact("found", f"{plural(data.n_found, data.unit, units)}")]
-    flow += [
-        Fact("removed", f"{whole(e.n)}: {shorten(without_paths(e.reason), 160)}")
-        for e in data.exclusions
-    ]
-    flow.append(Fact("used", plural(data.n_used, data.unit, units)))
     facts = [
         Fact("Images", f"{whole(data.n_images)}, {_size(data.image_size)}"),
         Fact("Views", listing(shorten(v) for v in data.views) or "none"),
@@ -80,7 +77,11 @@ def build_data(results: Results) -> DataView:
         figures.class_distribution("distribution", data, results.classes, results.splits),
     )
     return DataView(
-        cleaning=tuple(flow),
+        found=plural(data.n_found, data.unit, units),
+        removed=tuple(
+            f"{whole(e.n)} {shorten(without_paths(e.reason), 160)}" for e in data.exclusions if e.n
+        ),
+        used=plural(data.n_used, data.unit, units),
         cleaning_rule=_cleaning(data.cleaning),
         classes=_class_table(results),
         chart=chart,
@@ -110,7 +111,7 @@ def build_protocol(results: Results, suite: Suite) -> ProtocolView:
     )
     return ProtocolView(
         arms=table("arms", "The arms, which exclude one another.", columns, rows),
-        split_rule=without_paths(results.split_rule),
+        split_rule=sentence(without_paths(results.split_rule)),
         epoch_rule=_epoch_rule(suite),
         settings=_settings(suite),
     )
@@ -136,20 +137,23 @@ def _cleaning(policy: str) -> str:
 
 def _class_table(results: Results) -> Table:
     data = results.data
-    columns = [Column("Class", text=True), Column("Used"), Column("Share")]
+    columns = [Column("Class", text=True)]
+    titled = any(data.class_titles.get(name) for name in results.classes)
+    columns += [Column("Name", text=True)] if titled else []
+    columns += [Column("Used"), Column("Share")]
     parts = _part_columns(results.splits)
     columns += [Column(title) for title, _ in parts]
     rows = []
     for name in results.classes:
         n = data.class_counts.get(name, 0)
-        cells = [
-            Cell(shorten(name), shorten(data.class_titles.get(name, ""), 70)),
-            Cell(whole(n)),
-            Cell(percent(n / data.n_used if data.n_used else None, 1)),
-        ]
+        cells = [Cell(shorten(name))]
+        title = shorten(data.class_titles.get(name, ""), 70)
+        cells += [Cell(title, kind="text")] if titled else []
+        cells += [Cell(whole(n)), Cell(percent(n / data.n_used if data.n_used else None, 1))]
         cells += [Cell(whole(split.class_counts.get(name, 0))) for _, split in parts]
         rows.append(Row(tuple(cells)))
-    total = [Cell("all classes"), Cell(whole(data.n_used)), Cell("100.0%")]
+    total = [Cell("all classes"), *([Cell("")] if titled else [])]
+    total += [Cell(whole(data.n_used)), Cell("100.0%")]
     total += [Cell(whole(split.n)) for _, split in parts]
     rows.append(Row(tuple(total), "total"))
     caption = f"{data.units.capitalize()} by class and part."
@@ -160,7 +164,7 @@ def _class_table(results: Results) -> Table:
             f" Each of the {numeral(n_folds)} folds{shown} is the test part once; the others are "
             "trained on."
         )
-    return table("classes", caption, tuple(columns), rows, sortable=True)
+    return table("classes", caption, tuple(columns), rows, sortable=True, dense=True)
 
 
 def _part_columns(splits: list[SplitSummary]) -> list[tuple[str, SplitSummary]]:

@@ -1,0 +1,238 @@
+"""Checks: like with like, with uncertainty, and with controls that must fail."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from milkreport.checks.earlier import check_earlier
+from milkreport.checks.published import check_published, decide
+from milkreport.checks.reference import Figure, load_reference
+from milkreport.checks.verdict import CheckRow, Status, Verdict, exit_code, overall_status
+from milkreport.errors import ConfigError
+from milkreport.evaluation.metrics import DEFINITIONS
+from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.results import ArmResult, DataSummary, Results
+from milkreport.evaluation.summarise import summarise_part
+from milkreport.suite import load_suite
+
+ARMS = ("baseline", "weighted_loss", "sampler")
+CLASSES = tuple(load_reference("paper").classes)
+
+
+def expand(rows: list[list[int]]) -> Predictions:
+    """Predictions that have a given confusion matrix."""
+    counts = np.array(rows)
+    truth = np.repeat(np.arange(11), counts.sum(axis=1))
+    predicted = np.concatenate([np.repeat(np.arange(11), row) for row in counts])
+    return make(truth, predicted)
+
+
+def make(truth: np.ndarray, predicted: np.ndarray) -> Predictions:
+    probabilities = np.full((len(truth), 11), 0.02)
+    probabilities[np.arange(len(truth)), predicted] = 0.8
+    ids = np.array([f"case{i:05d}" for i in range(len(truth))])
+    return Predictions(ids, truth, probabilities, CLASSES)
+
+
+def results(arms: dict[str, Predictions], synthetic: bool = False, name: str = "MILK10k") -> Results:
+    data = DataSummary(
+        name=name, synthetic=synthetic, licence="", attribution="", unit="case", units="cases",
+        views=[], n_found=0, n_used=0, n_images=0, image_size=256, cleaning="paper",
+        exclusions=[], class_counts=dict.fromkeys(CLASSES, 0),
+    )  # fmt: skip
+    return Results(
+        suite="s", title="t", question="q?", primary_metric="macro_f1", split_rule="",
+        status="complete", classes=list(CLASSES), definitions=DEFINITIONS, data=data, splits=[],
+        arms=[
+            ArmResult(name=arm, title=arm, description="", correction="none",
+                      parts=[summarise_part("test", {(0, 0): p}), summarise_part("train", {(0, 0): p})])
+            for arm, p in arms.items()
+        ],
+    )  # fmt: skip
+
+
+SETTINGS = load_suite("paper").flat()
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, Predictions]:
+    reference = load_reference("paper")
+    return {arm: expand(reference.matrix(arm, "test").rows) for arm in ARMS}
+
+
+def test_the_papers_own_matrices_never_fail_against_its_figures(published) -> None:
+    verdict = check_published(results(published), SETTINGS, load_reference("paper"))
+    rows = {(r.arm, r.metric): r for r in verdict.rows if r.part == "test"}
+    assert len(rows) == 9
+    assert {r.status for r in rows.values()} <= {Status.PASS, Status.INCONCLUSIVE}
+    for row in rows.values():
+        assert row.low < 0 < row.high
+    assert {r.status for r in verdict.rows if r.part == "train"} == {Status.NOT_CHECKED}
+
+
+def test_shuffled_predictions_fail(published) -> None:
+    """Negative control: the labels of the cases lose their meaning."""
+    rng = np.random.default_rng(0)
+    shuffled = {
+        arm: make(p.truth, rng.permutation(p.predicted)) for arm, p in published.items()
+    }
+    verdict = check_published(results(shuffled), SETTINGS, load_reference("paper"))
+    failed = {(r.arm, r.metric) for r in verdict.rows if r.status is Status.FAIL}
+    assert ("baseline", "accuracy") in failed
+    assert verdict.status is Status.FAIL
+    assert exit_code(verdict) == 1
+
+
+def test_perfect_predictions_pass_with_a_warning(published) -> None:
+    perfect = {arm: make(p.truth, p.truth) for arm, p in published.items()}
+    verdict = check_published(results(perfect), SETTINGS, load_reference("paper"))
+    assert verdict.counts == {"PASS": 9, "FAIL": 0, "INCONCLUSIVE": 0, "NOT CHECKED": 9}
+    assert len(verdict.warnings) == 9
+    assert "leak" in verdict.warnings[0]
+    assert exit_code(verdict) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"data.image_size": 64}, "data.image_size is 64, not 256"),
+        ({"training.epochs": 10}, "training.epochs is 10, not 50"),
+        ({"split.kind": "kfold"}, "split.kind is kfold, not support"),
+        ({"split.test_support.MEL": 82}, "split.test_support.MEL is 82, not 83"),
+        ({"training.select": "best_validation"}, "training.select"),
+    ],
+)
+def test_unlike_protocols_are_not_checked(published, change, reason) -> None:
+    verdict = check_published(results(published), SETTINGS | change, load_reference("paper"))
+    assert {row.status for row in verdict.rows} == {Status.NOT_CHECKED}
+    assert all(reason in row.reason for row in verdict.rows)
+    assert verdict.rows[0].difference is not None  # shown, not judged
+    assert exit_code(verdict) == 5
+
+
+def test_other_data_and_synthetic_data_are_not_checked(published) -> None:
+    reference = load_reference("paper")
+    other = check_published(results(published, name="HAM10000"), SETTINGS, reference)
+    assert "the data is HAM10000, not MILK10k" in other.rows[0].reason
+    made = check_published(results(published, synthetic=True), SETTINGS, reference)
+    assert {row.status for row in made.rows} == {Status.NOT_CHECKED}
+    assert made.rows[0].ours is None
+
+
+def test_a_missing_arm_is_not_checked_and_listed(published) -> None:
+    verdict = check_published(
+        results({"baseline": published["baseline"]}), SETTINGS, load_reference("paper")
+    )
+    missing = [r for r in verdict.rows if r.arm == "sampler"]
+    assert {r.reason for r in missing} == {"this run has no such value"}
+
+
+def test_decisions_follow_the_bounds() -> None:
+    assert decide(-0.03, 0.5, 0.03)[0] is Status.PASS
+    assert decide(-0.2, -0.031, 0.03)[0] is Status.FAIL
+    assert decide(-0.2, -0.03, 0.03)[0] is Status.INCONCLUSIVE
+    assert decide(float("nan"), 0.5, 0.03)[0] is Status.NOT_CHECKED
+    assert decide(float("-inf"), float("inf"), 0.03)[0] is Status.NOT_CHECKED
+
+
+def test_printed_values_keep_their_rounding() -> None:
+    figure = Figure(arm="a", part="test", metric="accuracy", printed="0.58", stands="")
+    assert figure.bounds("rounded") == pytest.approx((0.575, 0.585))
+    assert figure.bounds("rounded or cut") == pytest.approx((0.575, 0.59))
+    finer = Figure(arm="a", part="test", metric="accuracy", printed="0.580", stands="")
+    assert finer.bounds("rounded") == pytest.approx((0.5795, 0.5805))
+
+
+def test_percent_is_refused(tmp_path) -> None:
+    text = (load_reference.__globals__["resource_folder"]("experiments") / "references/paper.toml")
+    bad = tmp_path / "bad.toml"
+    bad.write_text(text.read_text().replace('"0.59"', '"59"', 1))
+    with pytest.raises(ConfigError, match="percent must be written as a fraction"):
+        load_reference(str(bad))
+    with pytest.raises(ConfigError, match="did you mean paper?"):
+        load_reference("papr")
+
+
+def test_exit_codes_and_the_overall_status() -> None:
+    def verdict(*statuses: Status) -> Verdict:
+        rows = [
+            CheckRow(arm="a", part="test", metric="m", printed="", reference=None, ours=None,
+                     status=s, reason="") for s in statuses
+        ]  # fmt: skip
+        return Verdict(reference="r", title="", source="", kind="", rows=rows,
+                       status=overall_status(rows))  # fmt: skip
+
+    p, f, i, n = Status.PASS, Status.FAIL, Status.INCONCLUSIVE, Status.NOT_CHECKED
+    for statuses, code, strict, overall in (
+        ((p, p), 0, 0, p), ((p, n), 0, 0, p), ((p, i), 0, 5, i), ((p, f), 1, 1, f),
+        ((i,), 5, 5, i), ((n,), 5, 5, n), ((), 5, 5, n),
+    ):  # fmt: skip
+        found = verdict(*statuses)
+        assert (exit_code(found), exit_code(found, strict=True)) == (code, strict)
+        assert found.status is overall
+
+
+# --- against an earlier run -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def earlier() -> Predictions:
+    rng = np.random.default_rng(1)
+    truth = np.repeat(np.arange(11), 470)
+    wrong = (truth + rng.integers(1, 11, len(truth))) % 11
+    return make(truth, np.where(rng.random(len(truth)) < 0.6, truth, wrong))
+
+
+def compare(now: Predictions, before: Predictions) -> Verdict:
+    return check_earlier(
+        results({"baseline": now}), results({"baseline": before}),
+        {"baseline": {(0, 0): now}}, {"baseline": {(0, 0): before}}, 0.03, "earlier",
+    )  # fmt: skip
+
+
+def worsen(p: Predictions, share: float) -> Predictions:
+    """The same predictions with a share of all cases, right before, now wrong."""
+    right = np.flatnonzero(p.predicted == p.truth)
+    rng = np.random.default_rng(2)
+    lost = rng.choice(right, round(share * len(p.truth)), replace=False)
+    predicted = p.predicted.copy()
+    predicted[lost] = (p.truth[lost] + 1) % 11
+    return make(p.truth, predicted)
+
+
+def test_a_run_against_itself_passes_exactly_and_does_not_improve(earlier) -> None:
+    verdict = compare(earlier, earlier)
+    assert verdict.status is Status.PASS
+    assert {(r.difference, r.low, r.high, r.reason) for r in verdict.rows} == {
+        (0.0, 0.0, 0.0, "identical predictions")
+    }
+    assert verdict.warnings == []
+
+
+def test_a_drop_of_ten_points_fails_and_a_tenth_of_a_point_does_not(earlier) -> None:
+    large, small = compare(worsen(earlier, 0.10), earlier), compare(worsen(earlier, 0.001), earlier)
+    by_metric = {r.metric: r for r in large.rows}
+    assert by_metric["accuracy"].difference == pytest.approx(-0.10, abs=1e-3)
+    assert by_metric["accuracy"].status is Status.FAIL
+    assert by_metric["macro_f1"].status is Status.FAIL
+    assert {r.status for r in small.rows} == {Status.PASS}
+
+
+def test_swapped_columns_fail(earlier) -> None:
+    swapped = Predictions(
+        earlier.case_ids, earlier.truth, earlier.probabilities[:, ::-1], earlier.classes
+    )
+    assert compare(swapped, earlier).status is Status.FAIL
+
+
+def test_other_cases_or_labels_are_not_checked(earlier) -> None:
+    fewer = Predictions(
+        earlier.case_ids[1:], earlier.truth[1:], earlier.probabilities[1:], earlier.classes
+    )
+    assert {r.reason for r in compare(fewer, earlier).rows} == {"other test cases"}
+    relabelled = Predictions(
+        earlier.case_ids, (earlier.truth + 1) % 11, earlier.probabilities, earlier.classes
+    )
+    reasons = {r.reason for r in compare(relabelled, earlier).rows}
+    assert reasons == {"other labels of the test cases"}

@@ -1,0 +1,96 @@
+"""Suites: typed, every mistake named at once, resolved and read back."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from milkreport.errors import ConfigError
+from milkreport.suite import build_suite, list_suites, load_suite
+
+
+@pytest.mark.parametrize("name", ["quick", "paper", "paper_as_published", "cv5"])
+def test_shipped_suites_load_and_survive_their_resolved_form(name: str) -> None:
+    assert name in list_suites()
+    suite = load_suite(name)
+    assert build_suite(tomllib.loads(suite.to_toml())) == suite
+    assert suite.primary_metric == "macro_f1"
+    assert suite.question.endswith("?")
+
+
+def test_paper_is_the_papers_protocol() -> None:
+    suite = load_suite("paper")
+    assert (suite.data.image_size, suite.training.epochs, suite.training.batch_size) == (256, 50, 32)
+    assert suite.training.learning_rate == 0.001
+    assert (suite.model.hidden_units, suite.model.metadata_hidden_layers) == (10, 10)
+    assert suite.split.validation == 0
+    assert sum(suite.split.test_support.values()) == 1038
+    published = load_suite("paper_as_published")
+    assert (suite.model.output, published.model.output) == ("logits", "softmax")
+    same = published.model.model_copy(update={"output": "logits"})
+    assert published.model_copy(
+        update={"model": same, "name": suite.name, "title": suite.title}
+    ) == suite
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    overrides = [
+        "training.leraning_rate=0.1", 'training.epochs=0', "data.image_size=nan", "seeds=[-1]",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        load_suite("quick", overrides)
+    line = str(caught.value)
+    assert "unknown key training.leraning_rate, did you mean learning_rate?" in line
+    assert "training.epochs = 0" in line
+    assert "data.image_size = nan" in line
+    assert "seeds.0 = -1" in line
+    assert caught.value.exit_code == 2
+    assert "\n" not in line
+
+
+BAD = {
+    "seeds=[1, 1]": "names one seed twice",
+    'training.select="best_validation"': "needs split.validation above 0",
+    "data.image_size=20 model.blocks=6": "less than 64 px",
+    "split.validation=0.9": "leave nothing to train on",
+    'split.kind="support"': "needs test_support",
+    "training.learning_rate=fast": "training.learning_rate = 'fast'",
+    "model.kernel_size=4": "must be odd",
+    "training": "write --set section.key=value",
+    "name.x=1": "name is not a section",
+}
+
+
+@pytest.mark.parametrize("overrides", BAD)
+def test_impossible_settings_are_refused(overrides: str) -> None:
+    given = overrides.split(" ") if "seeds" not in overrides else [overrides]
+    with pytest.raises(ConfigError) as caught:
+        load_suite("quick", given)
+    assert BAD[overrides] in str(caught.value)
+
+
+def test_unknown_suites_get_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean paper?"):
+        load_suite("papper")
+    with pytest.raises(ConfigError, match="no such suite file"):
+        load_suite(str(tmp_path / "none.toml"))
+    broken = tmp_path / "broken.toml"
+    broken.write_text('name = "x"\nseeds = = 1\n')
+    with pytest.raises(ConfigError, match=r"broken\.toml: not valid TOML.*line 2, column 9"):
+        load_suite(str(broken))
+
+
+def test_seeds_grow_from_the_suites_own() -> None:
+    suite = load_suite("quick", ["seeds=[5]"])
+    assert suite.with_seeds(3).seeds == [5, 6, 7]
+    assert suite.seeds == [5]
+    with pytest.raises(ConfigError):
+        suite.with_seeds(0)
+
+
+def test_the_fingerprint_follows_every_setting() -> None:
+    plain = load_suite("quick")
+    assert load_suite("quick").fingerprint() == plain.fingerprint()
+    assert load_suite("quick", ["training.threads=3"]).fingerprint() != plain.fingerprint()

@@ -1,0 +1,337 @@
+"""Training: the arms exclude one another, chunked steps are the same step, nothing leaks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from sklearn.utils.class_weight import compute_class_weight  # noqa: E402
+
+from milkreport.data.prepare import Prepared, prepare  # noqa: E402
+from milkreport.data.splits import Fold, make_folds  # noqa: E402
+from milkreport.errors import ConfigError, EnvironmentProblem  # noqa: E402
+from milkreport.models.lesion_net import MultiModalLesionNet  # noqa: E402
+from milkreport.suite import Arm, Model, Suite, Training, build_suite, load_suite  # noqa: E402
+from milkreport.training.batches import Inputs, chunk_size  # noqa: E402
+from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
+from milkreport.training.device import pin, resolve_device  # noqa: E402
+from milkreport.training.fit import TrainingPart, has_batch_statistics, initialise, step  # noqa: E402
+from milkreport.training.imbalance import (  # noqa: E402
+    epoch_order,
+    inverse_frequencies,
+    loss_weights,
+)
+
+CPU = torch.device("cpu")
+CORRECTIONS = ("none", "weighted_loss", "sampler")
+LABELS = torch.tensor([0] * 70 + [1] * 25 + [2] * 5)
+
+
+@pytest.fixture(scope="module")
+def suite() -> Suite:
+    return load_suite(
+        "quick",
+        [
+            "data.image_size=24", "training.epochs=2", "training.threads=1",
+            "model.metadata_hidden_layers=1", "split.validation=0.15",
+        ],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def prepared(synthetic: Path, suite: Suite, tmp_path_factory) -> Prepared:
+    pin(1)
+    return prepare(synthetic, suite.data, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def fold(prepared: Prepared, suite: Suite) -> Fold:
+    return make_folds(prepared.cases, suite.split)[0]
+
+
+def train(prepared: Prepared, suite: Suite, fold: Fold, correction: str = "none") -> TrainedCell:
+    arm = Arm(name="arm", correction=correction)
+    return train_cell(prepared, suite, arm, 0, fold, CPU)
+
+
+def relabel(prepared: Prepared, positions: np.ndarray) -> Prepared:
+    """The same cases with the labels at *positions* turned around."""
+    table = prepared.cases.table.copy()
+    labels = table["label"].to_numpy(dtype=object, copy=True)
+    labels[positions] = np.roll(labels[positions], len(positions) // 2)
+    assert (labels != table["label"].to_numpy()).any()
+    return replace(prepared, cases=replace(prepared.cases, table=table.assign(label=labels)))
+
+
+# --- the arms -------------------------------------------------------------------------------------
+
+
+def test_each_arm_has_exactly_one_correction() -> None:
+    ones = torch.ones(3)
+    for correction, weighs, draws in (
+        ("none", False, False),
+        ("weighted_loss", True, False),
+        ("sampler", False, True),
+        ("weighted_loss_and_sampler", True, True),
+    ):
+        assert (not torch.equal(loss_weights(correction, LABELS, 3), ones)) == weighs
+        order = epoch_order(correction, LABELS, 3, seed=0, epoch=1)
+        is_permutation = sorted(order.tolist()) == list(range(100))
+        assert is_permutation != draws
+    for name in ("quick", "paper", "paper_as_published", "cv5"):
+        corrections = [arm.correction for arm in load_suite(name).arms]
+        assert corrections == ["none", "weighted_loss", "sampler"]
+
+
+def test_two_arms_with_one_correction_are_refused() -> None:
+    values = load_suite("quick").model_dump()
+    values["arms"][2]["correction"] = "weighted_loss"
+    with pytest.raises(ConfigError, match="arms must exclude one another"):
+        build_suite(values)
+
+
+def test_class_weights_equal_scikit_learns() -> None:
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=LABELS.numpy())
+    assert inverse_frequencies(LABELS, 3).numpy() == pytest.approx(expected)
+    assert inverse_frequencies(LABELS, 4)[3] == 0  # a class without training cases
+
+
+def test_the_sampler_draws_each_class_equally_often() -> None:
+    drawn = torch.cat([LABELS[epoch_order("sampler", LABELS, 3, 0, e)] for e in range(300)])
+    shares = torch.bincount(drawn).numpy() / len(drawn)
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.01)
+
+
+def test_orders_depend_on_seed_and_epoch_alone() -> None:
+    for correction in ("none", "sampler"):
+        first = epoch_order(correction, LABELS, 3, 7, 2)
+        torch.rand(10)  # the global generator is not read
+        assert torch.equal(first, epoch_order(correction, LABELS, 3, 7, 2))
+        assert not torch.equal(first, epoch_order(correction, LABELS, 3, 7, 3))
+        assert not torch.equal(first, epoch_order(correction, LABELS, 3, 8, 2))
+    # Baseline and weighted loss see the same order: they differ in the loss alone.
+    none, weighted = (epoch_order(c, LABELS, 3, 0, 1) for c in ("none", "weighted_loss"))
+    assert torch.equal(none, weighted)
+
+
+# --- the step -------------------------------------------------------------------------------------
+
+
+def gradients(correction: str, chunk: int, output: str = "logits") -> list[torch.Tensor]:
+    """Gradients of one step of 30 cases in float64."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (100, 2, 16, 16, 3), dtype=np.uint8)
+    features = [torch.from_numpy(rng.normal(size=(100, 5))) for _ in range(2)]
+
+    class DoubleInputs(Inputs):
+        def batch(self, positions):
+            images, tables = super().batch(positions)
+            return images.double(), tables
+
+    inputs = DoubleInputs(pixels, features, CPU)
+    model = Model(metadata_hidden_layers=2, output=output)
+    network = initialise(lambda: MultiModalLesionNet(model, 16, ["a", "b"], [5, 5], 3), 0).double()
+    part = TrainingPart(torch.arange(100), LABELS, 3)
+    weights = loss_weights(correction, LABELS, 3).double()
+    batch = epoch_order(correction, LABELS, 3, 0, 1)[:30]
+    assert len(set(LABELS[batch].tolist())) > 1
+
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    loss = step(network, optimizer, inputs, part, batch, weights, chunk)
+
+    images, tables = inputs.batch(part.positions[batch])
+    expected = torch.nn.CrossEntropyLoss(weight=weights)(network(images, tables), LABELS[batch])
+    assert loss == pytest.approx(expected.item(), rel=1e-6)
+    return [p.grad.clone() for p in network.parameters()]
+
+
+@pytest.mark.parametrize("correction", [*CORRECTIONS, "weighted_loss_and_sampler"])
+@pytest.mark.parametrize("output", ["logits", "softmax"])
+def test_chunks_add_up_to_the_unchunked_step(correction: str, output: str) -> None:
+    whole = gradients(correction, 30, output)
+    assert any(g.abs().max() > 1e-6 for g in whole)
+    for chunk in (1, 7, 8):
+        for one, other in zip(whole, gradients(correction, chunk, output), strict=True):
+            assert torch.allclose(one, other, rtol=1e-9, atol=1e-14)
+
+
+def test_averaging_chunk_means_would_be_another_step() -> None:
+    """Negative control: the tempting way changes the weighted arm."""
+    weights = loss_weights("weighted_loss", LABELS, 3).double()
+    scores = torch.randn(30, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    targets = LABELS[torch.randperm(100, generator=torch.Generator().manual_seed(1))[:30]]
+    loss = torch.nn.CrossEntropyLoss(weight=weights)
+    means = [loss(s, t) for s, t in zip(scores.split(7), targets.split(7), strict=True)]
+    assert abs(float(sum(means) / len(means) - loss(scores, targets))) > 1e-3
+
+
+def test_modules_with_batch_statistics_are_noticed() -> None:
+    assert has_batch_statistics(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)))
+    assert not has_batch_statistics(torch.nn.Sequential(torch.nn.Linear(2, 2)))
+
+
+def test_chunks_fit_the_image_size() -> None:
+    assert chunk_size(0, 256, 32, CPU) == 8
+    assert chunk_size(0, 64, 32, CPU) == 32
+    assert chunk_size(5, 64, 32, CPU) == 5
+    assert chunk_size(0, 256, 32, torch.device("cuda")) == 32
+
+
+# --- the network ----------------------------------------------------------------------------------
+
+
+def test_the_network_is_the_papers() -> None:
+    network = MultiModalLesionNet(Model(), 256, ["clinical", "dermoscopic"], [18, 18], 11)
+    branch = network.image_branches["clinical"]
+    kinds = [type(layer).__name__ for layer in branch.layers]
+    block = ["Conv2d", "ReLU", "Conv2d", "MaxPool2d", "ReLU"]
+    assert kinds == block * 2
+    assert branch.n_features == 10 * 64 * 64
+    mlp = network.metadata_branches["dermoscopic"]
+    assert sum(isinstance(layer, torch.nn.Linear) for layer in mlp) == 10
+    assert network.scalars() == {"clinical": 1.0, "dermoscopic": 1.0}
+    assert network.fusions["clinical"][-1].out_features == 11
+    images, tables = torch.rand(2, 2, 3, 256, 256), [torch.rand(2, 18)] * 2
+    assert network(images, tables).shape == (2, 11)
+
+
+def test_pooling_before_relu_is_the_same_function() -> None:
+    x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    pool = torch.nn.functional.max_pool2d
+    assert torch.equal(pool(x.relu(), 2), pool(x, 2).relu())
+
+
+def test_softmax_output_gives_probabilities_and_logits_their_softmax() -> None:
+    images, tables = torch.rand(3, 1, 3, 16, 16), [torch.rand(3, 4)]
+    for output in ("logits", "softmax"):
+        build = Model(output=output, metadata_hidden_layers=1)
+        network = initialise(lambda b=build: MultiModalLesionNet(b, 16, ["a"], [4], 5), 0)
+        scores = network(images, tables)
+        probabilities = network.log_probabilities(scores).exp()
+        assert torch.allclose(probabilities.sum(dim=1), torch.ones(3))
+        assert torch.equal(scores, probabilities) or output == "logits" or torch.allclose(
+            scores, probabilities
+        )
+        assert (output == "softmax") == torch.allclose(scores.sum(dim=1), torch.ones(3))
+
+
+def test_initial_weights_come_from_their_own_stream() -> None:
+    def build() -> MultiModalLesionNet:
+        return MultiModalLesionNet(Model(metadata_hidden_layers=1), 16, ["a"], [4], 5)
+
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    first, other = initialise(build, 0), initialise(build, 1)
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.manual_seed(2)
+    again = initialise(build, 0)
+    weight = "classifier.0.weight"
+    assert torch.equal(first.state_dict()[weight], again.state_dict()[weight])
+    assert not torch.equal(first.state_dict()[weight], other.state_dict()[weight])
+
+
+# --- a cell ---------------------------------------------------------------------------------------
+
+
+def test_a_cell_is_the_same_twice_and_arms_differ(prepared, suite, fold) -> None:
+    hashes = {c: train(prepared, suite, fold, c).weights_sha256 for c in CORRECTIONS}
+    assert train(prepared, suite, fold).weights_sha256 == hashes["none"]
+    assert len(set(hashes.values())) == 3
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS)
+def test_training_never_sees_test_labels(prepared, suite, fold, correction: str) -> None:
+    plain = train(prepared, suite, fold, correction)
+    permuted = train(relabel(prepared, fold.test), suite, fold, correction)
+    assert permuted.weights_sha256 == plain.weights_sha256
+    columns = list(prepared.cases.classes)
+    assert permuted.predictions[columns].equals(plain.predictions[columns])
+    assert not permuted.history["test_loss"].equals(plain.history["test_loss"])
+
+
+def test_training_labels_do_matter(prepared, suite, fold) -> None:
+    """Negative control of the test above."""
+    changed = relabel(prepared, fold.train)
+    assert train(changed, suite, fold).weights_sha256 != train(prepared, suite, fold).weights_sha256
+
+
+def test_selection_reads_validation_and_nothing_else(prepared, suite, fold) -> None:
+    training = Training(epochs=4, threads=1, select="best_validation", learning_rate=0.01)
+    suite = suite.model_copy(update={"training": training})
+    trained = train(prepared, suite, fold)
+    column = trained.history["validation_macro_f1"]
+    assert trained.epoch_used == int(column.idxmax()) + 1
+    again = train(relabel(prepared, fold.test), suite, fold)
+    assert (again.epoch_used, again.weights_sha256) == (trained.epoch_used, trained.weights_sha256)
+    last = train(prepared, suite.model_copy(update={
+        "training": training.model_copy(update={"select": "last"})}), fold)  # fmt: skip
+    assert last.epoch_used == 4
+
+
+def test_predictions_hold_every_case_once_in_its_part(prepared, suite, fold) -> None:
+    trained = train(prepared, suite, fold, "sampler")
+    frame, classes = trained.predictions, list(prepared.cases.classes)
+    assert list(frame.columns) == ["case_id", "split", "label", *classes]
+    for part, positions in fold.parts().items():
+        rows = frame[frame["split"] == part]
+        table = prepared.cases.table.iloc[positions]
+        assert rows["case_id"].tolist() == table["case_id"].tolist()
+        assert rows["label"].tolist() == table["label"].tolist()
+    assert np.allclose(frame[classes].sum(axis=1), 1, atol=1e-5)
+    assert sum(trained.exposure.values()) == 2 * len(fold.train)
+
+
+def test_curves_are_the_scores_of_the_predictions(prepared, suite, fold) -> None:
+    from sklearn.metrics import f1_score, log_loss
+
+    trained = train(prepared, suite, fold)
+    classes = list(prepared.cases.classes)
+    last = trained.history.iloc[-1]
+    for part, rows in trained.predictions.groupby("split"):
+        codes = pd.Categorical(rows["label"], categories=classes).codes
+        probabilities = rows[classes].to_numpy(np.float64)
+        probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+        labels = list(range(len(classes)))
+        expected = log_loss(codes, probabilities, labels=labels)
+        assert last[f"{part}_loss"] == pytest.approx(expected, rel=1e-4)
+        f1 = f1_score(codes, probabilities.argmax(1), labels=np.unique(codes), average="macro",
+                      zero_division=0)  # fmt: skip
+        assert last[f"{part}_macro_f1"] == pytest.approx(f1)
+
+
+def test_weights_read_back_as_the_network_that_predicted(prepared, suite, fold) -> None:
+    import safetensors.torch
+
+    from milkreport.data.features import FeatureEncoder
+    from milkreport.training.fit import score
+
+    trained = train(prepared, suite, fold)
+    card = trained.card
+    encoder = FeatureEncoder.model_validate(card["encoder"])
+    tables = [torch.from_numpy(encoder.encode(prepared.cases.table, v)) for v in card["views"]]
+    network = MultiModalLesionNet(
+        Model(**card["model"]), card["image_size"], card["views"],
+        [t.shape[1] for t in tables], len(card["classes"]),
+    )  # fmt: skip
+    network.load_state_dict(safetensors.torch.load(trained.weights))
+    network.eval().to(memory_format=torch.channels_last)
+    inputs = Inputs(prepared.store.pixels, tables, CPU)
+    found = score(network, inputs, torch.from_numpy(fold.test)).exp().numpy()
+    rows = trained.predictions[trained.predictions["split"] == "test"]
+    assert np.allclose(found, rows[card["classes"]].to_numpy(), atol=1e-6)
+
+
+def test_a_gpu_that_is_not_there_is_an_error_not_a_fall_back() -> None:
+    assert resolve_device("cpu") == CPU
+    with pytest.raises(ConfigError, match="unknown device"):
+        resolve_device("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(EnvironmentProblem, match="0 GPUs are available"):
+            resolve_device("cuda")
+        assert resolve_device("auto") == CPU
