@@ -21,15 +21,15 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Compare classifiers on imbalanced medical images, and report what can be claimed.
 
-    [bold]milkreport run-all[/bold] trains the arms of a comparison (no correction, class-weighted loss,
-    weighted sampler), evaluates them on the same cases and writes an HTML and a PDF report. Without
-    --data it makes and uses synthetic data, to show the way; with [bold]--data DIR[/bold] it runs on MILK10k.
+    **milkreport run-all** trains the arms of a comparison (no correction, class-weighted loss, weighted
+    sampler), evaluates them on the same cases and writes an HTML and a PDF report. Without --data it
+    makes and uses synthetic data, to show the way; with **--data DIR** it runs on MILK10k.
 
-    [bold]milkreport evaluate[/bold] scores anybody's predictions by the same rules, without training.""",
+    **milkreport evaluate** scores anybody's predictions by the same rules, without training.""",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Make synthetic data, or check a data folder.")
 app.add_typer(data_app, name="data")
@@ -68,7 +68,7 @@ def run_all(
             envvar="MILKREPORT_DATA", help="MILK10k folder. Without it: synthetic data, no result."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder.  [dim](runs/SUITE)[/dim]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/SUITE)")] = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds an arm.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overrides: Annotated[
@@ -91,17 +91,17 @@ def run_all(
 ) -> None:
     """Train all arms of a suite, evaluate, check, and write the report.
 
-    The same command again resumes: finished trainings are kept. Shipped suites: [bold]quick[/bold] (synthetic,
-    minutes), [bold]paper[/bold] and [bold]paper_as_published[/bold] (the paper's protocol), [bold]cv5[/bold] (five folds, the
+    The same command again resumes: finished trainings are kept. Shipped suites: **quick** (synthetic,
+    minutes), **paper** and **paper_as_published** (the paper's protocol), **cv5** (five folds, the
     protocol to draw conclusions from).
 
     Examples:
 
-      milkreport run-all
+    - milkreport run-all
 
-      milkreport run-all paper --data DIR
+    - milkreport run-all paper --data DIR
 
-      milkreport run-all cv5 --data DIR --seeds 5 --set data.image_size=128
+    - milkreport run-all cv5 --data DIR --seeds 5 --set data.image_size=128
     """
     from milkreport.checks.verdict import exit_code
     from milkreport.commands import execute, screen
@@ -145,7 +145,7 @@ def check(
     against: Annotated[
         str | None,
         typer.Option(
-            help="Shipped reference, reference file, or run folder.  [dim](the suite's)[/dim]"
+            help="Shipped reference, reference file, or run folder. (default: the suite's)"
         ),
     ] = None,
     strict: Annotated[

@@ -237,7 +237,7 @@ def sample_results(
             results.append(part_result("validation", confusion, classes, seeds, folds))
         level = float(results[0].metrics["macro_f1"].value or 0)
         cells = [(s, f) for s in range(seeds) for f in range(folds)]
-        exposure = {c: 207 * epochs // 11 * 20 for c in classes} if "sampler" in name else counts
+        exposure = dict.fromkeys(classes, 207 * epochs // 11 * 20) if "sampler" in name else counts
         arms.append(
             ArmResult(
                 name=name,

@@ -35,7 +35,9 @@ def make(truth: np.ndarray, predicted: np.ndarray) -> Predictions:
     return Predictions(ids, truth, probabilities, CLASSES)
 
 
-def results(arms: dict[str, Predictions], synthetic: bool = False, name: str = "MILK10k") -> Results:
+def results(
+    arms: dict[str, Predictions], synthetic: bool = False, name: str = "MILK10k"
+) -> Results:
     data = DataSummary(
         name=name, synthetic=synthetic, licence="", attribution="", unit="case", units="cases",
         views=[], n_found=0, n_used=0, n_images=0, image_size=256, cleaning="paper",
@@ -74,9 +76,7 @@ def test_the_papers_own_matrices_never_fail_against_its_figures(published) -> No
 def test_shuffled_predictions_fail(published) -> None:
     """Negative control: the labels of the cases lose their meaning."""
     rng = np.random.default_rng(0)
-    shuffled = {
-        arm: make(p.truth, rng.permutation(p.predicted)) for arm, p in published.items()
-    }
+    shuffled = {arm: make(p.truth, rng.permutation(p.predicted)) for arm, p in published.items()}
     verdict = check_published(results(shuffled), SETTINGS, load_reference("paper"))
     failed = {(r.arm, r.metric) for r in verdict.rows if r.status is Status.FAIL}
     assert ("baseline", "accuracy") in failed
@@ -145,7 +145,7 @@ def test_printed_values_keep_their_rounding() -> None:
 
 
 def test_percent_is_refused(tmp_path) -> None:
-    text = (load_reference.__globals__["resource_folder"]("experiments") / "references/paper.toml")
+    text = load_reference.__globals__["resource_folder"]("experiments") / "references/paper.toml"
     bad = tmp_path / "bad.toml"
     bad.write_text(text.read_text().replace('"0.59"', '"59"', 1))
     with pytest.raises(ConfigError, match="percent must be written as a fraction"):

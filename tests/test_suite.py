@@ -22,7 +22,11 @@ def test_shipped_suites_load_and_survive_their_resolved_form(name: str) -> None:
 
 def test_paper_is_the_papers_protocol() -> None:
     suite = load_suite("paper")
-    assert (suite.data.image_size, suite.training.epochs, suite.training.batch_size) == (256, 50, 32)
+    assert (suite.data.image_size, suite.training.epochs, suite.training.batch_size) == (
+        256,
+        50,
+        32,
+    )
     assert suite.training.learning_rate == 0.001
     assert (suite.model.hidden_units, suite.model.metadata_hidden_layers) == (10, 10)
     assert suite.split.validation == 0
@@ -30,9 +34,10 @@ def test_paper_is_the_papers_protocol() -> None:
     published = load_suite("paper_as_published")
     assert (suite.model.output, published.model.output) == ("logits", "softmax")
     same = published.model.model_copy(update={"output": "logits"})
-    assert published.model_copy(
-        update={"model": same, "name": suite.name, "title": suite.title}
-    ) == suite
+    assert (
+        published.model_copy(update={"model": same, "name": suite.name, "title": suite.title})
+        == suite
+    )
 
 
 def test_every_mistake_is_named_at_once() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from milkreport.data.tables import one_hot_labels, read_numbers, read_table, refuse_duplicates
 from milkreport.errors import DataError
+from milkreport.tables import one_hot_labels, read_numbers, read_table, refuse_duplicates
 
 BAD = {
     "empty": (b"", "the file is empty"),

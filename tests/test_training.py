@@ -215,8 +215,10 @@ def test_softmax_output_gives_probabilities_and_logits_their_softmax() -> None:
         scores = network(images, tables)
         probabilities = network.log_probabilities(scores).exp()
         assert torch.allclose(probabilities.sum(dim=1), torch.ones(3))
-        assert torch.equal(scores, probabilities) or output == "logits" or torch.allclose(
-            scores, probabilities
+        assert (
+            torch.equal(scores, probabilities)
+            or output == "logits"
+            or torch.allclose(scores, probabilities)
         )
         assert (output == "softmax") == torch.allclose(scores.sum(dim=1), torch.ones(3))
 

@@ -8,8 +8,8 @@ from typing import Literal
 import pandas as pd
 
 from milkreport.data.cases import IMAGE_PREFIX, Cases
-from milkreport.data.tables import first_few
 from milkreport.errors import DataError
+from milkreport.tables import first_few
 
 Policy = Literal["paper", "strict", "impute"]
 

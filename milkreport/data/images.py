@@ -19,10 +19,10 @@ import platformdirs
 from filelock import FileLock
 from PIL import Image, UnidentifiedImageError
 
+from milkreport.atomic import disk_problem, sync_folder, write_text
 from milkreport.data.cases import Cases
-from milkreport.data.tables import first_few
 from milkreport.errors import DataError
-from milkreport.runs.atomic import disk_problem, sync_folder, write_text
+from milkreport.tables import first_few
 
 RULE = "pillow-rgb-bilinear-1"
 MAX_PIXELS = 64_000_000
@@ -202,7 +202,6 @@ def _build(
             what = f"{first.what} ({len(bad)} bad of {len(jobs)} images)"
             raise DataError(what, first.do, first.where)
         pixels.flush()
-        del pixels
         os.replace(partial, target)
         sync_folder(target.parent)
     finally:

@@ -14,14 +14,14 @@ from pathlib import Path
 import pandas as pd
 
 from milkreport.data.cases import IMAGE_PREFIX, Card, Cases, Feature
-from milkreport.data.tables import (
+from milkreport.errors import DataError
+from milkreport.tables import (
     first_few,
     load_table,
     one_hot_labels,
     read_numbers,
     refuse_duplicates,
 )
-from milkreport.errors import DataError
 
 METADATA = "MILK10k_Training_Metadata.csv"
 GROUND_TRUTH = "MILK10k_Training_GroundTruth.csv"

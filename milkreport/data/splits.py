@@ -128,7 +128,9 @@ def draw_support(
         left = np.where(left == wanted, left, 0)
     if left.any():
         short = int(np.argmax(left))
-        what = f"class {short + 1} of a part stays {left[short]} cases short: its groups are too large"
+        what = (
+            f"class {short + 1} of a part stays {left[short]} cases short: its groups are too large"
+        )
         raise DataError(what, "choose another split.seed or other numbers", "split")
     return np.flatnonzero(drawn[groups]).astype(np.int64)
 

@@ -45,7 +45,7 @@ class View:
     @property
     def n(self) -> int:
         """Pixels along one side."""
-        return self.u.shape[0]
+        return int(self.u.shape[0])
 
 
 def make_view(
@@ -76,7 +76,8 @@ def _bank() -> dict[str, Array]:
     corner = np.stack(np.meshgrid(*[np.arange(_CELLS)] * 2), axis=-1).reshape(-1, 2)
     points = corner + rng.uniform(0.08, 0.92, (_CELLS**2, 2))
     pixel = np.stack(np.meshgrid(*[np.arange(_TILE) * _CELLS / _TILE] * 2), axis=-1)
-    near, index = cKDTree(points, boxsize=_CELLS).query(pixel.reshape(-1, 2), k=2)
+    box = np.full(2, float(_CELLS))
+    near, index = cKDTree(points, boxsize=box).query(pixel.reshape(-1, 2), k=2)
     gap, square = near[:, 1] - near[:, 0], (_TILE, _TILE)
     bank["edge"] = np.exp(-((gap / 0.28) ** 2)).reshape(square)
     bank["clod"] = np.exp(-((near[:, 0] / 0.42) ** 2)).reshape(square)
@@ -100,7 +101,7 @@ def texture(name: str, view: View, repeat: float, place: Array, stretch: float =
     if 2 * view.zoom / view.n * repeat * _TILE >= 0.7:  # pixels no finer than the texture's own
         wrap = _TILE - 1
         i, j = (row * _TILE).astype(np.int64) & wrap, (column * _TILE).astype(np.int64) & wrap
-        return tile.ravel()[(i * _TILE) + j]
+        return np.asarray(tile.ravel()[(i * _TILE) + j])
     at = np.stack([row, column]) * _TILE
     return np.asarray(map_coordinates(tile, at, order=1, mode="grid-wrap"))
 

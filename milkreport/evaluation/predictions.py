@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from milkreport.data.tables import (
+from milkreport.errors import DataError
+from milkreport.tables import (
     first_few,
     load_table,
     one_hot_labels,
     read_numbers,
     refuse_duplicates,
 )
-from milkreport.errors import DataError
 
 ID_COLUMNS = ("case_id", "lesion_id", "image", "id")
 RESERVED = ("case_id", "split", "label")

@@ -113,8 +113,8 @@ class Difference(Record):
     """Paired difference ``arm - against`` of one metric on the test cases.
 
     ``p`` is a two-sided paired permutation p over cases, ``p_holm`` the same after Holm's correction
-    over the pairs; both for the primary metric alone, ``None`` for the described others. ``detectable`` is the difference found with 80% power:
-    (1.96 + 0.84) bootstrap standard errors.
+    over the pairs; both for the primary metric alone, ``None`` for the described others. ``detectable``
+    is the difference found with 80% power: (1.96 + 0.84) bootstrap standard errors.
     """
 
     arm: str

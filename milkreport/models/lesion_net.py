@@ -20,6 +20,7 @@ What the paper leaves open is a named setting of :class:`milkreport.suite.Model`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -130,6 +131,6 @@ class MultiModalLesionNet(nn.Module):
 
 def _mlp(widths: Sequence[int], relu_at_end: bool = False) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
+    for narrow, wide in pairwise(widths):
         layers += [nn.Linear(narrow, wide), nn.ReLU(inplace=True)]
     return nn.Sequential(*(layers if relu_at_end else layers[:-1]))

@@ -10,16 +10,17 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+from milkreport.atomic import write_bytes
 from milkreport.errors import EnvironmentProblem
 from milkreport.reporting import pdf_worker
-from milkreport.runs.atomic import write_bytes
 
 SECONDS = 300.0
 MEMORY_BYTES = 3 * 2**30
 
 _HTML = "report.html is complete, print it from a browser"
 _LIBRARIES = (
-    "report.html is complete; for the PDF, Debian or Ubuntu: apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0; "
+    "report.html is complete; for the PDF, Debian or Ubuntu: apt install "
+    "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0; "
     "macOS: brew install pango; or use --no-pdf"
 )
 

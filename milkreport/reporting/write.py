@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from milkreport.atomic import write_text
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.results import Results
 from milkreport.reporting.html import render_html, render_print
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.svg import for_paper
 from milkreport.reporting.view import build_view
-from milkreport.runs.atomic import write_text
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
 

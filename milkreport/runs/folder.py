@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from milkreport.atomic import disk_problem, write_bytes, write_text
 from milkreport.checks.verdict import Verdict
-from milkreport.data.tables import load_table, read_numbers
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from milkreport.evaluation.predictions import Predictions, load_predictions
 from milkreport.evaluation.results import CellRecord, DataSummary, Record, Results, SplitSummary
-from milkreport.runs.atomic import disk_problem, write_bytes, write_text
 from milkreport.runs.manifest import Manifest, read_clock
 from milkreport.suite import Suite, build_suite
+from milkreport.tables import load_table, read_numbers
 
 if TYPE_CHECKING:
     from milkreport.training.cell import TrainedCell

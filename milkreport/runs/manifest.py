@@ -11,10 +11,20 @@ from pathlib import Path
 
 from milkreport.evaluation.results import Record
 
-PACKAGES = (
-    "milkreport numpy pandas scikit-learn scipy torch torchvision safetensors pillow matplotlib "
-    "jinja2 weasyprint"
-).split()
+PACKAGES = [
+    "milkreport",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "torchvision",
+    "safetensors",
+    "pillow",
+    "matplotlib",
+    "jinja2",
+    "weasyprint",
+]
 
 
 class Manifest(Record):

@@ -7,9 +7,9 @@ import os
 # cuBLAS reads this when it starts; without it deterministic algorithms are refused.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-import torch  # noqa: E402
+import torch
 
-from milkreport.errors import ConfigError, EnvironmentProblem  # noqa: E402
+from milkreport.errors import ConfigError, EnvironmentProblem
 
 
 def resolve_device(name: str) -> torch.device:
