@@ -276,12 +276,12 @@ def sample_results(
         suite="quick" if synthetic else "paper",
         title="Class imbalance on MILK10k: three arms",
         question=(
-            "Does a class-weighted loss or a weighted sampler raise macro F1 over the plain baseline "
-            "on a test part with the paper's class counts?"
+            "Does a class-weighted loss or a weighted sampler raise macro F1 over the plain "
+            "baseline on a test part with the paper's class counts?"
         ),
         primary_metric="macro_f1",
         split_rule=(
-            "A test part with exactly the published number of cases of each class, drawn by seed 0; "
+            "A test part with exactly the published number of cases a class, drawn by seed 0; "
             "groups of duplicates stay together; no validation part."
         ),
         status="partial" if failed else "complete",
@@ -300,7 +300,7 @@ def sample_results(
             name="Synthetic MILK10k (5240 lesions, seed 0)" if synthetic else "MILK10k",
             synthetic=synthetic,
             licence="CC0" if synthetic else "CC-BY-NC 4.0",
-            attribution="MILK study team, MILK10k Benchmark, ISIC Archive, 2025, doi 10.34970/262082",
+            attribution="MILK study team, MILK10k Benchmark, 2025, doi 10.34970/262082",
             unit="lesion",
             units="lesions",
             views=["clinical", "dermoscopic"],
@@ -318,9 +318,7 @@ def sample_results(
             duplicate_groups=5,
             features=["sex", "age_approx", "skin_tone_class", "site", "MONET_erythema"],
             fingerprint="ab" * 32,
-            notes=[
-                "No patient identifier is published: cases of one patient may stand in several parts."
-            ],
+            notes=["No patient identifier is published: a patient may stand in several parts."],
         ),
         splits=[
             SplitSummary(fold=f, part=p, n=sum(c.values()), class_counts=c)

@@ -132,7 +132,7 @@ def gradients(correction: str, chunk: int, output: str = "logits") -> list[torch
     class DoubleInputs(Inputs):
         def batch(self, positions):
             images, tables = super().batch(positions)
-            return images.double(), tables
+            return [view.double() for view in images], tables
 
     inputs = DoubleInputs(pixels, features, CPU)
     model = Model(metadata_hidden_layers=2, output=output)
@@ -197,7 +197,7 @@ def test_the_network_is_the_papers() -> None:
     assert sum(isinstance(layer, torch.nn.Linear) for layer in mlp) == 10
     assert network.scalars() == {"clinical": 1.0, "dermoscopic": 1.0}
     assert network.fusions["clinical"][-1].out_features == 11
-    images, tables = torch.rand(2, 2, 3, 256, 256), [torch.rand(2, 18)] * 2
+    images, tables = [torch.rand(2, 3, 256, 256)] * 2, [torch.rand(2, 18)] * 2
     assert network(images, tables).shape == (2, 11)
 
 
@@ -208,7 +208,7 @@ def test_pooling_before_relu_is_the_same_function() -> None:
 
 
 def test_softmax_output_gives_probabilities_and_logits_their_softmax() -> None:
-    images, tables = torch.rand(3, 1, 3, 16, 16), [torch.rand(3, 4)]
+    images, tables = [torch.rand(3, 3, 16, 16)], [torch.rand(3, 4)]
     for output in ("logits", "softmax"):
         build = Model(output=output, metadata_hidden_layers=1)
         network = initialise(lambda b=build: MultiModalLesionNet(b, 16, ["a"], [4], 5), 0)

@@ -103,16 +103,16 @@ class MultiModalLesionNet(nn.Module):
         hidden = [settings.classifier_width] * settings.classifier_hidden_layers
         self.classifier = _mlp([n_classes * len(self.views), *hidden, n_classes])
 
-    def forward(self, images: Tensor, features: Sequence[Tensor]) -> Tensor:
+    def forward(self, images: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:
         """Scores of shape (n, n_classes): logits, or probabilities where ``output`` is softmax.
 
         Args:
-            images: float32 (n, n_views, 3, size, size), values 0 to 1.
+            images: one float32 (n, 3, size, size) a view, values 0 to 1.
             features: one float32 (n, n_features) a view.
         """
         fused = []
         for position, view in enumerate(self.views):
-            joint = self.image_branches[view](images[:, position])
+            joint = self.image_branches[view](images[position])
             if view in self.metadata_branches:
                 metadata = self.metadata_branches[view](features[position])
                 joint = torch.cat([joint, self.metadata_scales[view] * metadata], dim=1)

@@ -33,15 +33,15 @@ def estimates(
     """One metric of each arm as a dot with its 95% interval, and a line for a trivial answer."""
     known = [(name, e) for name, e in rows if e.value is not None]
     with drawing():
-        height = 0.72 + 0.26 * max(len(rows), 1)
+        height = 0.64 + 0.23 * max(len(rows), 1)
         figure = Figure(figsize=(WIDTH, height))
-        axes = _plain_axes(
-            figure, left=_label_width([n for n, _ in rows]), bottom=0.44, top=0.12, right=1.35
+        axes = plain_axes(
+            figure, left=label_width([n for n, _ in rows]), bottom=0.36, top=0.2, right=1.35
         )
         for position, (_, estimate) in enumerate(rows):
             text = decimal(estimate.value)
             if estimate.value is not None:
-                _dot(axes, estimate.value, position, position, estimate.low, estimate.high)
+                dot(axes, estimate.value, position, position, estimate.low, estimate.high)
                 bounds = interval(estimate.low, estimate.high)
                 text += f"  ({bounds})" if bounds else ""
             axes.annotate(
@@ -65,11 +65,11 @@ def estimates(
                 fontsize=6.5,
                 alpha=0.75,
             )
-        _name_rows(axes, [name for name, _ in rows])
+        name_rows(axes, [name for name, _ in rows])
         axes.set_xlabel(metric)
         reach = [v for _, e in known for v in (e.value, e.low, e.high) if v is not None]
         reach += [yardstick[1]] if yardstick else []
-        _set_limits(axes, reach)
+        set_limits(axes, reach)
         said = "; ".join(
             f"{name} {decimal(e.value)} ({interval(e.low, e.high) or 'no interval'})"
             for name, e in rows
@@ -88,10 +88,10 @@ def class_distribution(
         parts = ["test"]
     with drawing():
         figure = Figure(figsize=(WIDTH, 0.72 + 0.155 * len(shown)))
-        axes = _plain_axes(
+        axes = plain_axes(
             figure,
-            left=_label_width([shorten(n, 26) for n in shown]),
-            bottom=0.42,
+            left=label_width([shorten(n, 26) for n in shown]),
+            bottom=0.36,
             top=0.28,
             right=0.55,
         )
@@ -128,9 +128,9 @@ def class_distribution(
         axes.xaxis.set_major_locator(LogLocator(base=10, numticks=9))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: whole(round(value))))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        _name_rows(axes, shown)
+        name_rows(axes, shown)
         axes.set_xlabel(f"{data.units} (log scale)")
-        _legend_above(axes, 1 + len(parts))
+        legend_above(axes, 1 + len(parts))
         said = ", ".join(f"{shorten(n, 30)} {whole(c)}" for n, c in zip(shown, counts, strict=True))
         return to_svg(figure, key, f"{data.units.capitalize()} by class", said)
 
@@ -142,17 +142,17 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
     support = {row.name: row.support for row in first.classes} if first else {}
     shown = _most_frequent(list(support), support)
     with drawing():
-        figure = Figure(figsize=(WIDTH, 0.85 + 0.27 * len(shown)))
+        figure = Figure(figsize=(WIDTH, 0.78 + 0.25 * len(shown)))
         left, right = figure.subplots(1, 2, sharey=True)
         height = figure.get_figheight()
         labels = [f"{shorten(n, 14)} ({whole(support[n])})" for n in shown]
-        margin = _label_width(labels)
+        margin = label_width(labels)
         figure.subplots_adjust(
             left=margin / WIDTH,
             right=0.985,
             wspace=0.07,
-            bottom=0.4 / height,
-            top=1 - 0.36 / height,
+            bottom=0.37 / height,
+            top=1 - 0.3 / height,
         )
         spread = min(0.2, 0.62 / max(len(arms), 1))
         for axes, metric in ((left, "f1"), (right, "recall")):
@@ -180,7 +180,7 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
             axes.set_xlim(0, 1)
             axes.grid(visible=False, axis="y")
             axes.spines["left"].set_visible(False)
-        _name_rows(left, labels)
+        name_rows(left, labels)
         right.tick_params(axis="y", length=0)
         left.set_xlabel("F1")
         right.set_xlabel("recall")
@@ -210,7 +210,7 @@ def against_reference(
     One panel a metric; *names* label the rows, and each panel has one entry a row.
     """
     with drawing():
-        margin = _label_width(names)
+        margin = label_width(names)
         height = 0.72 + 0.24 * len(names)
         figure = Figure(figsize=(WIDTH, height))
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -218,7 +218,7 @@ def against_reference(
             left=margin / WIDTH,
             right=0.985,
             wspace=0.14,
-            bottom=0.42 / height,
+            bottom=0.36 / height,
             top=1 - 0.26 / height,
         )
         said = []
@@ -229,7 +229,7 @@ def against_reference(
                     continue
                 low, high = (None if b is None else row.reference + b for b in (row.low, row.high))
                 reach += [v for v in (row.reference, row.ours, low, high) if v is not None]
-                _whisker(axes, low, high, position, COLOURS[0])
+                whisker(axes, low, high, position, COLOURS[0])
                 axes.plot(row.ours, position, linestyle="none", marker="o", color=COLOURS[0])
                 _diamond(axes, row.reference, position)
                 said.append(
@@ -239,8 +239,8 @@ def against_reference(
             axes.spines["left"].set_visible(False)
             axes.set_xlabel(metric)
             axes.xaxis.set_major_locator(MaxNLocator(4))
-            _set_limits(axes, reach)
-        _name_rows(grid[0], names)
+            set_limits(axes, reach)
+        name_rows(grid[0], names)
         for axes in grid:
             axes.tick_params(axis="y", length=0)
             axes.grid(visible=False, axis="y")
@@ -269,69 +269,6 @@ def _diamond(axes: Axes, value: float | None, row: float) -> Line2D:
         markeredgewidth=1.2,
     )
     return line
-
-
-def _label_width(names: Sequence[str]) -> float:
-    """Inches that the longest row label takes."""
-    return 0.22 + 0.064 * min(max(map(len, names), default=0), 28)
-
-
-def _plain_axes(figure: Figure, left: float, bottom: float, top: float, right: float) -> Axes:
-    """Axes with margins in inches, so that rows keep their height however many there are."""
-    width, height = figure.get_size_inches()
-    box = (
-        left / width,
-        bottom / height,
-        1 - (left + right) / width,
-        1 - (bottom + top) / height,
-    )
-    axes: Axes = figure.add_axes(box)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    return axes
-
-
-def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [shorten(name, 26) for name in names])
-    axes.set_ylim(len(names) - 0.45, -0.55)
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
-
-
-def _dot(
-    axes: Axes, value: float, row: float, index: int, low: float | None, high: float | None
-) -> None:
-    _whisker(axes, low, high, row, colour(index))
-    axes.plot(
-        value, row, linestyle="none", marker=marker(index), color=colour(index), markersize=5.5
-    )
-
-
-def _whisker(axes: Axes, low: float | None, high: float | None, row: float, tone: str) -> None:
-    if low is not None and high is not None:
-        axes.plot([low, high], [row, row], color=tone, linewidth=1.6, solid_capstyle="butt")
-        axes.plot([low, high], [row, row], linestyle="none", marker="|", color=tone, markersize=7)
-
-
-def _set_limits(axes: Axes, values: Sequence[float]) -> None:
-    """Round limits around *values*; zero belongs to the axis where it is near."""
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    margin = max(0.12 * (high - low), 0.01)
-    low, high = low - margin, high + margin
-    if min(values, default=0.0) >= 0 and low < 0.35 * high:
-        low = 0.0
-    axes.set_xlim(low, min(high, 1.0) if max(values, default=1.0) <= 0.995 else high)
-
-
-def _legend_above(axes: Axes, columns: int) -> None:
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(-0.01, 0.985),
-        ncols=columns,
-        borderaxespad=0,
-        handletextpad=0.4,
-        columnspacing=1.4,
-    )
 
 
 def _most_frequent(classes: Sequence[str], counts: dict[str, int]) -> list[str]:

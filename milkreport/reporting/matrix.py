@@ -33,11 +33,15 @@ def confusion_matrix(
     totals = table.sum(axis=1)
     shares = table / np.maximum(totals, 1)[:, None]
     wide = is_wide(n)
-    cell = min(0.46 if n > 4 else 0.6, ((_LANDSCAPE if wide else _PORTRAIT) - 1.75) / (n + 1))
-    tall = min(cell, 5.2 / (n + 1)) if wide else min(cell, 0.25 if n > 4 else 0.36)
-    # Longer names need room above and to the left; the grid keeps its place.
+    cell = min(0.43 if n > 4 else 0.6, ((_LANDSCAPE if wide else _PORTRAIT) - 1.75) / (n + 1))
+    tall = min(cell, 5.2 / (n + 1)) if wide else min(cell, 0.215 if n > 4 else 0.3)
+    labels = [shorten(name, 12) for name in names]
+    size = _size(n)
+    longest = max(map(len, labels), default=0) * size * 0.62 / 72
+    crowded = longest > cell  # then the names above the columns stand upright
+    above = 0.36 + (max(longest, 0.36) + 0.06 if crowded else 0.12)
     with drawing():
-        width, height = 1.3 + cell * (n + 1) + 0.15, 0.8 + tall * (n + 1) + 0.06
+        width, height = 1.3 + cell * (n + 1) + 0.15, above + tall * (n + 1) + 0.06
         figure = Figure(figsize=(width, height))
         axes: Axes = figure.add_axes(
             (
@@ -54,13 +58,10 @@ def confusion_matrix(
             spine.set_visible(False)
         _cells(axes, table, shares, n)
         _totals(axes, table, n)
-        labels = [shorten(name, 12) for name in names]
-        size = 7 if n <= 20 else 5.5
         axes.set_yticks([i + 0.5 for i in range(n + 1)], [*labels, "predicted"], fontsize=size)
         axes.set_xticks([i + 0.5 for i in range(n + 1)], [*labels, "cases"], fontsize=size)
         axes.xaxis.tick_top()
         axes.tick_params(length=0, pad=3)
-        crowded = max(map(len, labels), default=0) * size * 0.62 / 72 > cell
         for text in axes.get_xticklabels():
             text.set_rotation(90 if crowded else 0)
         axes.set_xlabel("predicted class", labelpad=6)
@@ -73,6 +74,10 @@ def confusion_matrix(
         return to_svg(figure, key, title, f"Share of each true class that was recognised: {hits}")
 
 
+def _size(n: int) -> float:
+    return 6.5 if n <= 20 else 5.5
+
+
 def _cells(axes: Axes, table: np.ndarray, shares: np.ndarray, n: int) -> None:
     both = n < WIDE_FROM
     for i in range(n):
@@ -82,8 +87,8 @@ def _cells(axes: Axes, table: np.ndarray, shares: np.ndarray, n: int) -> None:
                 face = Rectangle((j, i), 1, 1, facecolor=TONE, alpha=STRONGEST * share, linewidth=0)
                 axes.add_patch(face)
             if count and n <= NUMBERS_UP_TO:
-                size = 7 if n <= 20 else 5.5
-                y = i + (0.35 if both else 0.5)
+                size = _size(n)
+                y = i + (0.34 if both else 0.5)
                 axes.text(j + 0.5, y, whole(count), ha="center", va="center", fontsize=size)
                 if both:
                     axes.text(
@@ -92,7 +97,7 @@ def _cells(axes: Axes, table: np.ndarray, shares: np.ndarray, n: int) -> None:
                         percent(share),
                         ha="center",
                         va="center",
-                        fontsize=5.2,
+                        fontsize=4.8,
                         alpha=0.8,
                     )
         axes.add_patch(
@@ -104,7 +109,7 @@ def _cells(axes: Axes, table: np.ndarray, shares: np.ndarray, n: int) -> None:
 
 
 def _totals(axes: Axes, table: np.ndarray, n: int) -> None:
-    size = 7 if n <= 20 else 5.5
+    size = _size(n)
     for k in range(n):
         axes.text(
             n + 0.5,

@@ -1,6 +1,6 @@
 """Child process of :mod:`milkreport.reporting.pdf`: HTML on stdin, PDF on stdout.
 
-Runs as a script, with nothing of milkreport but this file: it starts fast, and its memory is its own.
+Runs as a script, with nothing of milkreport but this file: it starts fast, its memory is its own.
 Exit codes: 0 done, 3 a library lacks, 4 out of memory, 5 anything else; stderr then says why.
 """
 

@@ -16,12 +16,9 @@ from milkreport.reporting.text import (
     listing,
     mid_sentence,
     numeral,
-    p_value,
     percent,
     plural,
     shorten,
-    signed,
-    signed_interval,
     whole,
 )
 
@@ -30,10 +27,9 @@ SEEDS_FOR_METHODS = 5
 SYNTHETIC_BANNER = "SYNTHETIC DATA - NOT A RESULT"
 SYNTHETIC_HEADLINE = "No result: images and tables were drawn by a program."
 SYNTHETIC_RESULT = (
-    "The numbers below show that the chain from data to report works, and nothing else. No arm is set "
-    "above another, and nothing is compared with reported figures."
+    "The numbers below show that the chain from data to report works, and nothing else. No arm is "
+    "set above another, and nothing is compared with reported figures."
 )
-MOST_PAIRS = 6
 
 
 def metric_title(results: Results, metric: str) -> str:
@@ -74,29 +70,26 @@ def headline_part(results: Results) -> str:
 
 @dataclass(frozen=True)
 class Statement:
-    """The result: one or two sentences that carry it, and the numbers behind them."""
+    """The result: one or two sentences that carry it, and how far it reaches."""
 
     headline: str
-    details: tuple[str, ...] = ()
+    reach: str
 
 
 def result_statement(results: Results) -> Statement:
     """What the run found on its primary metric."""
     if results.data.synthetic:
-        return Statement(SYNTHETIC_HEADLINE, (SYNTHETIC_RESULT,))
+        return Statement(SYNTHETIC_HEADLINE, SYNTHETIC_RESULT)
     pairs = primary_pairs(results)
     comparison = results.comparison
     if comparison is None or not pairs:
-        return Statement(_values(results) or "No arm has a result.", (_alone(results),))
+        return Statement(_values(results) or "No arm has a result.", _alone(results))
     shown = [d for d in pairs if is_shown(d)]
     unshown = [d for d in pairs if not is_shown(d)]
     headline = [*_found(results, comparison, shown), *_highest(results, shown)]
     if unshown:
         headline.append(_nothing_shown(results, unshown, everything=not shown))
-    details = [_numbers(results, d) for d in pairs[:MOST_PAIRS]]
-    if len(pairs) > MOST_PAIRS:
-        details.append("The other pairs stand in section 5.")
-    return Statement(" ".join(headline), (*details, _reach(results, comparison)))
+    return Statement(" ".join(headline), _reach(results, comparison))
 
 
 def _alone(results: Results) -> str:
@@ -133,7 +126,8 @@ def _found(results: Results, comparison: Comparison, shown: list[Difference]) ->
             sentences.append(f"{who} scored a higher {metric} than {others}.")
         elif comparison.n_seeds * comparison.n_folds == 1 and len(worse) == 1:
             sentences.append(
-                f"Of these trained models, that of {who} scored a higher {metric} than that of {others}."
+                f"Of these trained models, that of {who} scored a higher {metric} than that of "
+                f"{others}."
             )
         else:
             mine = "that" if comparison.n_seeds * comparison.n_folds == 1 else "those"
@@ -179,14 +173,6 @@ def _nothing_shown(results: Results, pairs: list[Difference], everything: bool) 
     return f"No difference in {metric} could be shown between {who}; {limit}."
 
 
-def _numbers(results: Results, d: Difference) -> str:
-    return (
-        f"{arm_title(results, d.arm)} minus {arm_title(results, d.against)}: {signed(d.value)} "
-        f"(95% interval {signed_interval(d.low, d.high)}; Holm-adjusted p {p_value(d.p_holm)}; "
-        f"detectable {decimal(d.detectable)})"
-    )
-
-
 def _reach(results: Results, comparison: Comparison) -> str:
     """How far the result reaches: over which cases, and over which training runs."""
     part = comparison.part
@@ -202,8 +188,8 @@ def _reach(results: Results, comparison: Comparison) -> str:
             f"{where}. With {seeds} an arm this speaks of these trained models and ranks no method."
         )
     return (
-        f"{where}, {numeral(comparison.n_seeds)} training seeds an arm; the intervals hold the sampling "
-        "of cases and the spread over seeds."
+        f"{where}, {numeral(comparison.n_seeds)} training seeds an arm; the intervals hold the "
+        "sampling of cases and the spread over seeds."
     )
 
 
@@ -285,7 +271,7 @@ def imbalance_note(results: Results, too_few: int) -> str:
     share = percent(sum(row.support for row in rare) / max(result.n_cases, 1), 1)
     terms = sum(row.support > 0 for row in rare)
     return (
-        f"Fewer than {too_few} {part} {results.data.units}, too few to judge: {names}. Together they "
-        f"are {share} of the part, yet {numeral(terms)} of the "
+        f"Fewer than {too_few} {part} {results.data.units}, too few to judge: {names}. Together "
+        f"they are {share} of the part, yet {numeral(terms)} of the "
         f"{numeral(sum(row.support > 0 for row in result.classes))} terms of every macro average."
     )

@@ -1,8 +1,8 @@
 """From a matplotlib figure to SVG that is fit to stand inside a page.
 
 Same figure, same bytes. Ids carry the figure's key, so that several figures can share a page; text
-stays text; ink is a placeholder that becomes ``currentColor`` on a page (dark mode) and a fixed dark
-tone on paper.
+stays text; ink is a placeholder that becomes ``currentColor`` on a page (dark mode) and a fixed
+dark tone on paper.
 """
 
 from __future__ import annotations

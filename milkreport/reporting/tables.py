@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from milkreport.evaluation.results import ArmResult, Estimate, PartResult, Results
-from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table
+from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
 from milkreport.reporting.sentences import arm_title, is_shown, metric_title, primary_pairs
-from milkreport.reporting.text import MISSING, decimal, interval, plural, shorten, without_paths
+from milkreport.reporting.text import (
+    MISSING,
+    decimal,
+    interval,
+    p_cell,
+    plural,
+    shorten,
+    signed,
+    signed_interval,
+    without_paths,
+)
 
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 PARTS = ("test", "validation", "train")
+MOST_PAIRS = 6
 
 
 def headline_metrics(results: Results) -> list[str]:
@@ -41,12 +52,45 @@ def comparison_table(results: Results) -> Table:
     return Table("headline", _caption(results), tuple(columns), tuple(groups), _marks(results))
 
 
+def pair_table(results: Results) -> Table | None:
+    """Differences on the primary metric, as the summary shows them."""
+    pairs = primary_pairs(results)
+    if not pairs:
+        return None
+    rows = [
+        Row(
+            (
+                Cell(f"{arm_title(results, d.arm)} minus {arm_title(results, d.against)}"),
+                Cell(signed(d.value)),
+                Cell(signed_interval(d.low, d.high)),
+                Cell(p_cell(d.p_holm)),
+                Cell(decimal(d.detectable)),
+            )
+        )
+        for d in pairs[:MOST_PAIRS]
+    ]
+    heads = ("Difference", "95% interval", "p (Holm)", "Detectable")
+    metric = metric_title(results, results.primary_metric)
+    caption = f"{metric}, differences between the arms"
+    caption += ", the first of them." if len(pairs) > MOST_PAIRS else "."
+    columns = (Column("Pair", text=True), *map(Column, heads))
+    return table("pairs", caption, columns, rows, dense=True)
+
+
 def failed_cells(arm: ArmResult, n: int) -> tuple[Cell, ...]:
     """An arm that has no result, with the reason in its first column of numbers."""
-    message = next((c.message for c in arm.cells if c.status == "failed"), "not trained yet")
+    message = next((c.message for c in arm.cells if c.status == "failed"), None)
     name = Cell(shorten(arm.title or arm.name))
-    reason = Cell(f"failed: {shorten(without_paths(message), 90)}", kind="span")
+    text = "not trained" if message is None else failure(shorten(without_paths(message), 90))
+    reason = Cell(text, kind="span")
     return (name, reason, *[Cell("", kind="spanned")] * (n - 1))
+
+
+def failure(message: str) -> str:
+    """``failed: ...``, once."""
+    if message.lower().startswith("failed"):
+        return message
+    return f"failed: {message or 'no reason was recorded'}"
 
 
 def estimate_cell(estimate: Estimate | None, mark: str = "") -> Cell:

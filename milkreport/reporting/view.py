@@ -16,7 +16,7 @@ from milkreport.reporting.sentences import (
     result_statement,
     yardstick,
 )
-from milkreport.reporting.tables import comparison_table
+from milkreport.reporting.tables import comparison_table, pair_table
 from milkreport.reporting.text import (
     MISSING,
     clock,
@@ -36,6 +36,12 @@ from milkreport.reporting.view_compare import (
     status_badge,
 )
 from milkreport.reporting.view_data import DataView, ProtocolView, build_data, build_protocol
+from milkreport.reporting.view_provenance import (
+    EthicsView,
+    ProvenanceView,
+    build_ethics,
+    build_provenance,
+)
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
 
@@ -47,7 +53,8 @@ class SummaryView:
     question: str
     data: str
     result: str
-    details: tuple[str, ...]
+    pairs: Table | None
+    reach: str
     table: Table
     chart: Figure | None
     badge: Badge
@@ -60,24 +67,6 @@ class CurvesView:
 
     lead: str
     figures: tuple[Figure, ...]
-
-
-@dataclass(frozen=True)
-class EthicsView:
-    """What must be known before these numbers are used."""
-
-    points: tuple[Fact, ...]
-
-
-@dataclass(frozen=True)
-class ProvenanceView:
-    """Where the numbers come from and how to get them again."""
-
-    command: str
-    hint: str
-    facts: tuple[Fact, ...]
-    packages: tuple[Fact, ...]
-    definitions: Table
 
 
 @dataclass(frozen=True)
@@ -152,8 +141,8 @@ def build_view(
         arms=arms,
         reference=build_reference(results, compared) if compared else None,
         no_reference=_no_reference(synthetic),
-        ethics=_ethics(results),
-        provenance=_provenance(results, manifest, suite, data_argument),
+        ethics=build_ethics(results),
+        provenance=build_provenance(results, manifest, suite, data_argument),
     )
 
 
@@ -220,7 +209,8 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
         question=results.question,
         data=data_sentence(results),
         result=statement.headline,
-        details=statement.details,
+        pairs=None if results.data.synthetic else pair_table(results),
+        reach=statement.reach,
         table=comparison_table(results),
         chart=chart,
         badge=badge,
@@ -243,86 +233,3 @@ def _curves(results: Results) -> CurvesView:
     if "test" in parts:
         caption += " Test curves: monitoring, not used for selection."
     return CurvesView(lead, tuple(Figure(key, caption, svg) for key, svg in drawn))
-
-
-def _ethics(results: Results) -> EthicsView:
-    data = results.data
-    held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
-    if data.features:
-        held += f", and for each {data.unit}: {listing(shorten(f, 40) for f in data.features[:40])}"
-    points = [
-        Fact(
-            "Use",
-            "Research only. Nothing here is a medical device, and no figure supports a decision about a "
-            "patient.",
-        ),
-        Fact(
-            "What the intervals say",
-            "They describe these predictions on these cases. A newly drawn training set, another "
-            "hospital or another camera can differ by more.",
-        ),
-        Fact("What the data holds", f"{held}."),
-        Fact(
-            "What leaves the machine",
-            "Nothing: no part of training, evaluation or this report uses a network. The report holds "
-            "counts and scores, no image, no row of the data and no case id.",
-        ),
-    ]
-    points += [Fact("Note on the data", without_paths(note)) for note in data.notes]
-    points.append(
-        Fact(
-            "Uneven errors",
-            "Rare classes weigh little in accuracy and much in macro averages; groups of patients that "
-            "are rare in the data were not examined apart.",
-        )
-    )
-    points.append(Fact("Licence of the data", shorten(data.licence, 200)))
-    points.append(Fact("Attribution", shorten(data.attribution, 600)))
-    return EthicsView(tuple(points))
-
-
-def _provenance(
-    results: Results, manifest: Manifest, suite: Suite, data_argument: str
-) -> ProvenanceView:
-    commit = manifest.commit or "not run from a checkout"
-    if manifest.commit and manifest.dirty:
-        commit += ", with uncommitted changes"
-    facts = (
-        Fact("Started", clock(manifest.started)),
-        Fact("milkreport", manifest.milkreport),
-        Fact("Commit", commit),
-        Fact("Suite", suite.name),
-        Fact("Suite (SHA-256)", manifest.suite_sha256 or MISSING),
-        Fact("Data (SHA-256)", manifest.data_sha256 or results.data.fingerprint or MISSING),
-        Fact("Python", f"{manifest.python}, {manifest.platform}"),
-        Fact("Device", listing(dict.fromkeys((manifest.device, manifest.device_name)))),
-        Fact("CPU capability", f"{manifest.cpu_capability}, {whole(manifest.threads)} threads"),
-    )
-    hint = ""
-    if not results.data.synthetic:
-        hint = f"{data_argument} is the folder of the data. "
-    hint += "The same machine type, packages, threads, settings and data give the same weights, to the bit."
-    return ProvenanceView(
-        command=without_paths(manifest.command),
-        hint=hint,
-        facts=facts,
-        packages=tuple(Fact(k, v) for k, v in manifest.packages.items()),
-        definitions=_definitions(results),
-    )
-
-
-def _definitions(results: Results) -> Table:
-    columns = tuple(Column(t, text=True) for t in ("Metric", "Decision", "Averaging", "Undefined"))
-    rows = [
-        Row(
-            (
-                Cell(d.title),
-                Cell(d.decision, kind="text"),
-                Cell(d.averaging, kind="text"),
-                Cell(d.zero_division, kind="text"),
-            )
-        )
-        for d in results.definitions.values()
-    ]
-    caption = "How each metric is computed; two values compare only where this agrees."
-    return table("definitions", caption, columns, rows, dense=True)

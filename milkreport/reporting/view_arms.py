@@ -10,6 +10,7 @@ from milkreport.evaluation.results import ArmResult, CellRecord, PartResult, Res
 from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
 from milkreport.reporting.matrix import NUMBERS_UP_TO, WIDE_FROM, confusion_matrix, is_wide
 from milkreport.reporting.sentences import headline_part, metric_words
+from milkreport.reporting.tables import failure
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -26,7 +27,8 @@ from milkreport.reporting.text import (
 
 TOO_FEW = 10
 MOST_CELLS = 40
-MOST_CONFUSIONS = 5
+FEW_CELLS = 6
+MOST_CONFUSIONS = 4
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,12 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
     if train and test:
         a, b = train.metrics.get(metric), test.metrics.get(metric)
         if a and b and a.value is not None and b.value is not None:
-            gap = f"{signed(a.value - b.value)} ({decimal(a.value)} against {decimal(b.value)})"
-            facts.append(Fact(f"Train minus test, {metric_words(results, metric)}", gap))
+            gap = f"{signed(a.value - b.value)} ({decimal(a.value)} − {decimal(b.value)})"
+            facts.append(Fact(f"Train − test, {metric_words(results, metric)}", gap))
     done = [cell for cell in arm.cells if cell.status == "complete"]
     names = list(dict.fromkeys(name for cell in done for name in cell.scalars))
-    for name in names:
-        values = [cell.scalars[name] for cell in done if name in cell.scalars]
-        text = decimal(fmean(values))
-        if len(values) > 1:
-            text += f" (from {decimal(min(values))} to {decimal(max(values))})"
-        facts.append(Fact(f"Learned metadata scalar, {shorten(name.replace('_', ' '), 60)}", text))
+    if names:
+        facts.append(Fact("Learned metadata scalars", listing(_scalar(done, n) for n in names)))
     sizes = {cell.parameters for cell in done if cell.parameters is not None}
     if sizes:
         facts.append(Fact("Parameters", listing(whole(n) for n in sorted(sizes))))
@@ -92,14 +90,23 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
         if len(seconds) > 1:
             text += f" over {plural(len(seconds), 'training', 'trainings')}"
         facts.append(Fact("Training time", text))
-    if len(done) == 1 and len(arm.cells) == 1:
-        cell = done[0]
-        facts.append(
-            Fact("Seed and epoch used", f"seed {cell.seed}, epoch {whole(cell.epoch_used)}")
-        )
-        if cell.weights_sha256:
-            facts.append(Fact("Weights (SHA-256)", f"{cell.weights_sha256[:16]}…"))
+    if done:
+        facts.append(Fact("Trainings complete", f"{whole(len(done))} of {whole(len(arm.cells))}"))
+    epochs = [cell.epoch_used for cell in done if cell.epoch_used is not None]
+    if epochs:
+        least, most = whole(min(epochs)), whole(max(epochs))
+        facts.append(Fact("Epoch evaluated", least if least == most else f"{least} to {most}"))
+    if len(done) == 1 and done[0].weights_sha256:
+        facts.append(Fact("Weights (SHA-256)", f"{done[0].weights_sha256[:16]}…"))
     return tuple(facts)
+
+
+def _scalar(cells: Sequence[CellRecord], name: str) -> str:
+    values = [cell.scalars[name] for cell in cells if name in cell.scalars]
+    text = f"{shorten(name.replace('_', ' '), 40)} {decimal(fmean(values))}"
+    if len(values) > 1:
+        text += f" ({decimal(min(values))} to {decimal(max(values))})"
+    return text
 
 
 def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
@@ -205,11 +212,11 @@ def _remarks(results: Results, part: PartResult) -> tuple[str, ...]:
     if errors:
         told = [
             f"{names[i]} taken for {names[j]} {whole(-n)} times "
-            f"({percent(-n / sum(part.confusion[i]))} of {names[i]})"
+            f"({percent(-n / sum(part.confusion[i]))})"
             for n, i, j in errors
         ]
         remarks.append(f"Most frequent confusions: {'; '.join(told)}.".replace(" 1 times", " once"))
-    return tuple(remarks)
+    return (" ".join(remarks),) if remarks else ()
 
 
 def build_exposure(results: Results) -> Table | None:
@@ -242,8 +249,11 @@ def _shares(counts: Sequence[dict[str, int]]) -> dict[str, float]:
 
 
 def _cells(arm: ArmResult, key: str) -> Table | None:
-    if len(arm.cells) == 1 and arm.cells[0].status == "complete":
-        return None  # its facts say all
+    # The facts say all of one training, and of many; failures are named one by one.
+    failed = [cell for cell in arm.cells if cell.status == "failed"]
+    shown = failed if len(arm.cells) > FEW_CELLS or len(arm.cells) == 1 else arm.cells
+    if not shown:
+        return None
     columns = (
         Column("Seed"),
         Column("Fold"),
@@ -253,22 +263,22 @@ def _cells(arm: ArmResult, key: str) -> Table | None:
         Column("Weights (SHA-256)", text=True),
     )
     # Failures first: they must not fall behind the cut.
-    ordered = sorted(arm.cells, key=lambda c: (c.status != "failed", c.seed, c.fold))
+    ordered = sorted(shown, key=lambda c: (c.status != "failed", c.seed, c.fold))
     rows = [_cell_row(cell) for cell in ordered[:MOST_CELLS]]
-    caption = "Trainings of this arm."
+    caption = "Trainings of this arm." if shown is not failed else "Trainings that failed."
     if len(ordered) > MOST_CELLS:
-        caption = f"{MOST_CELLS} of {len(ordered)} trainings of this arm."
+        caption = f"{caption} The first {MOST_CELLS} of {whole(len(ordered))}."
     return table(f"{key}-cells", caption, columns, rows, dense=True)
 
 
 def _cell_row(cell: CellRecord) -> Row:
     failed = cell.status == "failed"
-    message = shorten(without_paths(cell.message), 200) or "no reason recorded"
+    message = shorten(without_paths(cell.message), 200)
     return Row(
         (
             Cell(str(cell.seed)),
             Cell(str(cell.fold)),
-            Cell(f"failed: {message}" if failed else cell.status, kind="text"),
+            Cell(failure(message) if failed else cell.status, kind="text"),
             Cell(whole(cell.epoch_used)),
             Cell(duration(cell.seconds)),
             Cell(cell.weights_sha256[:12] or MISSING, kind="code"),

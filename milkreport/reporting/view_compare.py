@@ -142,9 +142,9 @@ def build_reference(results: Results, verdict: Verdict) -> ReferenceView:
     )
     margins = sorted({row.margin for row in verdict.rows if row.margin is not None})
     explanation = (
-        "Difference is this run minus the reported figure; its interval holds both sampling errors and "
-        "the rounding of the print. PASS: the whole interval lies above minus the margin; FAIL: below; "
-        "INCONCLUSIVE: it holds minus the margin; NOT CHECKED: not like with like."
+        "Difference is this run minus the reported figure; its interval holds both sampling errors "
+        "and the rounding of the print. PASS: the whole interval lies above minus the margin; FAIL: "
+        "below; INCONCLUSIVE: it holds minus the margin; NOT CHECKED: not like with like."
     )
     if margins:
         said = numeral(len(margins)) + " margins: " if len(margins) > 1 else "margin: "
@@ -168,19 +168,20 @@ def _method(results: Results, comparison: Comparison) -> tuple[str, ...]:
     least = 1 / (comparison.resamples + 1)
     text = [
         f"Differences are paired over the same {whole(comparison.n_cases)} {comparison.part} "
-        f"{results.data.units}. Intervals: {whole(comparison.resamples)} stratified bootstrap resamples"
-        f"; p: two-sided permutation over {results.data.units}, not below {least:.2g} with as many "
-        "resamples; Holm's correction over the pairs. Detectable: the difference found with 80% power."
+        f"{results.data.units}. Intervals: {whole(comparison.resamples)} stratified bootstrap "
+        f"resamples; p: two-sided permutation over {results.data.units}, not below {least:.2g} with "
+        "as many resamples; Holm's correction over the pairs. Detectable: the difference found with "
+        "80% power."
     ]
     if comparison.n_folds > 1:
         text.append(
-            f"Predictions are pooled out of fold over {numeral(comparison.n_folds)} folds: the intervals "
-            "describe these predictions, not a newly drawn training set."
+            f"Predictions are pooled out of fold over {numeral(comparison.n_folds)} folds: the "
+            "intervals describe these predictions, not a newly drawn training set."
         )
     if comparison.n_seeds < SEEDS_FOR_METHODS:
         text.append(
-            f"Fewer than {numeral(SEEDS_FOR_METHODS)} training seeds an arm: the table speaks of these "
-            "trained models, and ranks no method."
+            f"Fewer than {numeral(SEEDS_FOR_METHODS)} training seeds an arm: the table speaks of "
+            "these trained models, and ranks no method."
         )
     return tuple(text)
 
@@ -285,8 +286,8 @@ def _chart(results: Results, verdict: Verdict) -> Figure | None:
         for metric in metrics
     ]
     caption = (
-        "Reported and measured values; the 95% interval of their difference is drawn around this run's "
-        "value. Where it reaches the diamond, no difference is shown."
+        "Reported and measured values; the 95% interval of their difference is drawn around this "
+        "run's value. Where it reaches the diamond, no difference is shown."
     )
     svg = figures.against_reference("reference-figure", labels, panels)
     return Figure("reference-figure", caption, svg)

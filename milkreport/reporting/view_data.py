@@ -59,8 +59,7 @@ def build_data(results: Results) -> DataView:
     data = results.data
     units = data.units
     facts = [
-        Fact("Images", f"{whole(data.n_images)}, {_size(data.image_size)}"),
-        Fact("Views", listing(shorten(v) for v in data.views) or "none"),
+        Fact("Images", f"{whole(data.n_images)} {_size(data.image_size)}, {_views(data.views)}"),
         Fact(f"Features ({whole(len(data.features))})", _features(data.features)),
     ]
     if data.imputed:
@@ -117,8 +116,12 @@ def build_protocol(results: Results, suite: Suite) -> ProtocolView:
     )
 
 
+def _views(names: list[str]) -> str:
+    return f"by view: {listing(shorten(name) for name in names)}" if names else "no views"
+
+
 def _size(pixels: int | None) -> str:
-    return f"{pixels} × {pixels} px" if pixels else "at their own size"
+    return f"of {pixels} × {pixels} px" if pixels else "of their own size"
 
 
 def _features(names: list[str]) -> str:
@@ -131,7 +134,9 @@ def _cleaning(policy: str) -> str:
     return {
         "paper": "A case with any missing value or view is removed.",
         "strict": "No case may be incomplete.",
-        "impute": "Missing values are filled from the training part; a case without all views is removed.",
+        "impute": (
+            "Missing values are filled from the training part; a case without all views is removed."
+        ),
     }.get(policy, policy)
 
 

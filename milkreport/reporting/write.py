@@ -27,8 +27,8 @@ def write_report(
     """Write ``report.html``, ``figures/*.svg`` and, if *pdf*, ``report.pdf``; return their paths.
 
     Raises:
-        EnvironmentProblem: nothing can be written there; or the PDF could not be made, and then HTML
-            and figures stand.
+        EnvironmentProblem: nothing can be written there; or the PDF could not be made, and then
+            HTML and figures stand.
     """
     view = build_view(results, manifest, suite, verdict)
     written = []
@@ -36,11 +36,12 @@ def write_report(
         path = folder / "figures" / f"{figure.key}.svg"
         write_text(path, for_paper(figure.svg) + "\n")
         written.append(path)
-    page = folder / "report.html"
+    page, paper = folder / "report.html", folder / "report.pdf"
     write_text(page, render_html(view))
     written.insert(0, page)
+    # An older PDF must not stand beside this page, whether or not a new one can be made.
+    paper.unlink(missing_ok=True)
     if pdf:
-        paper = folder / "report.pdf"
         write_pdf(render_print(view), paper, created=manifest.started)
         written.insert(1, paper)
     return written

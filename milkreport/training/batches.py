@@ -26,15 +26,17 @@ class Inputs:
     features: Sequence[Tensor]
     device: torch.device
 
-    def batch(self, positions: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Images as float32 0 to 1, shape (n, n_views, 3, size, size) channels last, and features.
+    def batch(self, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """For each view: images as float32 0 to 1, (n, 3, size, size) channels last; and features.
 
         Args:
             positions: int64 of shape (n,), on the CPU.
         """
-        raw = torch.from_numpy(self.pixels[positions.numpy()])
         # uint8 crosses to the device; a float copy would be four times as large.
-        images = raw.to(self.device).permute(0, 1, 4, 2, 3).to(torch.float32).div_(255)
+        raw = torch.from_numpy(self.pixels[positions.numpy()]).to(self.device)
+        images = [
+            view.permute(0, 3, 1, 2).to(torch.float32).div_(255) for view in raw.unbind(dim=1)
+        ]
         on_device = positions.to(self.device)
         return images, [table[on_device] for table in self.features]
 

@@ -1,0 +1,74 @@
+"""Axes that the dot plots share: rows with names, margins in inches, whiskers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from milkreport.reporting.svg import colour, marker
+from milkreport.reporting.text import shorten
+
+
+def label_width(names: Sequence[str]) -> float:
+    """Inches that the longest row label takes."""
+    return 0.22 + 0.064 * min(max(map(len, names), default=0), 28)
+
+
+def plain_axes(figure: Figure, left: float, bottom: float, top: float, right: float) -> Axes:
+    """Axes with margins in inches, so that rows keep their height however many there are."""
+    width, height = figure.get_size_inches()
+    box = (
+        left / width,
+        bottom / height,
+        1 - (left + right) / width,
+        1 - (bottom + top) / height,
+    )
+    axes: Axes = figure.add_axes(box)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    return axes
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), [shorten(name, 26) for name in names])
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def dot(
+    axes: Axes, value: float, row: float, index: int, low: float | None, high: float | None
+) -> None:
+    whisker(axes, low, high, row, colour(index))
+    axes.plot(
+        value, row, linestyle="none", marker=marker(index), color=colour(index), markersize=5.5
+    )
+
+
+def whisker(axes: Axes, low: float | None, high: float | None, row: float, tone: str) -> None:
+    if low is not None and high is not None:
+        axes.plot([low, high], [row, row], color=tone, linewidth=1.6, solid_capstyle="butt")
+        axes.plot([low, high], [row, row], linestyle="none", marker="|", color=tone, markersize=7)
+
+
+def set_limits(axes: Axes, values: Sequence[float]) -> None:
+    """Round limits around *values*; zero belongs to the axis where it is near."""
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    margin = max(0.12 * (high - low), 0.01)
+    low, high = low - margin, high + margin
+    if min(values, default=0.0) >= 0 and low < 0.35 * high:
+        low = 0.0
+    axes.set_xlim(low, min(high, 1.0) if max(values, default=1.0) <= 0.995 else high)
+
+
+def legend_above(axes: Axes, columns: int) -> None:
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 0.985),
+        ncols=columns,
+        borderaxespad=0,
+        handletextpad=0.4,
+        columnspacing=1.4,
+    )
