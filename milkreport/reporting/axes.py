@@ -32,6 +32,7 @@ def plain_axes(figure: Figure, left: float, bottom: float, top: float, right: fl
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows from the top down."""
     axes.set_yticks(range(len(names)), [shorten(name, 26) for name in names])
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.grid(visible=False, axis="y")
@@ -41,6 +42,7 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
 def dot(
     axes: Axes, value: float, row: float, index: int, low: float | None, high: float | None
 ) -> None:
+    """A value with its whisker, in the arm's colour and marker."""
     whisker(axes, low, high, row, colour(index))
     axes.plot(
         value, row, linestyle="none", marker=marker(index), color=colour(index), markersize=5.5
@@ -48,6 +50,7 @@ def dot(
 
 
 def whisker(axes: Axes, low: float | None, high: float | None, row: float, tone: str) -> None:
+    """An interval as a line with ends; nothing where it is unknown."""
     if low is not None and high is not None:
         axes.plot([low, high], [row, row], color=tone, linewidth=1.6, solid_capstyle="butt")
         axes.plot([low, high], [row, row], linestyle="none", marker="|", color=tone, markersize=7)
@@ -64,6 +67,7 @@ def set_limits(axes: Axes, values: Sequence[float]) -> None:
 
 
 def legend_above(axes: Axes, columns: int) -> None:
+    """A legend on one line above the axes."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.01, 0.985),

@@ -14,6 +14,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from milkreport.checks.verdict import CheckRow
 from milkreport.evaluation.results import ArmResult, DataSummary, Estimate, SplitSummary
+from milkreport.reporting.axes import (
+    dot,
+    label_width,
+    legend_above,
+    name_rows,
+    plain_axes,
+    set_limits,
+    whisker,
+)
 from milkreport.reporting.svg import COLOURS, INK, colour, drawing, marker, to_svg
 from milkreport.reporting.text import decimal, interval, shorten, signed_interval, whole
 
@@ -26,22 +35,29 @@ PART_MARKERS = {"train": "o", "validation": "^", "test": "D"}
 
 def estimates(
     key: str,
-    rows: Sequence[tuple[str, Estimate]],
+    rows: Sequence[tuple[int, str, Estimate]],
     metric: str,
     yardstick: tuple[str, float] | None = None,
 ) -> str:
-    """One metric of each arm as a dot with its 95% interval, and a line for a trivial answer."""
-    known = [(name, e) for name, e in rows if e.value is not None]
+    """One metric of each arm as a dot with its 95% interval, and a line for a trivial answer.
+
+    *rows*: the arm's position, which gives its colour and marker everywhere, its name, its value.
+    """
+    known = [e for _, _, e in rows if e.value is not None]
     with drawing():
         height = 0.64 + 0.23 * max(len(rows), 1)
         figure = Figure(figsize=(WIDTH, height))
         axes = plain_axes(
-            figure, left=label_width([n for n, _ in rows]), bottom=0.36, top=0.2, right=1.35
+            figure,
+            left=label_width([name for _, name, _ in rows]),
+            bottom=0.36,
+            top=0.2,
+            right=1.35,
         )
-        for position, (_, estimate) in enumerate(rows):
+        for position, (index, _, estimate) in enumerate(rows):
             text = decimal(estimate.value)
             if estimate.value is not None:
-                dot(axes, estimate.value, position, position, estimate.low, estimate.high)
+                dot(axes, estimate.value, position, index, estimate.low, estimate.high)
                 bounds = interval(estimate.low, estimate.high)
                 text += f"  ({bounds})" if bounds else ""
             axes.annotate(
@@ -65,14 +81,14 @@ def estimates(
                 fontsize=6.5,
                 alpha=0.75,
             )
-        name_rows(axes, [name for name, _ in rows])
+        name_rows(axes, [name for _, name, _ in rows])
         axes.set_xlabel(metric)
-        reach = [v for _, e in known for v in (e.value, e.low, e.high) if v is not None]
+        reach = [v for e in known for v in (e.value, e.low, e.high) if v is not None]
         reach += [yardstick[1]] if yardstick else []
         set_limits(axes, reach)
         said = "; ".join(
             f"{name} {decimal(e.value)} ({interval(e.low, e.high) or 'no interval'})"
-            for name, e in rows
+            for _, name, e in rows
         )
         return to_svg(figure, key, f"{metric} of each arm", said)
 
@@ -203,9 +219,12 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
 
 
 def against_reference(
-    key: str, names: Sequence[str], panels: Sequence[tuple[str, Sequence[CheckRow | None]]]
+    key: str,
+    names: Sequence[str],
+    panels: Sequence[tuple[str, Sequence[CheckRow | None]]],
+    theirs: str,
 ) -> str:
-    """Reported value (open diamond) and ours (dot) with the difference's 95% interval around ours.
+    """The reference's value (open diamond) and ours (dot) with the difference's 95% interval around ours.
 
     One panel a metric; *names* label the rows, and each panel has one entry a row.
     """
@@ -233,7 +252,7 @@ def against_reference(
                 axes.plot(row.ours, position, linestyle="none", marker="o", color=COLOURS[0])
                 _diamond(axes, row.reference, position)
                 said.append(
-                    f"{names[position]}, {metric}: reported {row.printed}, this run "
+                    f"{names[position]}, {metric}: {theirs} {row.printed}, this run "
                     f"{decimal(row.ours)}, difference {signed_interval(row.low, row.high)}"
                 )
             axes.spines["left"].set_visible(False)
@@ -248,13 +267,13 @@ def against_reference(
         reported = _diamond(grid[0], None, 0)
         figure.legend(
             [ours, reported],
-            ["this run", "reported"],
+            ["this run", theirs],
             loc="upper left",
             bbox_to_anchor=((margin - 0.12) / WIDTH, 1.01),
             ncols=2,
             handletextpad=0.3,
         )
-        return to_svg(figure, key, "Reported and measured values", "; ".join(said))
+        return to_svg(figure, key, f"This run and {theirs}", "; ".join(said))
 
 
 def _diamond(axes: Axes, value: float | None, row: float) -> Line2D:

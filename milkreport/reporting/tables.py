@@ -69,7 +69,7 @@ def pair_table(results: Results) -> Table | None:
         )
         for d in pairs[:MOST_PAIRS]
     ]
-    heads = ("Difference", "95% interval", "p (Holm)", "Detectable")
+    heads = ("Difference", "95% interval", "p\u00a0(Holm)", "Detectable")
     metric = metric_title(results, results.primary_metric)
     caption = f"{metric}, differences between the arms"
     caption += ", the first of them." if len(pairs) > MOST_PAIRS else "."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.results import Results
 from milkreport.reporting import curves, figures
-from milkreport.reporting.blocks import Badge, Cell, Column, Entry, Fact, Figure, Row, Table, table
+from milkreport.reporting.blocks import Badge, Entry, Figure, Table
 from milkreport.reporting.sentences import (
     SYNTHETIC_BANNER,
     data_sentence,
@@ -18,8 +18,6 @@ from milkreport.reporting.sentences import (
 )
 from milkreport.reporting.tables import comparison_table, pair_table
 from milkreport.reporting.text import (
-    MISSING,
-    clock,
     day,
     listing,
     shorten,
@@ -27,20 +25,20 @@ from milkreport.reporting.text import (
     without_paths,
 )
 from milkreport.reporting.view_arms import ArmView, build_arm, build_exposure
-from milkreport.reporting.view_compare import (
-    ComparisonView,
-    ReferenceView,
-    build_comparison,
-    build_reference,
-    count_badges,
-    status_badge,
-)
+from milkreport.reporting.view_compare import ComparisonView, build_comparison
 from milkreport.reporting.view_data import DataView, ProtocolView, build_data, build_protocol
 from milkreport.reporting.view_provenance import (
     EthicsView,
     ProvenanceView,
     build_ethics,
     build_provenance,
+)
+from milkreport.reporting.view_reference import (
+    PUBLISHED,
+    ReferenceView,
+    build_reference,
+    count_badges,
+    status_badge,
 )
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
@@ -92,6 +90,7 @@ class ReportView:
     arms: tuple[ArmView, ...]
     reference: ReferenceView | None
     no_reference: str
+    against: str
     ethics: EthicsView
     provenance: ProvenanceView
 
@@ -120,6 +119,8 @@ def build_view(
     """
     synthetic = results.data.synthetic
     compared = None if synthetic else verdict
+    earlier = compared is not None and compared.kind != PUBLISHED
+    against = "Against an earlier run" if earlier else "Against the reported figures"
     arms = tuple(build_arm(results, arm, index) for index, arm in enumerate(results.arms))
     return ReportView(
         title=shorten(results.title, 160),
@@ -131,7 +132,8 @@ def build_view(
         banner=SYNTHETIC_BANNER if synthetic else "",
         partial=_partial(results),
         notices=tuple(without_paths(notice) for notice in results.notices),
-        contents=_contents(arms),
+        contents=_contents(arms, against),
+        against=against,
         summary=_summary(results, compared),
         data=build_data(results),
         protocol=build_protocol(results, suite),
@@ -163,7 +165,7 @@ def _no_reference(synthetic: bool) -> str:
     return "No reference was named for this run."
 
 
-def _contents(arms: tuple[ArmView, ...]) -> tuple[Entry, ...]:
+def _contents(arms: tuple[ArmView, ...], against: str) -> tuple[Entry, ...]:
     titles = {
         "summary": "Summary",
         "data": "Data",
@@ -171,7 +173,7 @@ def _contents(arms: tuple[ArmView, ...]) -> tuple[Entry, ...]:
         "curves": "Learning curves",
         "comparison": "Comparison",
         "arms": "Arm by arm",
-        "reference": "Against the reported figures",
+        "reference": against,
         "ethics": "Limitations, ethics and privacy",
         "provenance": "Provenance",
     }
@@ -186,8 +188,8 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
     part = headline_part(results)
     metric = metric_title(results, results.primary_metric)
     rows = [
-        (shorten(arm.title or arm.name, 26), result.metrics[results.primary_metric])
-        for arm in results.arms
+        (index, shorten(arm.title or arm.name, 26), result.metrics[results.primary_metric])
+        for index, arm in enumerate(results.arms)
         if (result := arm.part(part)) is not None and results.primary_metric in result.metrics
     ]
     chart = None

@@ -1,19 +1,15 @@
-"""Section 5 of the report: the arms beside one another; section 7: beside reported figures."""
+"""Section 5 of the report: the arms beside one another."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milkreport.checks.verdict import CheckRow, Status, Verdict
 from milkreport.evaluation.results import Comparison, Difference, Results
 from milkreport.reporting import figures
 from milkreport.reporting.blocks import (
-    Badge,
     Cell,
     Column,
     Figure,
-    Footnote,
-    Group,
     Row,
     Table,
     table,
@@ -33,21 +29,11 @@ from milkreport.reporting.text import (
     decimal,
     numeral,
     p_cell,
-    shorten,
     signed,
     signed_interval,
     whole,
-    without_paths,
 )
 from milkreport.reporting.view_arms import TOO_FEW
-
-MOST_CHART_ROWS = 24
-SYMBOLS = {
-    Status.PASS: ("✓", "pass"),
-    Status.FAIL: ("✗", "fail"),
-    Status.INCONCLUSIVE: ("≈", "open"),
-    Status.NOT_CHECKED: ("○", "none"),
-}
 
 
 @dataclass(frozen=True)
@@ -59,32 +45,6 @@ class ComparisonView:
     others: Table | None
     per_class: Figure | None
     remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ReferenceView:
-    """The run beside a reference."""
-
-    title: str
-    source: str
-    kind: str
-    badge: Badge
-    counts: tuple[Badge, ...]
-    explanation: str
-    table: Table
-    chart: Figure | None
-    warnings: tuple[str, ...]
-
-
-def status_badge(status: Status, text: str = "") -> Badge:
-    """A status as symbol and word."""
-    symbol, kind = SYMBOLS[status]
-    return Badge(symbol, str(status), kind, text)
-
-
-def count_badges(verdict: Verdict) -> tuple[Badge, ...]:
-    """Number of checks by status."""
-    return tuple(status_badge(s, whole(verdict.counts[str(s)])) for s in Status)
 
 
 def build_comparison(results: Results) -> ComparisonView:
@@ -111,56 +71,6 @@ def build_comparison(results: Results) -> ComparisonView:
         others=_other_table(results, others) if others else None,
         per_class=chart,
         remarks=tuple(r for r in remarks if r),
-    )
-
-
-def build_reference(results: Results, verdict: Verdict) -> ReferenceView:
-    """The table against the reference, reasons as footnotes."""
-    reasons: dict[str, str] = {}
-    for row in verdict.rows:
-        if row.reason:
-            reasons.setdefault(row.reason, _letter(len(reasons)))
-    arms = dict.fromkeys(row.arm for row in verdict.rows)
-    groups = tuple(
-        Group(
-            arm_title(results, arm),
-            tuple(_check_row(row, reasons) for row in verdict.rows if row.arm == arm),
-        )
-        for arm in arms
-    )
-    columns = (
-        Column("Metric", text=True),
-        Column("Part", text=True),
-        Column("Reported"),
-        Column("This run"),
-        Column("Difference"),
-        Column("95% interval"),
-        Column("Status", text=True),
-    )
-    notes = tuple(
-        Footnote(mark, shorten(without_paths(reason), 600)) for reason, mark in reasons.items()
-    )
-    margins = sorted({row.margin for row in verdict.rows if row.margin is not None})
-    explanation = (
-        "Difference is this run minus the reported figure; its interval holds both sampling errors "
-        "and the rounding of the print. PASS: the whole interval lies above minus the margin; FAIL: "
-        "below; INCONCLUSIVE: it holds minus the margin; NOT CHECKED: not like with like."
-    )
-    if margins:
-        said = numeral(len(margins)) + " margins: " if len(margins) > 1 else "margin: "
-        explanation += f" Declared beforehand, {said}{', '.join(decimal(m) for m in margins)}."
-    return ReferenceView(
-        title=shorten(verdict.title, 160),
-        source=shorten(without_paths(verdict.source), 300),
-        kind=verdict.kind,
-        badge=status_badge(verdict.status),
-        counts=count_badges(verdict),
-        explanation=explanation,
-        table=Table(
-            "reference", "This run beside the reference.", columns, groups, notes, dense=True
-        ),
-        chart=_chart(results, verdict),
-        warnings=tuple(without_paths(w) for w in verdict.warnings),
     )
 
 
@@ -196,7 +106,7 @@ def _primary_table(results: Results) -> Table | None:
         Column("Difference"),
         Column("95% interval"),
         Column("p"),
-        Column("p (Holm)"),
+        Column("p\u00a0(Holm)"),
         Column("Detectable"),
         Column("", text=True),
     )
@@ -210,7 +120,7 @@ def _primary_table(results: Results) -> Table | None:
                 Cell(p_cell(d.p)),
                 Cell(p_cell(d.p_holm)),
                 Cell(decimal(d.detectable)),
-                Cell(_finding(results, d), kind="text"),
+                Cell(_finding(results, d), kind="word"),
             )
         )
         for d in pairs
@@ -242,52 +152,3 @@ def _other_table(results: Results, differences: list[Difference]) -> Table:
     columns += [Column(metric_title(results, metric)) for metric in metrics]
     caption = "Other metrics, described and not tested: differences with their 95% intervals."
     return table("other-differences", caption, tuple(columns), rows)
-
-
-def _letter(index: int) -> str:
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    return letters[index] if index < 26 else letters[index // 26 - 1] + letters[index % 26]
-
-
-def _check_row(row: CheckRow, reasons: dict[str, str]) -> Row:
-    symbol, kind = SYMBOLS[row.status]
-    return Row(
-        (
-            Cell(_metric_name(row.metric)),
-            Cell(row.part, kind="text"),
-            Cell(shorten(row.printed, 20)),
-            Cell(decimal(row.ours, 4)),
-            Cell(signed(row.difference, 4)),
-            Cell(signed_interval(row.low, row.high), kind="soft"),
-            Cell(f"{symbol} {row.status}", mark=reasons.get(row.reason, ""), kind=f"status {kind}"),
-        )
-    )
-
-
-def _metric_name(metric: str) -> str:
-    return shorten(metric.replace("_", " ").replace("f1", "F1").capitalize().replace("f1", "F1"))
-
-
-def _chart(results: Results, verdict: Verdict) -> Figure | None:
-    both = [row for row in verdict.rows if row.reference is not None and row.ours is not None]
-    if not both:
-        return None
-    names = list(dict.fromkeys((row.arm, row.part) for row in both))[:MOST_CHART_ROWS]
-    metrics = list(dict.fromkeys(row.metric for row in both))[:4]
-    labels = [f"{arm_title(results, arm, 22)}, {part}" for arm, part in names]
-    panels = [
-        (
-            _metric_name(metric),
-            [
-                next((r for r in both if (r.arm, r.part, r.metric) == (*n, metric)), None)
-                for n in names
-            ],
-        )
-        for metric in metrics
-    ]
-    caption = (
-        "Reported and measured values; the 95% interval of their difference is drawn around this "
-        "run's value. Where it reaches the diamond, no difference is shown."
-    )
-    svg = figures.against_reference("reference-figure", labels, panels)
-    return Figure("reference-figure", caption, svg)

@@ -125,7 +125,7 @@ def _size(pixels: int | None) -> str:
 
 
 def _features(names: list[str]) -> str:
-    shown = [shorten(n, 40) for n in names[:40]]
+    shown = [shorten(n, 60) for n in names[:40]]
     more = f" and {numeral(len(names) - 40)} more" if len(names) > 40 else ""
     return ", ".join(shown) + more if names else "none"
 
@@ -235,14 +235,18 @@ def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
                 Fact("Kernel", f"{model.kernel_size} × {model.kernel_size}"),
                 Fact(
                     "Metadata branch",
-                    f"{model.metadata_hidden_layers} hidden layers of {model.metadata_width}",
+                    _layers(model.metadata_hidden_layers, model.metadata_width),
                 ),
                 Fact("Metadata scale at the start", decimal(model.metadata_scale, 1)),
                 Fact(
                     "Classifier",
-                    f"{model.classifier_hidden_layers} hidden layers of {model.classifier_width}",
+                    _layers(model.classifier_hidden_layers, model.classifier_width),
                 ),
                 Fact("Output", last),
             ),
         ),
     )
+
+
+def _layers(n: int, width: int) -> str:
+    return f"{plural(n, 'hidden layer', 'hidden layers')} of {width}"

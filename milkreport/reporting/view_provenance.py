@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
-from milkreport.reporting.text import MISSING, clock, listing, shorten, whole, without_paths
+from milkreport.reporting.text import MISSING, clock, plural, shorten, whole, without_paths
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
 
@@ -33,7 +33,8 @@ def build_ethics(results: Results) -> EthicsView:
     data = results.data
     held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
     if data.features:
-        held += f", and for each {data.unit}: {listing(shorten(f, 40) for f in data.features[:40])}"
+        n = plural(len(data.features), "feature", "features")
+        held += f", and for each {data.unit} {n}, named in section 2"
     points = [
         Fact(
             "Use",
@@ -79,7 +80,7 @@ def build_provenance(
         Fact("Suite (SHA-256)", manifest.suite_sha256 or MISSING),
         Fact("Data (SHA-256)", manifest.data_sha256 or results.data.fingerprint or MISSING),
         Fact("Python", f"{manifest.python}, {manifest.platform}"),
-        Fact("Device", listing(dict.fromkeys((manifest.device, manifest.device_name)))),
+        Fact("Device", _device(manifest)),
         Fact("CPU capability", f"{manifest.cpu_capability}, {whole(manifest.threads)} threads"),
     )
     hint = ""
@@ -96,6 +97,12 @@ def build_provenance(
         packages=tuple(Fact(k, v) for k, v in manifest.packages.items()),
         definitions=_definitions(results),
     )
+
+
+def _device(manifest: Manifest) -> str:
+    if manifest.device_name in ("", manifest.device):
+        return manifest.device
+    return f"{manifest.device} ({manifest.device_name})"
 
 
 def _definitions(results: Results) -> Table:

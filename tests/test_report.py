@@ -1,0 +1,383 @@
+"""The report says what the records say, in HTML and PDF alike, and nothing else."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from milkreport.errors import EnvironmentProblem
+from milkreport.evaluation.results import Results
+from milkreport.reporting import pdf_worker
+from milkreport.reporting.curves import thin
+from milkreport.reporting.html import render_html, render_print
+from milkreport.reporting.pdf import write_pdf
+from milkreport.reporting.sentences import result_statement
+from milkreport.reporting.svg import INK
+from milkreport.reporting.text import decimal, signed, without_paths
+from milkreport.reporting.view import ReportView, build_view
+from milkreport.reporting.write import write_report
+from tests import report_samples as samples
+
+BANNER = "SYNTHETIC DATA - NOT A RESULT"
+HOSTILE = "<script>alert(1)</script>"
+
+
+def view_of(results: Results, checked: bool = True) -> ReportView:
+    verdict = samples.sample_verdict(results) if checked else None
+    return build_view(results, samples.sample_manifest(), samples.sample_suite(), verdict)
+
+
+def page_of(results: Results, checked: bool = True) -> str:
+    return render_html(view_of(results, checked))
+
+
+def words_of(page: str) -> str:
+    """What a reader sees of a page."""
+    body = re.sub(r"<(style|script|head|desc|title)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", body)))
+
+
+@pytest.fixture(scope="module")
+def plain() -> ReportView:
+    return view_of(samples.sample_results())
+
+
+@pytest.fixture(scope="module")
+def plain_page(plain: ReportView) -> str:
+    return render_html(plain)
+
+
+@pytest.fixture(scope="module")
+def plain_pdf(plain: ReportView, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("report") / "report.pdf"
+    write_pdf(render_print(plain), path, created="2026-11-22T14:05:00Z")
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def plain_texts(plain_pdf: bytes) -> list[str]:
+    return [page.extract_text() for page in PdfReader(io.BytesIO(plain_pdf)).pages]
+
+
+def test_every_number_of_the_page_stands_in_the_pdf(
+    plain_page: str, plain_texts: list[str]
+) -> None:
+    there = re.sub(r"\s+", "", "".join(plain_texts))
+    numbers = set(re.findall(r"[−+]?\d[\d,]*\.\d+|\d[\d,]*\d", words_of(plain_page)))
+    assert len(numbers) > 300
+    assert {n for n in numbers if n not in there} == set()
+
+
+def test_the_pdf_is_tagged_titled_and_has_an_outline(plain: ReportView, plain_pdf: bytes) -> None:
+    reader = PdfReader(io.BytesIO(plain_pdf))
+    root = reader.root_object
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/Lang"] == "en"
+    assert reader.metadata is not None
+    assert reader.metadata.title == plain.title
+    titles = [entry.title for entry in reader.outline if not isinstance(entry, list)]
+    assert any("Against the reported figures" in title for title in titles)
+    fonts = {
+        str(font.get_object()["/BaseFont"])
+        for page in reader.pages
+        for font in page["/Resources"]["/Font"].values()
+    }
+    assert any("Inter" in font for font in fonts)
+
+
+def test_the_summary_fills_the_first_page_alone(plain_texts: list[str]) -> None:
+    assert "Differs from Baseline" in plain_texts[0]
+    assert "Contents" in plain_texts[1]
+    assert "Contents" not in plain_texts[0]
+    assert f"{len(plain_texts)} of {len(plain_texts)}" in plain_texts[-1]
+
+
+def test_same_records_same_bytes(
+    plain_page: str, plain: ReportView, plain_pdf: bytes, tmp_path: Path
+) -> None:
+    again = view_of(samples.sample_results())
+    assert render_html(again) == plain_page
+    write_pdf(render_print(again), tmp_path / "b.pdf", created="2026-11-22T14:05:00Z")
+    assert (tmp_path / "b.pdf").read_bytes() == plain_pdf
+
+
+def test_the_page_needs_nothing_from_elsewhere(plain_page: str) -> None:
+    assert "default-src 'none'" in plain_page
+    references = re.findall(r'(?:src|href)="([^"]*)"|url\(([^)]*)\)', plain_page)
+    for reference in (a or b for a, b in references):
+        assert reference.startswith(("#", "data:")), reference
+    assert "file:" not in plain_page
+    assert "@import" not in plain_page
+
+
+def test_ids_are_unique_and_references_resolve(plain_page: str) -> None:
+    ids = Counter(re.findall(r'\bid="([^"]+)"', plain_page))
+    assert [name for name, n in ids.items() if n > 1] == []
+    wanted = set(re.findall(r'(?:href="#|url\(#)([^")]+)', plain_page))
+    for group in re.findall(r'aria-labelledby="([^"]+)"', plain_page):
+        wanted |= set(group.split())
+    assert wanted <= set(ids)
+
+
+def test_figures_say_what_they_show_and_follow_the_theme(
+    plain: ReportView, plain_page: str
+) -> None:
+    assert len(plain.figures) == 8
+    assert plain_page.count('role="img"') == len(plain.figures)
+    assert INK not in plain_page
+    assert "currentColor" in plain_page
+    for figure in plain.figures:
+        assert re.search(r"<title id=[^>]+>[^<]+</title><desc id=[^>]+>[^<]+</desc>", figure.svg)
+        assert "#000000" not in figure.svg
+
+
+def test_no_path_of_a_machine_is_printed() -> None:
+    results = samples.sample_results(failed=True)
+    cell = (
+        results.arms[2]
+        .cells[0]
+        .model_copy(update={"message": "cannot read /srv/ann/data/x.jpg or C:\\Users\\ann\\y.csv"})
+    )
+    arm = results.arms[2].model_copy(update={"cells": [cell]})
+    words = page_of(
+        results.model_copy(
+            update={"arms": [*results.arms[:2], arm], "notices": ["see /tmp/run 1/results.json"]}
+        )
+    )
+    assert "x.jpg" in words
+    assert not re.search(r"/srv/|/tmp/|C:\\", words)
+
+
+def test_paths_are_cut_and_addresses_are_not() -> None:
+    assert without_paths("at /var/lib/a.csv now") == "at …/a.csv now"
+    kept = "https://doi.org/10.34970/262082 and 1/2 and a/b/c and $OUT/x"
+    assert without_paths(kept) == kept
+
+
+def test_opposite_results_give_opposite_sentences() -> None:
+    forward = result_statement(samples.sample_results()).headline
+    backward = result_statement(samples.sample_results(sign=-1)).headline
+    assert "that of Weighted sampler scored a higher macro F1" in forward
+    assert "that of Baseline scored a higher macro F1" in backward
+    assert "that of Baseline scored" not in forward
+    assert "that of Weighted sampler scored" not in backward
+
+
+def test_wide_intervals_give_no_difference() -> None:
+    said = result_statement(samples.sample_results(se=0.08)).headline
+    assert said == (
+        "No difference in macro F1 could be shown between any two of the three arms; differences "
+        "smaller than 0.224 could not have been detected."
+    )
+
+
+def test_an_interval_off_zero_does_not_count_before_holms_correction() -> None:
+    results = samples.sample_results()
+    assert results.comparison is not None
+    differences = [d.model_copy(update={"p_holm": 0.06}) for d in results.comparison.differences]
+    comparison = results.comparison.model_copy(update={"differences": differences})
+    uncorrected = results.model_copy(update={"comparison": comparison})
+    assert "higher" not in result_statement(uncorrected).headline
+    assert "Differs from" not in words_of(page_of(uncorrected))
+
+
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_few_seeds_rank_nothing(seeds: int) -> None:
+    said = result_statement(samples.sample_results(seeds=seeds))
+    assert "these trained models" in said.headline.lower()
+    assert "ranks no method" in said.reach
+    assert "highest" not in said.headline
+
+
+def test_five_seeds_speak_of_arms() -> None:
+    said = result_statement(samples.sample_results(seeds=5, folds=5))
+    assert "Weighted sampler thus had the highest macro F1 of the three arms." in said.headline
+    assert "trained models" not in said.headline
+    assert "pooled out of fold over five folds" in said.reach
+
+
+def test_synthetic_data_is_never_a_result(tmp_path: Path) -> None:
+    results = samples.sample_results(synthetic=True)
+    page = page_of(results)
+    words = words_of(page)
+    for claim in ("higher", "highest", "could be shown", "Differs from", "INCONCLUSIVE", "PASS"):
+        assert claim not in words
+    assert "Synthetic data is never compared" in words
+    assert 'class="banner"' in page
+    assert BANNER in words
+    write_pdf(render_print(view_of(results)), tmp_path / "r.pdf", created="")
+    reader = PdfReader(tmp_path / "r.pdf")
+    assert all(BANNER in page.extract_text() for page in reader.pages)
+
+
+def test_real_data_carries_no_banner(plain_page: str, plain_texts: list[str]) -> None:
+    assert BANNER not in plain_page
+    assert not any(BANNER in text for text in plain_texts)
+
+
+def test_hostile_names_are_text() -> None:
+    rename = {"BCC": HOSTILE, "NV": "\u202eevil =HYPERLINK()", "MEL": "x" * 10_000, "DF": "a&b\0\n"}
+    view = view_of(samples.sample_results(rename=rename))
+    page = render_html(view)
+    assert HOSTILE not in page
+    assert html.escape(HOSTILE) in page
+    assert page.count("<script>") == 1  # our own
+    assert "x" * 100 not in page
+    assert "\0" not in page
+    assert "\u202e" not in page
+    assert not any("<script" in figure.svg for figure in view.figures)
+
+
+def test_a_failed_cell_is_a_row_and_the_run_is_called_partial() -> None:
+    words = words_of(page_of(samples.sample_results(failed=True)))
+    assert "Partial run." in words
+    assert "failed at epoch 3: the loss is nan" in words
+    assert "This arm has no result." in words
+    assert "One training of the weighted sampler failed." in words
+
+
+def test_undefined_is_a_dash(plain: ReportView) -> None:
+    report = plain.arms[0].report
+    assert report is not None
+    assert [cell.text for cell in report.groups[0].rows[0].cells][2:4] == ["0", "—"]
+    assert decimal(None) == decimal(float("nan")) == "—"
+    assert decimal(-0.0001) == "0.000"
+    assert signed(0.04) == "+0.040"
+    assert signed(-0.04) == "−0.040"
+
+
+def test_one_arm_two_classes_one_epoch() -> None:
+    view = view_of(samples.two_classes(), checked=False)
+    words = words_of(render_html(view))
+    assert "nothing was compared" in words
+    assert "No reference was named" in words
+    assert not re.search(r"\b(nan|None|inf)\b", words)
+    (curves,) = view.curves.figures
+    assert "<use" in curves.svg  # the single point is a mark
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        lambda: samples.sample_results(epochs=1),
+        lambda: samples.sample_results(seeds=5, folds=5, validation=True),
+        lambda: samples.many_classes(45),
+    ],
+    ids=["one epoch", "25 cells", "45 classes"],
+)
+def test_other_shapes_draw_within_the_budget(results: Callable[[], Results]) -> None:
+    page = page_of(results())
+    assert len(page.encode()) < 2_000_000
+    assert page.count("<") < 2 * 20_000
+    assert "None" not in words_of(page)
+
+
+def test_many_long_curves_keep_the_budget() -> None:
+    base = samples.sample_results(epochs=500)
+    arms = [
+        base.arms[0].model_copy(update={"name": f"a{i}", "title": f"arm {i}"}) for i in range(20)
+    ]
+    view = view_of(base.model_copy(update={"arms": arms, "comparison": None}), checked=False)
+    assert sum(len(figure.svg) for figure in view.curves.figures) < 1_000_000
+
+
+def test_thinning_keeps_the_ends() -> None:
+    import numpy as np
+
+    kept = thin(np.arange(1.0, 2001.0), 500)
+    assert (kept[0], kept[-1], len(kept)) == (0, 1999, 500)
+    assert thin(np.arange(3.0), 500).tolist() == [0, 1, 2]
+
+
+def test_test_curves_are_called_monitoring(plain_page: str) -> None:
+    assert "monitoring, not used for selection" in plain_page
+
+
+def test_equal_reasons_become_one_footnote(plain: ReportView) -> None:
+    assert plain.reference is not None
+    footnotes = plain.reference.table.footnotes
+    rows = [row for group in plain.reference.table.groups for row in group.rows]
+    assert len(footnotes) == 3 < len(rows)
+    assert {row.cells[-1].mark for row in rows} == {note.mark for note in footnotes}
+    assert all(row.cells[-1].text.split(" ", 1)[1].isupper() for row in rows)
+
+
+def test_the_worker_embeds_no_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.svg"
+    secret.write_text('<svg xmlns="http://www.w3.org/2000/svg"><text>S3CRET</text></svg>')
+    url = secret.as_uri()
+    write_pdf(
+        f'<html lang="en"><head><title>t</title><link rel="attachment" href="{url}"></head>'
+        f'<body><img alt="x" src="{url}"><p>seen</p></body></html>',
+        tmp_path / "out.pdf",
+        created="",
+    )
+    reader = PdfReader(tmp_path / "out.pdf")
+    assert "seen" in reader.pages[0].extract_text()
+    assert "S3CRET" not in reader.pages[0].extract_text()
+    assert dict(reader.attachments) == {}
+
+
+def test_the_time_cap_kills_the_renderer(plain: ReportView, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentProblem, match=r"more than 0\.01 s; the largest section is \w+"):
+        write_pdf(render_print(plain), tmp_path / "r.pdf", seconds=0.01)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_memory_cap_kills_the_renderer(plain: ReportView, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentProblem):
+        write_pdf(render_print(plain), tmp_path / "r.pdf", memory_bytes=60 * 2**20)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_library_is_named_and_the_page_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text("import sys; sys.exit(\"cannot load library 'libpango-1.0-0'\")")
+    source = worker.read_text().replace("sys.exit(", "sys.stderr.write(") + "; sys.exit(3)"
+    worker.write_text(source)
+    monkeypatch.setattr(pdf_worker, "__file__", str(worker))
+    results = samples.two_classes()
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "report.pdf").write_text("of an earlier run")
+    with pytest.raises(EnvironmentProblem, match=r"libpango-1\.0-0.*apt install libpango"):
+        write_report(out, results, samples.sample_manifest(), samples.sample_suite(), None)
+    assert (out / "report.html").is_file()
+    assert not (out / "report.pdf").exists()
+
+
+def test_write_report_names_what_it_wrote(tmp_path: Path) -> None:
+    results = samples.two_classes()
+    arguments = (results, samples.sample_manifest(), samples.sample_suite(), None)
+    written = write_report(tmp_path, *arguments, pdf=False)
+    assert written[0] == tmp_path / "report.html"
+    there = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert set(written) == there
+    assert {path.suffix for path in there} == {".html", ".svg"}
+
+
+def test_reporting_knows_no_data_set() -> None:
+    root = Path(__file__).resolve().parent.parent
+    files = [*(root / "milkreport" / "reporting").glob("*.py"), *(root / "templates").rglob("*.j2")]
+    for path in files:
+        text = path.read_text(encoding="utf-8").lower().replace("multimodallesionnet", "")
+        for word in ("lesion", "milk10k", "akiec", "dermoscop", "melanoma"):
+            assert word not in text, f"{path.name}: {word}"
+
+
+def test_an_earlier_run_is_called_one() -> None:
+    results = samples.sample_results()
+    verdict = samples.sample_verdict(results).model_copy(update={"kind": "earlier run"})
+    view = build_view(results, samples.sample_manifest(), samples.sample_suite(), verdict)
+    words = words_of(render_html(view))
+    assert "Against an earlier run" in words
+    assert "Against the reported figures" not in words
