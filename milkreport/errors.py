@@ -47,7 +47,5 @@ class EnvironmentProblem(MilkreportError):
     exit_code = 4
 
 
-class PartialRun(MilkreportError):
-    """Some cells failed, the others are complete and saved (exit code 6)."""
-
-    exit_code = 6
+class PdfProblem(EnvironmentProblem):
+    """No PDF can be made here; the HTML report stands (exit code 4 where a PDF is required)."""

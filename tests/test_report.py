@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
-from milkreport.errors import EnvironmentProblem
+from milkreport.errors import PdfProblem
 from milkreport.evaluation.results import Results
 from milkreport.reporting import pdf_worker
 from milkreport.reporting.curves import thin
@@ -326,13 +326,13 @@ def test_the_worker_embeds_no_file(tmp_path: Path) -> None:
 
 
 def test_the_time_cap_kills_the_renderer(plain: ReportView, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentProblem, match=r"more than 0\.01 s; the largest section is \w+"):
+    with pytest.raises(PdfProblem, match=r"more than 0\.01 s; the largest section is \w+"):
         write_pdf(render_print(plain), tmp_path / "r.pdf", seconds=0.01)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_memory_cap_kills_the_renderer(plain: ReportView, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentProblem):
+    with pytest.raises(PdfProblem):
         write_pdf(render_print(plain), tmp_path / "r.pdf", memory_bytes=60 * 2**20)
     assert list(tmp_path.iterdir()) == []
 
@@ -349,7 +349,7 @@ def test_a_missing_library_is_named_and_the_page_stands(
     out = tmp_path / "run"
     out.mkdir()
     (out / "report.pdf").write_text("of an earlier run")
-    with pytest.raises(EnvironmentProblem, match=r"libpango-1\.0-0.*apt install libpango"):
+    with pytest.raises(PdfProblem, match=r"libpango-1\.0-0.*apt install libpango"):
         write_report(out, results, samples.sample_manifest(), samples.sample_suite(), None)
     assert (out / "report.html").is_file()
     assert not (out / "report.pdf").exists()

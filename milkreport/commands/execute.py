@@ -11,7 +11,7 @@ from milkreport.commands import screen
 from milkreport.data.images import cache_folder
 from milkreport.data.prepare import prepare
 from milkreport.data.synthetic import write_synthetic
-from milkreport.errors import ConfigError, DataError, EnvironmentProblem
+from milkreport.errors import ConfigError, DataError, PdfProblem
 from milkreport.evaluation.results import Results
 from milkreport.runs.checking import check_run
 from milkreport.runs.collect import collect, collect_metrics, plan_cells
@@ -72,12 +72,9 @@ def draw(folder: RunFolder, results: Results, verdict: Verdict | None, pdf: bool
     arguments = (folder.path, results, folder.load_manifest(), folder.load_suite(), verdict)
     try:
         return write_report(*arguments, pdf=pdf)
-    except EnvironmentProblem as problem:
-        html = folder.path / "report.html"
-        if not pdf or not html.is_file():
-            raise
+    except PdfProblem as problem:
         screen.warn(f"no PDF: {problem}")
-        return [html]
+        return [folder.path / "report.html"]
 
 
 def synthetic_folder(suite: Suite) -> Path:

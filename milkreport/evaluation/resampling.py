@@ -13,12 +13,10 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from milkreport.evaluation.metrics import score_confusion
+from milkreport.evaluation.results import SEEDS_TO_RANK
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-#: With fewer training seeds an arm, intervals are over cases alone and speak of these trained models.
-SEEDS_TO_RANK = 5
 
 
 def bootstrap_weights(

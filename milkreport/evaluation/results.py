@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
 
+#: With fewer training seeds an arm, results speak of these trained models and rank no method.
+SEEDS_TO_RANK = 5
+
 Part = Literal["train", "validation", "test"]
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from milkreport.atomic import write_bytes
-from milkreport.errors import EnvironmentProblem
+from milkreport.errors import PdfProblem
 from milkreport.reporting import pdf_worker
 
 SECONDS = 300.0
@@ -40,7 +40,8 @@ def write_pdf(
             same report gives the same bytes.
 
     Raises:
-        EnvironmentProblem: a system library lacks, a cap was hit, or the folder cannot be written.
+        PdfProblem: a system library lacks, or a cap was hit.
+        EnvironmentProblem: the folder cannot be written.
     """
     environment = dict(os.environ)
     if not environment.get("SOURCE_DATE_EPOCH", "").isdigit():
@@ -59,15 +60,15 @@ def write_pdf(
     except subprocess.TimeoutExpired as error:
         raise _too_large(f"took more than {seconds:g} s", html_for_print) from error
     except OSError as error:
-        raise EnvironmentProblem(f"the renderer: {error.strerror}", _HTML) from error
+        raise PdfProblem(f"the renderer: {error.strerror}", _HTML) from error
     said = done.stderr.decode("utf-8", "replace")
     if done.returncode == 4 or "MemoryError" in said or "cannot allocate" in said.lower():
         raise _too_large(f"needs more than {memory_bytes / 2**20:,.0f} MiB", html_for_print)
     if done.returncode == 3:
-        raise EnvironmentProblem(_missing(said), _LIBRARIES)
+        raise PdfProblem(_missing(said), _LIBRARIES)
     if done.returncode != 0 or not done.stdout.startswith(b"%PDF"):
         reason = (said.strip().splitlines() or [f"the renderer ended with {done.returncode}"])[-1]
-        raise EnvironmentProblem(f"the renderer failed: {reason[:300]}", _HTML)
+        raise PdfProblem(f"the renderer failed: {reason[:300]}", _HTML)
     write_bytes(path, done.stdout)
 
 
@@ -88,7 +89,7 @@ def _missing(said: str) -> str:
     return (said.strip().splitlines() or ["a system library lacks"])[-1][:300]
 
 
-def _too_large(what: str, html: str) -> EnvironmentProblem:
+def _too_large(what: str, html: str) -> PdfProblem:
     """A cap was hit; say which section weighs most."""
     found = list(re.finditer(r'<section id="([\w-]+)"', html))
     sizes = [end - start for start, end in pairwise([*(m.start() for m in found), len(html)])]
@@ -96,4 +97,4 @@ def _too_large(what: str, html: str) -> EnvironmentProblem:
     if sizes:
         index = max(range(len(sizes)), key=sizes.__getitem__)
         largest = f"; the largest section is {found[index][1]}, {sizes[index] / 1e6:.1f} MB"
-    return EnvironmentProblem(f"the renderer {what}{largest}", _HTML)
+    return PdfProblem(f"the renderer {what}{largest}", _HTML)

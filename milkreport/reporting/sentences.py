@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milkreport.evaluation.results import Comparison, Difference, Results
+from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
 from milkreport.reporting.text import (
     decimal,
     interval,
@@ -23,7 +23,6 @@ from milkreport.reporting.text import (
 )
 
 ALPHA = 0.05
-SEEDS_FOR_METHODS = 5
 SYNTHETIC_BANNER = "SYNTHETIC DATA - NOT A RESULT"
 SYNTHETIC_HEADLINE = "No result: images and tables were drawn by a program."
 SYNTHETIC_RESULT = (
@@ -122,7 +121,7 @@ def _found(results: Results, comparison: Comparison, shown: list[Difference]) ->
     for better, worse in _beaten(shown).items():
         others = listing(arm_title(results, name) for name in worse)
         who = arm_title(results, better)
-        if comparison.n_seeds >= SEEDS_FOR_METHODS:
+        if comparison.n_seeds >= SEEDS_TO_RANK:
             sentences.append(f"{who} scored a higher {metric} than {others}.")
         elif comparison.n_seeds * comparison.n_folds == 1 and len(worse) == 1:
             sentences.append(
@@ -150,7 +149,7 @@ def _beaten(shown: list[Difference]) -> dict[str, list[str]]:
 def _highest(results: Results, shown: list[Difference]) -> list[str]:
     """One arm above all others, said only of arms that were trained often enough."""
     comparison = results.comparison
-    if comparison is None or comparison.n_seeds < SEEDS_FOR_METHODS:
+    if comparison is None or comparison.n_seeds < SEEDS_TO_RANK:
         return []
     names = {name for d in primary_pairs(results) for name in (d.arm, d.against)}
     first = [name for name, worse in _beaten(shown).items() if len(worse) == len(names) - 1]
@@ -182,7 +181,7 @@ def _reach(results: Results, comparison: Comparison) -> str:
     where = f"All on the same {cases}"
     if comparison.n_folds > 1:
         where += f", pooled out of fold over {numeral(comparison.n_folds)} folds"
-    if comparison.n_seeds < SEEDS_FOR_METHODS:
+    if comparison.n_seeds < SEEDS_TO_RANK:
         seeds = f"{numeral(comparison.n_seeds)} training seed" + "s" * (comparison.n_seeds != 1)
         return (
             f"{where}. With {seeds} an arm this speaks of these trained models and ranks no method."

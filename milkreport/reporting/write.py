@@ -27,8 +27,8 @@ def write_report(
     """Write ``report.html``, ``figures/*.svg`` and, if *pdf*, ``report.pdf``; return their paths.
 
     Raises:
-        EnvironmentProblem: nothing can be written there; or the PDF could not be made, and then
-            HTML and figures stand.
+        EnvironmentProblem: nothing can be written there.
+        PdfProblem: the PDF could not be made; HTML and figures stand.
     """
     view = build_view(results, manifest, suite, verdict)
     written = []
