@@ -64,7 +64,9 @@ def main() -> None:
     print(f"{'way':<12}{'ms a lesion':>14}{'loss after the steps':>24}")
     for name, value in per_case.items():
         print(f"{name:<12}{value:>14.2f}{losses[name]:>24.6f}")
-    print(f"\n{size} px, batch {BATCH}, {arguments.threads} threads, median of {arguments.rounds} rounds")
+    print(
+        f"\n{size} px, batch {BATCH}, {arguments.threads} threads, median of {arguments.rounds} rounds"
+    )
     print(f"ours is {ratio:.2f} times as fast; the losses differ by {apart:.1e}")
     figures = {
         "benchmark": "train_step",

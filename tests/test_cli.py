@@ -192,9 +192,7 @@ def test_doctor_and_version(milkreport: Command) -> None:
 
 
 def test_a_closed_pipe_is_no_error(files, tmp_path: Path) -> None:
-    command = (
-        f"{sys.executable} -m milkreport evaluate predictions.csv --truth truth.csv --json | head -c 1"
-    )
+    command = f"{sys.executable} -m milkreport evaluate predictions.csv --truth truth.csv --json | head -c 1"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"], cwd=tmp_path, capture_output=True, text=True
     )

@@ -119,7 +119,9 @@ def test_every_page_says_that_synthetic_data_is_no_result(finished) -> None:
 def test_no_file_names_this_machine(finished, synthetic: Path) -> None:
     run, _ = finished
     hidden = [str(run.parent), str(synthetic), str(Path.home())]
-    texts = [p.read_text() for p in run.rglob("*") if p.suffix in (".json", ".toml", ".csv", ".html")]
+    texts = [
+        p.read_text() for p in run.rglob("*") if p.suffix in (".json", ".toml", ".csv", ".html")
+    ]
     texts.append("".join(page.extract_text() for page in PdfReader(run / "report.pdf").pages))
     for text in texts:
         assert not [h for h in hidden if h in text]
@@ -132,9 +134,7 @@ def test_no_file_names_this_machine(finished, synthetic: Path) -> None:
 def test_the_same_command_again_trains_nothing(finished, synthetic, milkreport: Command) -> None:
     run, _ = finished
     before = weights(run), (run / "results.json").read_text(), (run / "report.html").read_bytes()
-    done = milkreport(
-        "run-all", "quick", "--data", synthetic, "--out", run, *SMALL, "--no-pdf"
-    )
+    done = milkreport("run-all", "quick", "--data", synthetic, "--out", run, *SMALL, "--no-pdf")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("done before") == 3
     assert before == (

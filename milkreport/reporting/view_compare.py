@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milkreport.evaluation.results import Comparison, Difference, Results
+from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
 from milkreport.reporting import figures
 from milkreport.reporting.blocks import (
     Cell,
@@ -15,7 +15,6 @@ from milkreport.reporting.blocks import (
     table,
 )
 from milkreport.reporting.sentences import (
-    SEEDS_FOR_METHODS,
     arm_title,
     headline_part,
     imbalance_note,
@@ -88,9 +87,9 @@ def _method(results: Results, comparison: Comparison) -> tuple[str, ...]:
             f"Predictions are pooled out of fold over {numeral(comparison.n_folds)} folds: the "
             "intervals describe these predictions, not a newly drawn training set."
         )
-    if comparison.n_seeds < SEEDS_FOR_METHODS:
+    if comparison.n_seeds < SEEDS_TO_RANK:
         text.append(
-            f"Fewer than {numeral(SEEDS_FOR_METHODS)} training seeds an arm: the table speaks of "
+            f"Fewer than {numeral(SEEDS_TO_RANK)} training seeds an arm: the table speaks of "
             "these trained models, and ranks no method."
         )
     return tuple(text)
