@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import shlex
 import signal
 import sys
@@ -240,7 +238,7 @@ def main() -> NoReturn:
     except MilkreportError as error:
         code = _fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        code = _fail(_with_nearest(error.format_message()), 2)
+        code = _fail(" ".join(error.format_message().split()), 2)
     except typer.Abort:
         code = 130
     except BrokenPipeError:
@@ -250,16 +248,6 @@ def main() -> NoReturn:
     except Exception:
         code = _bug()
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _with_nearest(message: str) -> str:
-    """Add the nearest command's name to the complaint about an unknown one."""
-    unknown = re.search(r"No such command '(.*)'", message)
-    names = [c.name or "" for c in app.registered_commands] + ["data"]
-    names += [str(c.callback.__name__) for c in app.registered_commands if c.callback]
-    near = difflib.get_close_matches(unknown[1], names, n=1) if unknown else []
-    line = " ".join(message.split())
-    return f"{line} — did you mean {near[0].replace('_', '-')}?" if near else line
 
 
 def _terminate(*_: object) -> NoReturn:
