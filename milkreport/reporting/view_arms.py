@@ -10,7 +10,6 @@ from milkreport.evaluation.results import ArmResult, CellRecord, PartResult, Res
 from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
 from milkreport.reporting.matrix import NUMBERS_UP_TO, WIDE_FROM, confusion_matrix, is_wide
 from milkreport.reporting.sentences import headline_part, metric_words
-from milkreport.reporting.tables import failure
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -24,10 +23,9 @@ from milkreport.reporting.text import (
     whole,
     without_paths,
 )
+from milkreport.reporting.trainings import trainings
 
 TOO_FEW = 10
-MOST_CELLS = 40
-FEW_CELLS = 6
 MOST_CONFUSIONS = 4
 
 
@@ -42,7 +40,7 @@ class ArmView:
     report: Table | None
     matrix: Figure | None
     remarks: tuple[str, ...]
-    cells: Table | None
+    failures: Table | None
 
 
 def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
@@ -64,7 +62,7 @@ def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
         report=_report(results, part, key, title) if part else None,
         matrix=_matrix(results, part, key, title) if part else None,
         remarks=_remarks(results, part) if part else (),
-        cells=_cells(arm, key),
+        failures=trainings(f"{key}-failures", "Trainings that failed.", [("", failed)]),
     )
 
 
@@ -245,43 +243,4 @@ def _shares(counts: Sequence[dict[str, int]]) -> dict[str, float]:
     names = {name for one in counts for name in one}
     return (
         {name: sum(one.get(name, 0) for one in counts) / total for name in names} if total else {}
-    )
-
-
-def _cells(arm: ArmResult, key: str) -> Table | None:
-    # The facts say all of one training, and of many; failures are named one by one.
-    failed = [cell for cell in arm.cells if cell.status == "failed"]
-    shown = failed if len(arm.cells) > FEW_CELLS or len(arm.cells) == 1 else arm.cells
-    if not shown:
-        return None
-    columns = (
-        Column("Seed"),
-        Column("Fold"),
-        Column("Status", text=True),
-        Column("Epoch used"),
-        Column("Time"),
-        Column("Weights (SHA-256)", text=True),
-    )
-    # Failures first: they must not fall behind the cut.
-    ordered = sorted(shown, key=lambda c: (c.status != "failed", c.seed, c.fold))
-    rows = [_cell_row(cell) for cell in ordered[:MOST_CELLS]]
-    caption = "Trainings of this arm." if shown is not failed else "Trainings that failed."
-    if len(ordered) > MOST_CELLS:
-        caption = f"{caption} The first {MOST_CELLS} of {whole(len(ordered))}."
-    return table(f"{key}-cells", caption, columns, rows, dense=True)
-
-
-def _cell_row(cell: CellRecord) -> Row:
-    failed = cell.status == "failed"
-    message = shorten(without_paths(cell.message), 200)
-    return Row(
-        (
-            Cell(str(cell.seed)),
-            Cell(str(cell.fold)),
-            Cell(failure(message) if failed else cell.status, kind="text"),
-            Cell(whole(cell.epoch_used)),
-            Cell(duration(cell.seconds)),
-            Cell(cell.weights_sha256[:12] or MISSING, kind="code"),
-        ),
-        "failed" if failed else "",
     )

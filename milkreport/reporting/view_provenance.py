@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
 from milkreport.reporting.text import MISSING, clock, plural, shorten, whole, without_paths
+from milkreport.reporting.trainings import trainings
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
 
@@ -27,6 +28,7 @@ class ProvenanceView:
     facts: tuple[Fact, ...]
     packages: tuple[Fact, ...]
     definitions: Table
+    trainings: Table | None
 
 
 def build_ethics(results: Results) -> EthicsView:
@@ -96,6 +98,11 @@ def build_provenance(
         facts=facts,
         packages=tuple(Fact(k, v) for k, v in manifest.packages.items()),
         definitions=_definitions(results),
+        trainings=trainings(
+            "trainings",
+            "All trainings, with what their weights hash to.",
+            [(shorten(arm.title or arm.name, 60), arm.cells) for arm in results.arms],
+        ),
     )
 
 
