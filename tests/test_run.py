@@ -252,6 +252,14 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
     assert again.status == "complete"  # the failed arm alone was trained
 
 
+def test_a_date_that_is_none_is_named(synthetic, milkreport) -> None:
+    done = milkreport(
+        "run-all", "quick", "--data", synthetic, "--out", "o", *SMALL, SOURCE_DATE_EPOCH="today"
+    )
+    assert done.returncode == 2
+    assert "SOURCE_DATE_EPOCH is 'today'" in done.stderr
+
+
 def test_report_redraws_without_training(finished, milkreport) -> None:
     run, _ = finished
     copy = run.parent / "moved somewhere else"

@@ -9,6 +9,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+from milkreport.errors import ConfigError
 from milkreport.evaluation.results import Record
 
 PACKAGES = [
@@ -49,8 +50,14 @@ class Manifest(Record):
 
 
 def read_clock() -> str:
-    """The time now as ISO 8601 in UTC, to the second; ``SOURCE_DATE_EPOCH`` wins where it is set."""
+    """The time now as ISO 8601 in UTC, to the second; ``SOURCE_DATE_EPOCH`` wins where it is set.
+
+    Raises:
+        ConfigError: SOURCE_DATE_EPOCH is no number of seconds.
+    """
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch and not epoch.isdigit():
+        raise ConfigError(f"SOURCE_DATE_EPOCH is {epoch!r}", "set it to whole seconds, or unset it")
     moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
