@@ -264,16 +264,19 @@ def test_training_labels_do_matter(prepared, suite, fold) -> None:
 
 
 def test_selection_reads_validation_and_nothing_else(prepared, suite, fold) -> None:
-    training = Training(epochs=4, threads=1, select="best_validation", learning_rate=0.01)
+    training = Training(epochs=8, threads=1, select="best_validation", learning_rate=0.01)
     suite = suite.model_copy(update={"training": training})
-    trained = train(prepared, suite, fold)
-    column = trained.history["validation_macro_f1"]
-    assert trained.epoch_used == int(column.idxmax()) + 1
-    again = train(relabel(prepared, fold.test), suite, fold)
+    arm, told_apart = Arm(name="arm", correction="none"), False
+    for seed in range(3):
+        trained = train_cell(prepared, suite, arm, seed, fold, CPU)
+        best = {p: int(trained.history[f"{p}_macro_f1"].idxmax()) + 1 for p in fold.parts()}
+        assert trained.epoch_used == best["validation"]
+        told_apart |= best["validation"] not in (best["test"], best["train"], training.epochs)
+    assert told_apart  # at least one seed whose other parts would have chosen another epoch
+    again = train_cell(relabel(prepared, fold.test), suite, arm, seed, fold, CPU)
     assert (again.epoch_used, again.weights_sha256) == (trained.epoch_used, trained.weights_sha256)
-    last = train(prepared, suite.model_copy(update={
-        "training": training.model_copy(update={"select": "last"})}), fold)  # fmt: skip
-    assert last.epoch_used == 4
+    last = suite.model_copy(update={"training": training.model_copy(update={"select": "last"})})
+    assert train(prepared, last, fold).epoch_used == 8
 
 
 def test_predictions_hold_every_case_once_in_its_part(prepared, suite, fold) -> None:
