@@ -55,6 +55,9 @@ def _options(
     ] = False,
 ) -> None:
     _STATE["debug"] = debug
+    from milkreport.runs.manifest import read_clock
+
+    read_clock()  # refuses a bad SOURCE_DATE_EPOCH before a library stumbles over it
 
 
 @app.command("run-all")

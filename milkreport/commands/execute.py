@@ -16,7 +16,6 @@ from milkreport.evaluation.results import Results
 from milkreport.runs.checking import check_run
 from milkreport.runs.collect import collect, collect_metrics, plan_cells
 from milkreport.runs.folder import RunFolder
-from milkreport.runs.manifest import read_clock
 from milkreport.suite import Data, Suite
 
 #: Images are decoded whole by ``data check``; the resized copy is thrown away, so it is small.
@@ -33,7 +32,6 @@ def run(
     pdf: bool,
 ) -> tuple[Results, Verdict | None]:
     """Carry a suite out, check it, write the report, and show the outcome."""
-    read_clock()  # refuses a bad SOURCE_DATE_EPOCH before a library stumbles over it
     from milkreport.runs.runner import Job, run_suite
 
     started = time.monotonic()
