@@ -14,7 +14,7 @@ from milkreport.data.synthetic import write_synthetic
 from milkreport.errors import ConfigError, DataError, PdfProblem
 from milkreport.evaluation.results import Results
 from milkreport.runs.checking import check_run
-from milkreport.runs.collect import collect, collect_metrics, plan_cells
+from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.folder import RunFolder
 from milkreport.suite import Data, Suite
 
@@ -60,8 +60,8 @@ def redraw(run_path: Path, pdf: bool) -> None:
     except DataError:
         known = 0
     if known < len(plan_cells(suite)):
-        results = collect(folder)
-        folder.write_results(results, collect_metrics(folder))
+        results, metrics = collect(folder)
+        folder.write_results(results, metrics)
     screen.show_files(draw(folder, results, folder.load_verdict(), pdf), None)
 
 

@@ -30,26 +30,33 @@ def plan_cells(suite: Suite) -> list[Cell]:
     ]
 
 
-def collect(folder: RunFolder) -> Results:
+def collect(folder: RunFolder) -> tuple[Results, pd.DataFrame]:
     """Score every finished cell of a run; a run under way or with failed cells gives partial results.
+
+    Returns:
+        The results, and the long-form metrics of every seed, fold and part: one row a value with its
+        definition, in the columns run, arm, seed, fold, split, metric, class, value, n, decision,
+        averaging, zero_division. ``fold`` is ``pooled`` where the test parts of several folds are scored
+        together.
 
     Raises:
         DataError: not a run folder, or a damaged predictions file.
     """
     suite, record = folder.load_suite(), folder.load_data()
     classes = list(record.data.class_counts)
-    arms, scored = [], {}
+    arms, scored, rows = [], {}, []
     for arm in suite.arms:
         result, parts = _collect_arm(folder, suite, arm, classes)
         arms.append(result)
         if "test" in parts:
             scored[arm.name] = parts["test"]
+        rows += _arm_rows(suite, arm, parts)
     done = sum(cell.status == "complete" for arm in arms for cell in arm.cells)
     planned = len(plan_cells(suite))
     notices = []
     if done < planned:
         notices.append(f"Partial: {done} of {planned} trainings are complete.")
-    return Results(
+    results = Results(
         suite=suite.name,
         title=suite.title,
         question=suite.question,
@@ -64,35 +71,7 @@ def collect(folder: RunFolder) -> Results:
         comparison=compare_arms(scored, suite.primary_metric),
         notices=notices,
     )
-
-
-def collect_metrics(folder: RunFolder) -> pd.DataFrame:
-    """Long-form metrics of every seed, fold and part: one row a value, with its definition.
-
-    Columns: run, arm, seed, fold, split, metric, class, value, n, decision, averaging, zero_division.
-    ``fold`` is ``pooled`` where the test parts of several folds are scored together.
-    """
-    suite, record = folder.load_suite(), folder.load_data()
-    classes = list(record.data.class_counts)
-    rows: list[dict[str, object]] = []
-    for arm in suite.arms:
-        _, parts = _collect_arm(folder, suite, arm, classes)
-        for part, cells in parts.items():
-            groups: dict[tuple[int, str], Predictions] = {
-                (seed, str(fold)): predictions for (seed, fold), predictions in cells.items()
-            }
-            if part == "test" and suite.split.n_folds > 1:
-                groups |= {(seed, "pooled"): p for seed, p in pool_folds(cells).items()}
-            for (seed, fold), predictions in groups.items():
-                common = {
-                    "run": suite.name,
-                    "arm": arm.name,
-                    "seed": seed,
-                    "fold": fold,
-                    "split": part,
-                }
-                rows += [common | row for row in _metric_rows(predictions)]
-    return pd.DataFrame(rows)
+    return results, pd.DataFrame(rows)
 
 
 def split_rule(suite: Suite, units: str) -> str:
@@ -145,6 +124,20 @@ def _collect_arm(
         curves=curves,
     )
     return result, parts
+
+
+def _arm_rows(suite: Suite, arm: Arm, parts: PartCells) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for part, cells in parts.items():
+        groups: dict[tuple[int, str], Predictions] = {
+            (seed, str(fold)): predictions for (seed, fold), predictions in cells.items()
+        }
+        if part == "test" and suite.split.n_folds > 1:
+            groups |= {(seed, "pooled"): p for seed, p in pool_folds(cells).items()}
+        for (seed, fold), predictions in groups.items():
+            common = {"run": suite.name, "arm": arm.name, "seed": seed, "fold": fold}
+            rows += [common | {"split": part} | row for row in _metric_rows(predictions)]
+    return rows
 
 
 def _metric_rows(predictions: Predictions) -> list[dict[str, object]]:

@@ -22,7 +22,7 @@ from milkreport.evaluation.results import (
     Results,
     SplitSummary,
 )
-from milkreport.runs.collect import collect, collect_metrics, plan_cells
+from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.folder import Cell, DataRecord, RunFolder, differing_keys, refuse_foreign
 from milkreport.runs.manifest import (
     Manifest,
@@ -84,8 +84,8 @@ def run_suite(job: Job, watcher: Watcher) -> Results:
         cells = plan_cells(suite)
         for position, cell in enumerate(cells, 1):
             _run_cell(folder, suite, cell, prepared, folds[cell.fold], device, watcher, position)
-        results = collect(folder)
-        folder.write_results(results, collect_metrics(folder))
+        results, metrics = collect(folder)
+        folder.write_results(results, metrics)
     return results
 
 
