@@ -293,3 +293,18 @@ def test_a_file_in_the_way_of_a_parent(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises((EnvironmentProblem, DataError)):
         write_synthetic(tmp_path / "file" / "a", cases=66, seed=0, size=16)
+
+
+def test_the_profile_is_what_the_real_tables_give(real_data: Path) -> None:
+    import importlib.util
+
+    script = Path(__file__).resolve().parents[1] / "scripts" / "synthetic_profile.py"
+    spec = importlib.util.spec_from_file_location("synthetic_profile", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    shipped = json.loads(module.PROFILE.read_text(encoding="utf-8"))
+    assert set(shipped) == {"about", "looks"} | set(module.profile(real_data))
+    for key, found in module.profile(real_data).items():
+        assert found == shipped[key], key
