@@ -149,12 +149,19 @@ def show_results(results: Results, verdict: Verdict | None) -> None:
     for name in TABLE_METRICS:
         mark = " *" if name == results.primary_metric else ""
         table.add_column(DEFINITIONS[name].title + mark, justify="right")
+        if mark:
+            table.add_column("95%", justify="right")
     for arm in results.arms:
         part = arm.part("test")
-        cells = [estimate_text(part.metrics[name]) if part else "—" for name in TABLE_METRICS]
+        cells = []
+        for name in TABLE_METRICS:
+            estimate = part.metrics[name] if part else Estimate(value=None)
+            cells.append(_number(estimate.value, 3))
+            if name == results.primary_metric:
+                cells.append(_interval(estimate))
         table.add_row(escape(arm.title), *cells)
     console.print(table)
-    console.print("[dim]* primary metric; in brackets: 95% interval[/dim]")
+    console.print("[dim]* primary metric[/dim]")
     for notice in results.notices:
         warn(notice)
     for arm in results.arms:
@@ -210,9 +217,8 @@ def show_evaluation(evaluation: Evaluation) -> None:
     metrics = Table("metric", "value", "95%", "how", box=None, pad_edge=False)
     for name, estimate in result.metrics.items():
         definition = evaluation.definitions[name]
-        low_high = "—" if estimate.low is None else f"{estimate.low:.4f} to {estimate.high:.4f}"
         how = f"{definition.decision}; {definition.averaging}"
-        metrics.add_row(definition.title, _number(estimate.value), low_high, how)
+        metrics.add_row(definition.title, _number(estimate.value), _interval(estimate, 4), how)
     console.print(f"{result.n_cases} cases, {len(evaluation.classes)} classes")
     console.print(metrics)
     classes = Table("class", "support", "predicted", "precision", "recall", "F1", box=None)
@@ -259,14 +265,11 @@ def show_files(paths: Sequence[Path], seconds: float | None) -> None:
         console.print(f"[dim]in {seconds:.0f} s[/dim]")
 
 
-def estimate_text(estimate: Estimate) -> str:
-    """A value with its interval, three decimals."""
-    if estimate.value is None:
-        return "—"
+def _number(value: float | None, digits: int = 4) -> str:
+    return "—" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(estimate: Estimate, digits: int = 3) -> str:
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]".replace("[", "\\[")
-
-
-def _number(value: float | None) -> str:
-    return "—" if value is None else f"{value:.4f}"
+        return "—"
+    return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"
