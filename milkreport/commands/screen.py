@@ -150,7 +150,7 @@ def show_results(results: Results, verdict: Verdict | None) -> None:
         mark = " *" if name == results.primary_metric else ""
         table.add_column(DEFINITIONS[name].title + mark, justify="right")
         if mark:
-            table.add_column("95%", justify="right")
+            table.add_column("95%", justify="right", no_wrap=True)
     for arm in results.arms:
         part = arm.part("test")
         cells = []
