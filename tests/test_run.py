@@ -338,6 +338,8 @@ def test_folds_are_pooled_and_every_case_scored_once(synthetic, milkreport, tmp_
         test = next(p for p in arm["parts"] if p["part"] == "test")
         assert (test["n_cases"], test["n_folds"]) == (used, 5)
         assert np.sum(test["confusion"]) == used
+        train = next(p for p in arm["parts"] if p["part"] == "train")
+        assert train["n_cases"] == used  # each in several folds, each counted once
     assert results["comparison"]["n_cases"] == used
     metrics = pd.read_csv(tmp_path / "cv" / "metrics.csv")
     pooled = metrics[(metrics["fold"] == "pooled") & (metrics["metric"] == "accuracy")]

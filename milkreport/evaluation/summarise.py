@@ -64,7 +64,8 @@ def summarise_part(part: Part, cells: Cells) -> PartResult:
     intervals = {} if part == "train" else _intervals(list(pooled.values()))
     return PartResult(
         part=part,
-        n_cases=len(first.truth),
+        # In k folds a case is trained on several times; it stays one case.
+        n_cases=len(np.unique(first.case_ids)),
         n_seeds=len(pooled),
         n_folds=len({fold for _, fold in cells}),
         metrics={name: _estimate(name, scores, intervals.get(name)) for name in METRICS},
