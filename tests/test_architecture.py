@@ -53,7 +53,7 @@ def test_rooms_import_downwards_only(path: Path) -> None:
 
 
 HEAVY = {
-    "torch": {"models/", "training/", "runs/runner.py"},
+    "torch": {"models/", "training/"},
     "safetensors": {"training/"},
     "matplotlib": {"reporting/"},
     "jinja2": {"reporting/"},

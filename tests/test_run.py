@@ -229,11 +229,11 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
     from milkreport.commands import execute
     from milkreport.runs import runner
     from milkreport.suite import load_suite
-    from milkreport.training.fit import Diverged
+    from milkreport.training.fit import TrainingFailed
 
     def train(prepared, suite, arm, *rest):
         if arm.name == "weighted_loss":
-            raise Diverged("the loss is nan at epoch 3")
+            raise TrainingFailed("the loss is nan at epoch 3")
         return whole(prepared, suite, arm, *rest)
 
     whole = runner.train_cell

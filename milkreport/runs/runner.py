@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-import torch
 
 from milkreport import __version__
 from milkreport.data.images import cache_folder
@@ -33,8 +32,14 @@ from milkreport.runs.manifest import (
 )
 from milkreport.suite import Suite
 from milkreport.training.cell import Row, train_cell
-from milkreport.training.device import describe_device, pin, resolve_device
-from milkreport.training.fit import Diverged
+from milkreport.training.device import (
+    Device,
+    cpu_capability,
+    describe_device,
+    pin,
+    resolve_device,
+)
+from milkreport.training.fit import TrainingFailed
 
 
 class Watcher(Protocol):
@@ -95,7 +100,7 @@ def _run_cell(
     cell: Cell,
     prepared: Prepared,
     fold: Fold,
-    device: torch.device,
+    device: Device,
     watcher: Watcher,
     position: int,
 ) -> None:
@@ -111,23 +116,16 @@ def _run_cell(
 
     try:
         trained = train_cell(prepared, suite, arm, cell.seed, fold, device, on_epoch)
-    except Diverged as error:
-        record = _failed(cell, f"{error}: lower training.learning_rate")
-    except torch.OutOfMemoryError:
-        record = _failed(cell, f"out of memory at batch_size {suite.training.batch_size}: halve it")
+    except TrainingFailed as error:
+        record = CellRecord(seed=cell.seed, fold=cell.fold, status="failed", message=str(error))
+        folder.write_cell_record(cell, record)
     else:
         record = folder.write_cell(cell, trained)
-    if record.status == "failed":
-        folder.write_cell_record(cell, record)
     watcher.end(cell, record, skipped=False)
 
 
-def _failed(cell: Cell, message: str) -> CellRecord:
-    return CellRecord(seed=cell.seed, fold=cell.fold, status="failed", message=message)
-
-
 def _begin(
-    folder: RunFolder, job: Job, prepared: Prepared, folds: list[Fold], device: torch.device
+    folder: RunFolder, job: Job, prepared: Prepared, folds: list[Fold], device: Device
 ) -> None:
     python, system = read_platform()
     commit, dirty = read_commit()
@@ -145,7 +143,7 @@ def _begin(
         packages=read_versions(),
         device=device.type,
         device_name=describe_device(device),
-        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        cpu_capability=cpu_capability(),
         threads=job.suite.training.threads,
     )
     if folder.is_run():

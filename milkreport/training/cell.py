@@ -21,7 +21,7 @@ from milkreport.evaluation.metrics import confusion_counts, score_confusion
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.suite import Arm, Suite
 from milkreport.training.batches import Inputs
-from milkreport.training.fit import TrainingPart, fit, score
+from milkreport.training.fit import TrainingFailed, TrainingPart, fit, score
 
 CURVES = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 
@@ -65,7 +65,7 @@ def train_cell(
     """Train one cell. Training receives the training labels alone; selection reads validation alone.
 
     Raises:
-        milkreport.training.fit.Diverged: the loss is not finite any more.
+        TrainingFailed: the loss is not finite any more, or memory ran out.
     """
     started = time.perf_counter()
     cases, parts = prepared.cases, fold.parts()
@@ -82,7 +82,11 @@ def train_cell(
         return MultiModalLesionNet(suite.model, size, cases.views, widths, len(cases.classes))
 
     keeper = _Keeper(suite, {name: (p, labels[p]) for name, p in parts.items()}, inputs, on_epoch)
-    fit(build, inputs, part, suite.training, arm.correction, seed, keeper.observe)
+    try:
+        fit(build, inputs, part, suite.training, arm.correction, seed, keeper.observe)
+    except torch.OutOfMemoryError as error:
+        size = suite.training.batch_size
+        raise TrainingFailed(f"out of memory at batch_size {size}: halve it") from error
     weights = safetensors.torch.save(keeper.state)
     frames = [
         _frame(cases.table.iloc[positions], name, keeper.probabilities[name], cases.classes)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
-# cuBLAS reads this when it starts; without it deterministic algorithms are refused.
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
 import torch
 
 from milkreport.errors import ConfigError, EnvironmentProblem
+
+Device = torch.device
 
 
 def resolve_device(name: str) -> torch.device:
@@ -47,4 +44,9 @@ def describe_device(device: torch.device) -> str:
     """Name of the GPU, or the instruction set that the CPU's kernels use."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    return f"CPU, {torch.backends.cpu.get_cpu_capability()}"
+    return f"CPU, {cpu_capability()}"
+
+
+def cpu_capability() -> str:
+    """Instruction set that the CPU's kernels use: weights depend on it."""
+    return str(torch.backends.cpu.get_cpu_capability())

@@ -17,8 +17,8 @@ from milkreport.training.batches import Inputs, chunk_size
 from milkreport.training.imbalance import epoch_order, loss_weights
 
 
-class Diverged(Exception):
-    """The loss is no finite number any more."""
+class TrainingFailed(Exception):
+    """This training cannot go on; others can. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def fit(
             the number of times each class was drawn, int64 (n_classes,). It may keep weights and curves.
 
     Raises:
-        Diverged: a batch's loss was not finite.
+        TrainingFailed: a batch's loss was not finite.
     """
     network = initialise(build, seed).to(inputs.device)
     network.to(memory_format=torch.channels_last)
@@ -66,7 +66,9 @@ def fit(
         for batch in torch.split(order, settings.batch_size):
             loss = step(network, optimizer, inputs, part, batch, weights, chunk)
             if not math.isfinite(loss):
-                raise Diverged(f"the loss is {loss} at epoch {epoch}")
+                raise TrainingFailed(
+                    f"the loss is {loss} at epoch {epoch}: lower the learning rate"
+                )
         network.eval()
         drawn = torch.bincount(part.labels[order], minlength=part.n_classes)
         observe(epoch, network, drawn)
