@@ -108,6 +108,7 @@ def run_all(
     """
     from milkreport.checks.verdict import exit_code
     from milkreport.commands import execute, screen
+    from milkreport.runs.checking import refuse_unknown
     from milkreport.suite import load_suite
 
     chosen = load_suite(suite, overrides or [])
@@ -115,6 +116,7 @@ def run_all(
         chosen = chosen.with_seeds(seeds)
     folder = out or Path("runs") / chosen.name
     if dry_run:
+        refuse_unknown(gate or chosen.reference)
         screen.show_plan(chosen, folder, data)
         return
     named = suite if not suite.endswith(".toml") else "$OUT/suite.toml"
@@ -241,9 +243,13 @@ def main() -> NoReturn:
     except MilkreportError as error:
         code = _fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        code = _fail(" ".join(error.format_message().split()), 2)
+        line = " ".join(error.format_message().split())
+        code = _fail(line, 2) if line else 2  # without arguments the help was shown
     except typer.Abort:
         code = 130
+    except SystemExit as stop:
+        # Our own handler of SIGTERM; anything else is typer's answer to a closed pipe.
+        code = 143 if stop.code == 143 else 0
     except BrokenPipeError:
         # The reader of our output is gone; nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

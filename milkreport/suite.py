@@ -271,8 +271,9 @@ def _explain(item: Any) -> str:
     location = [str(part) for part in item["loc"]]
     key = ".".join(location)
     if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(location[-1], list(_known_keys()), n=1)
-        hint = f", did you mean {near[0]}?" if near else ""
+        known = _known_keys()
+        near = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f", did you mean {known[near[0]]}?" if near else ""
         return f"unknown key {key}{hint}"
     if item["type"] == "missing":
         return f"{key} is missing"
@@ -280,9 +281,18 @@ def _explain(item: Any) -> str:
     return f"{key} = {item['input']!r}: {message}" if key and len(location) > 0 else message
 
 
-def _known_keys() -> Iterator[str]:
-    for section in (Suite, Data, Synthetic, Split, Model, Training, Arm):
-        yield from section.model_fields
+def _known_keys() -> dict[str, str]:
+    """Every key of a suite, to its dotted name."""
+    sections: dict[str, type[Section]] = {
+        "": Suite,
+        "data.": Data,
+        "data.synthetic.": Synthetic,
+        "split.": Split,
+        "model.": Model,
+        "training.": Training,
+        "arms.": Arm,
+    }
+    return {key: prefix + key for prefix, kind in sections.items() for key in kind.model_fields}
 
 
 def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

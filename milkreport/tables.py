@@ -26,7 +26,7 @@ def load_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
     try:
         raw = path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError("no such file", "check --data and the file's name", str(path)) from error
+        raise DataError("no such file", "check the path", str(path)) from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
     return read_table(raw, str(path), required)

@@ -236,3 +236,17 @@ def test_other_cases_or_labels_are_not_checked(earlier) -> None:
     )
     reasons = {r.reason for r in compare(relabelled, earlier).rows}
     assert reasons == {"other labels of the test cases"}
+
+
+def test_both_sides_of_a_row_are_over_the_shared_seeds(earlier) -> None:
+    better, worse = earlier, worsen(earlier, 0.05)
+    here = {"baseline": {(0, 0): worse, (1, 0): better}}
+    there = {"baseline": {(0, 0): better}}
+    verdict = check_earlier(
+        results({"baseline": worse}), results({"baseline": better}), here, there, 0.03, "earlier"
+    )
+    for row in verdict.rows:
+        assert row.difference == pytest.approx(row.ours - row.reference)
+    accuracy = next(r for r in verdict.rows if r.metric == "accuracy")
+    assert accuracy.difference == pytest.approx(-0.05, abs=1e-3)  # seed 1 is not in the other run
+    assert "one seed" in accuracy.reason

@@ -105,8 +105,9 @@ BAD_PREDICTIONS = {
     "id twice": (lambda f: pd.concat([f, f.iloc[:1]]), "stands in row 2 already"),
     "id unknown": (put(0, "lesion_id", "IL_X"), "1 predictions have no truth: IL_X"),
     "no id": (lambda f: f.rename(columns={"lesion_id": "name"}), "no id column"),
-    "class lost": (lambda f: f.drop(columns="D"), "classes differ"),
-    "class renamed": (lambda f: f.rename(columns={"D": "E"}), "classes differ"),
+    "class lost": (lambda f: f.drop(columns="D"), "no probability column for class D"),
+    "class renamed": (lambda f: f.rename(columns={"D": "E"}), "no probability column for class D"),
+    "another column": (lambda f: f.assign(fold=1), "column fold is no class of the truth"),
 }
 
 
@@ -121,6 +122,28 @@ def test_bad_predictions_get_one_line_and_exit_code_3(name, files, milkreport) -
     assert message in done.stderr
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_label_truth_takes_no_other_column_for_a_class(files, milkreport, tmp_path) -> None:
+    predictions, truth, frame = files
+    labels = frame.assign(label=np.array(CLASSES)[frame["truth"]])[["lesion_id", "label"]]
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    before = milkreport("evaluate", predictions, "--truth", truth, "--json").stdout
+    after = milkreport("evaluate", predictions, "--truth", "labels.csv", "--json").stdout
+    one, other = json.loads(before)["result"], json.loads(after)["result"]
+    f1 = [r["metrics"]["macro_f1"]["value"] for r in (one, other)]
+    assert f1[0] == pytest.approx(f1[1])  # the classes may stand in another order
+    spoil(predictions, lambda f: f.assign(fold=1))
+    done = milkreport("evaluate", predictions, "--truth", "labels.csv")
+    assert done.returncode == 3
+    assert "column fold is no class of the truth" in done.stderr
+    both = pd.read_csv(truth).merge(labels)
+    both.loc[3, "label"] = "D" if both.loc[3, "label"] != "D" else "A"
+    both.to_csv(truth, index=False)
+    spoil(predictions, lambda f: f.drop(columns="fold"))
+    done = milkreport("evaluate", predictions, "--truth", truth)
+    assert done.returncode == 3
+    assert "truth.csv:5: the label column and the one-hot columns" in done.stderr
 
 
 def test_sums_that_are_off_are_noticed_and_never_renormalised(files, milkreport) -> None:
@@ -142,7 +165,7 @@ WRONG = {
     "unknown command": (["reprot"], 2, "Did you mean 'report'?"),
     "unknown option": (["run-all", "--sedes", "3"], 2, "--sedes"),
     "unknown suite": (["run-all", "quik"], 2, "did you mean quick?"),
-    "unknown key": (["run-all", "--set", "training.epoch=3"], 2, "did you mean epochs?"),
+    "unknown key": (["run-all", "--set", "training.epoch=3"], 2, "did you mean training.epochs?"),
     "bad value": (["run-all", "--set", "training.epochs=0"], 2, "training.epochs = 0"),
     "no data": (["run-all", "--data", "nowhere"], 3, "no such folder"),
     "no run": (["report", "nowhere"], 3, "no such run folder"),

@@ -173,8 +173,8 @@ def test_opposite_results_give_opposite_sentences() -> None:
 def test_wide_intervals_give_no_difference() -> None:
     said = result_statement(samples.sample_results(se=0.08)).headline
     assert said == (
-        "No difference in macro F1 could be shown between any two of the three arms; differences "
-        "smaller than 0.224 could not have been detected."
+        "No difference in macro F1 could be shown between any two of the three arms; a "
+        "difference of 0.224 would have been found with 80% power."
     )
 
 

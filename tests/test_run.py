@@ -154,6 +154,37 @@ def test_an_interrupted_run_ends_with_the_same_weights(finished, synthetic, milk
     assert weights(copy) == weights(run)
 
 
+def test_a_damaged_cell_is_trained_again(finished, synthetic, milkreport) -> None:
+    run, _ = finished
+    copy = run.parent / "damaged"
+    shutil.copytree(run, copy)
+    model = copy / "cells/sampler/seed-0/fold-0/model.safetensors"
+    raw = bytearray(model.read_bytes())
+    raw[-1] ^= 1
+    model.write_bytes(raw)
+    (copy / "cells/baseline/seed-0/fold-0/predictions.csv").unlink()
+    done = milkreport("run-all", "quick", "--data", synthetic, "--out", copy, *SMALL, "--no-pdf")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("its files changed since it was trained") == 2
+    assert done.stderr.count("done before") == 1
+    assert weights(copy) == weights(run)
+    assert model.read_bytes() == (run / model.relative_to(copy)).read_bytes()
+
+
+def test_our_own_predictions_can_be_evaluated(finished, synthetic, milkreport) -> None:
+    run, _ = finished
+    predictions = run / "cells/sampler/seed-0/fold-0/predictions.csv"
+    truth = synthetic / "MILK10k_Training_GroundTruth.csv"
+    done = milkreport("evaluate", predictions, "--truth", truth, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["result"]
+    results = json.loads((run / "results.json").read_text())
+    sampler = next(a for a in results["arms"] if a["name"] == "sampler")
+    test = next(p for p in sampler["parts"] if p["part"] == "test")
+    assert found["confusion"] == test["confusion"]
+    assert found["metrics"] == test["metrics"]
+
+
 def test_more_seeds_extend_a_run(finished, synthetic, milkreport) -> None:
     run, _ = finished
     copy = run.parent / "seeds"
@@ -282,6 +313,10 @@ def test_report_of_an_unfinished_run_says_so(finished, milkreport) -> None:
     done = milkreport("report", copy, "--no-pdf")
     assert done.returncode == 0, done.stderr
     assert "2 of 3 trainings are complete" in (copy / "report.html").read_text()
+    shutil.rmtree(copy / "cells")
+    done = milkreport("report", copy)
+    assert done.returncode == 3
+    assert "no training is finished here" in done.stderr
     nothing = run.parent / "nothing"
     nothing.mkdir()
     done = milkreport("report", nothing)
@@ -324,6 +359,8 @@ def test_a_gate_makes_the_verdict_the_exit_code(finished, synthetic, milkreport)
     again = ("run-all", "quick", "--data", synthetic, "--out", copy, *SMALL, "--no-pdf")
     assert milkreport(*again, "--gate", run).returncode == 0
     assert milkreport(*again, "--gate", "paper").returncode == 5
+    assert milkreport(*again, "--gate", "papr").returncode == 2
+    assert milkreport("run-all", "--dry-run", "--gate", "papr").returncode == 2
 
 
 def test_folds_are_pooled_and_every_case_scored_once(synthetic, milkreport, tmp_path) -> None:

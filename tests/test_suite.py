@@ -47,7 +47,7 @@ def test_every_mistake_is_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         load_suite("quick", overrides)
     line = str(caught.value)
-    assert "unknown key training.leraning_rate, did you mean learning_rate?" in line
+    assert "unknown key training.leraning_rate, did you mean training.learning_rate?" in line
     assert "training.epochs = 0" in line
     assert "data.image_size = nan" in line
     assert "seeds.0 = -1" in line

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 
 import numpy as np
 
 from milkreport.checks.published import decide
 from milkreport.checks.verdict import CheckRow, Status, Verdict, overall_status
+from milkreport.evaluation.metrics import score_labels
 from milkreport.evaluation.results import Difference, Results
 from milkreport.evaluation.summarise import METRICS, Cells, compare_arms, pool_folds
 
@@ -30,11 +32,16 @@ def check_earlier(
     """
     rows = []
     for arm in [a.name for a in theirs.arms]:
-        reason = _unlike(ours, theirs, our_cells.get(arm), their_cells.get(arm))
+        here, there = our_cells.get(arm, {}), their_cells.get(arm, {})
+        seeds = {seed for seed, _ in here} & {seed for seed, _ in there}
+        # Like with like: both sides of a row, and its difference, are over the shared seeds.
+        here = {key: p for key, p in here.items() if key[0] in seeds}
+        there = {key: p for key, p in there.items() if key[0] in seeds}
+        reason = _unlike(ours, theirs, here, there)
         if reason:
-            rows += [_row(arm, metric, ours, theirs, margin, reason) for metric in METRICS]
+            rows += [_row(arm, metric, {}, {}, margin, reason) for metric in METRICS]
         else:
-            rows += _compare(arm, ours, theirs, our_cells[arm], their_cells[arm], margin)
+            rows += _compare(arm, here, there, margin)
     return Verdict(
         reference=title,
         title=theirs.title,
@@ -45,16 +52,17 @@ def check_earlier(
     )
 
 
-def _compare(
-    arm: str, ours: Results, theirs: Results, here: Cells, there: Cells, margin: float
-) -> list[CheckRow]:
+def _compare(arm: str, here: Cells, there: Cells, margin: float) -> list[CheckRow]:
+    seeds = (
+        f"over {len(pool_folds(here))} shared seeds" if len(pool_folds(here)) > 1 else "one seed"
+    )
     if _identical(here, there):
-        rows = [_row(arm, metric, ours, theirs, margin, "") for metric in METRICS]
+        rows = [_row(arm, metric, here, there, margin, "") for metric in METRICS]
         update = {"status": Status.PASS, "reason": "identical predictions", "low": 0.0, "high": 0.0}
         return [row.model_copy(update=update) for row in rows]
     rows = []
     for metric in METRICS:
-        row = _row(arm, metric, ours, theirs, margin, "undefined in one of the runs")
+        row = _row(arm, metric, here, there, margin, "undefined in one of the runs")
         found = _paired(here, there, metric)
         if found is not None:
             status, reason = decide(found.low, found.high, margin)
@@ -63,7 +71,7 @@ def _compare(
                 "low": found.low,
                 "high": found.high,
                 "status": status,
-                "reason": reason,
+                "reason": f"{reason} ({seeds})",
             }
             row = row.model_copy(update=update)
         rows.append(row)
@@ -76,28 +84,30 @@ def _paired(here: Cells, there: Cells, metric: str) -> Difference | None:
     return next((d for d in comparison.differences if d.metric == metric), None)
 
 
-def _row(
-    arm: str, metric: str, ours: Results, theirs: Results, margin: float, reason: str
-) -> CheckRow:
-    here, there = _value(ours, arm, metric), _value(theirs, arm, metric)
+def _row(arm: str, metric: str, here: Cells, there: Cells, margin: float, reason: str) -> CheckRow:
+    ours, theirs = _value(here, metric), _value(there, metric)
     return CheckRow(
         arm=arm,
         part="test",
         metric=metric,
-        printed="—" if there is None else f"{there:.4f}",
-        reference=there,
-        ours=here,
-        difference=None if here is None or there is None else here - there,
+        printed="—" if theirs is None else f"{theirs:.4f}",
+        reference=theirs,
+        ours=ours,
+        difference=None if ours is None or theirs is None else ours - theirs,
         margin=margin,
         status=Status.NOT_CHECKED,
         reason=reason,
     )
 
 
-def _value(results: Results, arm: str, metric: str) -> float | None:
-    found = results.arm(arm)
-    part = found.part("test") if found else None
-    return part.metrics[metric].value if part else None
+def _value(cells: Cells, metric: str) -> float | None:
+    """Mean over seeds, folds pooled."""
+    values = [
+        score_labels(p.truth, p.predicted, len(p.classes)).metrics[metric]
+        for p in pool_folds(cells).values()
+    ]
+    defined = [v for v in values if v is not None]
+    return statistics.fmean(defined) if defined and len(defined) == len(values) else None
 
 
 def _identical(here: Cells, there: Cells) -> bool:
@@ -106,16 +116,14 @@ def _identical(here: Cells, there: Cells) -> bool:
     )
 
 
-def _unlike(ours: Results, theirs: Results, here: Cells | None, there: Cells | None) -> str | None:
+def _unlike(ours: Results, theirs: Results, here: Cells, there: Cells) -> str | None:
     if ours.data.synthetic != theirs.data.synthetic:
         return "one of the runs is on synthetic data"
     if ours.classes != theirs.classes:
         return "other classes"
     if not here or not there:
-        return "one of the runs has no complete predictions of this arm"
+        return "the runs share no complete training of this arm with one seed"
     mine, other = pool_folds(here), pool_folds(there)
-    if not mine.keys() & other.keys():
-        return "no seed in common"
     first, second = next(iter(mine.values())), next(iter(other.values()))
     if not np.array_equal(first.case_ids, second.case_ids):
         return "other test cases"

@@ -13,7 +13,7 @@ from milkreport.data.prepare import prepare
 from milkreport.data.synthetic import write_synthetic
 from milkreport.errors import ConfigError, DataError, PdfProblem
 from milkreport.evaluation.results import Results
-from milkreport.runs.checking import check_run
+from milkreport.runs.checking import check_run, refuse_unknown
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.folder import RunFolder
 from milkreport.suite import Data, Suite
@@ -35,12 +35,13 @@ def run(
     from milkreport.runs.runner import Job, run_suite
 
     started = time.monotonic()
+    reference = gate or suite.reference
+    refuse_unknown(reference)  # before hours of training, not after
     root = data or synthetic_folder(suite)
     screen.show_start(suite, root, out, synthetic=data is None)
     with screen.progress() as watcher:
         results = run_suite(Job(suite, root, out, device, command), watcher)
     folder = RunFolder(out)
-    reference = gate or suite.reference
     verdict = None
     if reference and (gate or not results.data.synthetic):
         verdict = check_run(folder, reference)
@@ -59,6 +60,8 @@ def redraw(run_path: Path, pdf: bool) -> None:
         known = sum(c.status == "complete" for arm in results.arms for c in arm.cells)
     except DataError:
         known = 0
+    if not any(folder.load_cell(cell) for cell in plan_cells(suite)):
+        raise DataError("no training is finished here", "wait, or run run-all again", str(run_path))
     if known < len(plan_cells(suite)):
         results, metrics = collect(folder)
         folder.write_results(results, metrics)

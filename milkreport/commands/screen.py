@@ -93,6 +93,12 @@ class ScreenWatcher:
         """An epoch is done."""
         self._update(f"  {cell}", epoch, epochs)
 
+    def damaged(self, cell: Cell) -> None:
+        """A finished cell was changed on disk."""
+        self.bars.console.print(
+            f"[yellow]warning:[/yellow] {cell}: its files changed since it was trained; training again"
+        )
+
     def end(self, cell: Cell, record: CellRecord, skipped: bool) -> None:
         """A cell is done."""
         task = self.tasks.pop(f"  {cell}", None)
@@ -181,7 +187,7 @@ def show_results(results: Results, verdict: Verdict | None) -> None:
 def show_verdict(verdict: Verdict) -> None:
     """Every row of a check."""
     table = Table(
-        "arm", "part", "metric", "reported", "ours", "difference", "95%", "status",
+        "arm", "part", "metric", "reference", "ours", "difference", "95%", "status",
         box=None, pad_edge=False,
     )  # fmt: skip
     for row in verdict.rows:
@@ -200,6 +206,7 @@ def show_verdict(verdict: Verdict) -> None:
             interval,
             f"[{STYLES[row.status]}]{row.status}[/{STYLES[row.status]}]",
         )
+    table.columns[-1].no_wrap = True
     console.print(table)
     for reason in dict.fromkeys(row.reason for row in verdict.rows if row.reason):
         console.print(f"[dim]{escape(reason)}[/dim]", soft_wrap=True)

@@ -52,13 +52,6 @@ DEFINITIONS: dict[str, Definition] = {
             averaging="F1, weighted by support",
             zero_division="F1 = 2TP/(2TP+FP+FN); a class never predicted has F1 0",
         ),
-        Definition(
-            metric="macro_precision",
-            title="Macro precision",
-            decision="argmax",
-            averaging=f"precision, {_MACRO}",
-            zero_division=_UNDEFINED,
-        ),
     )
 }
 
@@ -110,7 +103,6 @@ def score_labels(truth: Ints, predicted: Ints, n_classes: int) -> Scores:
         "balanced_accuracy": float(recall[present].mean()),
         "macro_f1": float(f1[present].mean()),
         "weighted_f1": float((f1[present] * weights[present]).sum()),
-        "macro_precision": _mean_defined(precision[present]),
     }
     counts = confusion_matrix(truth, predicted, labels=labels).astype(np.int64)
     return Scores({k: _defined(v) for k, v in metrics.items()}, precision, recall, f1, counts)
@@ -129,16 +121,13 @@ def score_confusion(confusion: npt.NDArray[np.generic]) -> dict[str, Floats]:
     with np.errstate(divide="ignore", invalid="ignore"):
         present = np.where(support > 0, 1.0, np.nan)
         recall = hits / support
-        precision = hits / predicted * present
         f1 = 2 * hits / (support + predicted) * present
         n_present = (support > 0).sum(axis=-1)
-        n_precise = np.isfinite(precision).sum(axis=-1)
         return {
             "accuracy": hits.sum(axis=-1) / total,
             "balanced_accuracy": np.nansum(recall, axis=-1) / n_present,
             "macro_f1": np.nansum(f1, axis=-1) / n_present,
             "weighted_f1": np.nansum(f1 * support, axis=-1) / total,
-            "macro_precision": np.nansum(precision, axis=-1) / n_precise,
         }
 
 
@@ -146,11 +135,6 @@ def confusion_counts(truth: Ints, predicted: Ints, n_classes: int) -> Ints:
     """Confusion matrix, int64 (n_classes, n_classes), rows true; both of shape (n,)."""
     codes = truth * n_classes + predicted
     return np.bincount(codes, minlength=n_classes**2).reshape(n_classes, n_classes)
-
-
-def _mean_defined(values: Floats) -> float:
-    defined = values[np.isfinite(values)]
-    return float(defined.mean()) if len(defined) else math.nan
 
 
 def _defined(value: float) -> float | None:

@@ -78,8 +78,8 @@ def join_truth(predictions_file: Path, truth_file: Path) -> Predictions:
     """Anybody's predictions beside a table of truths, matched by id and by class name.
 
     Predictions: an id column and one probability column a class. Truth: an id column and either a
-    ``label`` column or one-hot columns. A ``split`` column in the predictions restricts them to
-    ``test``.
+    ``label`` column or one-hot columns. Predictions with a ``split`` column, as ours, are scored on
+    their ``test`` rows alone; the truth may then hold other cases too.
 
     Raises:
         DataError: ids or classes differ, or values are no probabilities.
@@ -88,30 +88,52 @@ def join_truth(predictions_file: Path, truth_file: Path) -> Predictions:
     truth_id = _id_column(truth, truth_file)
     refuse_duplicates(truth, [truth_id], str(truth_file))
     frame = load_table(predictions_file)
-    if "split" in frame.columns and (frame["split"] == "test").any():
+    tested = "split" in frame.columns and bool((frame["split"] == "test").any())
+    if tested:
         frame = frame[frame["split"] == "test"]
     frame_id = _id_column(frame, predictions_file)
     refuse_duplicates(frame, [frame_id], str(predictions_file))
 
     named = [c for c in frame.columns if c not in (frame_id, *RESERVED)]
-    if "label" in truth.columns:
-        labels = truth["label"]
-        classes = named
-    else:
-        classes = [c for c in truth.columns if c != truth_id]
-        labels = one_hot_labels(truth, classes, str(truth_file))
-    if set(classes) != set(named) or not classes:
-        what = f"classes differ: truth has {first_few(classes, 30)}; predictions {first_few(named, 30)}"
+    labels, classes = _read_truth(truth, truth_id, named, str(truth_file))
+    lacking, foreign = set(classes) - set(named), set(named) - set(classes)
+    if lacking:
+        what = f"no probability column for class {first_few(sorted(lacking), 30)}"
         raise DataError(
-            what, "give one column a class, named as in the truth", str(predictions_file)
+            what, "give one column a class, named as in the truth", f"{predictions_file}:1"
         )
+    if foreign:
+        what = f"column {first_few(sorted(foreign), 30)} is no class of the truth"
+        do = "drop it; if it is a class without a case, give the truth as one-hot columns"
+        raise DataError(what, do, f"{predictions_file}:1")
     labels = pd.Series(labels.to_numpy(), index=truth[truth_id].astype(str))
-    _check_ids(set(frame[frame_id].astype(str)), set(labels.index), predictions_file)
+    predicted, known = set(frame[frame_id].astype(str)), set(labels.index)
+    # A file that says which rows are its test part is scored on those alone.
+    _check_ids(predicted, known & predicted if tested else known, predictions_file)
     probabilities = read_probabilities(frame, classes, str(predictions_file))
     ids = frame[frame_id].to_numpy(dtype=np.str_)
     order = np.argsort(ids, kind="stable")
     positions = _positions(labels.loc[ids[order]], classes, str(truth_file))
     return Predictions(ids[order], positions, probabilities[order], tuple(classes))
+
+
+def _read_truth(
+    truth: pd.DataFrame, id_column: str, named: Sequence[str], name: str
+) -> tuple[pd.Series, list[str]]:
+    """Labels and classes of a truth table; *named* are the predictions' columns."""
+    others = [c for c in truth.columns if c not in (id_column, *RESERVED)]
+    if "label" not in truth.columns:
+        return one_hot_labels(truth, others, name), others
+    present = set(truth["label"].dropna())
+    # The order of the predictions' columns; a class of the truth that lacks there is named by the caller.
+    classes = [c for c in named if c in present] + sorted(present - set(named))
+    if set(others) >= present and truth[others].isin(["0", "1", "0.0", "1.0"]).all(axis=None):
+        unlike = truth.index[one_hot_labels(truth, others, name) != truth["label"]]
+        if len(unlike):
+            what = "the label column and the one-hot columns name different classes"
+            raise DataError(what, "keep one of the two", f"{name}:{unlike[0]}")
+        return truth["label"], others
+    return truth["label"], classes
 
 
 def read_probabilities(frame: pd.DataFrame, classes: Sequence[str], name: str) -> Floats:

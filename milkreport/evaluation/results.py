@@ -91,6 +91,7 @@ class CellRecord(Record):
     seconds: float | None = None
     epoch_used: int | None = None
     weights_sha256: str = ""
+    predictions_sha256: str = ""
     parameters: int | None = None
     scalars: dict[str, float] = {}
     exposure: dict[str, int] = {}

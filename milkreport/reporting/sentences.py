@@ -162,7 +162,7 @@ def _highest(results: Results, shown: list[Difference]) -> list[str]:
 
 def _nothing_shown(results: Results, pairs: list[Difference], everything: bool) -> str:
     largest = decimal(max(d.detectable for d in pairs))
-    limit = f"differences smaller than {largest} could not have been detected"
+    limit = f"a difference of {largest} would have been found with 80% power"
     metric = metric_words(results, results.primary_metric)
     names = [f"{arm_title(results, d.arm)} and {arm_title(results, d.against)}" for d in pairs]
     who = ", or between ".join(names)

@@ -209,11 +209,12 @@ def _remarks(results: Results, part: PartResult) -> tuple[str, ...]:
     )[:MOST_CONFUSIONS]
     if errors:
         told = [
-            f"{names[i]} taken for {names[j]} {whole(-n)} times "
-            f"({percent(-n / sum(part.confusion[i]))})"
+            f"{percent(-n / sum(part.confusion[i]))} of {names[i]} taken for {names[j]} "
+            f"({whole(-n)} of {whole(sum(part.confusion[i]))})"
             for n, i, j in errors
         ]
-        remarks.append(f"Most frequent confusions: {'; '.join(told)}.".replace(" 1 times", " once"))
+        seeds = f", over {plural(part.n_seeds, 'seed', 'seeds')}" if part.n_seeds > 1 else ""
+        remarks.append(f"Most frequent confusions{seeds}: {'; '.join(told)}.")
     return (" ".join(remarks),) if remarks else ()
 
 

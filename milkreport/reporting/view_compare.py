@@ -80,7 +80,11 @@ def _method(results: Results, comparison: Comparison) -> tuple[str, ...]:
         f"{results.data.units}. Intervals: {whole(comparison.resamples)} stratified bootstrap "
         f"resamples; p: two-sided permutation over {results.data.units}, not below {least:.2g} with "
         "as many resamples; Holm's correction over the pairs. Detectable: the difference found with "
-        "80% power."
+        "80% power, one pair alone.",
+        "A difference counts as shown where both agree: Holm-adjusted p below 0.05 and an interval "
+        "without 0. They ask different things: p whether the arms' predictions could change sides "
+        "case by case, the interval how far the metric is apart. Resamples keep the number of cases "
+        "of each class, so chance in the mix of classes is not in the intervals.",
     ]
     if comparison.n_folds > 1:
         text.append(

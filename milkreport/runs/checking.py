@@ -42,6 +42,12 @@ def check_run(folder: RunFolder, against: str) -> Verdict:
     return verdict
 
 
+def refuse_unknown(reference: str) -> None:
+    """Raise a ConfigError if *reference* names neither a run folder nor published figures."""
+    if reference and not RunFolder(Path(reference)).is_run():
+        load_reference(reference)
+
+
 def _test_predictions(folder: RunFolder) -> dict[str, dict[tuple[int, int], Predictions]]:
     classes = list(folder.load_data().data.class_counts)
     arms: dict[str, dict[tuple[int, int], Predictions]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import socket
@@ -139,6 +140,7 @@ class RunFolder:
             seconds=trained.seconds,
             epoch_used=trained.epoch_used,
             weights_sha256=trained.weights_sha256,
+            predictions_sha256=_hash(folder / "predictions.csv"),
             parameters=trained.parameters,
             scalars=trained.scalars,
             exposure=trained.exposure,
@@ -159,6 +161,15 @@ class RunFolder:
             return CellRecord.model_validate_json(path.read_text(encoding="utf-8"))
         except ValueError:
             return None  # not ours or damaged: the cell counts as not done
+
+    def is_sound(self, cell: Cell, record: CellRecord) -> bool:
+        """Whether a finished cell's weights and predictions are still what was written."""
+        folder = self.cell_path(cell)
+        return (
+            (folder / "history.csv").is_file()
+            and _hash(folder / "model.safetensors") == record.weights_sha256
+            and _hash(folder / "predictions.csv") == record.predictions_sha256
+        )
 
     def load_predictions(self, cell: Cell, classes: Sequence[str]) -> dict[str, Predictions]:
         """Predictions of a finished cell by part."""
@@ -243,6 +254,14 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
             safe[column] = safe[column].map(_neutralise, na_action="ignore")
     text = safe.to_csv(index=False, float_format="%.9g", lineterminator="\n")
     write_text(path, text)
+
+
+def _hash(path: Path) -> str:
+    """SHA-256 of a file's bytes; empty where it lacks."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _neutralise(value: object) -> object:

@@ -54,6 +54,9 @@ class Watcher(Protocol):
     def epoch(self, cell: Cell, epoch: int, epochs: int, row: Row) -> None:
         """An epoch of a cell is done; *row* is its line of history."""
 
+    def damaged(self, cell: Cell) -> None:
+        """A finished cell's files are not what was written; it is trained again."""
+
     def end(self, cell: Cell, record: CellRecord, skipped: bool) -> None:
         """A cell is done, failed, or was done before."""
 
@@ -106,8 +109,10 @@ def _run_cell(
 ) -> None:
     known = folder.load_cell(cell)
     if known is not None and known.status == "complete":
-        watcher.end(cell, known, skipped=True)
-        return
+        if folder.is_sound(cell, known):
+            watcher.end(cell, known, skipped=True)
+            return
+        watcher.damaged(cell)
     watcher.begin(cell, position, len(plan_cells(suite)))
     arm = next(arm for arm in suite.arms if arm.name == cell.arm)
 
