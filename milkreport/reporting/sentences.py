@@ -188,7 +188,7 @@ def _reach(results: Results, comparison: Comparison) -> str:
         )
     return (
         f"{where}, {numeral(comparison.n_seeds)} training seeds an arm; the intervals hold the "
-        "sampling of cases and the spread over seeds."
+        "sampling of cases within each class and the spread over seeds."
     )
 
 
