@@ -20,7 +20,6 @@ from milkreport.errors import ConfigError
 from milkreport.resources import resource_folder
 
 MAX_SEED = 2**63 - 1
-PRIMARY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Fraction = Annotated[float, Field(ge=0, lt=1)]

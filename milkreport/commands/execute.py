@@ -54,15 +54,15 @@ def run(
 def redraw(run_path: Path, pdf: bool) -> None:
     """Draw the report of a run folder again; cells that were finished since are scored first."""
     folder = RunFolder(run_path)
-    suite = folder.load_suite()
+    cells = plan_cells(folder.load_suite())
     try:
         results = folder.load_results()
         known = sum(c.status == "complete" for arm in results.arms for c in arm.cells)
     except DataError:
         known = 0
-    if not any(folder.load_cell(cell) for cell in plan_cells(suite)):
+    if not any(folder.load_cell(cell) for cell in cells):
         raise DataError("no training is finished here", "wait, or run run-all again", str(run_path))
-    if known < len(plan_cells(suite)):
+    if known < len(cells):
         results, metrics = collect(folder)
         folder.write_results(results, metrics)
     screen.show_files(draw(folder, results, folder.load_verdict(), pdf), None)

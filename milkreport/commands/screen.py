@@ -23,13 +23,12 @@ from rich.table import Table
 from milkreport.checks.verdict import Status, Verdict
 from milkreport.data.prepare import Prepared
 from milkreport.evaluation.evaluate import Evaluation
-from milkreport.evaluation.metrics import DEFINITIONS
+from milkreport.evaluation.metrics import DEFINITIONS, HEADLINE
 from milkreport.evaluation.results import CellRecord, Estimate, Results
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.suite import Suite
 
-TABLE_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 STYLES = {
     Status.PASS: "green",
     Status.FAIL: "red",
@@ -152,7 +151,7 @@ def show_results(results: Results, verdict: Verdict | None) -> None:
     """The comparison as a table, and the verdict's line."""
     table = Table(title="Test part", title_justify="left", box=None, pad_edge=False)
     table.add_column("arm")
-    for name in TABLE_METRICS:
+    for name in HEADLINE:
         mark = " *" if name == results.primary_metric else ""
         table.add_column(DEFINITIONS[name].title + mark, justify="right")
         if mark:
@@ -160,7 +159,7 @@ def show_results(results: Results, verdict: Verdict | None) -> None:
     for arm in results.arms:
         part = arm.part("test")
         cells = []
-        for name in TABLE_METRICS:
+        for name in HEADLINE:
             estimate = part.metrics[name] if part else Estimate(value=None)
             cells.append(_number(estimate.value, 3))
             if name == results.primary_metric:

@@ -18,6 +18,9 @@ from milkreport.evaluation.results import Definition
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+#: What tables and curves show; a suite's primary metric is one of them.
+HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
+
 _MACRO = "macro over the classes with support"
 _UNDEFINED = "undefined, left out of the average"
 

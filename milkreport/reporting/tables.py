@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from milkreport.evaluation.metrics import HEADLINE
 from milkreport.evaluation.results import ArmResult, Estimate, PartResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
 from milkreport.reporting.sentences import arm_title, is_shown, metric_title, primary_pairs
@@ -17,7 +18,6 @@ from milkreport.reporting.text import (
     without_paths,
 )
 
-HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 PARTS = ("test", "validation", "train")
 MOST_PAIRS = 6
 

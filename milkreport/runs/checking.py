@@ -9,7 +9,7 @@ from milkreport.checks.published import check_published
 from milkreport.checks.reference import load_reference
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.predictions import Predictions
-from milkreport.runs.collect import plan_cells
+from milkreport.runs.collect import load_parts
 from milkreport.runs.folder import RunFolder
 
 #: Loss that an own earlier run may differ by, where nothing else is declared.
@@ -49,11 +49,6 @@ def refuse_unknown(reference: str) -> None:
 
 
 def _test_predictions(folder: RunFolder) -> dict[str, dict[tuple[int, int], Predictions]]:
-    classes = list(folder.load_data().data.class_counts)
-    arms: dict[str, dict[tuple[int, int], Predictions]] = {}
-    for cell in plan_cells(folder.load_suite()):
-        record = folder.load_cell(cell)
-        if record is not None and record.status == "complete":
-            parts = folder.load_predictions(cell, classes)
-            arms.setdefault(cell.arm, {})[cell.seed, cell.fold] = parts["test"]
-    return arms
+    suite, classes = folder.load_suite(), list(folder.load_data().data.class_counts)
+    arms = {arm.name: load_parts(folder, suite, arm.name, classes) for arm in suite.arms}
+    return {name: parts["test"] for name, parts in arms.items() if "test" in parts}

@@ -74,6 +74,27 @@ def collect(folder: RunFolder) -> tuple[Results, pd.DataFrame]:
     return results, pd.DataFrame(rows)
 
 
+def load_parts(folder: RunFolder, suite: Suite, arm: str, classes: list[str]) -> PartCells:
+    """Predictions of one arm by part, of the seeds whose folds are all there.
+
+    Half a pool of folds is another set of cases.
+    """
+    parts: dict[str, dict[tuple[int, int], Predictions]] = {}
+    done: list[int] = []
+    for cell in (c for c in plan_cells(suite) if c.arm == arm):
+        record = folder.load_cell(cell)
+        if record is not None and record.status == "complete":
+            done.append(cell.seed)
+            for part, predictions in folder.load_predictions(cell, classes).items():
+                parts.setdefault(part, {})[cell.seed, cell.fold] = predictions
+    whole = {seed for seed in done if done.count(seed) == suite.split.n_folds}
+    return {
+        part: {key: value for key, value in parts[part].items() if key[0] in whole}
+        for part in PARTS
+        if part in parts and whole
+    }
+
+
 def split_rule(suite: Suite, units: str) -> str:
     """The split in words."""
     split = suite.split
@@ -94,26 +115,14 @@ def _collect_arm(
 ) -> tuple[ArmResult, PartCells]:
     records: list[CellRecord] = []
     curves: list[Curve] = []
-    parts: dict[str, dict[tuple[int, int], Predictions]] = {}
     for cell in (c for c in plan_cells(suite) if c.arm == arm.name):
         record = folder.load_cell(cell)
-        if record is None:
-            continue
-        records.append(record)
-        if record.status == "complete":
+        if record is not None:
+            records.append(record)
+        if record is not None and record.status == "complete":
             columns = folder.load_history(cell)
             curves.append(Curve(seed=cell.seed, fold=cell.fold, columns=columns))
-            for part, predictions in folder.load_predictions(cell, classes).items():
-                parts.setdefault(part, {})[cell.seed, cell.fold] = predictions
-    # A seed counts once all its folds are there: half a pool is another set of cases.
-    whole = {
-        seed for seed in suite.seeds if sum(c.seed == seed for c in curves) == suite.split.n_folds
-    }
-    parts = {
-        part: {key: value for key, value in parts[part].items() if key[0] in whole}
-        for part in PARTS
-        if part in parts and whole
-    }
+    parts = load_parts(folder, suite, arm.name, classes)
     result = ArmResult(
         name=arm.name,
         title=arm.title or arm.name,

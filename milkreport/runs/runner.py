@@ -91,13 +91,21 @@ def run_suite(job: Job, watcher: Watcher) -> Results:
         _begin(folder, job, prepared, folds, device)
         cells = plan_cells(suite)
         for position, cell in enumerate(cells, 1):
-            _run_cell(folder, suite, cell, prepared, folds[cell.fold], device, watcher, position)
+            known = folder.load_cell(cell)
+            if known is not None and known.status == "complete":
+                if folder.is_sound(cell, known):
+                    watcher.end(cell, known, skipped=True)
+                    continue
+                watcher.damaged(cell)
+            watcher.begin(cell, position, len(cells))
+            record = _train(folder, suite, cell, prepared, folds[cell.fold], device, watcher)
+            watcher.end(cell, record, skipped=False)
         results, metrics = collect(folder)
         folder.write_results(results, metrics)
     return results
 
 
-def _run_cell(
+def _train(
     folder: RunFolder,
     suite: Suite,
     cell: Cell,
@@ -105,15 +113,8 @@ def _run_cell(
     fold: Fold,
     device: Device,
     watcher: Watcher,
-    position: int,
-) -> None:
-    known = folder.load_cell(cell)
-    if known is not None and known.status == "complete":
-        if folder.is_sound(cell, known):
-            watcher.end(cell, known, skipped=True)
-            return
-        watcher.damaged(cell)
-    watcher.begin(cell, position, len(plan_cells(suite)))
+) -> CellRecord:
+    """Train one cell and write it, or the reason why it failed."""
     arm = next(arm for arm in suite.arms if arm.name == cell.arm)
 
     def on_epoch(epoch: int, row: Row) -> None:
@@ -124,9 +125,8 @@ def _run_cell(
     except TrainingFailed as error:
         record = CellRecord(seed=cell.seed, fold=cell.fold, status="failed", message=str(error))
         folder.write_cell_record(cell, record)
-    else:
-        record = folder.write_cell(cell, trained)
-    watcher.end(cell, record, skipped=False)
+        return record
+    return folder.write_cell(cell, trained)
 
 
 def _begin(

@@ -17,13 +17,11 @@ import torch
 from milkreport.data.features import FeatureEncoder, fit_encoder
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
-from milkreport.evaluation.metrics import confusion_counts, score_confusion
+from milkreport.evaluation.metrics import HEADLINE, confusion_counts, score_confusion
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.suite import Arm, Suite
 from milkreport.training.batches import Inputs
 from milkreport.training.fit import TrainingFailed, TrainingPart, fit, score
-
-CURVES = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 
 Row = dict[str, float]
 OnEpoch = Callable[[int, Row], None]
@@ -40,17 +38,13 @@ class TrainedCell:
     history: pd.DataFrame
     predictions: pd.DataFrame
     weights: bytes
+    weights_sha256: str
     card: dict[str, Any]
     epoch_used: int
     seconds: float
     parameters: int
     scalars: dict[str, float]
     exposure: dict[str, int]
-
-    @property
-    def weights_sha256(self) -> str:
-        """SHA-256 of the weights' bytes."""
-        return hashlib.sha256(self.weights).hexdigest()
 
 
 def train_cell(
@@ -88,6 +82,7 @@ def train_cell(
         size = suite.training.batch_size
         raise TrainingFailed(f"out of memory at batch_size {size}: halve it") from error
     weights = safetensors.torch.save(keeper.state)
+    weights_sha256 = hashlib.sha256(weights).hexdigest()
     frames = [
         _frame(cases.table.iloc[positions], name, keeper.probabilities[name], cases.classes)
         for name, positions in parts.items()
@@ -101,12 +96,13 @@ def train_cell(
         "classes": list(cases.classes),
         "encoder": encoder.model_dump(),
         "data_sha256": prepared.fingerprint,
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "weights_sha256": weights_sha256,
     }
     return TrainedCell(
         history=pd.DataFrame(keeper.rows),
         predictions=pd.concat(frames, ignore_index=True),
         weights=weights,
+        weights_sha256=weights_sha256,
         card=card,
         epoch_used=keeper.epoch,
         seconds=time.perf_counter() - started,
@@ -178,7 +174,7 @@ def _curve_point(logs: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -
     loss = -np.maximum(of_truth, np.log(np.finfo(np.float32).tiny)).mean()
     counts = confusion_counts(labels, logs.argmax(axis=1).astype(np.int64), logs.shape[1])
     metrics = score_confusion(counts)
-    return {"loss": float(loss)} | {name: float(metrics[name]) for name in CURVES}
+    return {"loss": float(loss)} | {name: float(metrics[name]) for name in HEADLINE}
 
 
 def _frame(
