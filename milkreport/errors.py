@@ -6,6 +6,9 @@ Every error carries *what* is wrong, *where* (file, row, column) and what to *do
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 
 class MilkreportError(Exception):
     """A problem a user can act on.
@@ -39,6 +42,31 @@ class DataError(MilkreportError):
     """Bad input data, weights or predictions (exit code 3)."""
 
     exit_code = 3
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the data.
+
+    ``kind``: a few words that can be counted ("truncated", "bad value"). ``where``: file, row and
+    column, the file relative to the data's folder. ``case``: the case it belongs to, if any.
+    """
+
+    kind: str
+    where: str
+    what: str
+    do: str = ""
+    case: str = ""
+
+
+class DataProblems(DataError):
+    """Everything that is wrong with the data at once; prints the first and counts the others."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        first, more = problems[0], len(problems) - 1
+        what = f"{first.what} (and {more:,} more problems)" if more else first.what
+        super().__init__(what, first.do, first.where)
 
 
 class EnvironmentProblem(MilkreportError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,13 +18,17 @@ class Feature:
     """One input column of the table.
 
     ``view``: the view whose branch reads it, or ``"case"`` for every branch. ``zscore``: numeric values
-    are standardised on the training part; otherwise taken as they are.
+    are standardised on the training part; otherwise taken as they are. ``low`` and ``high`` bound
+    what a numeric cell may hold. ``title``: what a report calls it, with what its values mean.
     """
 
     column: str
     kind: Literal["numeric", "categorical"]
     view: str = "case"
     zscore: bool = False
+    low: float = -math.inf
+    high: float = math.inf
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,9 @@ class Cases:
 
     ``table``: columns ``case_id`` (unique), ``group_id`` (never straddles a split), ``label`` (a class,
     or missing), one ``image:<view>`` column of absolute paths a view (missing: no such image), and the
-    feature columns. Sorted by ``case_id``.
+    feature columns. Sorted by ``case_id``. ``layout``: how the files were found, one line. ``extra``:
+    image files below ``root`` that belong to no case. ``remarks``: what a careful reader should know of
+    the tables, a line each.
     """
 
     table: pd.DataFrame
@@ -58,6 +65,14 @@ class Cases:
     card: Card
     root: Path
     files: tuple[Path, ...] = ()  # the tables that were read
+    layout: str = ""
+    extra: tuple[Path, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether any case has a label; a benchmark's test tables have none."""
+        return bool(self.table["label"].notna().any())
 
     def image_paths(self, view: str) -> pd.Series[str]:
         """Paths of one view's images, one a case."""
