@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
 
+from milkreport.data.store import PixelStore
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.suite import Model
 from milkreport.training.batches import Inputs, chunk_size
@@ -110,7 +112,8 @@ def our_step(
     """Our step, as ``fit`` calls it."""
     network = initialise(lambda: build(size), 0).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.001, fused=True)
-    inputs = Inputs(pixels, features, CPU)
+    store = PixelStore(pixels, pd.DataFrame(), np.arange(BATCH), "", "")
+    inputs = Inputs(store, features, CPU)
     part = TrainingPart(torch.arange(BATCH), labels, CLASSES)
     weights = loss_weights("none", labels, CLASSES)
     chunk = chunk_size(0, size, BATCH, CPU)

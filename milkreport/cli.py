@@ -9,12 +9,15 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from milkreport import __version__
-from milkreport.errors import ConfigError, EnvironmentProblem, MilkreportError
+from milkreport.errors import ConfigError, DataProblems, EnvironmentProblem, MilkreportError
+
+if TYPE_CHECKING:
+    from milkreport.suite import Data
 
 app = typer.Typer(
     name="milkreport",
@@ -31,13 +34,28 @@ app = typer.Typer(
 
     **milkreport evaluate** scores anybody's predictions by the same rules, without training.""",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Make synthetic data, or check a data folder.")
+data_app = typer.Typer(no_args_is_help=True, help="Check, describe, decode or make data.")
+cache_app = typer.Typer(no_args_is_help=True, help="See and clear the decoded images.")
 app.add_typer(data_app, name="data")
+data_app.add_typer(cache_app, name="cache")
 
 _STATE = {"debug": False}
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder: the --out of a run-all.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Complete, unrounded JSON on stdout.")]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option("--cache-dir", help="Where decoded images are kept. (default: the user's cache)"),
+]
+SourceArgument = Annotated[
+    Path, typer.Argument(help="Folder or zip of the data, or its milkreport.toml.")
+]
+AdapterOption = Annotated[
+    str, typer.Option(help="auto, milk10k, table or folder; auto tells by content.")
+]
+UnlabelledOption = Annotated[
+    bool, typer.Option("--allow-unlabelled", help="Leave out what has no label, or only a label.")
+]
 NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]
 
 
@@ -68,7 +86,8 @@ def run_all(
     data: Annotated[
         Path | None,
         typer.Option(
-            envvar="MILKREPORT_DATA", help="MILK10k folder. Without it: synthetic data, no result."
+            envvar="MILKREPORT_DATA",
+            help="Folder or zip of the data, or its milkreport.toml. Without it: synthetic data, no result.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/SUITE)")] = None,
@@ -80,6 +99,8 @@ def run_all(
             "--set", metavar="KEY=VALUE", help="Change a setting of the suite; repeatable."
         ),
     ] = None,
+    cache_dir: CacheOption = None,
+    allow_unlabelled: UnlabelledOption = False,
     no_pdf: NoPdfOption = False,
     no_images: Annotated[
         bool, typer.Option("--no-images", help="Keep case images out of the report (now: always).")
@@ -111,7 +132,8 @@ def run_all(
     from milkreport.runs.checking import refuse_unknown
     from milkreport.suite import load_suite
 
-    chosen = load_suite(suite, overrides or [])
+    settings = [*(overrides or []), *(["data.unlabelled=drop"] if allow_unlabelled else [])]
+    chosen = load_suite(suite, settings)
     if seeds is not None:
         chosen = chosen.with_seeds(seeds)
     folder = out or Path("runs") / chosen.name
@@ -125,11 +147,13 @@ def run_all(
     command += ["--out", "$OUT"]
     command += ["--seeds", str(seeds)] if seeds is not None else []
     command += ["--device", device] if device != "auto" else []
-    for override in overrides or []:
+    for override in settings:
         command += ["--set", override]
     # Quoted for a shell, except the two variables, which are meant to be expanded.
     line = " ".join(part if part.startswith("$") else shlex.quote(part) for part in command)
-    results, verdict = execute.run(chosen, data, folder, device, line, gate, pdf=not no_pdf)
+    results, verdict = execute.run(
+        chosen, data, folder, device, line, gate, not no_pdf, _cache(cache_dir)
+    )
     if results.status == "partial":
         raise typer.Exit(6)
     if gate is not None:
@@ -224,12 +248,140 @@ def data_synth(
 
 @data_app.command("check")
 def data_check(
-    folder: Annotated[Path, typer.Argument(help="Folder of a MILK10k download.")],
+    source: SourceArgument,
+    adapter: AdapterOption = "auto",
+    html: Annotated[Path | None, typer.Option(help="Write the data report to this file.")] = None,
+    problems: Annotated[
+        Path, typer.Option(help="Where all problems are listed, if there are any.")
+    ] = Path("data-problems.csv"),
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Duplicates and other warnings are errors.")
+    ] = False,
+    allow_unlabelled: UnlabelledOption = False,
+    cache_dir: CacheOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Read all tables and decode every image of a data folder; say what is there and what is not."""
+    """Read every row and decode every image; say in one page whether the data is sound.
+
+    Understands MILK10k in any layout, a folder a class, and any table that a milkreport.toml describes.
+    Exit code 0: sound (warnings are listed). 3: not sound; every problem is in the CSV.
+
+    Examples:
+
+    - milkreport data check DIR
+
+    - milkreport data check MILK10k.zip --html data.html
+    """
+    import json
+
+    from milkreport.commands import check_data, screen
+
+    chosen = _data_settings(adapter=adapter)
+    with screen.progress() as watcher:
+        finding = check_data.check_data(
+            source,
+            chosen.adapter,
+            _cache(cache_dir),
+            allow_unlabelled,
+            watcher.images,
+            watcher.notice,
+        )
+    if as_json:
+        print(json.dumps(check_data.as_record(finding), indent=1, ensure_ascii=False))
+    else:
+        screen.show_finding(finding, source)
+    if finding.errors or finding.warnings:
+        check_data.write_problems(problems, finding)
+        screen.show_files([problems], None)
+    if html is not None:
+        check_data.write_page(html, finding)
+        screen.show_files([html], None)
+    if finding.errors or (strict and finding.warnings):
+        raise typer.Exit(3)
+
+
+@data_app.command("init")
+def data_init(
+    folder: Annotated[Path, typer.Argument(help="Folder with a table (CSV) and images.")],
+    table: Annotated[
+        str | None, typer.Option(help="Which CSV, where there are several; relative to the folder.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write. (default: DIR/milkreport.toml)")
+    ] = None,
+) -> None:
+    """Write a milkreport.toml for an unknown table: guesses, with comments on what to look at.
+
+    Look through the file, then: milkreport data check DIR
+    """
+    from milkreport.commands import screen
+    from milkreport.data.propose import write_proposal
+
+    screen.show_files([write_proposal(folder, table, out, _cache(None))], None)
+    screen.say("look through it, then: milkreport data check " + shlex.quote(str(out or folder)))
+
+
+@data_app.command("pack")
+def data_pack(
+    source: SourceArgument,
+    size: Annotated[int, typer.Option(min=16, max=1024, help="Side in pixels.")] = 256,
+    decoder: Annotated[
+        str, typer.Option(help="exact: equal to a plain decode and resize. fast: reduced decode.")
+    ] = "exact",
+    adapter: AdapterOption = "auto",
+    cache_dir: CacheOption = None,
+) -> None:
+    """Decode all images once, into the cache that all runs share. Goes on where it was stopped."""
     from milkreport.commands import execute
 
-    execute.check_data(folder)
+    settings = _data_settings(adapter=adapter, decoder=decoder, image_size=size)
+    execute.pack(source, settings, _cache(cache_dir))
+
+
+@cache_app.command("list")
+def cache_list(cache_dir: CacheOption = None, as_json: JsonOption = False) -> None:
+    """Show the stores of decoded images."""
+    import json
+    from dataclasses import asdict
+
+    from milkreport.commands import screen
+    from milkreport.data.store import list_stores
+
+    folder = _cache(cache_dir)
+    stores = list_stores(folder)
+    if as_json:
+        print(json.dumps([asdict(store) for store in stores], indent=1))
+    else:
+        screen.show_stores(stores, folder)
+
+
+@cache_app.command("clear")
+def cache_clear(
+    keys: Annotated[
+        list[str] | None, typer.Argument(help="Stores to delete. (default: all)")
+    ] = None,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Delete stores of decoded images; they are made again when they are needed."""
+    from milkreport.commands import screen
+    from milkreport.data.store import clear_stores
+
+    freed = clear_stores(_cache(cache_dir), keys or None)
+    screen.say(f"freed {freed / 1e6:,.1f} MB")
+
+
+def _cache(named: Path | None) -> Path:
+    from milkreport.data.store import cache_folder
+
+    return named or cache_folder()
+
+
+def _data_settings(**values: object) -> Data:
+    """Options of the data commands, checked as the suite's data section is."""
+    from milkreport.settings import validate
+    from milkreport.suite import Data
+
+    return validate(Data, values)
 
 
 def main() -> NoReturn:
@@ -240,6 +392,8 @@ def main() -> NoReturn:
         sys.stdout.flush()
         if code == 130:  # typer turns Ctrl-C into this
             _stopped()
+    except DataProblems as error:
+        code = _fail(_listed(error), error.exit_code)
     except MilkreportError as error:
         code = _fail(str(error), error.exit_code)
     except typer.TyperException as error:
@@ -257,6 +411,18 @@ def main() -> NoReturn:
     except Exception:
         code = _bug()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _listed(error: DataProblems) -> str:
+    """The error's line, and where all its problems are listed."""
+    from milkreport.commands.check_data import Finding, write_problems
+
+    path = Path("data-problems.csv")
+    try:
+        write_problems(path, Finding(error.problems, (), None, None))
+    except MilkreportError:
+        return str(error)  # a folder that cannot be written keeps nobody from the message
+    return f"{error}; all {len(error.problems):,} are listed in {path}"
 
 
 def _terminate(*_: object) -> NoReturn:

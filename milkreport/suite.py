@@ -14,26 +14,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from milkreport.errors import ConfigError
 from milkreport.resources import resource_folder
+from milkreport.settings import Name, Section, read_toml, validate
 
 MAX_SEED = 2**63 - 1
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 #: What an arm does about class imbalance. One correction an arm; doing two things at once has a name
 #: of its own, so that a confounded arm can never pass for a pure one.
 Correction = Literal["none", "weighted_loss", "sampler", "weighted_loss_and_sampler"]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, strict about keys and about nan."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Synthetic(Section):
@@ -45,15 +39,23 @@ class Synthetic(Section):
 
 
 class Data(Section):
-    """Which cases take part, and at what image size.
+    """Which cases take part, and how their images become pixels.
 
-    ``cleaning``: ``paper`` drops every case with a missing value or view and lists it; ``strict`` makes
-    it an error; ``impute`` fills missing features from the training part and drops only cases without
-    all views.
+    ``adapter``: ``auto`` tells by content what lies in the folder. ``cleaning``: ``paper`` drops every
+    case with a missing value or view and lists it; ``strict`` makes it an error; ``impute`` fills
+    missing features from the training part and drops only cases without all views. ``unlabelled``:
+    what a case without a label is. ``on_bad_image``: whether an image that cannot be decoded stops the
+    run or removes its case. ``near_duplicates``: ``group`` keeps look-alikes in one part of every split,
+    ``warn`` only counts them (identical images are always kept together). ``decoder``: ``exact`` equals
+    a plain decode and resize, ``fast`` decodes JPEGs at a reduced scale.
     """
 
-    adapter: Literal["milk10k"] = "milk10k"
+    adapter: Literal["auto", "milk10k", "table", "folder"] = "auto"
     cleaning: Literal["paper", "strict", "impute"] = "paper"
+    unlabelled: Literal["error", "drop"] = "error"
+    on_bad_image: Literal["error", "skip"] = "error"
+    near_duplicates: Literal["group", "warn"] = "group"
+    decoder: Literal["exact", "fast"] = "exact"
     image_size: Annotated[int, Field(ge=16, le=1024)] = 256
     synthetic: Synthetic = Synthetic()
 
@@ -214,13 +216,7 @@ def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> Suite:
         ConfigError: not found, not TOML, unknown or bad keys (all of them at once).
     """
     path = _find_suite(name_or_path)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not valid TOML: {error}", "mend the file", str(path)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", where=str(path)) from error
+    values = read_toml(path)
     for override in overrides:
         _apply_override(values, override)
     return build_suite(values, str(path))
@@ -228,11 +224,7 @@ def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> Suite:
 
 def build_suite(values: dict[str, Any], where: str = "") -> Suite:
     """Validate *values* as a suite; *where* names their source in errors."""
-    try:
-        return Suite.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(_explain(item) for item in error.errors())
-        raise ConfigError(problems, where=where) from error
+    return validate(Suite, values, where)
 
 
 def _find_suite(name_or_path: str) -> Path:
@@ -264,34 +256,6 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         if not isinstance(target, dict):
             raise ConfigError(f"--set {override}: {part} is not a section", "name a section's key")
     target[parts[-1]] = value
-
-
-def _explain(item: Any) -> str:
-    location = [str(part) for part in item["loc"]]
-    key = ".".join(location)
-    if item["type"] == "extra_forbidden":
-        known = _known_keys()
-        near = difflib.get_close_matches(location[-1], known, n=1)
-        hint = f", did you mean {known[near[0]]}?" if near else ""
-        return f"unknown key {key}{hint}"
-    if item["type"] == "missing":
-        return f"{key} is missing"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{key} = {item['input']!r}: {message}" if key and len(location) > 0 else message
-
-
-def _known_keys() -> dict[str, str]:
-    """Every key of a suite, to its dotted name."""
-    sections: dict[str, type[Section]] = {
-        "": Suite,
-        "data.": Data,
-        "data.synthetic.": Synthetic,
-        "split.": Split,
-        "model.": Model,
-        "training.": Training,
-        "arms.": Arm,
-    }
-    return {key: prefix + key for prefix, kind in sections.items() for key in kind.model_fields}
 
 
 def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

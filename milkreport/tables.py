@@ -1,4 +1,8 @@
-"""Strict CSV reading: what is wrong is said with file, row and column."""
+"""Strict CSV reading: what is wrong is said with file, row and column, all of it at once.
+
+A row is named by the line of the file on which it starts: the header's is 1, and a quoted cell with line
+breaks moves the rows below it, as in a text editor.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,27 @@ import csv
 import difflib
 import io
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from milkreport.errors import DataError
+from milkreport.errors import DataError, DataProblems, Problem
+
+# Narrower than float(), which also takes 1_000, inf, nan and the digits of every script. No part can match
+# what the next one matches: a cell of 100,000 digits and a letter costs one pass, not its square.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# How a formula starts; an apostrophe too, so that guarding can be undone without loss.
+_ACTIVE = ("=", "+", "-", "@", "\t", "\r", "'")
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_CSV_ERRORS = {
+    "unexpected end of data": "a quote is opened and never closed",
+    "',' expected after '\"'": "text follows a closing quote",
+    "field larger than field limit (131072)": "a cell of more than 131,072 characters; an open quote?",
+}
 
 
 def load_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
@@ -20,43 +39,52 @@ def load_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
     The index holds each row's line number in the file, for later messages.
 
     Raises:
-        DataError: missing, empty, another encoding or separator, ragged rows, duplicate or missing
-            columns.
+        DataError: missing, empty, another encoding or separator, quotes that do not match.
+        DataProblems: every ragged row, every nameless, repeated or missing column.
     """
     try:
         raw = path.read_bytes()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # ValueError: a NUL in the path
         raise DataError("no such file", "check the path", str(path)) from error
     except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        if path.is_dir():
+            raise DataError("a folder, not a table", "name a CSV file", str(path)) from error
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"cannot be read: {reason}", "check its permissions", str(path)) from error
     return read_table(raw, str(path), required)
 
 
 def read_table(raw: bytes, name: str, required: Sequence[str] = ()) -> pd.DataFrame:
     """Parse the bytes of a table; see :func:`load_table`. *name* stands in errors."""
     text = _decode(raw, name)
-    try:
-        rows = list(_rows(text))
-    except csv.Error as error:
-        raise DataError(f"not a CSV table: {error}", "save it as CSV again", name) from error
+    if (mark := separator(_first_line(text))) != ",":
+        raise DataError(f"looks {_SEPARATORS[mark]} separated", "save it with commas", name)
+    rows = list(_rows(text, name))
     if not rows:
         raise DataError("the file is empty", "", name)
-    (_, header), body = rows[0], rows[1:]
+    (line, header), *body = rows
     header = [column.strip() for column in header]
-    _check_header(header, name, required)
+    problems = _header_problems(header, f"{name}:{line}", required)
     for line, row in body:
         if len(row) != len(header):
             what = f"{len(row)} fields where the header has {len(header)}"
-            raise DataError(what, "mend the row", f"{name}:{line}")
+            problems.append(Problem("ragged row", f"{name}:{line}", what, "mend the row"))
+    if problems:
+        raise DataProblems(problems)
     if not body:
         raise DataError("has no data rows", "", name)
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         [[cell if cell.strip() else None for cell in row] for _, row in body],
         columns=header,
         index=[line for line, _ in body],
         dtype=object,
     )
-    return frame
+
+
+def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    """Raise a DataProblems with every one of *columns* that lacks, and the nearest that is there."""
+    if problems := _header_problems(list(frame.columns), f"{name}:1", columns):
+        raise DataProblems(problems)
 
 
 def read_numbers(
@@ -64,34 +92,59 @@ def read_numbers(
 ) -> pd.Series[float]:
     """A text column as float64; missing stays nan.
 
+    A number is written with ASCII digits, a decimal point and perhaps an exponent; blanks around it
+    do not matter.
+
     Raises:
-        DataError: a value that is no finite number, or outside [low, high], with its row.
+        DataProblems: every value that is no finite number, or outside [low, high].
     """
-    values = []
-    for line, cell in frame[column].items():
-        if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-            values.append(math.nan)
-            continue
-        try:
-            number = float(cell)
-        except ValueError:
-            number = math.nan
-        if not (low <= number <= high):
-            what = f"{cell!r} is not a number from {low:g} to {high:g}"
-            raise DataError(what, "mend or empty the cell", f"{name}:{line}:{column}")
-        values.append(number)
-    return pd.Series(values, index=frame.index, dtype="float64", name=column)
+    numbers, problems = _numbers(frame, column, name, low, high)
+    if problems:
+        raise DataProblems(problems)
+    return numbers
 
 
 def refuse_duplicates(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
-    """Raise a DataError with both rows where *columns* together name something twice."""
-    keys = frame[list(columns)].astype(str).agg(" / ".join, axis=1)
-    repeated = keys[keys.duplicated()]
-    if len(repeated):
-        line, key = repeated.index[0], repeated.iloc[0]
-        first = keys.index[keys == key][0]
-        what = f"{key!r} stands in row {first} already"
-        raise DataError(what, "keep one of the two rows", f"{name}:{line}:{','.join(columns)}")
+    """Raise a DataProblems with both rows wherever *columns* together name something again."""
+    first: dict[tuple[Any, ...], Any] = {}
+    problems = []
+    keys = zip(*(frame[column] for column in columns), strict=True)
+    for line, key in zip(frame.index, keys, strict=True):
+        if first.setdefault(key, line) != line:
+            text = " / ".join("" if cell is None else str(cell) for cell in key)
+            what = f"{_shown(text)} stands in row {first[key]} already"
+            where = f"{name}:{line}:{','.join(columns)}"
+            problems.append(Problem("duplicate", where, what, "keep one of the two rows"))
+    if problems:
+        raise DataProblems(problems)
+
+
+def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd.Series:
+    """One-hot columns as one column of class names, indexed like *frame*; an empty cell counts as 0.
+
+    Raises:
+        DataError: there is no class.
+        DataProblems: every cell that is no number from 0 to 1, every other row that does not hold
+            a single 1 and zeros.
+    """
+    if not classes:
+        columns = first_few(frame.columns, 30)
+        raise DataError("no class columns", f"columns are: {columns}", f"{name}:1")
+    read = [_numbers(frame, c, name, 0.0, 1.0) for c in classes]
+    problems = [problem for _, found in read for problem in found]
+    values = np.stack([numbers.to_numpy() for numbers, _ in read], axis=1)
+    named, filled = values == 1, (values != 0) & ~np.isnan(values)
+    is_label = (named.sum(axis=1) == 1) & (filled.sum(axis=1) == 1)
+    is_listed = (np.isnan(values) & frame[list(classes)].notna().to_numpy()).any(axis=1)
+    for row in np.flatnonzero(~is_label & ~is_listed).tolist():
+        ones = [c for c, is_one in zip(classes, named[row], strict=True) if is_one]
+        what = f"one-hot row names {len(ones)} classes ({first_few(ones, 30) or 'none'})"
+        do = "exactly one column must be 1, the others 0"
+        problems.append(Problem("bad label", f"{name}:{frame.index[row]}", what, do))
+    if problems:
+        raise DataProblems(problems)
+    labels = [classes[position] for position in named.argmax(axis=1).tolist()]
+    return pd.Series(labels, index=frame.index, dtype=object, name="label")
 
 
 def first_few(ids: Iterable[str], n: int = 5) -> str:
@@ -101,55 +154,120 @@ def first_few(ids: Iterable[str], n: int = 5) -> str:
     return ", ".join(str(item)[:80] for item in listed[:n]) + more
 
 
-def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd.Series:
-    """One-hot columns as one column of class names, indexed like *frame*.
+def guard(text: object) -> object:
+    """Text that a spreadsheet would run as a formula, with an apostrophe before it; else as it is."""
+    return f"'{text}" if isinstance(text, str) and text.startswith(_ACTIVE) else text
 
-    Raises:
-        DataError: a cell that is not 0 or 1, or a row that names no class or several.
-    """
-    values = pd.DataFrame({c: read_numbers(frame, c, name, 0.0, 1.0) for c in classes})
-    for line, row in zip(values.index, values.to_numpy(), strict=True):
-        named = [c for c, value in zip(classes, row, strict=True) if value == 1]
-        if len(named) != 1 or (row[row == row] != 0).sum() != 1:
-            what = f"one-hot row names {len(named)} classes ({', '.join(named) or 'none'})"
-            raise DataError(what, "exactly one column must be 1, the others 0", f"{name}:{line}")
-    return values.idxmax(axis=1).astype(object).rename("label")
+
+def unguard(text: object) -> object:
+    """What :func:`guard` was given."""
+    if isinstance(text, str) and text[:1] == "'" and text[1:].startswith(_ACTIVE):
+        return text[1:]
+    return text
+
+
+def separator(line: str) -> str:
+    """What separates the cells of a header line: comma, semicolon or tab; marks in quotes do not count."""
+    unquoted = re.sub(r'"[^"]*"?', "", line)
+    return max(_SEPARATORS, key=unquoted.count)
+
+
+def _numbers(
+    frame: pd.DataFrame, column: str, name: str, low: float, high: float
+) -> tuple[pd.Series[float], list[Problem]]:
+    """The column as float64, nan also where a cell is a problem; and these problems."""
+    cells = frame[column]
+    numbers = pd.Series(
+        [_number(cell) for cell in cells], index=frame.index, dtype="float64", name=column
+    )
+    bad = cells.notna() & ~numbers.between(low, high)
+    bounds = "" if math.isinf(low) and math.isinf(high) else f" from {low:g} to {high:g}"
+    problems = [
+        Problem(
+            "bad value",
+            f"{name}:{line}:{column}",
+            f"{_shown(cell)} is not a number{bounds}",
+            "mend or empty the cell",
+        )
+        for line, cell in cells[bad].items()
+    ]
+    return numbers.mask(bad), problems
+
+
+def _number(cell: object) -> float:
+    """A cell as a finite float, nan where it is none."""
+    text = str(cell).strip()
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _shown(cell: object) -> str:
+    """A cell as it stands in a message: quoted, and cut where it is long."""
+    return repr(cell if len(str(cell)) <= 80 else f"{str(cell)[:80]}…")
 
 
 def _decode(raw: bytes, name: str) -> str:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError("UTF-16 text (byte 0)", "save it as UTF-8", name)
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        row = raw.count(b"\n", 0, error.start) + 1
+        line = _line_after(raw[: error.start].decode("latin-1"))
         what = f"not UTF-8 at byte {error.start}"
-        raise DataError(what, "save it as UTF-8", f"{name}:{row}") from error
-    if "\0" in text:
-        row = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError("a NUL character", "not a text table; save it again", f"{name}:{row}")
-    return text
+        raise DataError(what, "save it as UTF-8", f"{name}:{line}") from error
+    before, nul, _ = text.partition("\0")
+    if nul:
+        what, do = "a NUL character", "not a text table; save it again"
+        raise DataError(what, do, f"{name}:{_line_after(before)}")
+    return text.removeprefix("\ufeff")
 
 
-def _rows(text: str) -> Iterable[tuple[int, list[str]]]:
+def _line_after(text: str) -> int:
+    """The number of the line on which *text* ends; lines end in LF, CR or both."""
+    return text.count("\n") + text.count("\r") - text.count("\r\n") + 1
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in io.StringIO(text, newline="") if line.strip()), "")
+
+
+def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the line on which it starts."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    for row in reader:
-        if row:
-            yield reader.line_num, row
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            what = f"not a CSV table: {_CSV_ERRORS.get(str(error), error)}"
+            raise DataError(what, "save it as CSV again", f"{name}:{line}") from error
+        if row is None:
+            return
+        if len(row) > 1 or "".join(row).strip():
+            yield line, row
 
 
-def _check_header(header: list[str], name: str, required: Sequence[str]) -> None:
-    if len(header) == 1:
-        for mark, word in ((";", "semicolon"), ("\t", "tab")):
-            if mark in header[0]:
-                raise DataError(f"looks {word} separated", "save it with commas", name)
-    for position, column in enumerate(header):
-        if column in header[:position]:
-            what = f"columns {header.index(column) + 1} and {position + 1} are both {column!r}"
-            raise DataError(what, "rename or drop one", f"{name}:1")
+def _header_problems(header: list[str], where: str, required: Sequence[str]) -> list[Problem]:
+    problems = []
+    first: dict[str, int] = {}
+    for position, column in enumerate(header, start=1):
+        if not column:
+            what, do = f"column {position} has no name", "name it or drop it"
+            problems.append(Problem("nameless column", where, what, do))
+        elif first.setdefault(column, position) != position:
+            what = f"columns {first[column]} and {position} are both {_shown(column)}"
+            problems.append(Problem("repeated column", where, what, "rename or drop one"))
+    # Spellings that differ in case, blanks and underscores alone are nearer than any other.
+    spelt = {_letters(column): column for column in reversed(header)}
     for column in required:
-        if column not in header:
-            near = difflib.get_close_matches(column, header, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            columns = first_few(header, 30)
-            raise DataError(f"no column {column!r}", f"{hint}columns are: {columns}", f"{name}:1")
+        if column not in first:
+            near = [spelt[_letters(column)]] if _letters(column) in spelt else []
+            near = near or difflib.get_close_matches(column, header, n=1)
+            hint = f"did you mean {_shown(near[0])}? " if near else ""
+            do = f"{hint}columns are: {first_few(header, 30)}"
+            problems.append(Problem("missing column", where, f"no column {column!r}", do))
+    return problems
+
+
+def _letters(column: str) -> str:
+    return re.sub(r"[\W_]", "", column).casefold()

@@ -12,8 +12,16 @@ import pytest
 
 from milkreport.data.cleaning import clean
 from milkreport.data.features import fit_encoder
-from milkreport.data.milk10k import BANNED, GROUND_TRUTH, METADATA, load_milk10k
+from milkreport.data.cases import Cases
+from milkreport.data.load import load_cases
+from milkreport.data.milk10k import BANNED, GROUND_TRUTH, METADATA
 from milkreport.errors import DataError
+
+
+def load(folder: Path) -> Cases:
+    """MILK10k as the command line loads it."""
+    return load_cases(folder, "milk10k", folder / "cache")
+
 
 COUNTS = {
     "AKIEC": 303, "BCC": 2518, "BEN_OTH": 43, "BKL": 541, "DF": 52, "INF": 49, "MAL_OTH": 9,
@@ -22,7 +30,7 @@ COUNTS = {
 
 
 def test_the_papers_twelve_numbers_on_the_real_tables(real_data: Path) -> None:
-    cleaned = clean(load_milk10k(real_data), "paper")
+    cleaned = clean(load(real_data), "paper")
     assert cleaned.n_found == 5240
     assert cleaned.removed["reason"].value_counts().to_dict() == {
         "missing site": 31,
@@ -41,7 +49,7 @@ def test_the_papers_twelve_numbers_on_the_real_tables(real_data: Path) -> None:
 
 
 def test_every_row_lands_where_the_tables_put_it(real_data: Path) -> None:
-    table = load_milk10k(real_data).table.set_index("case_id")
+    table = load(real_data).table.set_index("case_id")
     raw = pd.read_csv(real_data / METADATA)
     truth = pd.read_csv(real_data / GROUND_TRUTH).set_index("lesion_id")
     assert (truth.idxmax(axis=1).reindex(table.index) == table["label"]).all()
@@ -53,14 +61,14 @@ def test_every_row_lands_where_the_tables_put_it(real_data: Path) -> None:
 
 
 def test_no_feature_gives_the_label_away(synthetic: Path) -> None:
-    cases = load_milk10k(synthetic)
+    cases = load(synthetic)
     columns = {feature.column.split(":")[0] for feature in cases.features}
     assert not columns & set(BANNED)
     assert not set(BANNED) & set(cases.table.columns)
 
 
 def test_strict_cleaning_is_an_error_and_impute_keeps(synthetic: Path) -> None:
-    cases = load_milk10k(synthetic)
+    cases = load(synthetic)
     gaps = cases.table[["age_approx", "site"]].isna().any(axis=1)
     assert gaps.any()
     with pytest.raises(DataError, match="incomplete lesions, first IL_"):
@@ -93,11 +101,10 @@ def drop_last_row(table: str) -> Callable[[Path], None]:
 
 
 BROKEN = {
-    "metadata missing": (lambda f: (f / METADATA).unlink(), "no such file"),
+    "metadata missing": (lambda f: (f / METADATA).unlink(), "no table of MILK10k's images"),
     "column misspelt": (edit(METADATA, "lesion_id", "lesionid"), "did you mean 'lesionid'"),
-    "unlabelled": (drop_last_row(GROUND_TRUTH), "1 lesions without ground truth: IL_"),
-    "class unknown": (edit(GROUND_TRUTH, "VASC", "VASCU"), "did you mean 'VASCU'"),
-    "image type": (edit(METADATA, "dermoscopic", "dermatoscopic"), "unknown image type"),
+    "class unknown": (edit(GROUND_TRUTH, "VASC", "VASCU"), "unknown class VASCU"),
+    "image type": (edit(METADATA, "dermoscopic", "dermatoscopic"), "unknown view 'dermatoscopic'"),
     "path in id": (edit(METADATA, "ISIC_", "../ISIC_"), "is no id"),
     "two classes": (edit(GROUND_TRUTH, "0.0", "1.0"), "one-hot row names 2 classes"),
 }
@@ -112,9 +119,20 @@ def test_broken_folders_are_named(name: str, synthetic: Path, tmp_path: Path) ->
         shutil.copy(synthetic / table, folder)
     change(folder)
     with pytest.raises(DataError) as caught:
-        load_milk10k(folder)
+        load(folder)
     assert message in str(caught.value)
     assert caught.value.exit_code == 3
+
+
+def test_a_lesion_without_label_is_an_error_or_dropped(synthetic: Path, tmp_path: Path) -> None:
+    for table in (METADATA, GROUND_TRUTH):
+        shutil.copy(synthetic / table, tmp_path)
+    drop_last_row(GROUND_TRUTH)(tmp_path)
+    cases = load(tmp_path)
+    with pytest.raises(DataError, match="1 lesions without a label: IL_"):
+        clean(cases, "impute")
+    removed = clean(cases, "impute", unlabelled="drop").removed
+    assert removed["reason"].tolist() == ["no label"]
 
 
 def test_a_third_image_of_a_lesion_drops_the_lesion(synthetic: Path, tmp_path: Path) -> None:
@@ -125,5 +143,5 @@ def test_a_third_image_of_a_lesion_drops_the_lesion(synthetic: Path, tmp_path: P
     lesion, isic = row.split(",")[0], row.split(",")[2]
     with path.open("a", encoding="utf-8") as file:
         file.write(row.replace(isic, "ISIC_0000001") + "\n")
-    removed = clean(load_milk10k(tmp_path), "paper").removed.set_index("case_id")["reason"]
+    removed = clean(load(tmp_path), "paper").removed.set_index("case_id")["reason"]
     assert "not exactly one" in removed[lesion]

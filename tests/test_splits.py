@@ -11,7 +11,6 @@ import pytest
 
 from milkreport.data.cases import Card, Cases
 from milkreport.data.cleaning import clean
-from milkreport.data.milk10k import load_milk10k
 from milkreport.data.splits import (
     Fold,
     draw_support,
@@ -21,6 +20,7 @@ from milkreport.data.splits import (
 )
 from milkreport.errors import DataError
 from milkreport.suite import Split, load_suite
+from tests.test_milk10k import load
 
 COUNTS = {"common": 120, "some": 40, "rare": 10}
 
@@ -68,7 +68,7 @@ def test_parts_are_whole_disjoint_complete_and_repeatable(cases: Cases, split: S
 
 def test_the_papers_support_to_the_case(real_data: Path) -> None:
     suite = load_suite("paper")
-    cases = clean(load_milk10k(real_data), suite.data.cleaning).cases
+    cases = clean(load(real_data), suite.data.cleaning).cases
     (fold,) = make_folds(cases, suite.split)
     assert (len(fold.train), len(fold.validation), len(fold.test)) == (4151, 0, 1038)
     counts = cases.table["label"].iloc[fold.test].value_counts().to_dict()

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from milkreport.data.milk10k import load_milk10k
 from milkreport.data.synthetic import write_synthetic
 from milkreport.data.synthetic_cases import apportion, draw_cohort
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
+from tests.test_milk10k import load
 
 N = 150
 SIZE = 24
@@ -220,7 +220,7 @@ def test_mark_says_that_it_is_synthetic(made: Path) -> None:
 
 
 def test_the_loader_reads_it_and_knows_that_it_is_synthetic(made: Path) -> None:
-    cases = load_milk10k(made)
+    cases = load(made)
     assert len(cases.table) == N
     assert cases.card.synthetic
     assert Counter(cases.table["label"]) == apportion(N, REAL_COUNTS, 6)

@@ -16,6 +16,7 @@ from sklearn.utils.class_weight import compute_class_weight  # noqa: E402
 from milkreport.data.prepare import Prepared, prepare  # noqa: E402
 from milkreport.data.splits import Fold, make_folds  # noqa: E402
 from milkreport.errors import ConfigError, EnvironmentProblem  # noqa: E402
+from milkreport.data.store import PixelStore
 from milkreport.models.lesion_net import MultiModalLesionNet  # noqa: E402
 from milkreport.suite import Arm, Model, Suite, Training, build_suite, load_suite  # noqa: E402
 from milkreport.training.batches import Inputs, chunk_size  # noqa: E402
@@ -134,7 +135,8 @@ def gradients(correction: str, chunk: int, output: str = "logits") -> list[torch
             images, tables = super().batch(positions)
             return [view.double() for view in images], tables
 
-    inputs = DoubleInputs(pixels, features, CPU)
+    store = PixelStore(pixels, pd.DataFrame(), np.arange(100), "", "")
+    inputs = DoubleInputs(store, features, CPU)
     model = Model(metadata_hidden_layers=2, output=output)
     network = initialise(lambda: MultiModalLesionNet(model, 16, ["a", "b"], [5, 5], 3), 0).double()
     part = TrainingPart(torch.arange(100), LABELS, 3)
@@ -326,7 +328,7 @@ def test_weights_read_back_as_the_network_that_predicted(prepared, suite, fold) 
     )  # fmt: skip
     network.load_state_dict(safetensors.torch.load(trained.weights))
     network.eval().to(memory_format=torch.channels_last)
-    inputs = Inputs(prepared.store.pixels, tables, CPU)
+    inputs = Inputs(prepared.store, tables, CPU)
     found = score(network, inputs, torch.from_numpy(fold.test)).exp().numpy()
     rows = trained.predictions[trained.predictions["split"] == "test"]
     assert np.allclose(found, rows[card["classes"]].to_numpy(), atol=1e-6)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from milkreport import __version__
 from milkreport.commands.screen import console
-from milkreport.data.images import cache_folder
+from milkreport.data.store import cache_folder
 from milkreport.runs.manifest import read_commit, read_platform, read_versions
 
 

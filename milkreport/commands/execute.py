@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 
 from milkreport.checks.verdict import Verdict
 from milkreport.commands import screen
-from milkreport.data.images import cache_folder
-from milkreport.data.prepare import prepare
+from milkreport.data.load import load_cases
+from milkreport.data.prepare import image_problems
+from milkreport.data.store import list_stores, open_store
 from milkreport.data.synthetic import write_synthetic
-from milkreport.errors import ConfigError, DataError, PdfProblem
+from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
 from milkreport.evaluation.results import Results
 from milkreport.runs.checking import check_run, refuse_unknown
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.folder import RunFolder
 from milkreport.suite import Data, Suite
-
-#: Images are decoded whole by ``data check``; the resized copy is thrown away, so it is small.
-CHECK_SIZE = 16
 
 
 def run(
@@ -30,6 +27,7 @@ def run(
     command: str,
     gate: str | None,
     pdf: bool,
+    cache: Path,
 ) -> tuple[Results, Verdict | None]:
     """Carry a suite out, check it, write the report, and show the outcome."""
     from milkreport.runs.runner import Job, run_suite
@@ -37,10 +35,10 @@ def run(
     started = time.monotonic()
     reference = gate or suite.reference
     refuse_unknown(reference)  # before hours of training, not after
-    root = data or synthetic_folder(suite)
+    root = data or synthetic_folder(suite, cache)
     screen.show_start(suite, root, out, synthetic=data is None)
     with screen.progress() as watcher:
-        results = run_suite(Job(suite, root, out, device, command), watcher)
+        results = run_suite(Job(suite, root, out, device, command, cache), watcher)
     folder = RunFolder(out)
     verdict = None
     if reference and (gate or not results.data.synthetic):
@@ -80,13 +78,13 @@ def draw(folder: RunFolder, results: Results, verdict: Verdict | None, pdf: bool
         return [folder.path / "report.html"]
 
 
-def synthetic_folder(suite: Suite) -> Path:
+def synthetic_folder(suite: Suite, cache: Path) -> Path:
     """The synthetic data of a suite, made where it lacks."""
     if suite.split.kind == "support":
         what = f"suite {suite.name} fixes the test part's {sum(suite.split.test_support.values())} cases"
         raise ConfigError(what, "give the real data by --data DIR, or use the suite quick")
     wanted = suite.data.synthetic
-    folder = cache_folder() / f"synthetic-1-{wanted.cases}-{wanted.seed}-{wanted.size}"
+    folder = cache / f"synthetic-1-{wanted.cases}-{wanted.seed}-{wanted.size}"
     if not (folder / "SYNTHETIC.json").is_file():
         with screen.bar("Drawing synthetic lesions", wanted.cases) as advance:
             write_synthetic(
@@ -106,9 +104,19 @@ def synthesise(folder: Path, cases: int, seed: int, size: int) -> None:
     screen.show_files([folder], None)
 
 
-def check_data(root: Path) -> None:
-    """Read and decode everything below *root*, and show what was found."""
-    with tempfile.TemporaryDirectory() as scratch, screen.progress() as watcher:
-        settings = Data(image_size=CHECK_SIZE)
-        prepared = prepare(root, settings, Path(scratch), watcher.images)
-        screen.show_data(prepared)
+def pack(source: Path, settings: Data, cache: Path) -> None:
+    """Decode every image of *source* into the cache, for all runs to share."""
+    with screen.progress() as watcher:
+        cases = load_cases(source, settings.adapter, cache, watcher.notice)
+        store = open_store(
+            cases,
+            settings.image_size,
+            cache,
+            decoder=settings.decoder,
+            progress=watcher.images,
+            notice=watcher.notice,
+        )
+    problems = image_problems(store.images)
+    if problems:
+        raise DataProblems(problems)
+    screen.show_stores([s for s in list_stores(cache) if s.key == store.key], cache)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,13 +21,18 @@ from rich.progress import (
 from rich.table import Table
 
 from milkreport.checks.verdict import Status, Verdict
-from milkreport.data.prepare import Prepared
+from milkreport.commands.check_data import Finding
+from milkreport.data.store import StoreInfo
+from milkreport.errors import DataError
 from milkreport.evaluation.evaluate import Evaluation
 from milkreport.evaluation.metrics import DEFINITIONS, HEADLINE
-from milkreport.evaluation.results import CellRecord, Estimate, Results
+from milkreport.evaluation.results import CellRecord, DataSummary, Estimate, Results
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.suite import Suite
+
+#: Problems that the screen shows; the file holds all.
+MOST_SHOWN = 20
 
 STYLES = {
     Status.PASS: "green",
@@ -42,6 +47,11 @@ console = Console(stderr=True, highlight=False)
 def warn(line: str) -> None:
     """Say one line that the user should not miss."""
     console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """Say one plain line."""
+    console.print(escape(line), soft_wrap=True)
 
 
 def show_start(suite: Suite, data: Path, out: Path, synthetic: bool) -> None:
@@ -83,6 +93,10 @@ class ScreenWatcher:
     def images(self, done: int, total: int) -> None:
         """Images decoded so far."""
         self._update("Decoding images", done, total)
+
+    def notice(self, line: str) -> None:
+        """Something about the data that the user should know."""
+        self.bars.console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
 
     def begin(self, cell: Cell, position: int, total: int) -> None:
         """A cell starts."""
@@ -240,27 +254,77 @@ def show_evaluation(evaluation: Evaluation) -> None:
         warn(notice)
 
 
-def show_data(prepared: Prepared) -> None:
-    """What a data folder holds."""
-    cases, cleaned = prepared.cases, prepared.cleaned
-    units = cases.card.units
-    console.print(f"[bold]{escape(cases.card.name)}[/bold], {escape(cases.card.licence)}")
+def show_finding(finding: Finding, source: Path) -> None:
+    """What a data folder holds, and what is wrong with it, on one page."""
+    if finding.summary is not None:
+        _show_summary(finding.summary)
+    problems = [("[red]error:[/red]", p) for p in finding.errors]
+    problems += [("[yellow]warning:[/yellow]", p) for p in finding.warnings]
+    for mark, problem in problems[:MOST_SHOWN]:
+        line = str(DataError(problem.what, problem.do, problem.where))
+        console.print(f"{mark} {escape(line)}", soft_wrap=True)
+    if len(problems) > MOST_SHOWN:
+        console.print(f"... and {len(problems) - MOST_SHOWN:,} more")
+    if finding.errors:
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in finding.counts()[:8])
+        console.print(f"[red]NOT SOUND[/red]: {escape(kinds)}", soft_wrap=True)
+    else:
+        more = f" ({len(finding.warnings):,} warnings)" if finding.warnings else ""
+        console.print(f"[green]SOUND[/green]: {escape(str(source))}{more}", soft_wrap=True)
+
+
+def _show_summary(data: DataSummary) -> None:
+    console.print(f"[bold]{escape(data.name)}[/bold], {escape(data.licence)}")
+    console.print(f"found: {escape(data.layout)}", soft_wrap=True)
+    whole = data.n_found - sum(exclusion.n for exclusion in data.exclusions)
     console.print(
-        f"{cleaned.n_found} {units}, {len(cleaned.removed)} incomplete, {len(cases.table)} usable; "
-        f"{len(cases.table) * len(cases.views)} images decoded ({', '.join(cases.views)})"
+        f"{data.n_found:,} {escape(data.units)}, {whole:,} with all images and a label; views: "
+        f"{escape(', '.join(data.views))}"
     )
-    for reason, n in cleaned.removed["reason"].value_counts().items():
-        console.print(f"  {n} {escape(str(reason))}")
-    table = Table("class", units, "share", box=None)
-    for name, n in cases.class_counts().items():
-        table.add_row(escape(name), str(n), f"{n / len(cases.table):.1%}")
-    console.print(table)
-    if prepared.n_duplicate_groups:
-        warn(
-            f"{prepared.n_duplicate_groups} groups of {units} share a pixel-identical image; "
-            "splits keep them together"
+    for exclusion in data.exclusions:
+        console.print(f"  without: {exclusion.n:,} {escape(exclusion.reason)}")
+    if any(data.class_counts.values()):
+        table = Table("class", data.units, "share", box=None)
+        for name, n in data.class_counts.items():
+            table.add_row(escape(name[:40]), f"{n:,}", f"{n / data.n_used:.1%}")
+        console.print(table)
+    for image in data.images:
+        kinds = [*_most(image.sizes), *_most(image.modes), *_most(image.formats)]
+        console.print(f"{escape(image.view)}: {image.n:,} images, {escape(', '.join(kinds))}")
+    gaps = {f.column: f.missing for f in data.numeric if f.missing}
+    gaps |= {f.column: f.missing for f in data.categorical if f.missing}
+    if gaps:
+        text = ", ".join(f"{column} {n:,}" for column, n in gaps.items())
+        console.print(f"missing values: {escape(text)}", soft_wrap=True)
+    if data.duplicates is not None:
+        d = data.duplicates
+        console.print(
+            f"images under several {escape(data.units)}: {d.identical} identical, {d.near} alike"
         )
-    console.print(f"data sha256 {prepared.fingerprint}")
+    console.print(f"data sha256 {data.fingerprint}")
+
+
+def _most(counts: Mapping[str, int], n: int = 3) -> list[str]:
+    shown = [f"{name} ({count:,})" for name, count in list(counts.items())[:n]]
+    return [*shown, f"{len(counts) - n} others"] if len(counts) > n else shown
+
+
+def show_stores(stores: Sequence[StoreInfo], folder: Path) -> None:
+    """What the cache holds."""
+    table = Table("store", "data", "images", "size", "rule", "bytes", "state", box=None)
+    for store in stores:
+        table.add_row(
+            store.key,
+            escape(store.name),
+            f"{store.n_images:,}",
+            f"{store.size} px",
+            store.rule,
+            f"{store.n_bytes:,}",
+            "whole" if store.complete else "partial",
+        )
+    console.print(table)
+    total = sum(store.n_bytes for store in stores) / 1e6
+    console.print(f"{len(stores)} stores, {total:,.1f} MB in {escape(str(folder))}", soft_wrap=True)
 
 
 def show_files(paths: Sequence[Path], seconds: float | None) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,16 +18,14 @@ class Feature:
     """One input column of the table.
 
     ``view``: the view whose branch reads it, or ``"case"`` for every branch. ``zscore``: numeric values
-    are standardised on the training part; otherwise taken as they are. ``low`` and ``high`` bound
-    what a numeric cell may hold. ``title``: what a report calls it, with what its values mean.
+    are standardised on the training part; otherwise taken as they are. ``title``: what a report calls
+    it, with what its values mean.
     """
 
     column: str
     kind: Literal["numeric", "categorical"]
     view: str = "case"
     zscore: bool = False
-    low: float = -math.inf
-    high: float = math.inf
     title: str = ""
 
 
@@ -54,8 +52,8 @@ class Cases:
     ``table``: columns ``case_id`` (unique), ``group_id`` (never straddles a split), ``label`` (a class,
     or missing), one ``image:<view>`` column of absolute paths a view (missing: no such image), and the
     feature columns. Sorted by ``case_id``. ``layout``: how the files were found, one line. ``extra``:
-    image files below ``root`` that belong to no case. ``remarks``: what a careful reader should know of
-    the tables, a line each.
+    image files below ``root`` that belong to no case. ``orphans``: ids that have a label and nothing
+    else. ``remarks``: what a careful reader should know of the tables, a line each.
     """
 
     table: pd.DataFrame
@@ -67,6 +65,7 @@ class Cases:
     files: tuple[Path, ...] = ()  # the tables that were read
     layout: str = ""
     extra: tuple[Path, ...] = ()
+    orphans: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property
@@ -87,6 +86,16 @@ class Cases:
         """Cases by class, in the order of the classes."""
         counts = self.table["label"].value_counts()
         return {name: int(counts.get(name, 0)) for name in self.classes}
+
+    def with_merged(self, merge: Mapping[str, Sequence[str]]) -> Cases:
+        """These cases with labels merged: *merge* names a class and the labels that become it.
+
+        The merged class stands where the first of its labels stood.
+        """
+        becomes = {label: name for name, labels in merge.items() for label in labels}
+        classes = tuple(dict.fromkeys(becomes.get(name, name) for name in self.classes))
+        table = self.table.assign(label=self.table["label"].replace(becomes))
+        return replace(self, table=table, classes=classes)
 
     def table_fingerprint(self) -> str:
         """SHA-256 over the tables' bytes."""

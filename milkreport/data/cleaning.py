@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,55 +17,99 @@ Policy = Literal["paper", "strict", "impute"]
 
 @dataclass(frozen=True)
 class Cleaned:
-    """The cases that take part; ``removed`` has ``case_id`` and ``reason``, ``imputed`` a count a column."""
+    """The cases that take part; ``removed`` has ``case_id`` and ``reason``, ``imputed`` a count a column.
+
+    ``kept``: positions of the cases that take part among those that were found.
+    """
 
     cases: Cases
     n_found: int
     removed: pd.DataFrame
     imputed: dict[str, int]
+    kept: pd.Index
 
 
-def clean(cases: Cases, policy: Policy) -> Cleaned:
+def clean(
+    cases: Cases,
+    policy: Policy,
+    *,
+    unlabelled: Literal["error", "drop"] = "error",
+    bad_images: Mapping[str, str] | None = None,
+) -> Cleaned:
     """Apply a cleaning policy to *cases*.
 
     ``paper``: a case with any missing feature or view is removed. ``strict``: it is an error.
     ``impute``: missing features stay (the encoder fills them from the training part); a case without
     one of its views is removed.
 
+    Args:
+        unlabelled: whether cases without a label, and labels without a case, are an error or dropped.
+        bad_images: case id to what is wrong with its images; such a case is removed.
+
     Raises:
-        DataError: under ``strict``, the first incomplete case; or when no case is left.
+        DataError: unlabelled cases; under ``strict`` the first incomplete case; or no case is left.
     """
     table = cases.table
+    if unlabelled == "error":
+        _refuse_unlabelled(cases)
     views = [IMAGE_PREFIX + view for view in cases.views]
     features = [feature.column for feature in cases.features]
     needed = views if policy == "impute" else [*features, *views]
-    missing = table[needed].isna()
-    incomplete = missing.any(axis=1)
-    reasons = pd.Series(
-        [
-            " and ".join(_reason(column) for column, gap in zip(needed, row, strict=True) if gap)
-            for row in missing[incomplete].to_numpy()
-        ],
-        index=table.index[incomplete],
-        dtype=object,
-    )
-    if policy == "strict" and incomplete.any():
-        first = str(table.loc[reasons.index[0], "case_id"])
-        what = f"{int(incomplete.sum())} incomplete {cases.card.units}, first {first}"
-        do = "complete the table, or set data.cleaning to paper or impute"
-        raise DataError(f"{what}: {reasons.iloc[0]}", do, first_few(f.name for f in cases.files))
-    removed = pd.DataFrame(
-        {"case_id": table.loc[reasons.index, "case_id"], "reason": reasons}
-    ).reset_index(drop=True)
-    kept = table[~incomplete].reset_index(drop=True)
+    gaps = table[needed].isna()
+    if policy == "strict" and gaps.any(axis=None):
+        _refuse_incomplete(cases, gaps)
+    gaps.insert(0, "label", table["label"].isna())
+    bad = table["case_id"].map(dict(bad_images or {}))
+    out = gaps.any(axis=1) | bad.notna()
+    reasons = [
+        " and ".join([*(_reason(c) for c in gaps.columns[row]), *([text] if text == text else [])])
+        for row, text in zip(gaps[out].to_numpy(), bad[out], strict=True)
+    ]
+    removed = pd.DataFrame({"case_id": table.loc[out, "case_id"], "reason": reasons})
+    kept = table[~out]
     if kept.empty:
-        raise DataError("no complete case is left", "set data.cleaning to impute", str(cases.root))
-    gaps = kept[features].isna().sum()
-    imputed = {str(column): int(n) for column, n in gaps.items() if n}
-    return Cleaned(replace(cases, table=kept), len(table), removed, imputed)
+        do = "set data.cleaning to impute" if cases.is_labelled else "give the table of labels"
+        raise DataError("no complete case with a label is left", do, str(cases.root))
+    missing = kept[features].isna().sum()
+    return Cleaned(
+        cases=replace(cases, table=kept.reset_index(drop=True)),
+        n_found=len(table),
+        removed=removed.reset_index(drop=True),
+        imputed={str(column): int(n) for column, n in missing.items() if n},
+        kept=kept.index,
+    )
+
+
+def _refuse_unlabelled(cases: Cases) -> None:
+    """Raise a DataError for cases without a label, or labels without a case, with the first ids."""
+    ids = cases.table.loc[cases.table["label"].isna(), "case_id"]
+    files = first_few(file.name for file in cases.files)
+    do = "complete the tables, or go on without them: --allow-unlabelled"
+    if len(ids):
+        what = f"{len(ids):,} {cases.card.units} without a label: {first_few(ids)}"
+        raise DataError(what, do, files)
+    if cases.orphans:
+        what = (
+            f"{len(cases.orphans):,} labels without a {cases.card.unit}: {first_few(cases.orphans)}"
+        )
+        raise DataError(what, do, files)
+
+
+def _refuse_incomplete(cases: Cases, gaps: pd.DataFrame) -> None:
+    incomplete = gaps.any(axis=1)
+    first = gaps.index[incomplete][0]
+    reason = " and ".join(_reason(column) for column in gaps.columns[gaps.loc[first]])
+    what = (
+        f"{int(incomplete.sum())} incomplete {cases.card.units}, first "
+        f"{cases.table.loc[first, 'case_id']}: {reason}"
+    )
+    do = "complete the table, or set data.cleaning to paper or impute"
+    raise DataError(what, do, first_few(file.name for file in cases.files))
 
 
 def _reason(column: str) -> str:
+    if column == "label":
+        return "no label"
     if column.startswith(IMAGE_PREFIX):
         return f"not exactly one {column.removeprefix(IMAGE_PREFIX)} image"
     return f"missing {column}"

@@ -1,27 +1,26 @@
-"""MILK10k in the archive's official layout, as :class:`Cases`.
+"""MILK10k as :class:`Cases`: the archive's tables and images, in whatever layout they were unpacked.
 
-Layout: ``MILK10k_Training_{Metadata,GroundTruth,Supplement}.csv`` and
-``MILK10k_Training_Input/<lesion_id>/<isic_id>.jpg``. The tables are joined by ``lesion_id`` alone; the
-Supplement gives the label away and is never read.
+Tables are recognised by what stands in their header, never by name: ``images`` (a row an image:
+``MILK10k_Training_Metadata.csv``, in the DOI bundle ``supplements/training_input.csv``) and ``truth`` (a
+row a lesion, one-hot). They are joined by ``lesion_id`` alone. The Supplement, and the diagnosis columns of
+the DOI bundle's ``metadata.csv``, give the label away and are never read.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from milkreport.data.cases import IMAGE_PREFIX, Card, Cases, Feature
+from milkreport.data.assemble import Assembler, TextTable
+from milkreport.data.cases import Card, Cases
+from milkreport.data.discovery import ImageIndex, Tree, load_any_header
+from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError
-from milkreport.tables import (
-    first_few,
-    load_table,
-    one_hot_labels,
-    read_numbers,
-    refuse_duplicates,
-)
+from milkreport.tables import first_few, load_table, require_columns
 
 METADATA = "MILK10k_Training_Metadata.csv"
 GROUND_TRUTH = "MILK10k_Training_GroundTruth.csv"
@@ -53,118 +52,169 @@ MONET = (
     "MONET_skin_markings_pen_ink_purple_pen",
 )
 BANNED = ("diagnosis_full", "diagnosis_confirm_type", "invasion_thickness_interval")
+_ALSO_BANNED = (
+    *(f"diagnosis_{level}" for level in range(1, 6)),
+    "concomitant_biopsy",
+    "melanocytic",
+)
 _PATIENT = ("age_approx", "sex", "skin_tone_class", "site")
+_KEYS = ("lesion_id", "image_type", "isic_id")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _FEATURES = (
-    Feature("sex", "categorical"),
-    Feature("site", "categorical"),
-    Feature("age_approx", "numeric", zscore=True),
-    Feature("skin_tone_class", "numeric", zscore=True),
-    *(Feature(f"{score}:{view}", "numeric", view) for view in VIEWS for score in MONET),
+    FeatureSpec(column="sex", kind="categorical", title="sex"),
+    FeatureSpec(column="site", kind="categorical", title="site"),
+    FeatureSpec(column="age_approx", kind="numeric", low=0, high=120, title="age, years"),
+    FeatureSpec(
+        column="skin_tone_class",
+        kind="numeric",
+        low=0,
+        high=5,
+        title="skin tone, 0 very dark to 5 very light",
+    ),
+    *(
+        FeatureSpec(column=score, kind="numeric", view=view, zscore=False, low=0, high=1)
+        for view in VIEWS
+        for score in MONET
+    ),
+)
+_TABLE = TableSpec(
+    file=METADATA,
+    rows="image",
+    case="lesion_id",
+    view="image_type",
+    one_hot=list(CLASSES),
+    truth=GROUND_TRUTH,
 )
 
 
-def load_milk10k(root: Path) -> Cases:
-    """Read MILK10k's tables below *root*; no image is opened.
+def load_milk10k(tree: Tree) -> Cases:
+    """Read MILK10k's tables in *tree*; no image is opened.
 
     Raises:
-        DataError: a table is missing or unsound, or the tables name different lesions.
+        DataError: a table is missing or ambiguous. DataProblems: everything unsound in the tables.
     """
-    if not root.is_dir():
-        raise DataError("no such folder", f"looked from {Path.cwd().name}/; set --data", str(root))
-    metadata_file, truth_file = root / METADATA, root / GROUND_TRUTH
-    images = load_table(metadata_file, ["lesion_id", "image_type", "isic_id", *_PATIENT, *MONET])
-    truth = load_table(truth_file, ["lesion_id", *CLASSES])
-    _check_ids(images, metadata_file, ["lesion_id", "isic_id"])
-    _check_ids(truth, truth_file, ["lesion_id"])
-    refuse_duplicates(images, ["isic_id"], str(metadata_file))
-    refuse_duplicates(truth, ["lesion_id"], str(truth_file))
-    _check_classes(truth, truth_file)
-
-    labels = one_hot_labels(truth, list(CLASSES), str(truth_file))
-    labels.index = pd.Index(truth["lesion_id"])
-    table = _one_row_a_lesion(images, root, str(metadata_file))
-    _check_same_lesions(set(table.index), set(labels.index), metadata_file)
-    table["label"] = labels.reindex(table.index)
-    table = table.rename_axis("case_id").reset_index().sort_values("case_id", ignore_index=True)
-    table["group_id"] = table["case_id"]
+    images_file, truth_file = _choose(tree)
+    images, images_files = _images_table(tree, images_file)
+    truth = None
+    if truth_file is not None:
+        truth = TextTable(_truth_table(truth_file), _name(tree, truth_file))
+    index = ImageIndex(tree)
+    views = {view: ViewSpec(column="isic_id", value=value) for view, value in VIEWS.items()}
+    assembler = Assembler(_TABLE, views, _FEATURES, list(CLASSES), index, _ID)
+    mapped = assembler.assemble(images, truth)
+    labelled = _name(tree, truth_file) if truth_file else "no labels"
     return Cases(
-        table=table,
+        table=mapped.table,
         views=tuple(VIEWS),
-        features=_FEATURES,
-        classes=tuple(CLASSES),
-        card=_card(root),
-        root=root,
-        files=(metadata_file, truth_file),
+        features=mapped.features,
+        classes=mapped.classes,
+        card=_card(_synthetic_mark(images_file, tree.root)),
+        root=tree.root,
+        files=(*images_files, *([truth_file] if truth_file else [])),
+        layout=f"{_name(tree, images_file)}, {labelled}; {index.layout(mapped.used)}",
+        extra=index.unused(mapped.used),
+        orphans=mapped.orphans,
+        remarks=(*tree.notes, *mapped.remarks),
     )
 
 
-def _one_row_a_lesion(images: pd.DataFrame, root: Path, name: str) -> pd.DataFrame:
-    frame = images.copy()
-    frame["age_approx"] = read_numbers(images, "age_approx", name, 0, 120)
-    frame["skin_tone_class"] = read_numbers(images, "skin_tone_class", name, 0, 5)
-    for score in MONET:
-        frame[score] = read_numbers(images, score, name, 0, 1)
-    known = frame["image_type"].isin(VIEWS.values())
-    if not known.all():
-        line = frame.index[~known][0]
-        what = f"unknown image type {frame.loc[line, 'image_type']!r}"
-        do = f"known: {', '.join(map(repr, VIEWS.values()))}"
-        raise DataError(what, do, f"{name}:{line}:image_type")
-
-    folder = root / IMAGES
-    table = pd.DataFrame(index=pd.Index(sorted(set(frame["lesion_id"])), name="lesion_id"))
-    for column in _PATIENT:
-        # Both rows of a lesion repeat the patient's values; where they differ, the value is unknown.
-        grouped = frame.groupby("lesion_id")[column]
-        table[column] = grouped.first().where(grouped.nunique(dropna=True) <= 1)
-    for view, image_type in VIEWS.items():
-        rows = frame[frame["image_type"] == image_type]
-        # A view given twice is no view: which of the two would be meant cannot be told.
-        rows = rows.drop_duplicates("lesion_id", keep=False).set_index("lesion_id")
-        paths = [
-            str(folder / str(lesion) / f"{isic}.jpg") for lesion, isic in rows["isic_id"].items()
-        ]
-        table[IMAGE_PREFIX + view] = pd.Series(paths, index=rows.index, dtype=object)
-        for score in MONET:
-            table[f"{score}:{view}"] = rows[score]
-    return table
+def is_milk10k(tree: Tree) -> bool:
+    """Whether a table in *tree* has the key columns of MILK10k's, or most of them."""
+    return any(_is_like(load_any_header(path), _KEYS) for path in tree.tables)
 
 
-def _check_ids(frame: pd.DataFrame, path: Path, columns: list[str]) -> None:
-    for column in columns:
-        for line, cell in frame[column].items():
-            # Ids become file names: nothing but letters, digits, _ and - may pass.
-            if not (isinstance(cell, str) and _ID.fullmatch(cell)):
-                what = f"{str(cell)[:80]!r} is no id"
-                do = "ids are letters, digits, _ and -, at most 64"
-                raise DataError(what, do, f"{path}:{line}:{column}")
+def _choose(tree: Tree) -> tuple[Path, Path | None]:
+    """The table of images, and the table of labels if there is one, by their headers."""
+    headers = {path: load_any_header(path) for path in tree.tables}
+    truths = [p for p, h in headers.items() if _is_truth(h)]
+    described = [p for p, h in headers.items() if _is_like(h, _KEYS) and p not in truths]
+    whole = [p for p in described if _is_like(headers[p], MONET)]
+    images = _distinct(whole or described)
+    if not images:
+        looked = first_few(_name(tree, p) for p in tree.tables) or "none"
+        what = "no table of MILK10k's images (lesion_id, image_type, isic_id)"
+        do = f"CSV files there: {looked}; looked from {Path.cwd().name}/, set --data"
+        raise DataError(what, do, str(tree.root))
+    truths = _distinct(truths)
+    if len(truths) > 1:
+        raise _ambiguous(tree, truths, "tables of labels")
+    if len(images) > 1 and truths:
+        # Training and test tables side by side: the labels say which one they belong to.
+        labelled = _ids(truths[0])
+        images = [path for path in images if _ids(path) & labelled] or images
+    if len(images) > 1:
+        raise _ambiguous(tree, images, "tables of images")
+    return images[0], truths[0] if truths else None
 
 
-def _check_classes(truth: pd.DataFrame, path: Path) -> None:
-    unknown = [c for c in truth.columns if c not in CLASSES and c != "lesion_id"]
-    if unknown:
+def _ambiguous(tree: Tree, paths: Sequence[Path], what: str) -> DataError:
+    names = " and ".join(_name(tree, path) for path in paths[:2])
+    return DataError(f"two {what}: {names}", "name the folder of one of them", str(tree.root))
+
+
+def _distinct(paths: Sequence[Path]) -> list[Path]:
+    """Files of different content; of identical copies the first."""
+    return list({path.read_bytes(): path for path in reversed(paths)}.values())[::-1]
+
+
+def _ids(path: Path) -> set[str]:
+    return set(load_table(path, ["lesion_id"])["lesion_id"].dropna())
+
+
+def _is_like(header: Sequence[str], columns: Sequence[str]) -> bool:
+    """Whether most of *columns* stand in *header*: one that is misspelt is named later."""
+    return sum(column in header for column in columns) * 2 > len(columns)
+
+
+def _is_truth(header: Sequence[str]) -> bool:
+    return _is_like([column.upper() for column in header], list(CLASSES))
+
+
+def _images_table(tree: Tree, path: Path) -> tuple[TextTable, list[Path]]:
+    """The image rows, and the files they come from: columns that lack are taken from another table."""
+    frame, files = load_table(path, _KEYS), [path]
+    for other in tree.tables:
+        lacking = [c for c in (*_PATIENT, *MONET) if c not in frame.columns]
+        header = load_any_header(other)
+        offered = [c for c in lacking if c in header]
+        if other != path and offered and "isic_id" in header:
+            more = load_table(other).drop_duplicates("isic_id").set_index("isic_id")
+            frame = frame.join(more[offered], on="isic_id")
+            files.append(other)
+    require_columns(frame, [*_KEYS, *_PATIENT, *MONET], str(path))
+    return TextTable(frame, _name(tree, path)), files
+
+
+def _truth_table(path: Path) -> pd.DataFrame:
+    """The label rows, with class names in the archive's spelling."""
+    frame = load_table(path)
+    frame = frame.rename(columns={c: c.upper() for c in frame.columns if c.upper() in CLASSES})
+    if unknown := [c for c in frame.columns if c not in CLASSES and c != "lesion_id"]:
         do = f"classes are: {', '.join(CLASSES)}"
+        if lacking := [c for c in CLASSES if c not in frame.columns]:
+            do += f"; missing: {', '.join(lacking)}"
         raise DataError(f"unknown class {first_few(unknown)}", do, f"{path}:1")
+    require_columns(frame, ["lesion_id", *CLASSES], str(path))
+    return frame
 
 
-def _check_same_lesions(described: set[str], labelled: set[str], path: Path) -> None:
-    for ids, what in (
-        (described - labelled, "lesions without ground truth"),
-        (labelled - described, "labelled lesions without metadata"),
-    ):
-        if ids:
-            do = "complete the tables"
-            raise DataError(f"{len(ids)} {what}: {first_few(sorted(ids))}", do, str(path))
+def _name(tree: Tree, path: Path) -> str:
+    return path.relative_to(tree.root).as_posix()
 
 
-def _card(root: Path) -> Card:
-    mark = root / SYNTHETIC_MARK
+def _synthetic_mark(table: Path, root: Path) -> Path | None:
+    """The file that says that a program drew these data: beside the table, or in a folder around it."""
+    folders = [folder for folder in table.parents if folder.is_relative_to(root)]
+    marks = [folder / SYNTHETIC_MARK for folder in folders]
+    return next((mark for mark in marks if mark.is_file()), None)
+
+
+def _card(mark: Path | None) -> Card:
     name, licence = "MILK10k", "CC-BY-NC 4.0"
     attribution = "MILK study team, MILK10k Benchmark, ISIC Archive, 2025, doi 10.34970/262082"
     note = "No patient identifier is published: lesions of one patient may stand in several parts."
-    if mark.is_file():
+    if mark is not None:
         try:
             made = json.loads(mark.read_text(encoding="utf-8"))
             name = f"Synthetic MILK10k ({int(made['cases'])} lesions, seed {int(made['seed'])})"
@@ -178,9 +228,9 @@ def _card(root: Path) -> Card:
         attribution=attribution,
         unit="lesion",
         units="lesions",
-        synthetic=mark.is_file(),
+        synthetic=mark is not None,
         class_titles=dict(CLASSES),
         positive=MALIGNANT,
-        banned_columns=BANNED,
+        banned_columns=(*BANNED, *_ALSO_BANNED),
         notes=(note,),
     )

@@ -1,42 +1,104 @@
-"""From a folder to what training needs: cases, clean, decoded, grouped."""
+"""From a folder to what training needs: cases, decoded, clean, grouped."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
 from milkreport.data.cases import Cases
 from milkreport.data.cleaning import Cleaned, clean
-from milkreport.data.images import PixelStore, Progress, duplicate_groups, open_store
-from milkreport.data.milk10k import load_milk10k
+from milkreport.data.duplicates import find_duplicates, join_groups
+from milkreport.data.load import load_cases
+from milkreport.data.store import PixelStore, Progress, open_store
+from milkreport.errors import DataProblems, Problem
 from milkreport.suite import Data
-
-ADAPTERS = {"milk10k": load_milk10k}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Cases that take part, their pixels, and what became of the others."""
+    """Cases that take part, their pixels, and what became of the others.
+
+    ``store``: row i holds the pixels of case i of ``cases``. ``images``: the record of every image file
+    that was found, as in :class:`milkreport.data.store.PixelStore`. ``duplicates``: the links of
+    :func:`milkreport.data.duplicates.find_duplicates` among the cases that take part.
+    """
 
     cases: Cases
     store: PixelStore
     cleaned: Cleaned
+    images: pd.DataFrame
+    duplicates: pd.DataFrame
     n_duplicate_groups: int
     fingerprint: str
 
 
-def prepare(root: Path, settings: Data, cache: Path, progress: Progress | None = None) -> Prepared:
-    """Load the tables below *root*, clean them, decode every image once, join duplicates.
+def prepare(
+    root: Path,
+    settings: Data,
+    cache: Path,
+    progress: Progress | None = None,
+    notice: Callable[[str], None] = lambda line: None,
+) -> Prepared:
+    """Load the tables below *root*, decode every image once, clean, keep duplicates together.
 
     Raises:
-        DataError, EnvironmentProblem: see the steps.
+        DataProblems: all that is unsound in the tables, or every image that cannot be decoded.
+        ConfigError, DataError, EnvironmentProblem: see the steps.
     """
-    cleaned = clean(ADAPTERS[settings.adapter](root), settings.cleaning)
-    cases = cleaned.cases
-    store = open_store(cases, settings.image_size, cache, progress)
-    groups, n_joined = duplicate_groups(cases, store)
-    cases = replace(cases, table=cases.table.assign(group_id=groups))
-    whole = f"{cases.table_fingerprint()}/{store.fingerprint}"
-    fingerprint = hashlib.sha256(whole.encode()).hexdigest()
-    return Prepared(cases, store, cleaned, n_joined, fingerprint)
+    cases = load_cases(root, settings.adapter, cache, notice)
+    whole = open_store(
+        cases,
+        settings.image_size,
+        cache,
+        decoder=settings.decoder,
+        progress=progress,
+        notice=notice,
+    )
+    problems = image_problems(whole.images)
+    if problems and settings.on_bad_image == "error":
+        raise DataProblems(problems)
+    return group(cases, whole, settings)
+
+
+def group(cases: Cases, whole: PixelStore, settings: Data) -> Prepared:
+    """Clean *cases*, whose images *whole* holds, and keep those that share images together."""
+    cleaned = clean(
+        cases,
+        settings.cleaning,
+        unlabelled=settings.unlabelled,
+        bad_images=_bad_cases(whole.images),
+    )
+    kept, store = cleaned.cases, whole.take(cleaned.kept.to_numpy())
+    duplicates = find_duplicates(kept, store)
+    near = settings.near_duplicates == "group"
+    groups, n_joined = join_groups(kept, duplicates, near=near)
+    kept = replace(kept, table=kept.table.assign(group_id=groups))
+    text = f"{cases.table_fingerprint()}/{whole.fingerprint}"
+    return Prepared(
+        cases=kept,
+        store=store,
+        cleaned=cleaned,
+        images=whole.images,
+        duplicates=duplicates,
+        n_duplicate_groups=n_joined,
+        fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def image_problems(images: pd.DataFrame) -> list[Problem]:
+    """Every image that cannot be decoded, as a problem."""
+    bad = images[images["problem"] != ""]
+    return [
+        Problem(str(row.problem), str(row.file), str(row.what), str(row.do), str(row.case_id))
+        for row in bad.itertuples()
+    ]
+
+
+def _bad_cases(images: pd.DataFrame) -> dict[str, str]:
+    bad = images[images["problem"] != ""]
+    texts = bad["view"] + " image " + bad["problem"]
+    return {str(k): " and ".join(v) for k, v in texts.groupby(bad["case_id"])}

@@ -165,6 +165,12 @@ def _check_counts(cases: Cases, counts: Positions, split: Split) -> None:
     if split.validation:
         least += 1
     for name, n in zip(cases.classes, counts, strict=True):
+        do = "merge it with another class, leave it out, or get more"
         if n < least:
             what = f"class {name} has {n} {cases.card.units}, this split needs {least}"
-            raise DataError(what, "merge it with another class, or get more", "split")
+            raise DataError(what, do, "split")
+        # What is tested must be trained on too, and a group is in one part only.
+        groups = cases.table.loc[cases.table["label"] == name, "group_id"].nunique()
+        if groups < (needed := 3 if split.validation else 2):
+            what = f"the {n} {cases.card.units} of class {name} are of {groups} groups, this split "
+            raise DataError(what + f"needs {needed}", do, "split")

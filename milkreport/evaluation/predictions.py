@@ -13,10 +13,12 @@ import pandas as pd
 from milkreport.errors import DataError
 from milkreport.tables import (
     first_few,
+    guard,
     load_table,
     one_hot_labels,
     read_numbers,
     refuse_duplicates,
+    unguard,
 )
 
 ID_COLUMNS = ("case_id", "lesion_id", "image", "id")
@@ -56,7 +58,10 @@ def load_predictions(path: Path, classes: Sequence[str]) -> dict[str, Prediction
     Raises:
         DataError: columns, ids or probabilities are not what they should be.
     """
-    frame = load_table(path, [*RESERVED, *classes])
+    frame = load_table(path, [*RESERVED, *(str(guard(name)) for name in classes)])
+    frame = frame.rename(columns=unguard)
+    for column in ("case_id", "label"):
+        frame[column] = frame[column].map(unguard)
     refuse_duplicates(frame, ["case_id", "split"], str(path))
     probabilities = read_probabilities(frame, classes, str(path))
     truth = _positions(frame["label"], classes, str(path))

@@ -252,6 +252,7 @@ class DataSummary(Record):
     fingerprint: str = ""
     notes: list[str] = []
     layout: str = ""
+    tables: dict[str, str] = {}  # file name to SHA-256
     on_bad_image: str = ""
     decoder: str = ""
     numeric: list[NumericSummary] = []

@@ -23,9 +23,10 @@ from milkreport.evaluation.predictions import Predictions, load_predictions
 from milkreport.evaluation.results import CellRecord, DataSummary, Record, Results, SplitSummary
 from milkreport.runs.manifest import Manifest, read_clock
 from milkreport.suite import Suite, build_suite
-from milkreport.tables import load_table, read_numbers
+from milkreport.tables import guard, load_table, read_numbers, unguard
 
 if TYPE_CHECKING:
+    from milkreport.data.prepare import Prepared
     from milkreport.training.cell import TrainedCell
 
 R = TypeVar("R", bound=Record)
@@ -116,11 +117,27 @@ class RunFolder:
         """Provenance of this run."""
         return self._load_record("manifest.json", Manifest)
 
-    def write_data(self, record: DataRecord, splits: pd.DataFrame, removed: pd.DataFrame) -> None:
-        """Write what the data was, which case is in which part, and what was removed and why."""
-        write_csv(self.path / "splits.csv", splits)
-        write_csv(self.path / "removed.csv", removed)
+    def write_tables(self, **tables: pd.DataFrame) -> None:
+        """Write tables as ``NAME.csv``: which case is in which part, what was removed and why, ..."""
+        for name, table in tables.items():
+            write_csv(self.path / f"{name}.csv", table)
+
+    def write_data(self, record: DataRecord) -> None:
+        """Write what the data and splits are."""
         self._write_record("data.json", record)
+
+    def first_change(self, prepared: Prepared) -> str:
+        """The first file of the data that is not what it was when the run was begun."""
+        tables = self.load_data().data.tables
+        for path in prepared.cases.files:
+            if tables.get(path.name) != _hash(path):
+                return path.name
+        before = load_table(self.path / "images.csv", ["file", "sha256"])
+        known = dict(zip(before["file"].map(unguard), before["sha256"], strict=True))
+        for file, sha256 in zip(prepared.images["file"], prepared.images["sha256"], strict=True):
+            if known.get(file or None) != (sha256 or None):
+                return str(file)
+        return "files were added or removed"
 
     def load_data(self) -> DataRecord:
         """What the data and splits of this run were."""
@@ -248,10 +265,10 @@ def refuse_foreign(folder: RunFolder) -> None:
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """Write a table: nine significant digits (float32 exactly), text that a spreadsheet can't run."""
-    safe = frame.copy()
+    safe = frame.rename(columns=guard)
     for column in safe.columns:
         if safe[column].dtype.kind not in "fiub":
-            safe[column] = safe[column].map(_neutralise, na_action="ignore")
+            safe[column] = safe[column].map(guard, na_action="ignore")
     text = safe.to_csv(index=False, float_format="%.9g", lineterminator="\n")
     write_text(path, text)
 
@@ -262,9 +279,3 @@ def _hash(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
-
-
-def _neutralise(value: object) -> object:
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return value

@@ -6,22 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import pandas as pd
 
 from milkreport import __version__
-from milkreport.data.images import cache_folder
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
 from milkreport.errors import ConfigError, DataError
-from milkreport.evaluation.results import (
-    CellRecord,
-    DataSummary,
-    Exclusion,
-    Results,
-    SplitSummary,
-)
+from milkreport.evaluation.results import CellRecord, Results
 from milkreport.runs.collect import collect, plan_cells
+from milkreport.runs.describe import summarise_data, summarise_splits
 from milkreport.runs.folder import Cell, DataRecord, RunFolder, differing_keys, refuse_foreign
 from milkreport.runs.manifest import (
     Manifest,
@@ -30,6 +23,7 @@ from milkreport.runs.manifest import (
     read_platform,
     read_versions,
 )
+from milkreport.runs.proof import prove_splits
 from milkreport.suite import Suite
 from milkreport.training.cell import Row, train_cell
 from milkreport.training.device import (
@@ -47,6 +41,9 @@ class Watcher(Protocol):
 
     def images(self, done: int, total: int) -> None:
         """Images decoded so far."""
+
+    def notice(self, line: str) -> None:
+        """Something about the data that the user should know."""
 
     def begin(self, cell: Cell, position: int, total: int) -> None:
         """A cell starts (positions from 1)."""
@@ -70,6 +67,7 @@ class Job:
     out: Path
     device: str
     command: str
+    cache: Path
 
 
 def run_suite(job: Job, watcher: Watcher) -> Results:
@@ -86,7 +84,7 @@ def run_suite(job: Job, watcher: Watcher) -> Results:
     refuse_foreign(folder)
     with folder.lock():
         pin(suite.training.threads)
-        prepared = prepare(job.data, suite.data, cache_folder(), watcher.images)
+        prepared = prepare(job.data, suite.data, job.cache, watcher.images, watcher.notice)
         folds = make_folds(prepared.cases, suite.split)
         _begin(folder, job, prepared, folds, device)
         cells = plan_cells(suite)
@@ -152,14 +150,16 @@ def _begin(
         threads=job.suite.training.threads,
     )
     if folder.is_run():
-        _refuse_changed(folder, job.suite, manifest)
+        _refuse_changed(folder, job.suite, manifest, prepared)
         folder.write_suite(job.suite)  # it may have more seeds now
     else:
         folder.begin(job.suite, manifest)
-    folder.write_data(_describe(prepared, folds, job.suite), *_split_tables(prepared, folds))
+    _write_data(folder, prepared, folds, job.suite)
 
 
-def _refuse_changed(folder: RunFolder, suite: Suite, manifest: Manifest) -> None:
+def _refuse_changed(
+    folder: RunFolder, suite: Suite, manifest: Manifest, prepared: Prepared
+) -> None:
     old_suite, old = folder.load_suite(), folder.load_manifest()
     before, now = old_suite.flat(), suite.flat()
     if set(old_suite.seeds) <= set(suite.seeds):
@@ -172,54 +172,20 @@ def _refuse_changed(folder: RunFolder, suite: Suite, manifest: Manifest) -> None
         what = f"this folder holds another run: {'; '.join(changed)}"
         raise ConfigError(what, "choose another --out", str(folder.path))
     if old.data_sha256 != manifest.data_sha256:
-        what = "the data changed since this run was begun"
+        what = f"the data changed since this run was begun: {folder.first_change(prepared)}"
         raise DataError(what, "choose another --out, or restore the data", str(folder.path))
 
 
-def _describe(prepared: Prepared, folds: list[Fold], suite: Suite) -> DataRecord:
-    cases, cleaned = prepared.cases, prepared.cleaned
-    labels = cases.labels().to_numpy()
-    reasons = cleaned.removed["reason"].value_counts()
-    summary = DataSummary(
-        name=cases.card.name,
-        synthetic=cases.card.synthetic,
-        licence=cases.card.licence,
-        attribution=cases.card.attribution,
-        unit=cases.card.unit,
-        units=cases.card.units,
-        views=list(cases.views),
-        n_found=cleaned.n_found,
-        n_used=len(cases.table),
-        n_images=len(cases.table) * len(cases.views),
-        image_size=prepared.store.size,
-        cleaning=suite.data.cleaning,
-        exclusions=[Exclusion(reason=str(reason), n=int(n)) for reason, n in reasons.items()],
-        class_counts=cases.class_counts(),
-        class_titles=cases.card.class_titles,
-        duplicate_groups=prepared.n_duplicate_groups,
-        imputed=cleaned.imputed,
-        features=[feature.column for feature in cases.features],
-        fingerprint=prepared.fingerprint,
-        notes=list(cases.card.notes),
+def _write_data(folder: RunFolder, prepared: Prepared, folds: list[Fold], suite: Suite) -> None:
+    """Write what the data was and how it was parted, with the proof that the parts share nothing."""
+    data = summarise_data(prepared, suite.data, prepared.store.size)
+    splits, removed = _split_tables(prepared, folds)
+    folder.write_tables(
+        splits=splits, removed=removed, images=prepared.images, duplicates=prepared.duplicates
     )
-    splits = [
-        SplitSummary(
-            fold=fold.index,
-            part=part,  # type: ignore[arg-type]
-            n=len(positions),
-            class_counts={
-                name: int(n)
-                for name, n in zip(
-                    cases.classes,
-                    np.bincount(labels[positions], minlength=len(cases.classes)),
-                    strict=True,
-                )
-            },
-        )
-        for fold in folds
-        for part, positions in fold.parts().items()
-    ]
-    return DataRecord(data=summary, splits=splits)
+    proof = prove_splits(folder.path / "splits.csv", folder.path / "images.csv")
+    data = data.model_copy(update={"proof": proof})
+    folder.write_data(DataRecord(data=data, splits=summarise_splits(prepared.cases, folds)))
 
 
 def _split_tables(prepared: Prepared, folds: list[Fold]) -> tuple[pd.DataFrame, pd.DataFrame]:

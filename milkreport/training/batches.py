@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from milkreport.data.store import PixelStore
 
 #: Images of one forward and backward pass that fit the CPU's caches, in pixels of one view.
 CHUNK_PIXELS = 8 * 256 * 256
@@ -18,11 +18,10 @@ CHUNK_PIXELS = 8 * 256 * 256
 class Inputs:
     """All cases' inputs, without any label.
 
-    ``pixels``: uint8 (n_cases, n_views, size, size, 3), 0 to 255. ``features``: float32
-    (n_cases, n_features) a view, on ``device``.
+    ``store``: the cases' pixels. ``features``: float32 (n_cases, n_features) a view, on ``device``.
     """
 
-    pixels: npt.NDArray[np.uint8]
+    store: PixelStore
     features: Sequence[Tensor]
     device: torch.device
 
@@ -33,7 +32,7 @@ class Inputs:
             positions: int64 of shape (n,), on the CPU.
         """
         # uint8 crosses to the device; a float copy would be four times as large.
-        raw = torch.from_numpy(self.pixels[positions.numpy()]).to(self.device)
+        raw = torch.from_numpy(self.store.batch(positions.numpy())).to(self.device)
         images = [
             view.permute(0, 3, 1, 2).to(torch.float32).div_(255) for view in raw.unbind(dim=1)
         ]

@@ -164,7 +164,7 @@ class _Keeper:
 def _inputs(prepared: Prepared, encoder: FeatureEncoder, device: torch.device) -> Inputs:
     cases = prepared.cases
     tables = [torch.from_numpy(encoder.encode(cases.table, v)).to(device) for v in cases.views]
-    return Inputs(prepared.store.pixels, tables, device)
+    return Inputs(prepared.store, tables, device)
 
 
 def _curve_point(logs: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Row:

@@ -56,7 +56,7 @@ def fit(
     network.to(memory_format=torch.channels_last)
     weights = loss_weights(correction, part.labels, part.n_classes).to(inputs.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
-    size = int(inputs.pixels.shape[2])
+    size = inputs.store.size
     chunk = chunk_size(settings.chunk, size, settings.batch_size, inputs.device)
     if has_batch_statistics(network):
         chunk = settings.batch_size
@@ -117,7 +117,7 @@ def step(
 @torch.inference_mode()
 def score(network: MultiModalLesionNet, inputs: Inputs, positions: Tensor) -> Tensor:
     """Log probabilities of the cases at *positions*: float32 (n, n_classes), on the CPU."""
-    size = int(inputs.pixels.shape[2])
+    size = inputs.store.size
     chunk = chunk_size(0, size, 256, inputs.device)
     parts = [
         network.log_probabilities(network(*inputs.batch(some))).to("cpu")

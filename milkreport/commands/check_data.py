@@ -1,0 +1,167 @@
+"""``milkreport data check``: everything wrong with a data folder, in one pass and on one page."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from milkreport import __version__
+from milkreport.data.cases import IMAGE_PREFIX, Card, Cases
+from milkreport.data.discovery import Tree
+from milkreport.data.load import Adapter, find_data, load_cases
+from milkreport.data.prepare import Prepared, group, image_problems
+from milkreport.data.store import PixelStore, Progress, open_store
+from milkreport.errors import DataError, DataProblems, Problem
+from milkreport.evaluation.results import DataSummary
+from milkreport.runs.describe import summarise_data
+from milkreport.runs.folder import write_csv
+from milkreport.runs.manifest import read_clock
+from milkreport.suite import Data
+
+#: Images are decoded whole; the resized copy is thrown away, so it is small.
+SIZE = 16
+SETTINGS = Data(image_size=SIZE, cleaning="impute", unlabelled="drop", on_bad_image="skip")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found. ``summary``: None where the tables are too unsound to say more."""
+
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    summary: DataSummary | None
+    prepared: Prepared | None
+
+    def counts(self) -> list[tuple[str, int]]:
+        """Kinds of problems, errors first, the most frequent first."""
+        ordered = [Counter(p.kind for p in found) for found in (self.errors, self.warnings)]
+        return [pair for counter in ordered for pair in counter.most_common()]
+
+
+def check_data(
+    source: Path,
+    adapter: Adapter,
+    cache: Path,
+    allow_unlabelled: bool,
+    progress: Progress | None = None,
+    notice: Callable[[str], None] = lambda line: None,
+) -> Finding:
+    """Read every row and decode every image of *source*.
+
+    Raises:
+        DataError, ConfigError: there is nothing that could be checked.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        try:
+            cases = load_cases(source, adapter, cache, notice)
+        except DataProblems as problems:
+            # The images are looked at all the same: one pass tells everything.
+            _, tree = find_data(source, cache)
+            store = open_store(_files_alone(tree), SIZE, folder, progress=progress)
+            return Finding((*problems.problems, *image_problems(store.images)), (), None, None)
+        store = open_store(cases, SIZE, folder, progress=progress)
+        errors = [*_unlabelled(cases, allow_unlabelled), *image_problems(store.images)]
+        try:
+            prepared = _describe(cases, store)
+        except DataError as error:
+            errors.append(Problem("nothing usable", error.where, error.what, error.do))
+            return Finding(tuple(errors), tuple(_warnings(cases, None)), None, None)
+        summary = summarise_data(prepared, SETTINGS, None)
+        return Finding(tuple(errors), tuple(_warnings(cases, prepared)), summary, prepared)
+
+
+def _describe(cases: Cases, store: PixelStore) -> Prepared:
+    """All cases that have their images; those of an unlabelled set too, which cleaning would remove."""
+    if cases.is_labelled:
+        return group(cases, store, SETTINGS)
+    prepared = group(replace(cases, table=cases.table.assign(label="")), store, SETTINGS)
+    table = prepared.cases.table.assign(label=None)
+    return replace(prepared, cases=replace(prepared.cases, table=table))
+
+
+def write_problems(path: Path, finding: Finding) -> None:
+    """Write every error and warning as a table."""
+    rows = [
+        {"severity": severity, **vars(problem)}
+        for severity, problems in (("error", finding.errors), ("warning", finding.warnings))
+        for problem in problems
+    ]
+    columns = ["severity", "kind", "where", "case", "what", "do"]
+    write_csv(path, pd.DataFrame(rows, columns=columns))
+
+
+def as_record(finding: Finding) -> dict[str, Any]:
+    """The finding as plain values, complete."""
+    return {
+        "sound": not finding.errors,
+        "errors": [vars(problem) for problem in finding.errors],
+        "warnings": [vars(problem) for problem in finding.warnings],
+        "data": finding.summary.model_dump() if finding.summary else None,
+    }
+
+
+def write_page(path: Path, finding: Finding) -> None:
+    """Write the data report as one HTML page.
+
+    Raises:
+        DataError: the tables are too unsound for one.
+    """
+    from milkreport.reporting.data_page import write_data_page
+
+    if finding.summary is None or finding.prepared is None:
+        raise DataError("no page: the tables are unsound", "mend them first", str(path))
+    write_data_page(
+        path,
+        finding.summary,
+        list(finding.prepared.cases.classes),
+        problems=finding.counts(),
+        remarks=[],
+        created=read_clock(),
+        generator=f"milkreport {__version__}",
+    )
+
+
+def _unlabelled(cases: Cases, allowed: bool) -> Sequence[Problem]:
+    if allowed or not cases.is_labelled:
+        return ()
+    table, do = cases.table, "complete the tables, or --allow-unlabelled"
+    names = ", ".join(file.name for file in cases.files)
+    lacking = table.loc[table["label"].isna(), "case_id"]
+    return [
+        *(Problem("no label", names, f"{c} has no label", do, c) for c in lacking),
+        *(Problem("label alone", names, f"{c} has a label, no row", do, c) for c in cases.orphans),
+    ]
+
+
+def _warnings(cases: Cases, prepared: Prepared | None) -> list[Problem]:
+    found = [
+        Problem("extra image", path.relative_to(cases.root).as_posix(), "belongs to no case")
+        for path in cases.extra
+    ]
+    found += [Problem("remark", "", remark) for remark in cases.remarks]
+    if not cases.is_labelled:
+        do = "can be predicted on, not trained or scored on"
+        found.append(Problem("no labels", "", f"no {cases.card.unit} has a label", do))
+    if prepared is None:
+        return found
+    for link in prepared.duplicates.itertuples():
+        alike = "identical images" if link.kind == "identical" else "images alike"
+        what = f"{link.case_a} ({link.view_a}) and {link.case_b} ({link.view_b}): {alike}"
+        do = "kept in one part of every split"
+        found.append(Problem(f"{alike}", "", what, do, str(link.case_a)))
+    return found
+
+
+def _files_alone(tree: Tree) -> Cases:
+    """Every image file as a case of its own: what can be decoded while the tables are unsound."""
+    ids = [path.relative_to(tree.root).as_posix() for path in tree.images]
+    table = pd.DataFrame({"case_id": ids, "group_id": ids, "label": None})
+    table[IMAGE_PREFIX + "image"] = [str(path) for path in tree.images]
+    return Cases(table, ("image",), (), (), Card("", "", ""), tree.root)

@@ -1,0 +1,184 @@
+"""Images that stand under several cases: such cases must not be parted by a split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from milkreport.data.cases import Cases
+from milkreport.data.decode import NEAR_DISTANCE, BadImage, decode
+from milkreport.data.store import PixelStore
+
+#: What counts as a duplicate, for a report.
+RULE = (
+    "identical: the same pixels as decoded at their own size; near: 256-bit perceptual hashes "
+    f"that differ in at most {NEAR_DISTANCE} bits"
+)
+
+_COLUMNS = ["kind", "case_a", "view_a", "case_b", "view_b", "distance"]
+_HASHES = ("sha256", "pixel_hash", "phash")
+_CHUNK_BYTES = 32_000_000
+
+
+@dataclass(frozen=True)
+class _Image:
+    case_id: str
+    view: str
+    group: str
+    path: Path
+    sha256: str
+    pixel_hash: str
+    phash: str
+
+
+def find_duplicates(cases: Cases, store: PixelStore) -> pd.DataFrame:
+    """Links between images of different cases: pixel-identical ones, and ones that look alike.
+
+    Identical: the same pixels as decoded exactly at their own size, whatever the size of *store*; only
+    in a store of the fast decoder may a JPEG and a PNG of the same pixels count as near instead. Near:
+    perceptual hashes at most ``NEAR_DISTANCE`` apart, under different group ids. Images with a problem
+    take no part, nor do flat ones as near. Only links are listed that join what no earlier one joined:
+    n equal images give n - 1 rows.
+
+    Args:
+        store: holds the pixels of *cases*, in their order.
+
+    Returns:
+        Columns ``kind`` ("identical" or "near"), ``case_a``, ``view_a``, ``case_b``, ``view_b`` and
+        ``distance`` (bits of 256; 0 for identical ones).
+    """
+    images = _list_images(cases, store)
+    links: list[tuple[str, int, int, int]] = []
+    _, by_case = np.unique([image.case_id for image in images], return_inverse=True)
+    for a, b in _identical_pairs(images):
+        if _join(by_case, a, b):
+            links.append(("identical", a, b, 0))
+    # Groups that identical images join are one group from here on.
+    _, by_group = np.unique([image.group for image in images], return_inverse=True)
+    for _, a, b, _ in links:
+        _join(by_group, a, b)
+    links += [("near", *link) for link in _near_links(images, by_group)]
+    rows = [
+        (kind, images[a].case_id, images[a].view, images[b].case_id, images[b].view, distance)
+        for kind, a, b, distance in links
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS).astype({"distance": "int64"})
+
+
+def join_groups(cases: Cases, duplicates: pd.DataFrame, near: bool) -> tuple[list[str], int]:
+    """Group ids under which cases that share an image stay together.
+
+    Args:
+        duplicates: of :func:`find_duplicates`; a case that is not among *cases* still links others.
+        near: whether images that look alike count too.
+
+    Returns:
+        A group id for each case (groups that are linked become one, named by their first), and the
+        number of groups that came into being this way.
+    """
+    groups = [str(group) for group in cases.table["group_id"]]
+    group_of = dict(zip(cases.table["case_id"], groups, strict=True))
+    parent: dict[tuple[bool, str], tuple[bool, str]] = {}
+
+    def root(case: str) -> tuple[bool, str]:
+        # (False, group) sorts before (True, case that is not among these): groups name groups.
+        node = (False, group_of[case]) if case in group_of else (True, case)
+        while node != (above := parent.setdefault(node, node)):
+            parent[node] = node = parent[above]
+        return node
+
+    wanted = duplicates if near else duplicates[duplicates["kind"] == "identical"]
+    for case_a, case_b in zip(wanted["case_a"], wanted["case_b"], strict=True):
+        one, other = sorted((root(case_a), root(case_b)))
+        parent[other] = one
+    joined = [root(case)[1] for case in cases.table["case_id"]]
+    members = defaultdict(set)
+    for group, name in zip(groups, joined, strict=True):
+        members[name].add(group)
+    return joined, sum(len(inside) > 1 for inside in members.values())
+
+
+def _list_images(cases: Cases, store: PixelStore) -> list[_Image]:
+    table, records = cases.table, store.images
+    if list(records["case_id"][:: len(cases.views)]) != list(table["case_id"]):
+        raise ValueError("the store holds other cases")
+    groups = dict(zip(table["case_id"], table["group_id"], strict=True))
+    sound = records[(records["problem"] == "") & (records["file"] != "")]
+    columns = (sound[name] for name in ("case_id", "view", "file", *_HASHES))
+    return [
+        _Image(case_id, view, str(groups[case_id]), cases.root / file, *hashes)
+        for case_id, view, file, *hashes in zip(*columns, strict=True)
+    ]
+
+
+def _join(labels: npt.NDArray[np.int64], a: int, b: int) -> bool:
+    """Give the components of *a* and *b* one label; False if they have one already."""
+    if labels[a] == labels[b]:
+        return False
+    labels[labels == labels[b]] = labels[a]
+    return True
+
+
+def _identical_pairs(images: Sequence[_Image]) -> Iterator[tuple[int, int]]:
+    """The first of each set of images with the same pixels at their own size, with each other one."""
+    for alike in _gather((image.pixel_hash, i) for i, image in enumerate(images)):
+        if len({images[i].case_id for i in alike}) < 2:
+            continue
+        whole: dict[str, str] = {}  # files of the same bytes are decoded once
+        for i in alike:
+            if images[i].sha256 not in whole:
+                whole[images[i].sha256] = _hash_whole(images[i].path)
+        for first, *others in _gather((whole[images[i].sha256], i) for i in alike):
+            yield from ((first, other) for other in others)
+
+
+def _gather(pairs: Iterable[tuple[str, int]]) -> list[list[int]]:
+    """Positions by text, those texts that stand several times."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for text, position in pairs:
+        found[text].append(position)
+    return [positions for positions in found.values() if len(positions) > 1]
+
+
+def _hash_whole(path: Path) -> str:
+    """Hash of an image's pixels at its own size; of its path where it can no longer be read."""
+    try:
+        pixels = decode(path, None).pixels
+    except BadImage:
+        return str(path)
+    digest = hashlib.sha256(str(pixels.shape).encode())
+    digest.update(pixels.data)
+    return digest.hexdigest()
+
+
+def _near_links(
+    images: Sequence[_Image], labels: npt.NDArray[np.int64]
+) -> Iterator[tuple[int, int, int]]:
+    """Pairs of images and their distance that join components of *labels*; joins them."""
+    # Equal hashes are linked to their first, so that the search is over distinct ones.
+    first: dict[str, int] = {}
+    for i, image in enumerate(images):
+        if image.phash and _join(labels, one := first.setdefault(image.phash, i), i):
+            yield one, i, 0
+    distinct = np.array(list(first.values()), np.int64)
+    bits = np.array([list(bytes.fromhex(phash)) for phash in first], np.uint8).view(np.uint64)
+    rows_a_chunk = max(1, _CHUNK_BYTES // (8 * max(1, len(bits))))
+    for start in range(0, len(bits), rows_a_chunk):
+        chunk = bits[start : start + rows_a_chunk]
+        distances = np.zeros((len(chunk), start + len(chunk)), np.uint16)
+        for word in range(bits.shape[1]):
+            others = bits[: start + len(chunk), word]
+            distances += np.bitwise_count(chunk[:, word, None] ^ others)
+        for i, distance in enumerate(distances, start):
+            near = np.flatnonzero(distance[:i] <= NEAR_DISTANCE)
+            while len(near := near[labels[distinct[near]] != labels[distinct[i]]]):
+                nearest = near[distance[near].argmin()]
+                _join(labels, distinct[nearest], distinct[i])
+                yield int(distinct[nearest]), int(distinct[i]), int(distance[nearest])

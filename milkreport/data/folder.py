@@ -1,0 +1,101 @@
+"""One sub-folder a class, images in it: the layout of many public sets, without any table."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from milkreport.data.cases import IMAGE_PREFIX, Card, Cases
+from milkreport.data.discovery import Tree
+from milkreport.data.spec import DataSpec
+from milkreport.data.table import card_of
+from milkreport.errors import DataError
+
+VIEW = "image"
+PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+MOST_CLASSES = 200
+
+
+def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
+    """Every image is a case, its first folder below the class folders' parent is its class.
+
+    Raises:
+        DataError: the folders are parts (train, test) or no classes; a declared class has no folder.
+    """
+    base, counts = class_folders(tree)
+    parts = sorted(name for name in counts if name.lower() in PARTS)
+    if parts:
+        what = f"the folders {', '.join(parts)} look like parts of a split, not like classes"
+        do = "milkreport draws its own splits: name one part's folder, or describe all in a table"
+        raise DataError(what, do, str(base))
+    declared = list(spec.classes) if spec else []
+    if declared and (unknown := sorted(set(counts) - set(declared))):
+        what = f"folder {unknown[0]!r} is no class"
+        raise DataError(what, f"classes are: {', '.join(declared)}", str(base))
+    if len(counts) < 2:
+        what = "fewer than two folders with images: no classes to tell apart"
+        raise DataError(what, "put each class's images into a folder of its own", str(base))
+    table = _table(tree, base, re.compile(spec.folder.group if spec else ""))
+    return Cases(
+        table=table,
+        views=(VIEW,),
+        features=(),
+        classes=tuple(declared or sorted(counts)),
+        card=card_of(spec) if spec else _card(base),
+        root=tree.root,
+        layout=f"{len(counts)} class folders, {len(table):,} images",
+        remarks=tree.notes,
+    )
+
+
+def class_folders(tree: Tree) -> tuple[Path, dict[str, int]]:
+    """The folder whose sub-folders divide the images, and how many each holds."""
+    base = tree.root
+    while True:
+        relative = [path.relative_to(base).parts for path in tree.images]
+        counts = Counter(parts[0] if len(parts) > 1 else "" for parts in relative)
+        if len(counts) != 1 or "" in counts:
+            counts.pop("", None)
+            return base, dict(sorted(counts.items()))
+        base = base / next(iter(counts))  # a single folder wraps all of them
+
+
+def is_folder_of_classes(tree: Tree) -> bool:
+    """Whether the images lie in 2 to 200 folders of three images or more on average."""
+    _, counts = class_folders(tree)
+    return 2 <= len(counts) <= MOST_CLASSES and sum(counts.values()) >= 3 * len(counts)
+
+
+def _table(tree: Tree, base: Path, group: re.Pattern[str]) -> pd.DataFrame:
+    rows = []
+    for path in tree.images:
+        parts = path.relative_to(base).parts
+        if len(parts) < 2:
+            continue
+        case = path.relative_to(base).with_suffix("").as_posix()
+        found = group.search("/".join(parts[1:])) if group.pattern else None
+        if group.pattern and found is None:
+            what = f"folder.group {group.pattern!r} does not match"
+            raise DataError(what, "mend the pattern in milkreport.toml", str(Path(*parts)))
+        owner = found.group(1) if found else case
+        rows.append((case, owner, parts[0], str(path)))
+    frame = pd.DataFrame(rows, columns=["case_id", "group_id", "label", IMAGE_PREFIX + VIEW])
+    if (twins := frame["case_id"].duplicated()).any():
+        # Same name, other suffix: the suffix tells them apart.
+        suffixes = frame[IMAGE_PREFIX + VIEW].map(lambda p: Path(p).suffix)
+        frame.loc[twins, "case_id"] += suffixes[twins]
+    return frame.sort_values("case_id", ignore_index=True)
+
+
+def _card(base: Path) -> Card:
+    return Card(
+        name=base.name,
+        licence="not stated",
+        attribution="not stated",
+        unit="image",
+        units="images",
+        notes=("Nothing says which images show one patient: they may stand in several parts.",),
+    )

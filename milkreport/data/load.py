@@ -1,0 +1,88 @@
+"""Whatever lies in a folder, a zip or a description, as :class:`Cases`: found by content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from milkreport.data.cases import Cases
+from milkreport.data.discovery import Tree, survey
+from milkreport.data.folder import is_folder_of_classes, load_folder
+from milkreport.data.milk10k import is_milk10k, load_milk10k
+from milkreport.data.spec import SPEC_NAME, DataSpec, load_spec
+from milkreport.data.table import load_described
+from milkreport.errors import ConfigError, DataError
+from milkreport.tables import first_few
+
+Adapter = Literal["auto", "milk10k", "table", "folder"]
+
+
+def load_cases(
+    source: Path,
+    adapter: Adapter,
+    cache: Path,
+    notice: Callable[[str], None] = lambda line: None,
+) -> Cases:
+    """Read the tables of a data set and find its images; none is opened.
+
+    Args:
+        source: a folder, a zip, or a ``milkreport.toml``.
+        adapter: ``auto``: a ``milkreport.toml`` decides, else MILK10k's tables, else class folders.
+        cache: where a zip is unpacked that lies in a folder that cannot be written.
+        notice: told about work that takes time.
+
+    Raises:
+        ConfigError: the description is unsound, or is not one for *adapter*.
+        DataError: nothing known lies there. DataProblems: all that is unsound in the tables.
+    """
+    spec, tree = find_data(source, cache, notice)
+    cases = _load(source, adapter, spec, tree)
+    outside = [
+        f"{link.name} is a link that leads out of the folder: not followed" for link in tree.links
+    ]
+    return replace(cases, remarks=(*cases.remarks, *outside))
+
+
+def _load(source: Path, adapter: Adapter, spec: DataSpec | None, tree: Tree) -> Cases:
+    if spec is not None:
+        if adapter not in ("auto", spec.adapter):
+            what = f"describes data for the adapter {spec.adapter}, not {adapter}"
+            raise ConfigError(what, "set data.adapter to auto", SPEC_NAME)
+        load = load_described if spec.adapter == "table" else load_folder
+        return load(tree, spec).with_merged(spec.merge)
+    if adapter == "table":
+        what = f"no {SPEC_NAME} there"
+        raise DataError(what, f"write one: milkreport data init {source}", str(source))
+    if adapter == "milk10k" or (adapter == "auto" and is_milk10k(tree)):
+        return load_milk10k(tree)
+    if adapter == "folder" or is_folder_of_classes(tree):
+        return load_folder(tree, None)
+    tables = first_few(path.relative_to(tree.root).as_posix() for path in tree.tables)
+    what = (
+        f"neither {SPEC_NAME}, nor MILK10k's tables, nor one folder a class: "
+        f"{len(tree.images):,} images, CSV files: {tables or 'none'}"
+    )
+    do = f"describe it: milkreport data init {source}"
+    if not tree.tables and not tree.images:
+        do = f"looked from {Path.cwd().name}/; set --data to the folder of the data"
+    raise DataError(what, do, str(source))
+
+
+def find_data(
+    source: Path, cache: Path, notice: Callable[[str], None] = lambda line: None
+) -> tuple[DataSpec | None, Tree]:
+    """The description of the data, if there is one, and the files it speaks of."""
+    if source.suffix == ".toml":
+        spec = load_spec(source)
+        return spec, survey(source.resolve().parent / spec.root, cache, notice)
+    if (source / SPEC_NAME).is_file():
+        return find_data(source / SPEC_NAME, cache, notice)
+    tree = survey(source, cache, notice)
+    # A zip may hold its description, perhaps in the one folder that wraps all.
+    inside = [tree.root / SPEC_NAME, *sorted(tree.root.glob(f"*/{SPEC_NAME}"))]
+    found = [path for path in inside if path.is_file()]
+    if len(found) == 1:
+        return find_data(found[0], cache, notice)
+    return None, tree

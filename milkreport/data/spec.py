@@ -1,0 +1,207 @@
+"""What a data set says of itself: a small TOML file, ``milkreport.toml``, beside its tables.
+
+The file maps the columns of any table to the words of :class:`milkreport.data.cases.Cases`;
+``milkreport data init DIR`` writes a first one. The MILK10k adapter fills the same form in code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from milkreport.data.cases import IMAGE_PREFIX
+from milkreport.settings import Name, Section, read_toml, validate
+
+SPEC_NAME = "milkreport.toml"
+
+#: Columns that as a rule were written down when the diagnosis was known. A feature of such a name is
+#: refused unless ``allow_leaky`` names it.
+LEAKY = re.compile(
+    r"diagnos|\bdx|(^|_)dx($|_)|histo(?!r)|patholog|biops|malignan|benign|confirm|invasi|thickness|"
+    r"ground_?truth|(^|_)(label|target|gt)s?($|_)|^class(es)?$|melanocytic|prognos|outcome",
+    re.IGNORECASE,
+)
+
+#: Columns of :class:`milkreport.data.cases.Cases` that no feature may replace.
+RESERVED = frozenset({"case_id", "group_id", "label"})
+
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ViewSpec(Section):
+    """Where one view's images are named.
+
+    ``column``: its cells are a path below the data's folder, a file name, or a file name without its
+    suffix. ``path``: a pattern around the cell, ``"images/{}.jpg"``. ``value``: for tables of one row an
+    image, what the view column holds for this view.
+    """
+
+    column: Text
+    path: str = "{}"
+    value: str = ""
+
+    @field_validator("path")
+    @classmethod
+    def _has_a_place(cls, value: str) -> str:
+        if value.count("{}") != 1:
+            raise ValueError("must hold {} once, where the cell goes")
+        return value
+
+
+class FeatureSpec(Section):
+    """One column that the network may read; see :class:`milkreport.data.cases.Feature`."""
+
+    column: Text
+    kind: Literal["numeric", "categorical"]
+    view: str = "case"
+    zscore: bool | None = None  # None: numeric columns are standardised
+    low: float | None = None
+    high: float | None = None
+    title: str = ""
+
+
+class TableSpec(Section):
+    """The table: ``rows`` says whether a row is a case or an image of one.
+
+    Labels stand in a ``label`` column or in ``one_hot`` columns, of this table or of a second one,
+    ``truth``, joined by the ``case`` column. ``group``: cases that must stay together (a patient's);
+    without it each case is a group of its own.
+    """
+
+    file: Text
+    rows: Literal["case", "image"] = "case"
+    case: Text
+    group: str = ""
+    view: str = ""
+    label: str = ""
+    one_hot: list[Text] = []
+    truth: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TableSpec:
+        if self.label and self.one_hot:
+            raise ValueError("give label, or one_hot, not both")
+        if len(set(self.one_hot)) != len(self.one_hot):
+            raise ValueError("one_hot names a column twice")
+        if self.view and self.rows == "case":
+            raise ValueError('a view column belongs to rows = "image"')
+        return self
+
+
+class FolderSpec(Section):
+    """One sub-folder a class. ``group``: a regular expression over the path of an image below its
+    class folder, whose first bracketed part is the group (``"(PAT_[0-9]+)_"``)."""
+
+    group: str = ""
+
+    @field_validator("group")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            brackets = re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from error
+        if value and brackets != 1:
+            raise ValueError("needs exactly one bracketed part, which is the group")
+        return value
+
+
+class DataSpec(Section):
+    """A data set's own description.
+
+    ``root``: where its files lie, relative to the TOML. ``classes``: the table's labels in the report's
+    order, with titles; empty: those found, sorted. ``merge``: a class's name to the labels that become
+    it. ``positive``: the classes that count as disease. ``banned``: columns that may never be features.
+    """
+
+    adapter: Literal["table", "folder"]
+    root: str = "."
+    name: Text
+    licence: str = "not stated"
+    attribution: str = "not stated"
+    unit: Text = "case"
+    units: Text = "cases"
+    synthetic: bool = False
+    notes: list[str] = []
+    classes: dict[Text, str] = {}
+    merge: dict[Text, list[Text]] = {}
+    positive: list[str] = []
+    banned: list[str] = []
+    allow_leaky: list[str] = []
+    table: TableSpec | None = None
+    folder: FolderSpec = FolderSpec()
+    views: dict[Name, ViewSpec] = {}
+    features: list[FeatureSpec] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DataSpec:
+        if problems := [
+            *self._class_problems(),
+            *self._layout_problems(),
+            *self._feature_problems(),
+        ]:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _class_problems(self) -> Iterator[str]:
+        merged = [label for labels in self.merge.values() for label in labels]
+        if len(set(merged)) != len(merged):
+            yield "merge: a label can become one class only"
+        known = {*self.classes, *self.merge} if self.classes else set(self.positive)
+        if unknown := set(self.positive) - known:
+            yield f"positive: {', '.join(sorted(unknown))} is no class"
+
+    def _layout_problems(self) -> Iterator[str]:
+        if self.adapter == "folder":
+            if self.table or self.views or self.features:
+                yield "adapter folder has no table, views or features"
+            return
+        if self.table is None or not self.views:
+            yield "adapter table needs [table] and at least one [views.NAME]"
+        if "case" in self.views:
+            yield "views: a view can't be called case"
+        if any("." in name for name in self.views):
+            yield "views: a view's name can't hold a dot"
+        if self.table and self.table.rows == "image" and len(self.views) > 1:
+            if not self.table.view:
+                yield "table.view: which column tells the views apart?"
+            values = [view.value for view in self.views.values()]
+            if "" in values or len(set(values)) != len(values):
+                yield "views: each needs a value of its own in the view column"
+
+    def _feature_problems(self) -> Iterator[str]:
+        not_inputs = {view.column for view in self.views.values()}
+        if table := self.table:
+            not_inputs |= {table.case, table.group, table.label, table.view, *table.one_hot}
+        seen = set()
+        for feature in self.features:
+            where = f"features: {feature.column}"
+            if (feature.column, feature.view) in seen:
+                yield f"{where} stands there twice"
+            seen.add((feature.column, feature.view))
+            if feature.view not in ("case", *self.views):
+                yield f"{where}: no view {feature.view!r}"
+            if feature.column in not_inputs:
+                yield f"{where} is an id, an image or the label: it can't be an input"
+            elif feature.column in self.banned:
+                yield f"{where} is banned: it gives the label away"
+            elif LEAKY.search(feature.column) and feature.column not in self.allow_leaky:
+                yield (
+                    f"{where} looks as if it gave the label away: drop it, or, if it was known before "
+                    f"the diagnosis, name it in allow_leaky"
+                )
+            elif feature.column in RESERVED or feature.column.startswith(IMAGE_PREFIX):
+                yield f"{where} is a name of milkreport's own: rename the column"
+
+
+def load_spec(path: Path) -> DataSpec:
+    """Read a data set's description.
+
+    Raises:
+        ConfigError: not TOML, unknown or bad keys, or a feature that gives the label away.
+    """
+    return validate(DataSpec, read_toml(path), str(path))

@@ -1,0 +1,74 @@
+"""Any table with any images, as its ``milkreport.toml`` describes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from milkreport.data.assemble import Assembler, TextTable
+from milkreport.data.cases import Card, Cases
+from milkreport.data.discovery import ImageIndex, Tree
+from milkreport.data.leaks import telling_features
+from milkreport.data.spec import DataSpec
+from milkreport.errors import DataError
+from milkreport.tables import load_table
+
+
+def load_described(tree: Tree, spec: DataSpec) -> Cases:
+    """Read the tables that *spec* names below ``tree.root``; no image is opened.
+
+    Raises:
+        DataError: a table is missing or lies outside the folder. DataProblems: all that is unsound in it.
+    """
+    assert spec.table is not None
+    settings = spec.table
+    path = _inside(tree, settings.file)
+    views = spec.views
+    columns = {settings.case, settings.group, settings.view, *(v.column for v in views.values())}
+    columns |= {feature.column for feature in spec.features}
+    labels = {settings.label, *settings.one_hot}
+    frame = load_table(path, sorted((columns | (set() if settings.truth else labels)) - {""}))
+    truth, files = None, [path]
+    if settings.truth:
+        files.append(_inside(tree, settings.truth))
+        wanted = sorted((labels | {settings.case}) - {""})
+        truth = TextTable(load_table(files[1], wanted), settings.truth)
+    index = ImageIndex(tree)
+    assembler = Assembler(settings, views, spec.features, list(spec.classes), index)
+    mapped = assembler.assemble(TextTable(frame, settings.file), truth)
+    telling = telling_features(mapped.table, mapped.features)
+    return Cases(
+        table=mapped.table,
+        views=tuple(views),
+        features=mapped.features,
+        classes=mapped.classes,
+        card=card_of(spec),
+        root=tree.root,
+        files=tuple(files),
+        layout=f"{', '.join(f.name for f in files)}; {index.layout(mapped.used)}",
+        extra=index.unused(mapped.used),
+        orphans=mapped.orphans,
+        remarks=(*tree.notes, *mapped.remarks, *telling),
+    )
+
+
+def card_of(spec: DataSpec) -> Card:
+    """What a report says about the data."""
+    return Card(
+        name=spec.name,
+        licence=spec.licence,
+        attribution=spec.attribution,
+        unit=spec.unit,
+        units=spec.units,
+        synthetic=spec.synthetic,
+        class_titles={name: title for name, title in spec.classes.items() if title},
+        positive=tuple(spec.positive),
+        banned_columns=tuple(spec.banned),
+        notes=tuple(spec.notes),
+    )
+
+
+def _inside(tree: Tree, name: str) -> Path:
+    path: Path = (tree.root / name).resolve()
+    if not path.is_relative_to(tree.root):
+        raise DataError("a table outside the data's folder", "copy it into the folder", name)
+    return path

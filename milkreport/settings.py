@@ -1,0 +1,78 @@
+"""Settings files: strict TOML sections whose errors name the key, all of them at once."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from milkreport.errors import ConfigError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+MAX_BYTES = 1_000_000
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, strict about keys and about nan."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read, is larger than 1 MB, or is not TOML (with line and column).
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError("more than 1 MB, too large for settings", "", str(path))
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not valid TOML: {error}", "mend the file", str(path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read: {error}", where=str(path)) from error
+
+
+def validate(kind: type[S], values: Mapping[str, Any], where: str = "") -> S:
+    """*values* as settings of *kind*; *where* names their source in errors.
+
+    Raises:
+        ConfigError: unknown keys, with the nearest known one, and bad values, all of them.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        known = dict(_keys(kind))
+        problems = "; ".join(_explain(item, known) for item in error.errors())
+        raise ConfigError(problems, where=where) from error
+
+
+def _explain(item: Any, known: Mapping[str, str]) -> str:
+    location = [str(part) for part in item["loc"]]
+    key = ".".join(location)
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f", did you mean {known[near[0]]}?" if near else ""
+        return f"unknown key {key}{hint}"
+    if item["type"] == "missing":
+        return f"{key} is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{key} = {item['input']!r}: {message}" if key and location else message
+
+
+def _keys(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every key of *kind* and of the sections in it, with its dotted name."""
+    for name, field in kind.model_fields.items():
+        yield name, prefix + name
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from _keys(inner, f"{prefix}{name}.")
