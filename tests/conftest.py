@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from milkreport import cli
 from milkreport.data.synthetic import write_synthetic
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -62,3 +65,57 @@ def milkreport(tmp_path: Path) -> Command:
         )
 
     return run
+
+
+class Outcome:
+    """What a command said and left."""
+
+    def __init__(self, code: int, stderr: str, stdout: str, folder: Path) -> None:
+        self.code, self.stderr, self.stdout, self.folder = code, stderr, stdout, folder
+
+    @property
+    def problems(self) -> list[dict[str, str]]:
+        path = self.folder / "data-problems.csv"
+        if not path.is_file():
+            return []
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def errors(self) -> list[dict[str, str]]:
+        return [row for row in self.problems if row["severity"] == "error"]
+
+
+@pytest.fixture
+def in_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """The command line in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr("sys.argv", ["milkreport", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err + said.out
+        assert isinstance(stop.value.code, int)
+        return Outcome(stop.value.code, said.err, said.out, tmp_path)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest synthetic set: 66 lesions."""
+    folder = tmp_path_factory.mktemp("small") / "data"
+    write_synthetic(folder, cases=66, seed=3, size=24)
+    return folder
+
+
+@pytest.fixture
+def data(small: Path, tmp_path: Path) -> Path:
+    """A copy of it to break."""
+    folder = tmp_path / "data"
+    shutil.copytree(small, folder)
+    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from pypdf import PdfReader
 from sklearn.metrics import accuracy_score, f1_score
 
@@ -54,7 +56,7 @@ def test_a_run_leaves_every_file_of_the_layout(finished) -> None:
     names = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
     expected = {
         "manifest.json", "suite.toml", "results.json", "metrics.csv", "data.json", "splits.csv",
-        "removed.csv", "report.html", "report.pdf",
+        "removed.csv", "images.csv", "duplicates.csv", "report.html", "report.pdf",
     }  # fmt: skip
     for arm in ("baseline", "weighted_loss", "sampler"):
         expected |= {
@@ -219,7 +221,47 @@ def test_changed_data_are_refused(finished, synthetic, milkreport, tmp_path) -> 
     table.write_text(table.read_text().replace(",male,", ",female,", 2))
     done = milkreport("run-all", "quick", "--data", changed, "--out", run, *SMALL)
     assert done.returncode == 3
-    assert "the data changed since this run was begun" in done.stderr
+    assert "begun: MILK10k_Training_Metadata.csv" in done.stderr
+    image = sorted(changed.rglob("*.jpg"))[3]
+    shutil.copy(synthetic / table.name, table)
+    with Image.open(image) as whole:
+        whole.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(image)
+    done = milkreport("run-all", "quick", "--data", changed, "--out", run, *SMALL)
+    assert done.returncode == 3
+    assert f"begun: {image.relative_to(changed).as_posix()}" in done.stderr
+
+
+def test_nothing_shared_is_proven_from_the_files(finished) -> None:
+    run, _ = finished
+    proof = json.loads((run / "results.json").read_text())["data"]["proof"]
+    assert proof["comparisons"] == 1
+    assert proof["shared_cases"] == proof["shared_groups"] == proof["shared_images"] == 0
+    raw = (run / "splits.csv").read_bytes()
+    assert proof["splits_sha256"] == hashlib.sha256(raw).hexdigest()
+    splits = pd.read_csv(run / "splits.csv")
+    assert proof["groups"] == splits["group_id"].nunique()
+    assert splits.groupby("group_id")["part"].nunique().max() == 1
+    images = pd.read_csv(run / "images.csv")
+    assert set(splits["case_id"]) <= set(images["case_id"])
+
+
+def test_a_skipped_image_is_recorded_everywhere(synthetic, milkreport, tmp_path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(synthetic, broken)
+    victim = sorted(broken.rglob("*.jpg"))[0]
+    victim.write_bytes(victim.read_bytes()[:300])
+    short = [*SMALL, "--set", "training.epochs=1", "--no-pdf", "--out", "out"]
+    skip = ["--set", "data.on_bad_image=skip"]
+    assert milkreport("run-all", "quick", "--data", broken, *short).returncode == 3
+    done = milkreport("run-all", "quick", "--data", broken, *short, *skip)
+    assert done.returncode == 0, done.stderr
+    removed = pd.read_csv(tmp_path / "out" / "removed.csv").set_index("case_id")["reason"]
+    reason = removed[victim.parent.name]
+    assert reason.endswith("image truncated")
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert reason in [exclusion["reason"] for exclusion in results["data"]["exclusions"]]
+    assert results["data"]["on_bad_image"] == "skip"
+    assert reason in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_folder_of_something_else_is_left_alone(synthetic, milkreport, tmp_path) -> None:
@@ -270,7 +312,7 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
     whole = runner.train_cell
     monkeypatch.setattr(runner, "train_cell", train)
     suite = load_suite("quick", SMALL[1:-2:2])
-    results, _ = execute.run(suite, synthetic, tmp_path / "out", "cpu", "", None, pdf=False)
+    results, _ = execute.run(suite, synthetic, tmp_path / "out", "cpu", "", None, False, tmp_path / "cache")
     assert results.status == "partial"
     statuses = {arm.name: arm.cells[0].status for arm in results.arms}
     assert statuses == {"baseline": "complete", "weighted_loss": "failed", "sampler": "complete"}
@@ -279,7 +321,7 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
     assert "the loss is nan at epoch 3" in (tmp_path / "out" / "report.html").read_text()
     monkeypatch.undo()
     monkeypatch.setenv("MILKREPORT_CACHE", str(tmp_path / "cache"))
-    again, _ = execute.run(suite, synthetic, tmp_path / "out", "cpu", "", None, pdf=False)
+    again, _ = execute.run(suite, synthetic, tmp_path / "out", "cpu", "", None, False, tmp_path / "cache")
     assert again.status == "complete"  # the failed arm alone was trained
 
 

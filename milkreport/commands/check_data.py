@@ -13,6 +13,7 @@ import pandas as pd
 
 from milkreport import __version__
 from milkreport.data.cases import IMAGE_PREFIX, Card, Cases
+from milkreport.data.cleaning import clean
 from milkreport.data.discovery import Tree
 from milkreport.data.load import Adapter, find_data, load_cases
 from milkreport.data.prepare import Prepared, group, image_problems
@@ -74,6 +75,7 @@ def check_data(
             errors.append(Problem("nothing usable", error.where, error.what, error.do))
             return Finding(tuple(errors), tuple(_warnings(cases, None)), None, None)
         summary = summarise_data(prepared, SETTINGS, None)
+        summary = summary.model_copy(update={"notes": [*summary.notes, *_cleaning(cases)]})
         return Finding(tuple(errors), tuple(_warnings(cases, prepared)), summary, prepared)
 
 
@@ -84,6 +86,19 @@ def _describe(cases: Cases, store: PixelStore) -> Prepared:
     prepared = group(replace(cases, table=cases.table.assign(label="")), store, SETTINGS)
     table = prepared.cases.table.assign(label=None)
     return replace(prepared, cases=replace(prepared.cases, table=table))
+
+
+def _cleaning(cases: Cases) -> list[str]:
+    """What the default cleaning of the suites would leave out."""
+    if not cases.is_labelled:
+        return []
+    removed = clean(cases, "paper", unlabelled="drop").removed
+    if removed.empty:
+        return []
+    reasons = removed["reason"].value_counts()
+    text = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items())
+    rule = 'The suites\' cleaning = "paper" would leave out'
+    return [f'{rule} {len(removed):,} {cases.card.units}: {text}; cleaning = "impute" keeps them.']
 
 
 def write_problems(path: Path, finding: Finding) -> None:

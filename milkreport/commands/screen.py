@@ -301,6 +301,8 @@ def _show_summary(data: DataSummary) -> None:
         console.print(
             f"images under several {escape(data.units)}: {d.identical} identical, {d.near} alike"
         )
+    for note in data.notes:
+        console.print(f"[dim]{escape(note)}[/dim]", soft_wrap=True)
     console.print(f"data sha256 {data.fingerprint}")
 
 

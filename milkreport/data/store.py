@@ -24,25 +24,17 @@ from filelock import Timeout
 
 from milkreport.atomic import disk_problem
 from milkreport.data.cases import Cases
-from milkreport.data.decode import (
-    RULES,
-    BadImage,
-    Decoder,
-    Pixels,
-    decode,
-    open_image,
-    perceptual_hash,
-)
+from milkreport.data.decode import RULES, Decoder, Pixels
+from milkreport.data.sources import RECORD, Source, decode_row, find_source, list_sources
 from milkreport.data.store_files import (
     Record,
     StoreFiles,
     StoreInfo,
     clear_stores,
-    hash_row,
     list_stores,
     map_in_order,
 )
-from milkreport.errors import DataError, EnvironmentProblem
+from milkreport.errors import DataError
 
 __all__ = [
     "Notice",
@@ -60,7 +52,6 @@ Notice = Callable[[str], None]
 
 _SCHEMA = 1
 _FOUND = ["case_id", "view", "file", "n_bytes", "sha256"]
-_DECODED = ["pixel_hash", "format", "mode", "width", "height", "phash", "problem", "what", "do"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +82,7 @@ class PixelStore:
     def take(self, positions: npt.ArrayLike) -> PixelStore:
         """The cases at *positions*, in that order; copies no pixels."""
         wanted = np.asarray(positions, np.int64)
-        records = np.arange(len(self.images)).reshape(len(self.rows), -1)[wanted].ravel()
+        records = np.arange(len(self.images)).reshape(-1, self.pixels.shape[1])[wanted].ravel()
         images = self.images.iloc[records].reset_index(drop=True)
         fingerprint = _fingerprint(images, images["problem"])
         return replace(self, images=images, rows=self.rows[wanted], fingerprint=fingerprint)
@@ -130,22 +121,6 @@ class PixelStore:
         return out
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """An image file as it was found. ``path``: None if the case has no such view. ``time``: in ns."""
-
-    case_id: str
-    view: str
-    path: str | None
-    file: str
-    n_bytes: int = 0
-    time: int = 0
-    sha256: str = ""
-    problem: str = ""
-    what: str = ""
-    do: str = ""
-
-
 def cache_folder() -> Path:
     """Where stores are kept: ``$MILKREPORT_CACHE``, else the user's cache folder."""
     named = os.environ.get("MILKREPORT_CACHE")
@@ -173,13 +148,14 @@ def open_store(
         workers: threads; by default one for each processor, at most 16.
 
     Raises:
-        DataError: there is no case or no view; an image file changed or could no longer be read while it was packed.
+        DataError: there is no case or no view; an image file changed, or could no longer be read, while
+            it was packed.
         EnvironmentProblem: the folder cannot be written, or the disk is full.
     """
     workers = workers or min(os.cpu_count() or 1, 16)
     notice = notice or (lambda line: None)
-    find = partial(_find, root=os.path.join(os.path.realpath(cases.root), ""))
-    sources = list(map_in_order(find, _list_sources(cases), workers))
+    find = partial(find_source, root=os.path.join(os.path.realpath(cases.root), ""))
+    sources = list(map_in_order(find, list_sources(cases), workers))
     if not sources:
         raise DataError("no case has an image", "name the images", str(cases.root))
     found = pd.DataFrame({name: [getattr(source, name) for source in sources] for name in _FOUND})
@@ -203,38 +179,8 @@ def open_store(
             pixels = np.memmap(files.pixels, np.uint8, "r", shape=shape)
     except OSError as error:
         raise disk_problem(error, folder, files.n_rows * files.row_bytes) from error
-    images = pd.concat([found, pd.DataFrame(decoded, columns=_DECODED)], axis=1)
+    images = pd.concat([found, pd.DataFrame(decoded, columns=list(RECORD))], axis=1)
     return PixelStore(pixels, images, np.arange(shape[0]), fingerprint, key)
-
-
-def _list_sources(cases: Cases) -> Iterator[_Source]:
-    """The image files that the table names, all views of a case together."""
-    root = os.path.abspath(cases.root) + os.sep
-    columns = [cases.image_paths(view) for view in cases.views]
-    for case_id, *paths in zip(cases.table["case_id"], *columns, strict=True):
-        for view, path in zip(cases.views, paths, strict=True):
-            if pd.isna(path):
-                yield _Source(str(case_id), view, None, "")
-                continue
-            path = str(path)
-            file = path.removeprefix(root) if path.startswith(root) else os.path.basename(path)
-            yield _Source(str(case_id), view, path, file.replace(os.sep, "/"))
-
-
-def _find(source: _Source, root: str) -> _Source:
-    """Look for an image file and hash its bytes. *root*: the data's folder without links, with a slash."""
-    if source.path is None:
-        return source
-    if not os.path.realpath(source.path).startswith(root):
-        what = f"the {source.view} image lies outside the data's folder"
-        return replace(source, problem="outside", what=what, do="copy it into the folder")
-    try:
-        with open_image(Path(source.path)) as file:
-            stat = os.fstat(file.fileno())
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except BadImage as error:
-        return replace(source, problem=error.kind, what=error.what, do=error.do)
-    return replace(source, n_bytes=stat.st_size, time=stat.st_mtime_ns, sha256=sha256)
 
 
 def _fingerprint(images: pd.DataFrame, problems: Iterable[str]) -> str:
@@ -257,7 +203,7 @@ def _hold(files: StoreFiles, notice: Notice) -> AbstractContextManager[object]:
 
 def _load_or_pack(
     files: StoreFiles,
-    sources: Sequence[_Source],
+    sources: Sequence[Source],
     size: int,
     decoder: Decoder,
     progress: Progress | None,
@@ -272,7 +218,7 @@ def _load_or_pack(
             files.remove()
 
     def rows_from(start: int) -> Iterator[tuple[Pixels, Record]]:
-        work = partial(_decode_row, size=size, decoder=decoder)
+        work = partial(decode_row, size=size, decoder=decoder)
         rows = map_in_order(work, sources[start:], files.workers)
         for done, row in enumerate(rows, start + 1):
             yield row
@@ -282,41 +228,4 @@ def _load_or_pack(
     with warnings.catch_warnings():
         # Pillow warns of broken EXIF and the like; what makes an image unusable is in its record.
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        files.pack(rows_from)
-    try:
-        return files.load()
-    except ValueError as damage:
-        what, do = f"the disk does not keep what is written: {damage}", "choose another folder"
-        raise EnvironmentProblem(what, do, str(files.folder)) from damage
-
-
-def _decode_row(source: _Source, size: int, decoder: Decoder) -> tuple[Pixels, Record]:
-    """One image's row and what decoding says of it; zeros for none and for a bad one."""
-    nothing = np.zeros((size, size, 3), np.uint8)
-    problem = [source.problem, source.what, source.do]
-    if source.path is not None and not source.problem:
-        try:
-            image = decode(Path(source.path), size, decoder)
-        except BadImage as error:
-            _refuse_changed(source, error)
-            problem = [error.kind, error.what, error.do]
-        else:
-            _refuse_changed(source)
-            said = [image.format, image.mode, image.width, image.height, perceptual_hash(image.rgb)]
-            return image.pixels, [hash_row(image.pixels.data), *said, *problem]
-    return nothing, [hash_row(nothing.data), "", "", 0, 0, "", *problem]
-
-
-def _refuse_changed(source: _Source, error: BadImage | None = None) -> None:
-    """Raise a DataError where the file is not the one that was hashed, or the disk failed."""
-    assert source.path is not None
-    if error and isinstance(error.__cause__, OSError) and error.__cause__.errno:
-        raise DataError(error.what, "run the same command again", source.file) from error
-    try:
-        stat = os.stat(source.path)
-        same = (stat.st_size, stat.st_mtime_ns) == (source.n_bytes, source.time)
-    except OSError:
-        same = False
-    if not same:
-        what = "the file changed while images were decoded"
-        raise DataError(what, "run the same command again when nothing writes to it", source.file)
+        return files.pack(rows_from)

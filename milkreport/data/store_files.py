@@ -112,8 +112,11 @@ class StoreFiles:
             raise ValueError(f"row {good + 1} of {self.n_rows:,} has changed")
         return records
 
-    def pack(self, rows_from: Callable[[int], Iterable[tuple[Pixels, Record]]]) -> None:
+    def pack(self, rows_from: Callable[[int], Iterable[tuple[Pixels, Record]]]) -> list[Record]:
         """Write the rows that lack: *rows_from* gives rows and their records from a position on.
+
+        Returns:
+            The records of all rows.
 
         Raises:
             OSError: the disk is full or refuses; then nothing of the store is left.
@@ -122,6 +125,7 @@ class StoreFiles:
         done = 0
         if header and self.pixels.is_file():
             done = self._count_good(records[: self.pixels.stat().st_size // self.row_bytes])
+        del records[done:]
         needed = (self.n_rows - done) * self.row_bytes
         if shutil.disk_usage(self.folder).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -141,10 +145,12 @@ class StoreFiles:
                     pixels.flush()
                     journal.write(_as_line(record))
                     journal.flush()
+                    records.append(record)
             os.replace(self.partial, self.records)
         except OSError:
             self.remove()
             raise
+        return records
 
     def remove(self) -> int:
         """Delete the store's files, those that say it is whole first; the bytes that were freed."""

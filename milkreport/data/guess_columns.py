@@ -1,0 +1,221 @@
+"""What the columns of an unknown table seem to be; each guess says why, for its reader to judge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from milkreport.data.spec import LEAKY
+from milkreport.tables import first_few
+
+MAX_TEXT = 200  # as in a description: longer names and classes can't stand there
+MOST_CLASSES = 200
+MOST_WORDS = 30
+FREE_TEXT = 100  # characters
+
+#: Who or what several cases may stem from; such an id keeps more together than any other.
+OWNERS = {"patient", "pat", "subject", "person", "participant", "individual", "donor"}
+OWNERS |= {"animal", "plant", "owner", "proband"}
+_NUMBERED = OWNERS | {"case", "image", "img", "photo", "study", "exam", "record", "sample", "slide"}
+_ID_ENDINGS = {"id", "ids", "no", "nr", "num", "number", "key", "uid", "uuid", "hash", "pseudonym"}
+_ID_ENDINGS |= {"name", "code", "index", "file", "filename"} | _NUMBERED
+
+#: What a label is called, the likeliest first.
+LABELS = (
+    *("label", "diagnosis", "class", "target", "category", "finding", "disease", "condition"),
+    *("truth", "outcome", "grade", "level"),
+)
+_LABELS = {f"{word}s": word for word in LABELS} | {"classes": "class", "categories": "category"}
+_LABELS |= {"diagnostic": "diagnosis", "diagnostics": "diagnosis", "diagnoses": "diagnosis"}
+_LABELS |= {"dx": "diagnosis", "gt": "truth"}
+_NO_LABELS = {"type", "method", "confirmed", "source", "id", "date", "time", "score", "difficulty"}
+_NO_LABELS |= {"age", "by", "confidence", "conf", "of"}
+_ATTRIBUTES = {"sex", "gender", "site", "location", "localization", "localisation", "region"}
+_ATTRIBUTES |= {"anatom", "race", "ethnicity", "side", "laterality", "camera", "device", "eye"}
+_VIEWS = {"view", "type", "modality", "projection", "position", "kind", "stain", "side", "channel"}
+_VIEWS |= {"magnification", "sequence", "mode"}
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
+DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*", re.DOTALL)
+ONES = ("1", "1.0")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A column, or none, and why."""
+
+    column: str
+    why: str
+
+
+@dataclass(frozen=True)
+class LabelGuess:
+    """Where the labels stand: in ``column``, in ``one_hot`` columns, or nowhere."""
+
+    why: str
+    column: str = ""
+    one_hot: tuple[str, ...] = ()
+    without_cases: tuple[str, ...] = ()  # one-hot columns that are never 1
+
+    @property
+    def columns(self) -> set[str]:
+        """All columns that hold it."""
+        return {self.column, *self.one_hot, *self.without_cases} - {""}
+
+    def read(self, frame: pd.DataFrame) -> pd.Series[Any]:
+        """The label of each row, as text."""
+        if self.one_hot:
+            ones = frame[list(self.one_hot)].isin(ONES)
+            return ones.idxmax(axis=1).where(ones.any(axis=1))
+        return frame[self.column] if self.column else pd.Series(None, frame.index, dtype=object)
+
+
+def words(name: str) -> list[str]:
+    """A column's name as lower-case words: ``PatientID`` and ``patient_id`` are both patient, id."""
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    found = [word.lower() for word in re.findall(r"[^\W\d_]+|\d+", split)]
+    pairs = [(w[:-2], "id") if w.endswith("id") and w[:-2] in _NUMBERED else (w,) for w in found]
+    return [word for pair in pairs for word in pair]
+
+
+def is_id_name(name: str) -> bool:
+    """Whether a column is named like one that holds ids, numbers or file names."""
+    return bool(found := words(name)) and found[-1] in _ID_ENDINGS
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number, as :func:`milkreport.tables.read_numbers` takes it."""
+    return bool(_NUMBER.fullmatch(cell.strip()))
+
+
+def guess_label(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:
+    """The label: a column that is named like one, else one-hot columns."""
+    columns = [c for c in usable(frame) if c not in taken]
+    named = []
+    for position, column in enumerate(columns):
+        found = [_LABELS.get(word, word) for word in words(column)]
+        ranks = [rank for rank, word in enumerate(LABELS) if word in found]
+        if ranks and not _NO_LABELS & set(found) and _can_be_label(frame[column]):
+            named.append((ranks[0], len(found), position, column))
+    if named:
+        others = first_few(column for *_, column in sorted(named)[1:])
+        also = f" So are {others}: only one can be it." if others else ""
+        return LabelGuess(f"Named like a label.{also}", column=min(named)[-1])
+    hot = _one_hot(frame, columns)
+    if not hot:
+        why = "No column looks like a label: nothing can be trained or scored without."
+        return LabelGuess(why)
+    never = tuple(c for c in hot if not frame[c].isin(ONES).any())
+    why = "In every row exactly one of these is 1."
+    if never:
+        why += f" {first_few(never)} is never 1: a class without cases is left out."
+    return LabelGuess(why, "", tuple(c for c in hot if c not in never), never)
+
+
+def guess_label_loosely(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:
+    """For want of a better one: a text column with few different values."""
+    texts = [
+        column
+        for column in usable(frame)
+        if column not in taken
+        and _can_be_label(frame[column], MOST_WORDS)
+        and not (_ATTRIBUTES | _VIEWS | _ID_ENDINGS) & set(words(column))
+        and not frame[column].dropna().map(is_number).all()
+        and not LEAKY.search(column)
+    ]
+    if not texts:
+        return guess_label(frame, taken)
+    also = f" {first_few(texts[1:])} might be it, too." if texts[1:] else ""
+    why = f"CHECK THIS: no column is named like a label, this one holds few different words.{also}"
+    return LabelGuess(why, column=texts[0])
+
+
+def guess_case(frame: pd.DataFrame, image: str, taken: Collection[str]) -> str:
+    """The column whose cells tell all rows apart; empty where there is none."""
+    unique = [c for c in usable(frame) if c not in taken and _tells_apart(frame[c])]
+    ids = [c for c in unique if is_id_name(c)] + [c for c in unique if c == image]
+    return ids[0] if ids else ""
+
+
+def guess_views(
+    frame: pd.DataFrame, labels: pd.Series[Any], taken: Collection[str]
+) -> tuple[str, str]:
+    """Case and view column of a table with several images, one a row, of a case; else empty names.
+
+    Each case has (nearly) every view exactly once and one label.
+    """
+    columns = [c for c in usable(frame) if c not in taken and not frame[c].isna().any()]
+    for view in columns:
+        n_views = frame[view].nunique()
+        if not _VIEWS & set(words(view)) or not 2 <= n_views <= 8:
+            continue
+        for case in columns:
+            n_cases = frame[case].nunique()
+            if case == view or not is_id_name(case) or n_cases == len(frame):
+                continue
+            if frame[[case, view]].duplicated().any() or len(frame) < 0.8 * n_cases * n_views:
+                continue
+            if (labels.groupby(frame[case]).nunique() <= 1).all():
+                return case, view
+    return "", ""
+
+
+def guess_group(frame: pd.DataFrame, case: str, taken: Collection[str]) -> Guess:
+    """The column that says which cases stem from one patient, or from one of whatever was photographed."""
+    cases = frame.drop_duplicates(case)
+    owners, others = [], []
+    for column in usable(frame):
+        if column in {case, *taken} or not is_id_name(column) or frame[column].isna().all():
+            continue
+        if (frame.groupby(case)[column].nunique() > 1).any():
+            continue
+        found, n = set(words(column)), cases[column].nunique()
+        if found & OWNERS and found <= _ID_ENDINGS:
+            owners.append(column)
+        elif n < cases[column].count() and n * 20 >= len(cases):
+            others.append((n, column))  # few groups of many cases: a site or a device
+    for column in (*owners, *(name for _, name in sorted(others))):
+        known = cases[column].dropna()
+        if known.nunique() == len(known) == len(cases):
+            return Guess("", f"{column} is different for every case: no group is needed.")
+        why = f"{known.nunique():,} values for {len(cases):,} cases: all cases of one {column} stay in one "
+        why += "part of every split."
+        if len(known) < len(cases):
+            lack = len(cases) - len(known)
+            why += f" {lack:,} cases have none: fill the cells, or the data can't be read."
+        return Guess(column, why)
+    return Guess("", "")
+
+
+def usable(frame: pd.DataFrame) -> list[str]:
+    """Columns whose name can stand in a description."""
+    return [column for column in frame.columns if 0 < len(column) <= MAX_TEXT]
+
+
+def _can_be_label(cells: pd.Series[Any], most: int = MOST_CLASSES) -> bool:
+    n_values, n = cells.nunique(), cells.count()
+    if not 2 <= n_values <= min(most, n / 2):
+        return False
+    fits = cells.dropna().map(lambda cell: len(cell) <= FREE_TEXT and not DATE.fullmatch(cell))
+    return bool(fits.mean() > 0.9)
+
+
+def _tells_apart(cells: pd.Series[Any]) -> bool:
+    return bool(
+        cells.is_unique and cells.map(lambda c: isinstance(c, str) and len(c) <= MAX_TEXT).all()
+    )
+
+
+def _one_hot(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The longest run of neighbouring 0/1 columns whose rows sum to 1; at least 3, or all 2 there are."""
+    hot = [c for c in columns if frame[c].isin(["0", "0.0", *ONES]).all()]
+    ones = frame[hot].isin(ONES)
+    for length in range(len(hot), 1, -1):
+        for start in range(len(hot) - length + 1):
+            run = hot[start : start + length]
+            if (ones[run].sum(axis=1) == 1).all() and (length > 2 or len(hot) == 2):
+                return run
+    return []
