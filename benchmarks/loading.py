@@ -50,6 +50,10 @@ def main() -> None:
     if arguments.peak:
         print(pack_and_measure_memory(arguments.data, arguments.peak, arguments.workers))
         return
+    import torch
+
+    # One thread is faster for the notebook than torch's default: its threads spin between images.
+    torch.set_num_threads(1)
     originals = sorted(arguments.data.rglob("*.jpg"))
     if len(originals) < BATCH:
         print("error: no folder of original images — name one with --data DIR", file=sys.stderr)

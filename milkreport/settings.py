@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -51,17 +51,22 @@ def validate(kind: type[S], values: Mapping[str, Any], where: str = "") -> S:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        known = dict(_keys(kind))
+        known = [*_keys(kind)]
         problems = "; ".join(_explain(item, known) for item in error.errors())
         raise ConfigError(problems, where=where) from error
 
 
-def _explain(item: Any, known: Mapping[str, str]) -> str:
+def _explain(item: Any, known: Sequence[tuple[str, str]]) -> str:
     location = [str(part) for part in item["loc"]]
     key = ".".join(location)
     if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(location[-1], known, n=1)
-        hint = f", did you mean {known[near[0]]}?" if near else ""
+        # A key of the same section is nearer than any other.
+        beside = [pair for pair in known if pair[1].split(".")[:-1] == location[:1][: len(location) - 1]]
+        hint = ""
+        for names in (dict(beside), dict(known)):
+            if near := difflib.get_close_matches(location[-1], names, n=1):
+                hint = f", did you mean {names[near[0]]}?"
+                break
         return f"unknown key {key}{hint}"
     if item["type"] == "missing":
         return f"{key} is missing"

@@ -25,6 +25,8 @@ from milkreport.errors import DataError, DataProblems, Problem
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # How a formula starts; an apostrophe too, so that guarding can be undone without loss.
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r", "'")
+#: Name of a first column that has none.
+ROW_NUMBERS = "(row numbers)"
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _CSV_ERRORS = {
     "unexpected end of data": "a quote is opened and never closed",
@@ -35,6 +37,8 @@ _CSV_ERRORS = {
 
 def load_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
     """Read a comma-separated UTF-8 table (BOM accepted) as text; empty cells are missing.
+
+    A first column without a name is dropped: pandas writes its row numbers so.
 
     The index holds each row's line number in the file, for later messages.
 
@@ -64,6 +68,8 @@ def read_table(raw: bytes, name: str, required: Sequence[str] = ()) -> pd.DataFr
         raise DataError("the file is empty", "", name)
     (line, header), *body = rows
     header = [column.strip() for column in header]
+    if len(header) > 1 and not header[0]:
+        header[0] = ROW_NUMBERS
     problems = _header_problems(header, f"{name}:{line}", required)
     for line, row in body:
         if len(row) != len(header):
@@ -73,12 +79,13 @@ def read_table(raw: bytes, name: str, required: Sequence[str] = ()) -> pd.DataFr
         raise DataProblems(problems)
     if not body:
         raise DataError("has no data rows", "", name)
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         [[cell if cell.strip() else None for cell in row] for _, row in body],
         columns=header,
         index=[line for line, _ in body],
         dtype=object,
     )
+    return frame.drop(columns=ROW_NUMBERS, errors="ignore")
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:

@@ -194,7 +194,7 @@ def test_wrong_sources_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(DataError) as caught:
         survey(Path("nowhere"), tmp_path)
     assert str(caught.value) == (
-        f"nowhere: no such folder — looked from {tmp_path.name}/; set --data"
+        f"nowhere: no such folder — looked from {tmp_path.name}/; check the path"
     )
     make(
         tmp_path,

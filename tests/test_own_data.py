@@ -138,7 +138,6 @@ def test_words_of_milk10k_are_seen() -> None:
     assert words_of_milk10k(text) == ["lesions", "BCC", "clinical", "MONET_hair", "MILK10k"]
 
 
-@pytest.mark.xfail(strict=True, reason="shipped suites hold any data against the paper's figures")
 def test_real_data_of_another_kind_are_not_held_against_the_paper(
     walk: tuple[Walk, dict[str, str]],
 ) -> None:

@@ -8,13 +8,16 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 from PIL import Image
 
+from milkreport.data.guess_columns import guess_label
 from milkreport.data.load import load_cases
+from milkreport.data.milk10k import CLASSES, GROUND_TRUTH, METADATA
 from milkreport.data.propose import write_proposal
 from milkreport.data.spec import SPEC_NAME, DataSpec, FolderSpec, TableSpec, load_spec
 from milkreport.errors import ConfigError, DataError
@@ -383,6 +386,57 @@ def test_a_column_that_alone_names_the_class_is_banned(tmp_path: Path) -> None:
     assert (spec.banned, list(inputs(spec))) == (["ward"], ["sex"])
 
 
+def group_of(folder: Path, cells: Sequence[str], column: str = "patient") -> tuple[str, str]:
+    spec = plain(folder, lambda n: {column: cells[n]})
+    return settings(spec).group, (folder / SPEC_NAME).read_text(encoding="utf-8")
+
+
+def test_groups(tmp_path: Path) -> None:
+    pairs = [f"p{n // 2}" for n in range(40)]
+    for position, column in enumerate(
+        ("patient", "PatientID", "Subject No.", "patientid", "scan_id")
+    ):
+        assert group_of(tmp_path / str(position), pairs, column)[0] == column
+    for position, column in enumerate(("patient_age", "Patient Gender", "animal kind")):
+        assert group_of(tmp_path / f"no{position}", pairs, column)[0] == ""
+    # Two hospitals are no groups: a split could not part them.
+    assert group_of(tmp_path / "few", [f"h{n % 2}" for n in range(40)], "hospital_id")[0] == ""
+
+
+def test_a_group_that_is_not_needed_or_not_complete(tmp_path: Path) -> None:
+    group, text = group_of(tmp_path / "all", [f"p{n}" for n in range(40)])
+    assert group == ""
+    assert "patient is different for every case: no group is needed." in text
+    group, text = group_of(tmp_path / "some", [f"p{n // 2}" if n % 4 else "" for n in range(40)])
+    assert group == "patient"
+    assert "10 cases have none" in text
+    rows = [{"patient_id": f"p{n}", "scan": f"{n}.png", "label": "ab"[n % 2]} for n in range(20)]
+    write_rows(tmp_path / "one" / "t.csv", rows)
+    write_images(tmp_path / "one", (row["scan"] for row in rows))
+    assert settings(propose(tmp_path / "one")).case == "patient_id"
+    text = (tmp_path / "one" / SPEC_NAME).read_text(encoding="utf-8")
+    assert "patient_id has one row each: no group is needed." in text
+
+
+@pytest.mark.parametrize(
+    ("column", "is_one"),
+    [
+        ("Diagnosis", True),
+        ("dx", True),
+        ("diagnosis_1", True),
+        ("Finding Labels", True),
+        ("imageLabel", True),
+        ("dx_type", False),
+        ("skin_tone_class", False),
+        ("class_id", False),
+        ("Labeled by", False),
+    ],
+)
+def test_what_is_named_like_a_label(column: str, is_one: bool) -> None:
+    frame = pd.DataFrame({"id": list("abcdef"), column: list("xxyyzz")})
+    assert guess_label(frame, {"id"}).column == (column if is_one else "")
+
+
 def test_a_label_of_no_telling_name_is_marked(tmp_path: Path) -> None:
     rows = [
         {"id": f"i{n}", "sex": "mf"[n % 2], "what": ("oak", "elm")[n % 3 % 2]} for n in range(30)
@@ -461,10 +515,10 @@ def test_nothing_to_describe(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         propose(tmp_path / "nowhere")
     (tmp_path / "set").mkdir()
-    with pytest.raises(DataError, match="no images below this folder"):
+    with pytest.raises(DataError, match="0 images, no CSV file, and no folder a class"):
         propose(tmp_path / "set")
     write_rows(tmp_path / "set" / "t.csv", [{"id": "1", "label": "a"}])
-    with pytest.raises(DataError, match=r"no column of t\.csv names images"):
+    with pytest.raises(DataError, match=r"no column of t\.csv names images — there are no images"):
         propose(tmp_path / "set")
     (tmp_path / "set" / "t.csv").write_text("id;label\n1;a\n", encoding="utf-8")
     with pytest.raises(DataError, match="looks semicolon separated"):
@@ -474,6 +528,23 @@ def test_nothing_to_describe(tmp_path: Path) -> None:
 def test_milk10k_needs_no_description(synthetic: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="this is MILK10k, which needs no description"):
         write_proposal(synthetic, None, tmp_path / "m.toml", tmp_path)
+
+
+def test_milk10k_described_all_the_same_is_what_its_adapter_reads(
+    synthetic: Path, tmp_path: Path
+) -> None:
+    out = write_proposal(synthetic, METADATA, tmp_path / "m.toml", tmp_path)
+    table = settings(load_spec(out))
+    assert (table.rows, table.case, table.view) == ("image", "lesion_id", "image_type")
+    assert (table.truth, table.one_hot) == (GROUND_TRUTH, list(CLASSES))
+    guessed, known = (load_cases(source, "auto", tmp_path) for source in (out, synthetic))
+    assert guessed.class_counts() == known.class_counts()
+    assert guessed.table["case_id"].tolist() == known.table["case_id"].tolist()
+    for mine, its in zip(guessed.views, known.views, strict=True):
+        assert guessed.image_paths(mine).equals(known.image_paths(its))
+    assert {f.column for f in known.features} <= {
+        f.column.replace("clinical_close_up", "clinical") for f in guessed.features
+    }
 
 
 def test_no_text_of_a_table_breaks_the_file(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from filelock import FileLock
 from PIL import Image
 
 from milkreport.data.cases import Card, Cases
-from milkreport.data.decode import RULES, decode, perceptual_hash
+from milkreport.data.decode import RULES, BadImage, decode, perceptual_hash
 from milkreport.data.store import PixelStore, clear_stores, list_stores, open_store
 from milkreport.data.store_files import map_in_order
 from milkreport.errors import DataError, EnvironmentProblem
@@ -226,7 +226,8 @@ def test_batches_are_the_rows_and_scaled_as_to_tensor_does(
     assert whole.dtype == np.uint8
     assert floats.dtype == np.float32
     assert (whole == store.pixels[positions]).all()
-    for ours, image in zip(floats.reshape(-1, SIZE, SIZE, 3), whole.reshape(-1, SIZE, SIZE, 3)):
+    flat = (-1, SIZE, SIZE, 3)
+    for ours, image in zip(floats.reshape(flat), whole.reshape(flat), strict=True):
         theirs = functional.to_tensor(Image.fromarray(image)).permute(1, 2, 0).numpy()
         assert np.array_equal(ours, theirs)
 
@@ -500,6 +501,22 @@ def test_an_image_that_changes_while_packing_is_an_error(
         open_store(cases, SIZE, folder, progress=meddle, workers=1)
     assert not list(folder.glob("*.jsonl"))
     last.write_bytes(whole)
+    assert not open_store(cases, SIZE, folder).images["problem"].any()
+
+
+def test_a_disk_that_fails_is_no_bad_image(
+    cases: Cases, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record would be kept for good."""
+
+    def fail(path: Path, *_: object) -> None:
+        error = BadImage("unreadable", "cannot be read: input/output error", "", str(path))
+        raise error from OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("milkreport.data.sources.decode", fail)
+        with pytest.raises(DataError, match="input/output error — run the same command again"):
+            open_store(cases, SIZE, folder)
     assert not open_store(cases, SIZE, folder).images["problem"].any()
 
 

@@ -45,7 +45,7 @@ BAD = {
     "ragged, CR": (b"lesion_id,age\ra,1\rb,2,3\r", "t.csv:3: 3 fields"),
     "ragged, mixed": (b"lesion_id,age\r\na,1\nb,2\rc\n", "t.csv:4: 1 fields"),
     "twice": (b"lesion_id,age,age\na,1,1\n", "t.csv:1: columns 2 and 3 are both 'age'"),
-    "nameless": (b",lesion_id,age\n0,a,1\n", "t.csv:1: column 1 has no name"),
+    "nameless": (b"lesion_id,,age\n0,a,1\n", "t.csv:1: column 2 has no name"),
     "misspelt": (b"lesionid,age\na,1\n", "did you mean 'lesionid'? columns are: lesionid, age"),
     "other case": (b"Lesion_ID,age\na,1\n", "did you mean 'Lesion_ID'?"),
     "blanks": (b"age,LESION ID\n1,a\n", "did you mean 'LESION ID'?"),
@@ -250,3 +250,10 @@ def test_guarded_text_is_no_formula_and_comes_back(text: str) -> None:
     guarded = guard(text)
     assert not str(guarded).startswith(("=", "+", "-", "@", "\t"))
     assert unguard(guarded) == text
+
+
+def test_row_numbers_without_a_name_are_dropped() -> None:
+    """As pandas writes them."""
+    frame = read_table(b",a,b\n0,1,2\n1,3,4\n", "t.csv", ["a", "b"])
+    assert frame.to_dict("list") == {"a": ["1", "3"], "b": ["2", "4"]}
+    assert list(frame.index) == [2, 3]

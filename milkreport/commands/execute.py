@@ -13,7 +13,7 @@ from milkreport.data.store import list_stores, open_store
 from milkreport.data.synthetic import write_synthetic
 from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
 from milkreport.evaluation.results import Results
-from milkreport.runs.checking import check_run, refuse_unknown
+from milkreport.runs.checking import check_run, is_comparable, refuse_unknown
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.folder import RunFolder
 from milkreport.suite import Data, Suite
@@ -41,7 +41,7 @@ def run(
         results = run_suite(Job(suite, root, out, device, command, cache), watcher)
     folder = RunFolder(out)
     verdict = None
-    if reference and (gate or not results.data.synthetic):
+    if gate or (reference and is_comparable(results, reference)):
         verdict = check_run(folder, reference)
     written = draw(folder, results, verdict, pdf)
     screen.show_results(results, verdict)

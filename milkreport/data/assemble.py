@@ -72,14 +72,18 @@ class Assembler:
         key = [spec.case] if spec.rows == "case" else [v.column for v in self.views.values()][:1]
         self._gather(refuse_duplicates, rows.frame, key, rows.name)
         typed = self._typed(rows)
+        remarks: tuple[str, ...] = ()
         if spec.rows == "image":
             self._check_views(rows)
             table, remarks = self._one_row_a_case(rows, typed)
         else:
-            table, remarks = self._rows_are_cases(rows, typed), ()
+            table = self._rows_are_cases(rows, typed)
         labels, classes = self._labels(rows, truth)
         if self.problems:
             raise DataProblems(self.problems)
+        if alone := int(table["group_id"].isna().sum()):
+            remarks += (f"{alone:,} cases have no {spec.group}: each is a group of its own",)
+            table["group_id"] = table["group_id"].fillna(table.index.to_series())
         orphans: tuple[str, ...] = ()
         if labels is not None:
             orphans = tuple(sorted(set(labels.index) - set(table.index)))
@@ -103,6 +107,8 @@ class Assembler:
     def _check_ids(self, rows: TextTable, columns: Sequence[str]) -> None:
         for column in columns:
             for line, cell in rows.frame[column].items():
+                if cell is None and column != self.spec.case:
+                    continue  # a case whose group is not known is a group of its own
                 if not self._is_id(cell):
                     what = f"{str(cell or '')[:80]!r} is no id"
                     do = f"ids are text on one line, at most {MAX_ID} characters"

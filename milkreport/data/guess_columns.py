@@ -16,6 +16,7 @@ MAX_TEXT = 200  # as in a description: longer names and classes can't stand ther
 MOST_CLASSES = 200
 MOST_WORDS = 30
 FREE_TEXT = 100  # characters
+FEWEST_GROUPS = 10
 
 #: Who or what several cases may stem from; such an id keeps more together than any other.
 OWNERS = {"patient", "pat", "subject", "person", "participant", "individual", "donor"}
@@ -98,7 +99,9 @@ def guess_label(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:
     for position, column in enumerate(columns):
         found = [_LABELS.get(word, word) for word in words(column)]
         ranks = [rank for rank, word in enumerate(LABELS) if word in found]
-        if ranks and not _NO_LABELS & set(found) and _can_be_label(frame[column]):
+        # Of "skin tone class" one word in three is a label's: it is the class of something else.
+        is_named = 2 * sum(w in LABELS or w.isdecimal() for w in found) >= len(found)
+        if ranks and is_named and not _NO_LABELS & set(found) and _can_be_label(frame[column]):
             named.append((ranks[0], len(found), position, column))
     if named:
         others = first_few(column for *_, column in sorted(named)[1:])
@@ -165,6 +168,8 @@ def guess_views(
 
 def guess_group(frame: pd.DataFrame, case: str, taken: Collection[str]) -> Guess:
     """The column that says which cases stem from one patient, or from one of whatever was photographed."""
+    if OWNERS & set(words(case)):
+        return Guess("", f"{case} has one row each: no group is needed.")
     cases = frame.drop_duplicates(case)
     owners, others = [], []
     for column in usable(frame):
@@ -175,8 +180,8 @@ def guess_group(frame: pd.DataFrame, case: str, taken: Collection[str]) -> Guess
         found, n = set(words(column)), cases[column].nunique()
         if found & OWNERS and found <= _ID_ENDINGS:
             owners.append(column)
-        elif n < cases[column].count() and n * 20 >= len(cases):
-            others.append((n, column))  # few groups of many cases: a site or a device
+        elif max(FEWEST_GROUPS, len(cases) / 20) <= n < cases[column].count():
+            others.append((n, column))  # fewer are sites or devices, which no split could part
     for column in (*owners, *(name for _, name in sorted(others))):
         known = cases[column].dropna()
         if known.nunique() == len(known) == len(cases):

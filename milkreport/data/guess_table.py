@@ -17,7 +17,7 @@ from milkreport.data.guess_columns import (
     guess_label_loosely,
     guess_views,
 )
-from milkreport.data.guess_features import guess_features
+from milkreport.data.guess_features import FeatureGuess, guess_features
 from milkreport.data.guess_images import ImageColumn, slugs, view_names
 from milkreport.data.propose_text import Proposal
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
@@ -49,52 +49,35 @@ class FoundTable:
         return {image.column for image in self.images} | self.label.columns
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """How rows and images are cases: their id, the view column (or none), the views."""
+
+    case: str
+    view: str
+    views: dict[str, ViewSpec]
+
+
 def describe_table(table: FoundTable, tables: Sequence[FoundTable]) -> Proposal:
     """Guess what each column of *table* is for; where it has no label, look in the other *tables*.
 
     Raises:
         DataError: no column could be the cases' id.
     """
-    frame, why = table.frame, {}
-    n_images = sum(len(image.files) for image in table.images)
-    why["table.file"] = f"{len(frame):,} rows, whose cells name {n_images:,} image files."
-    case, view = "", ""
-    if len(table.images) == 1:
-        case, view = guess_views(frame, table.labels, table.taken)
-    if view:
-        why["table.rows"] = f"Each {case} has several rows, told apart by {view}."
-        views = _views_by_value(frame[view], table.images[0].column, table.images[0].path)
-    else:
-        case = guess_case(frame, table.images[0].column, table.label.columns)
-        why["table.rows"] = (
-            'Each row is a case. "image": each row is one of several images of a case.'
-        )
-        names = view_names(table.images)
-        pairs = zip(names, table.images, strict=True)
-        views = {name: ViewSpec(column=i.column, path=i.path) for name, i in pairs}
-    if not case:
-        do = "add a column case_id, with an id of its own in every row"
-        raise DataError("no column tells the rows apart", do, table.name)
-    for name, image in zip(views, table.images, strict=False):
-        hits = int(image.found.notna().sum())
-        why[f"views.{name}"] = f"{hits:,} of {len(frame):,} cells of {image.column} name a file."
-
-    label, labels, truth = _labels(table, case, view, tables)
-    lacking = labels.isna().groupby(frame[case]).all().sum() if label.columns else 0
-    known = label.why + (f" {lacking:,} cases have none." if lacking else "")
-    why["table.one_hot" if label.one_hot else "table.label"] = known
+    frame, layout = table.frame, _layout(table)
+    case, view = layout.case, layout.view
+    label, labels, truth = _labels(table, layout, tables)
     group = guess_group(frame, case, {*table.taken, *label.columns, view})
-    why["table.group"] = group.why
-
     taken = {*table.taken, *label.columns, case, group.column, view}
     guessed = guess_features(frame, labels, taken)
-    specs = []
-    for column, kind in guessed.kinds.items():
-        differs = bool(view) and bool((frame.groupby(case)[column].nunique() > 1).any())
-        places = list(views) if differs else ["case"]
-        specs += [FeatureSpec(column=column, kind=kind, view=place) for place in places]
     lacks = frame[list(guessed.kinds)].isna().any(axis=1).groupby(frame[case]).any()
+    unlabelled = int(labels.isna().groupby(frame[case]).all().sum()) if label.columns else 0
     counts = labels.groupby(frame[case]).first().value_counts().sort_index()
+    why = _reasons(table, layout)
+    why["table.group"] = group.why
+    why["table.one_hot" if label.one_hot else "table.label"] = label.why + (
+        f" {unlabelled:,} cases have none." if unlabelled else ""
+    )
     return Proposal(
         why=why,
         counts={str(name): int(n) for name, n in counts.items() if _can_be_class(name)},
@@ -108,37 +91,71 @@ def describe_table(table: FoundTable, tables: Sequence[FoundTable]) -> Proposal:
             one_hot=list(label.one_hot),
             truth=truth,
         ),
-        views=views,
-        features=specs,
+        views=layout.views,
+        features=_features(frame, guessed, layout),
         guessed=guessed,
         n_cases=len(lacks),
         n_incomplete=int(lacks.sum()),
     )
 
 
-def _views_by_value(cells: pd.Series[Any], column: str, path: str) -> dict[str, ViewSpec]:
-    values = sorted(set(cells))
-    names = slugs(values)
-    return {
-        name: ViewSpec(column=column, path=path, value=value)
-        for name, value in zip(names, values, strict=True)
+def _layout(table: FoundTable) -> _Layout:
+    frame, first = table.frame, table.images[0]
+    if len(table.images) == 1:
+        case, view = guess_views(frame, table.labels, table.taken)
+        if view:
+            values = sorted(set(frame[view]))
+            pairs = zip(slugs(values), values, strict=True)
+            column, path = first.column, first.path
+            named = {name: ViewSpec(column=column, path=path, value=text) for name, text in pairs}
+            return _Layout(case, view, named)
+    case = guess_case(frame, first.column, table.label.columns)
+    if not case:
+        do = "add a column case_id, with an id of its own in every row"
+        raise DataError("no column tells the rows apart", do, table.name)
+    found = zip(view_names(table.images), table.images, strict=True)
+    return _Layout(case, "", {name: ViewSpec(column=i.column, path=i.path) for name, i in found})
+
+
+def _reasons(table: FoundTable, layout: _Layout) -> dict[str, str]:
+    n_rows, n_files = len(table.frame), sum(len(image.files) for image in table.images)
+    rows = 'Each row is a case. "image": each row is one of several images of a case.'
+    if layout.view:
+        rows = f"Each {layout.case} has several rows, told apart by {layout.view}."
+    why = {
+        "table.file": f"{n_rows:,} rows, whose cells name {n_files:,} image files.",
+        "table.rows": rows,
     }
+    for name, image in zip(layout.views, table.images, strict=False):
+        hits = int(image.found.notna().sum())
+        why[f"views.{name}"] = f"{hits:,} of {n_rows:,} cells of {image.column} name a file."
+    return why
+
+
+def _features(frame: pd.DataFrame, guessed: FeatureGuess, layout: _Layout) -> list[FeatureSpec]:
+    """One a column, or one a view where the rows of a case differ."""
+    specs = []
+    for column, kind in guessed.kinds.items():
+        differs = (frame.groupby(layout.case)[column].nunique() > 1).any()
+        places = list(layout.views) if layout.view and differs else ["case"]
+        specs += [FeatureSpec(column=column, kind=kind, view=place) for place in places]
+    return specs
 
 
 def _labels(
-    table: FoundTable, case: str, view: str, tables: Sequence[FoundTable]
+    table: FoundTable, layout: _Layout, tables: Sequence[FoundTable]
 ) -> tuple[LabelGuess, pd.Series[Any], str]:
     """Where the labels stand, the label of each row, and the name of the second table, if they are there."""
     if table.label.columns:
         return table.label, table.labels, ""
-    ids = table.frame[case]
+    case, ids = layout.case, table.frame[layout.case]
     for other in tables:
         if other.label.columns and case in other.frame and other.name != table.name:
             keys = other.frame[case]
             if keys.is_unique and 2 * keys.isin(ids).sum() >= len(keys):
                 by_case = other.labels.set_axis(pd.Index(keys))
                 return other.label, ids.map(by_case), other.name
-    label = guess_label_loosely(table.frame, {*table.taken, case, view})
+    label = guess_label_loosely(table.frame, {*table.taken, case, layout.view})
     return label, label.read(table.frame), ""
 
 

@@ -70,10 +70,12 @@ def _propose(tree: Tree, wanted: str | None) -> Proposal:
             return describe_table(_choose(found), tables)
         if is_folder_of_classes(tree):
             return describe_folder(tree)
-        what = "no CSV file, and no folder a class"
         if tables:
             what = f"no column of {first_few(t.name for t in tables)} names images"
-        raise DataError(what, _example(tree), str(tree.root))
+            raise DataError(what, _example(tree), str(tree.root))
+        do = "put the table below this folder, too, or the images of each class into a folder"
+        what = f"{len(tree.images):,} images, no CSV file, and no folder a class"
+        raise DataError(what, do, str(tree.root))
     path = (tree.root / wanted).resolve()
     if not path.is_relative_to(tree.root):
         what, do = "a table outside the data's folder", "copy it into the folder"

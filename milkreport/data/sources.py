@@ -86,8 +86,6 @@ def decode_row(source: Source, size: int, decoder: Decoder) -> tuple[Pixels, Rec
 def _refuse_changed(source: Source, error: BadImage | None = None) -> None:
     """Raise a DataError where the file is not the one that was hashed, or the disk failed."""
     assert source.path is not None
-    if error and isinstance(error.__cause__, OSError) and error.__cause__.errno:
-        raise DataError(error.what, "run the same command again", source.file) from error
     try:
         stat = os.stat(source.path)
         same = (stat.st_size, stat.st_mtime_ns) == (source.n_bytes, source.time)
@@ -96,3 +94,5 @@ def _refuse_changed(source: Source, error: BadImage | None = None) -> None:
     if not same:
         what = "the file changed while images were decoded"
         raise DataError(what, "run the same command again when nothing writes to it", source.file)
+    if error and isinstance(error.__cause__, OSError) and error.__cause__.errno:
+        raise DataError(error.what, "run the same command again", source.file) from error

@@ -9,6 +9,7 @@ from milkreport.checks.published import check_published
 from milkreport.checks.reference import load_reference
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.results import Results
 from milkreport.runs.collect import load_parts
 from milkreport.runs.folder import RunFolder
 
@@ -40,6 +41,15 @@ def check_run(folder: RunFolder, against: str) -> Verdict:
         verdict = check_published(results, settings, load_reference(against))
     folder.write_verdict(verdict)
     return verdict
+
+
+def is_comparable(results: Results, reference: str) -> bool:
+    """Whether the figures that a suite names say anything of these results: real, and of the same data."""
+    if results.data.synthetic or not reference:
+        return False
+    if RunFolder(Path(reference)).is_run():
+        return True
+    return load_reference(reference).data == results.data.name
 
 
 def refuse_unknown(reference: str) -> None:
