@@ -358,15 +358,22 @@ def cache_list(cache_dir: CacheOption = None, as_json: JsonOption = False) -> No
 @cache_app.command("clear")
 def cache_clear(
     keys: Annotated[
-        list[str] | None, typer.Argument(help="Stores to delete. (default: all)")
+        list[str] | None,
+        typer.Argument(help="Stores to delete, by the start of their key. (default: all)"),
     ] = None,
     cache_dir: CacheOption = None,
 ) -> None:
     """Delete stores of decoded images; they are made again when they are needed."""
     from milkreport.commands import screen
-    from milkreport.data.store import clear_stores
+    from milkreport.data.store import clear_stores, list_stores
 
-    freed = clear_stores(_cache(cache_dir), keys or None)
+    folder = _cache(cache_dir)
+    known = [store.key for store in list_stores(folder)]
+    for start in keys or []:
+        if not any(key.startswith(start) for key in known):
+            raise ConfigError(f"no store {start!r}", "see: milkreport data cache list")
+    chosen = [key for key in known if any(key.startswith(start) for start in keys or [""])]
+    freed = clear_stores(folder, chosen)
     screen.say(f"freed {freed / 1e6:,.1f} MB")
 
 

@@ -61,7 +61,9 @@ def _explain(item: Any, known: Sequence[tuple[str, str]]) -> str:
     key = ".".join(location)
     if item["type"] == "extra_forbidden":
         # A key of the same section is nearer than any other.
-        beside = [pair for pair in known if pair[1].split(".")[:-1] == location[:1][: len(location) - 1]]
+        beside = [
+            pair for pair in known if pair[1].split(".")[:-1] == location[:1][: len(location) - 1]
+        ]
         hint = ""
         for names in (dict(beside), dict(known)):
             if near := difflib.get_close_matches(location[-1], names, n=1):

@@ -265,7 +265,7 @@ def test_row_17_missing_images_are_all_listed(in_process, data: Path) -> None:
     assert outcome.code == 3
     assert {Path(row["where"]).stem for row in outcome.errors()} == {path.stem for path in gone}
     assert outcome.stderr.count("error") == 20 or "and 5 more" in outcome.stderr
-    assert "25 missing" in outcome.stderr
+    assert "25 image missing" in outcome.stderr
     run = in_process("run-all", "quick", "--data", data)
     assert run.code == 3
     assert "all 25 are listed in data-problems.csv" in only_line(run)
@@ -315,7 +315,7 @@ def test_rows_18_and_19_bad_files(in_process, data: Path, how: str, kind: str, w
     outcome = in_process("data", "check", data)
     assert outcome.code == 3
     (found,) = outcome.errors()
-    assert found["kind"] == kind
+    assert found["kind"] == f"image {kind}"
     assert found["where"].endswith(f"{victim.parent.name}/{victim.name}")
     assert word.lower() in found["what"].lower()
     run = in_process("run-all", "quick", "--data", data)
@@ -329,7 +329,7 @@ def test_row_20_bomb(in_process, data: Path, monkeypatch: pytest.MonkeyPatch) ->
     outcome = in_process("data", "check", data)
     assert outcome.code == 3
     (found,) = outcome.errors()
-    assert found["kind"] == "too large"
+    assert found["kind"] == "image too large"
     assert "20000 x 20000" in found["what"].replace(",", "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from milkreport.data.milk10k import GROUND_TRUTH
 from tests.test_bad_data import images_of
 
 
@@ -23,7 +24,10 @@ def test_pack_list_and_clear(in_process, data: Path) -> None:
     # The second call finds the store and writes no pixel again.
     assert in_process("data", "pack", data, "--size", 16, "--cache-dir", cache).code == 0
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.u8")} == files
-    cleared = in_process("data", "cache", "clear", "--cache-dir", cache)
+    assert in_process("data", "cache", "clear", "zz", "--cache-dir", cache).code == 2
+    key = store["key"][:8]
+    assert key in in_process("data", "cache", "list", "--cache-dir", cache).stderr
+    cleared = in_process("data", "cache", "clear", key, "--cache-dir", cache)
     assert cleared.code == 0
     assert "freed 0.1 MB" in cleared.stderr
     assert not list(cache.rglob("*.u8"))
@@ -45,7 +49,7 @@ def test_pack_lists_bad_images(in_process, data: Path) -> None:
     outcome = in_process("data", "pack", data, "--size", 16)
     assert outcome.code == 3
     assert "listed in data-problems.csv" in outcome.stderr
-    assert [row["kind"] for row in outcome.errors()] == ["empty"]
+    assert [row["kind"] for row in outcome.errors()] == ["image empty"]
 
 
 def test_check_as_json_is_alone_on_stdout(in_process, data: Path) -> None:
@@ -84,3 +88,16 @@ def test_wrong_options_get_one_line(in_process, data: Path) -> None:
         outcome = in_process(*options)
         assert outcome.code == 2
         assert word in outcome.stderr
+
+
+def test_tables_without_labels_are_sound(in_process, data: Path) -> None:
+    (data / GROUND_TRUTH).unlink()
+    outcome = in_process("data", "check", data, "--json")
+    assert outcome.code == 0
+    record = json.loads(outcome.stdout)
+    assert record["data"]["n_found"] == 66
+    assert set(record["data"]["class_counts"].values()) == {0}
+    assert [warning["kind"] for warning in record["warnings"]] == ["no labels"]
+    run = in_process("run-all", "quick", "--data", data)
+    assert run.code == 3
+    assert "66 lesions without a label" in run.stderr

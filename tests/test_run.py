@@ -312,7 +312,9 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
     whole = runner.train_cell
     monkeypatch.setattr(runner, "train_cell", train)
     suite = load_suite("quick", SMALL[1:-2:2])
-    results, _ = execute.run(suite, synthetic, tmp_path / "out", "cpu", "", None, False, tmp_path / "cache")
+    results, _ = execute.run(
+        suite, synthetic, tmp_path / "out", "cpu", "", None, False, tmp_path / "cache"
+    )
     assert results.status == "partial"
     statuses = {arm.name: arm.cells[0].status for arm in results.arms}
     assert statuses == {"baseline": "complete", "weighted_loss": "failed", "sampler": "complete"}
@@ -321,7 +323,9 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
     assert "the loss is nan at epoch 3" in (tmp_path / "out" / "report.html").read_text()
     monkeypatch.undo()
     monkeypatch.setenv("MILKREPORT_CACHE", str(tmp_path / "cache"))
-    again, _ = execute.run(suite, synthetic, tmp_path / "out", "cpu", "", None, False, tmp_path / "cache")
+    again, _ = execute.run(
+        suite, synthetic, tmp_path / "out", "cpu", "", None, False, tmp_path / "cache"
+    )
     assert again.status == "complete"  # the failed arm alone was trained
 
 

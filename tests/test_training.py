@@ -15,8 +15,8 @@ from sklearn.utils.class_weight import compute_class_weight  # noqa: E402
 
 from milkreport.data.prepare import Prepared, prepare  # noqa: E402
 from milkreport.data.splits import Fold, make_folds  # noqa: E402
+from milkreport.data.store import PixelStore  # noqa: E402
 from milkreport.errors import ConfigError, EnvironmentProblem  # noqa: E402
-from milkreport.data.store import PixelStore
 from milkreport.models.lesion_net import MultiModalLesionNet  # noqa: E402
 from milkreport.suite import Arm, Model, Suite, Training, build_suite, load_suite  # noqa: E402
 from milkreport.training.batches import Inputs, chunk_size  # noqa: E402

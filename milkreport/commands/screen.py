@@ -31,6 +31,9 @@ from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.suite import Suite
 
+#: Letters of a store's key that tell it from any other.
+SHOWN_KEY = 8
+
 #: Problems that the screen shows; the file holds all.
 MOST_SHOWN = 20
 
@@ -269,7 +272,8 @@ def show_finding(finding: Finding, source: Path) -> None:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in finding.counts()[:8])
         console.print(f"[red]NOT SOUND[/red]: {escape(kinds)}", soft_wrap=True)
     else:
-        more = f" ({len(finding.warnings):,} warnings)" if finding.warnings else ""
+        n = len(finding.warnings)
+        more = f" ({n:,} {'warning' if n == 1 else 'warnings'})" if n else ""
         console.print(f"[green]SOUND[/green]: {escape(str(source))}{more}", soft_wrap=True)
 
 
@@ -313,15 +317,15 @@ def _most(counts: Mapping[str, int], n: int = 3) -> list[str]:
 
 def show_stores(stores: Sequence[StoreInfo], folder: Path) -> None:
     """What the cache holds."""
-    table = Table("store", "data", "images", "size", "rule", "bytes", "state", box=None)
+    table = Table("store", "data", "images", "size", "rule", "MB", "state", box=None)
     for store in stores:
         table.add_row(
-            store.key,
-            escape(store.name),
+            store.key[:SHOWN_KEY],
+            escape(store.name[:30]),
             f"{store.n_images:,}",
             f"{store.size} px",
             store.rule,
-            f"{store.n_bytes:,}",
+            f"{store.n_bytes / 1e6:,.1f}",
             "whole" if store.complete else "partial",
         )
     console.print(table)

@@ -52,6 +52,10 @@ class Tree:
     links: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def told(self) -> str:
+        """The notes as the end of a line: ``; images unpacked from images.zip``."""
+        return "".join(f"; {note}" for note in self.notes)
+
 
 def survey(source: Path, cache: Path, notice: Notice = lambda line: None) -> Tree:
     """Walk a folder, or unpack a zip and walk that.

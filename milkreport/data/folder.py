@@ -46,8 +46,7 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
         classes=tuple(declared or sorted(counts)),
         card=card_of(spec) if spec else _card(base),
         root=tree.root,
-        layout=f"{len(counts)} class folders, {len(table):,} images",
-        remarks=tree.notes,
+        layout=f"{len(counts)} class folders, {len(table):,} images{tree.told()}",
     )
 
 

@@ -190,7 +190,7 @@ def guess_group(frame: pd.DataFrame, case: str, taken: Collection[str]) -> Guess
         why += "part of every split."
         if len(known) < len(cases):
             lack = len(cases) - len(known)
-            why += f" {lack:,} cases have none: fill the cells, or the data can't be read."
+            why += f" {lack:,} cases have none: each of these is a group of its own."
         return Guess(column, why)
     return Guess("", "")
 

@@ -112,10 +112,10 @@ def load_milk10k(tree: Tree) -> Cases:
         card=_card(_synthetic_mark(images_file, tree.root)),
         root=tree.root,
         files=(*images_files, *([truth_file] if truth_file else [])),
-        layout=f"{_name(tree, images_file)}, {labelled}; {index.layout(mapped.used)}",
+        layout=f"{_name(tree, images_file)}, {labelled}; {index.layout(mapped.used)}{tree.told()}",
         extra=index.unused(mapped.used),
         orphans=mapped.orphans,
-        remarks=(*tree.notes, *mapped.remarks),
+        remarks=mapped.remarks,
     )
 
 

@@ -93,7 +93,7 @@ def image_problems(images: pd.DataFrame) -> list[Problem]:
     """Every image that cannot be decoded, as a problem."""
     bad = images[images["problem"] != ""]
     return [
-        Problem(str(row.problem), str(row.file), str(row.what), str(row.do), str(row.case_id))
+        Problem(f"image {row.problem}", str(row.file), str(row.what), str(row.do), str(row.case_id))
         for row in bad.itertuples()
     ]
 

@@ -44,10 +44,10 @@ def load_described(tree: Tree, spec: DataSpec) -> Cases:
         card=card_of(spec),
         root=tree.root,
         files=tuple(files),
-        layout=f"{', '.join(f.name for f in files)}; {index.layout(mapped.used)}",
+        layout=f"{', '.join(f.name for f in files)}; {index.layout(mapped.used)}{tree.told()}",
         extra=index.unused(mapped.used),
         orphans=mapped.orphans,
-        remarks=(*tree.notes, *mapped.remarks, *telling),
+        remarks=(*mapped.remarks, *telling),
     )
 
 
