@@ -10,6 +10,7 @@ import numpy as np
 from milkreport.checks.verdict import CheckRow, Status, Verdict, overall_status
 from milkreport.evaluation.results import (
     ArmResult,
+    CategoricalSummary,
     CellRecord,
     ClassRow,
     Comparison,
@@ -17,10 +18,14 @@ from milkreport.evaluation.results import (
     DataSummary,
     Definition,
     Difference,
+    DuplicateSummary,
     Estimate,
     Exclusion,
+    ImageSummary,
+    NumericSummary,
     PartResult,
     Results,
+    SplitProof,
     SplitSummary,
 )
 from milkreport.runs.manifest import Manifest
@@ -206,6 +211,203 @@ def difference(arm: str, against: str, metric: str, value: float, se: float) -> 
     )
 
 
+# Medians of seven scores by class, in the order of COUNTS: a row a score, one block a view.
+SCORES = ("ulceration_crust", "hair", "vasculature_vessels", "erythema", "pigmented")
+SCORES += ("gel_water_drop_fluid_dermoscopy_liquid", "skin_markings_pen_ink_purple_pen")
+_MEDIANS = {
+    "clinical": """
+.359 .298 .199 .321 .324 .260 .433 .290 .265 .594 .367
+.120 .148 .133 .135 .204 .159 .173 .144 .212 .102 .159
+.010 .011 .003 .005 .003 .003 .004 .001 .001 .011 .005
+.413 .443 .362 .312 .358 .492 .324 .108 .151 .391 .398
+.085 .118 .422 .163 .241 .138 .237 .707 .675 .056 .357
+.150 .158 .198 .132 .153 .178 .127 .072 .094 .168 .300
+.050 .085 .115 .071 .165 .127 .220 .208 .259 .042 .265""",
+    "dermoscopic": """
+.389 .316 .376 .315 .346 .423 .508 .275 .166 .611 .459
+.375 .374 .347 .351 .410 .392 .421 .339 .387 .305 .318
+.159 .244 .136 .107 .136 .189 .058 .032 .041 .154 .400
+.378 .418 .428 .224 .403 .649 .187 .127 .116 .255 .455
+.220 .212 .383 .296 .328 .218 .512 .766 .722 .155 .277
+.341 .322 .474 .276 .392 .493 .345 .185 .230 .361 .499
+.168 .217 .397 .178 .450 .453 .318 .388 .444 .116 .459""",
+}
+_AGES = (24, 26, 27, 37, 47, 106, 130, 225, 274, 429, 483, 591, 731, 749, 604, 706)
+_AGE_MEDIANS = (65, 65, 60, 65, 50, 60, 75, 65, 40, 70, 55)
+
+
+def scores(view: str, classes: list[str]) -> list[NumericSummary]:
+    """A view's scores, from 0 to 1."""
+    found = []
+    for name, row in zip(SCORES, _MEDIANS[view].strip().splitlines(), strict=True):
+        medians = dict(zip(classes, map(float, row.split()), strict=True))
+        overall = medians[classes[1]]
+        heights = np.exp(-((np.arange(20) / 20 - overall) ** 2) / 0.05)
+        counts = np.floor(5189 * heights / heights.sum()).astype(int)
+        counts[0] += 5189 - counts.sum()
+        found.append(
+            NumericSummary(
+                column=f"MONET_{name}",
+                view=view,
+                n=5189,
+                missing=0,
+                minimum=0.0007,
+                median=overall,
+                maximum=0.99,
+                edges=[i / 20 for i in range(21)],
+                counts=counts.tolist(),
+                quartiles={k: (0.6 * m, m, 0.5 + m / 2) for k, m in medians.items()},
+            )
+        )
+    return found
+
+
+def sample_data(
+    *,
+    synthetic: bool = False,
+    rename: dict[str, str] | None = None,
+    folds: int = 1,
+    parts: int = 2,
+) -> DataSummary:
+    """A full record of the data, as the adapter, cleaning and the split proof leave it."""
+    rename = rename or {}
+    classes = [rename.get(name, name) for name in COUNTS]
+    age = NumericSummary(
+        column="age_approx",
+        title="age, years",
+        view="case",
+        n=5189,
+        missing=0,
+        minimum=5,
+        median=65,
+        maximum=85,
+        edges=[5.0 * i for i in range(1, 18)],
+        counts=list(_AGES),
+        quartiles={k: (m - 10, m, m + 10) for k, m in zip(classes, _AGE_MEDIANS, strict=True)},
+    )
+    tone = NumericSummary(
+        column="skin_tone_class",
+        title="skin tone, 0 very dark to 5 very light",
+        view="case",
+        n=5189,
+        missing=0,
+        minimum=0,
+        median=3,
+        maximum=5,
+        levels={"0": 5, "1": 103, "2": 498, "3": 3157, "4": 1049, "5": 377},
+        quartiles=dict.fromkeys(classes, (3, 3, 4)),
+    )
+    sites = (1921, 1487, 1013, 665, 72, 23, 8)
+    names = [
+        "trunk",
+        "head_neck_face",
+        "lower_extremity",
+        "upper_extremity",
+        "hand",
+        "foot",
+        "genital",
+    ]
+    return old_data(synthetic=synthetic, rename=rename).model_copy(
+        update={
+            "duplicate_groups": 0,
+            "features": ["sex", "site", "age_approx", "skin_tone_class"]
+            + [f"MONET_{name}" for name in SCORES],
+            "layout": (
+                "MILK10k_Training_Metadata.csv, MILK10k_Training_GroundTruth.csv; 10,480 images in "
+                "MILK10k_Training_Input, a folder a lesion"
+            ),
+            "tables": {
+                "MILK10k_Training_Metadata.csv": "1d" * 32,
+                "MILK10k_Training_GroundTruth.csv": "2e" * 32,
+            },
+            "on_bad_image": "error",
+            "decoder": "exact",
+            "numeric": [age, tone, *scores("clinical", classes), *scores("dermoscopic", classes)],
+            "categorical": [
+                CategoricalSummary(
+                    column="sex",
+                    title="sex",
+                    view="case",
+                    n=5189,
+                    missing=0,
+                    counts={"male": 3118, "female": 2071},
+                ),
+                CategoricalSummary(
+                    column="site",
+                    view="case",
+                    n=5189,
+                    missing=0,
+                    counts=dict(zip(names, sites, strict=True)),
+                ),
+            ],
+            "images": [
+                ImageSummary(
+                    view="clinical",
+                    n=5240,
+                    sizes={"600 x 450": 5240},
+                    modes={"RGB": 5240},
+                    formats={"JPEG": 5240},
+                ),
+                ImageSummary(
+                    view="dermoscopic",
+                    n=5240,
+                    sizes={"600 x 450": 5112, "1024 x 768": 120, "450 x 600": 8},
+                    modes={"RGB": 5239, "L": 1},
+                    formats={"JPEG": 5240},
+                ),
+            ],
+            "duplicates": DuplicateSummary(
+                identical=5,
+                near=0,
+                groups=5,
+                largest=2,
+                rule=(
+                    "identical: the same pixels as decoded at their own size; near: 256-bit "
+                    "perceptual hashes that differ in at most 12 bits"
+                ),
+            ),
+            "proof": SplitProof(
+                folds=folds,
+                comparisons=folds * parts * (parts - 1) // 2,
+                groups=5184,
+                shared_cases=0,
+                shared_groups=0,
+                shared_images=0,
+                splits_sha256="c5" * 32,
+            ),
+        }
+    )
+
+
+def old_data(*, synthetic: bool = False, rename: dict[str, str] | None = None) -> DataSummary:
+    """The record as it was before columns, images, duplicates and the split proof were part of it."""
+    rename = rename or {}
+    return DataSummary(
+        name="Synthetic MILK10k (5240 lesions, seed 0)" if synthetic else "MILK10k",
+        synthetic=synthetic,
+        licence="CC0" if synthetic else "CC-BY-NC 4.0",
+        attribution="MILK study team, MILK10k Benchmark, 2025, doi 10.34970/262082",
+        unit="lesion",
+        units="lesions",
+        views=["clinical", "dermoscopic"],
+        n_found=5240,
+        n_used=5189,
+        n_images=10378,
+        image_size=256,
+        cleaning="paper",
+        exclusions=[
+            Exclusion(reason="missing site", n=31),
+            Exclusion(reason="missing age_approx", n=20),
+        ],
+        class_counts={rename.get(k, k): v for k, v in COUNTS.items()},
+        class_titles={rename.get(k, k): v for k, v in TITLES.items()},
+        duplicate_groups=5,
+        features=["sex", "age_approx", "skin_tone_class", "site", "MONET_erythema"],
+        fingerprint="ab" * 32,
+        notes=["No patient identifier is published: a patient may stand in several parts."],
+    )
+
+
 def sample_results(
     *,
     seeds: int = 1,
@@ -296,30 +498,7 @@ def sample_results(
             )
             for name, title in METRICS.items()
         },
-        data=DataSummary(
-            name="Synthetic MILK10k (5240 lesions, seed 0)" if synthetic else "MILK10k",
-            synthetic=synthetic,
-            licence="CC0" if synthetic else "CC-BY-NC 4.0",
-            attribution="MILK study team, MILK10k Benchmark, 2025, doi 10.34970/262082",
-            unit="lesion",
-            units="lesions",
-            views=["clinical", "dermoscopic"],
-            n_found=5240,
-            n_used=5189,
-            n_images=10378,
-            image_size=256,
-            cleaning="paper",
-            exclusions=[
-                Exclusion(reason="missing site", n=31),
-                Exclusion(reason="missing age", n=20),
-            ],
-            class_counts=counts,
-            class_titles={rename.get(k, k): v for k, v in TITLES.items()},
-            duplicate_groups=5,
-            features=["sex", "age_approx", "skin_tone_class", "site", "MONET_erythema"],
-            fingerprint="ab" * 32,
-            notes=["No patient identifier is published: a patient may stand in several parts."],
-        ),
+        data=sample_data(synthetic=synthetic, rename=rename, folds=folds, parts=len(parts)),
         splits=[
             SplitSummary(fold=f, part=p, n=sum(c.values()), class_counts=c)
             for f in range(folds)

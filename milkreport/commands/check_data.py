@@ -39,10 +39,10 @@ class Finding:
     summary: DataSummary | None
     prepared: Prepared | None
 
-    def counts(self) -> list[tuple[str, int]]:
-        """Kinds of problems, errors first, the most frequent first."""
-        ordered = [Counter(p.kind for p in found) for found in (self.errors, self.warnings)]
-        return [pair for counter in ordered for pair in counter.most_common()]
+
+def count_kinds(problems: Sequence[Problem]) -> list[tuple[str, int]]:
+    """Kinds of problems, the most frequent first."""
+    return Counter(problem.kind for problem in problems).most_common()
 
 
 def check_data(
@@ -136,8 +136,8 @@ def write_page(path: Path, finding: Finding) -> None:
         path,
         finding.summary,
         list(finding.prepared.cases.classes),
-        problems=finding.counts(),
-        remarks=[],
+        problems=count_kinds(finding.errors),
+        remarks=[f"{n:,} {kind}" for kind, n in count_kinds(finding.warnings)],
         created=read_clock(),
         generator=f"milkreport {__version__}",
     )

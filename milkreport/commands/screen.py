@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from milkreport.checks.verdict import Status, Verdict
-from milkreport.commands.check_data import Finding
+from milkreport.commands.check_data import Finding, count_kinds
 from milkreport.data.store import StoreInfo
 from milkreport.errors import DataError
 from milkreport.evaluation.evaluate import Evaluation
@@ -269,7 +269,7 @@ def show_finding(finding: Finding, source: Path) -> None:
     if len(problems) > MOST_SHOWN:
         console.print(f"... and {len(problems) - MOST_SHOWN:,} more")
     if finding.errors:
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in finding.counts()[:8])
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in count_kinds(finding.errors)[:8])
         console.print(f"[red]NOT SOUND[/red]: {escape(kinds)}", soft_wrap=True)
     else:
         n = len(finding.warnings)

@@ -23,9 +23,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +80,7 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_BUFFER = 65_536  # bytes; what Pillow reads at a time
 _HASH_PIXELS = 200  # a draft leaves so many in both directions
 _FLAT = 2.0  # standard deviation in grey levels
 # The 16 lowest rows of the discrete cosine transform (type 2) of 64 values.
@@ -126,8 +126,8 @@ def decode(path: Path, size: int | None, decoder: Decoder = "exact") -> Decoded:
 
 
 @contextmanager
-def open_image(path: Path) -> Iterator[BufferedReader]:
-    """Open the image file at *path* to read its bytes.
+def open_image(path: Path, buffering: int = _BUFFER) -> Iterator[BinaryIO]:
+    """Open the image file at *path* to read its bytes; *buffering* as of ``open``.
 
     Raises:
         BadImage: no such file, empty, or unreadable: here, or in what the caller does with the file.
@@ -139,7 +139,7 @@ def open_image(path: Path) -> Iterator[BufferedReader]:
             raise BadImage("unreadable", what, "put the image file there", str(path))
         if info.st_size == 0:
             raise BadImage("empty", "the file is empty", "get the file again", str(path))
-        with path.open("rb") as file:
+        with path.open("rb", buffering) as file:
             yield file
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BadImage("missing", "no such file", "complete the download", str(path)) from error
@@ -178,7 +178,7 @@ def perceptual_hash(rgb: Image.Image) -> str:
     return np.packbits(low > np.median(low)).tobytes().hex()
 
 
-def _decode(file: BufferedReader, path: Path, size: int | None, decoder: Decoder) -> Decoded:
+def _decode(file: BinaryIO, path: Path, size: int | None, decoder: Decoder) -> Decoded:
     head = file.read(256)
     found = _refuse_other_formats(head, path)
     file.seek(0)
@@ -262,7 +262,7 @@ def _upright(image: Image.Image) -> Image.Image:
     return rgb if turn is None else rgb.transpose(turn)
 
 
-def _has_end(file: BufferedReader, found: str) -> bool:
+def _has_end(file: BinaryIO, found: str) -> bool:
     """Whether the file's last bytes are those that its format ends with."""
     file.seek(max(0, file.seek(0, os.SEEK_END) - 12))
     return {"JPEG": b"\xff\xd9", "PNG": b"IEND"}[found] in file.read()

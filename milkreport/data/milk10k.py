@@ -73,7 +73,15 @@ _FEATURES = (
         title="skin tone, 0 very dark to 5 very light",
     ),
     *(
-        FeatureSpec(column=score, kind="numeric", view=view, zscore=False, low=0, high=1)
+        FeatureSpec(
+            column=score,
+            kind="numeric",
+            view=view,
+            zscore=False,
+            low=0,
+            high=1,
+            title=score.replace("_", " "),
+        )
         for view in VIEWS
         for score in MONET
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from milkreport.errors import DataError
 
 #: What a record says, in its order: of the row, of the file's header, of the picture, of a problem.
 RECORD = ("pixel_hash", "format", "mode", "width", "height", "phash", "problem", "what", "do")
+
+_CHUNK = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +52,32 @@ def list_sources(cases: Cases) -> Iterator[Source]:
             yield Source(str(case_id), view, path, file.replace(os.sep, "/"))
 
 
-def find_source(source: Source, root: str) -> Source:
-    """Look for an image file and hash its bytes. *root*: the data's folder without links, with a slash."""
+def find_source(source: Source, root: str, real_folder: Callable[[str], str]) -> Source:
+    """Look for an image file and hash its bytes.
+
+    Args:
+        root: the data's folder without links, ending in a slash.
+        real_folder: a folder's path without links; remembers, because most files share theirs.
+    """
     if source.path is None:
         return source
-    if not os.path.realpath(source.path).startswith(root):
+    folder, name = os.path.split(source.path)
+    real = os.path.join(real_folder(folder), name)
+    if os.path.islink(real):
+        real = os.path.realpath(real)
+    if not real.startswith(root):
         what = f"the {source.view} image lies outside the data's folder"
         return replace(source, problem="outside", what=what, do="copy it into the folder")
+    digest = hashlib.sha256()
     try:
-        with open_image(Path(source.path)) as file:
+        # Unbuffered: threads take turns at every call to the system, and each turn costs.
+        with open_image(Path(source.path), buffering=0) as file:
             stat = os.fstat(file.fileno())
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
     except BadImage as error:
         return replace(source, problem=error.kind, what=error.what, do=error.do)
-    return replace(source, n_bytes=stat.st_size, time=stat.st_mtime_ns, sha256=sha256)
+    return replace(source, n_bytes=stat.st_size, time=stat.st_mtime_ns, sha256=digest.hexdigest())
 
 
 def decode_row(source: Source, size: int, decoder: Decoder) -> tuple[Pixels, Record]:

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,11 @@ def open_store(
     """
     workers = workers or min(os.cpu_count() or 1, 16)
     notice = notice or (lambda line: None)
-    find = partial(find_source, root=os.path.join(os.path.realpath(cases.root), ""))
+    find = partial(
+        find_source,
+        root=os.path.join(os.path.realpath(cases.root), ""),
+        real_folder=lru_cache(maxsize=1024)(os.path.realpath),
+    )
     sources = list(map_in_order(find, list_sources(cases), workers))
     if not sources:
         raise DataError("no case has an image", "name the images", str(cases.root))

@@ -18,9 +18,10 @@ import shutil
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +38,8 @@ R = TypeVar("R")
 _KEY = re.compile(r"[0-9a-f]{24}")
 # The last is the index of version 0.1.
 _SUFFIXES = (".jsonl", ".partial", ".u8", ".json")
-_SPAN = 32_000_000  # bytes of rows that a thread verifies at a time
+_BLOCK = 4  # items that a thread is given at a time
+_SPAN = 8_000_000  # bytes of rows that a thread verifies at a time
 
 
 @dataclass(frozen=True)
@@ -219,14 +221,17 @@ def clear_stores(folder: Path, keys: Sequence[str] | None = None) -> int:
 
 def map_in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
     """``map`` in threads, in order, with few results waiting, however many items there are."""
-    waiting = deque[Any]()
+    source = iter(items)
+    # A few items at a time: handing over a task costs as much as a small one.
+    blocks = iter(lambda: list(islice(source, _BLOCK)), [])
+    waiting = deque[Future[list[R]]]()
     with ThreadPoolExecutor(workers) as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 4 * workers:
-                yield waiting.popleft().result()
+        for block in blocks:
+            waiting.append(pool.submit(lambda some: [work(item) for item in some], block))
+            if len(waiting) > workers + 2:
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
 
 
 def hash_row(row: memoryview | bytearray) -> str:

@@ -97,6 +97,26 @@ class Badge:
     word: str
     kind: str
     text: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A titled part of a section; what it holds is printed in the order of the fields."""
+
+    key: str
+    title: str
+    texts: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    badge: Badge | None = None
+    facts: tuple[Fact, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to print."""
+        return not (self.texts or self.tables or self.figures or self.facts or self.remarks)
 
 
 @dataclass(frozen=True)

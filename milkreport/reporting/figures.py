@@ -97,7 +97,7 @@ def class_distribution(
     key: str, data: DataSummary, classes: Sequence[str], splits: Sequence[SplitSummary]
 ) -> str:
     """Cases of each class on a log scale: a bar for all, a mark for each part."""
-    shown = _most_frequent(classes, data.class_counts)
+    shown = most_frequent(classes, data.class_counts)
     folds = {split.fold for split in splits}
     parts = [p for p in PART_COLOURS if any(s.part == p for s in splits)]
     if len(folds) > 1:
@@ -156,7 +156,7 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
     results = [(i, arm, arm.part(part)) for i, arm in enumerate(arms)]
     first = next((r for _, _, r in results if r is not None), None)
     support = {row.name: row.support for row in first.classes} if first else {}
-    shown = _most_frequent(list(support), support)
+    shown = most_frequent(list(support), support)
     with drawing():
         figure = Figure(figsize=(WIDTH, 0.78 + 0.25 * len(shown)))
         left, right = figure.subplots(1, 2, sharey=True)
@@ -290,7 +290,7 @@ def _diamond(axes: Axes, value: float | None, row: float) -> Line2D:
     return line
 
 
-def _most_frequent(classes: Sequence[str], counts: dict[str, int]) -> list[str]:
+def most_frequent(classes: Sequence[str], counts: dict[str, int]) -> list[str]:
     """All classes in their order, or only the largest where the figure would grow too tall."""
     largest = sorted(classes, key=lambda name: -counts.get(name, 0))[:MOST_CLASSES]
     return [name for name in classes if name in set(largest)]

@@ -25,15 +25,16 @@ _FACES = (
 
 def render_html(view: ReportView) -> str:
     """The report as one page that needs no network and, to be read, no script."""
-    return _render(view, paper=False)
+    return render_page("report.html.j2", view)
 
 
 def render_print(view: ReportView) -> str:
     """The same report laid out for :func:`milkreport.reporting.pdf.write_pdf`."""
-    return _render(view, paper=True)
+    return render_page("report.html.j2", view, paper=True)
 
 
-def _render(view: ReportView, paper: bool) -> str:
+def render_page(template: str, view: object, paper: bool = False) -> str:
+    """*template*, which extends ``page.html.j2``, filled from *view*."""
     environment = Environment(
         loader=FileSystemLoader(resource_folder("templates")),
         autoescape=True,
@@ -48,7 +49,7 @@ def _render(view: ReportView, paper: bool) -> str:
 
     environment.globals["drawing"] = drawing
     script = "" if paper else _asset("report.js")
-    page = environment.get_template("report.html.j2").render(
+    page = environment.get_template(template).render(
         view=view,
         paper=paper,
         fonts=Markup(_font_faces()),

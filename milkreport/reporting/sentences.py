@@ -192,35 +192,6 @@ def _reach(results: Results, comparison: Comparison) -> str:
     )
 
 
-def data_sentence(results: Results) -> str:
-    """What the data was, in one or two sentences."""
-    data = results.data
-    counts = {name: data.class_counts.get(name, 0) for name in results.classes}
-    views = ""
-    if data.n_images:
-        names = listing(shorten(v, 30) for v in data.views)
-        kinds = f" ({names})" if names else ""
-        views = f" with {plural(data.n_images, 'image', 'images')}{kinds}"
-    units = data.units if data.n_used != 1 else data.unit
-    text = f"{shorten(data.name, 80)}: {whole(data.n_used)} {units}{views} in "
-    text += plural(len(results.classes), "class", "classes")
-    present = {name: n for name, n in counts.items() if n > 0}
-    if len(present) > 1:
-        most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
-        ratio = present[most] / present[least]
-        said = whole(round(ratio)) if ratio >= 10 else decimal(ratio, 1)
-        text += (
-            f". The largest class, {shorten(most, 24)}, has {whole(present[most])}, the smallest, "
-            f"{shorten(least, 24)}, {whole(present[least])}: {said} to 1"
-        )
-    text += "."
-    if len(counts) > len(present):
-        text += (
-            f" {plural(len(counts) - len(present), 'class has', 'classes have')} no {data.unit}."
-        )
-    return text
-
-
 def yardstick(results: Results) -> tuple[str, float] | None:
     """What always answering the most frequent class of the scored part would reach.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -43,6 +44,25 @@ def signed_interval(low: float | None, high: float | None, digits: int = 3) -> s
     if low is None or high is None:
         return MISSING
     return f"{signed(low, digits)} to {signed(high, digits)}"
+
+
+def digits_of(values: Iterable[float]) -> int:
+    """Decimals that *values* of one column need to be told apart, the same for all of them."""
+    known = [v for v in values if math.isfinite(v)]
+    largest = max(map(abs, known), default=0.0)
+    if all(float(v).is_integer() for v in known) or largest >= 100:
+        return 0
+    return next((n for n, least in ((1, 10), (2, 0.1), (3, 0.01)) if largest >= least), 4)
+
+
+def measure(value: float | None, digits: int) -> str:
+    """A measured value with *digits* decimals; what is too large or too small for that as ``1.2e5``."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value and (abs(value) >= 100_000 or abs(value) < 0.5 * 10**-digits <= 0.00005):
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
+    return decimal(value, digits)
 
 
 def whole(value: float | None) -> str:
@@ -107,6 +127,16 @@ def shorten(name: str, most: int = 40) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def fit(name: str, most: int) -> str:
+    """Like :func:`shorten`, for drawings: characters of double width count as two."""
+    line, room = shorten(name, most), most
+    for position, character in enumerate(line):
+        room -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if room < 0:
+            return line[: max(position - 1, 0)] + "…"
+    return line
+
+
 def without_paths(text: str) -> str:
     """*text* with every path of the machine cut to its last part: a report travels."""
     return _PATHS.sub(lambda m: "…/" + re.split(r"[\\/]", m[0].rstrip("\\/"))[-1], text)
@@ -136,8 +166,12 @@ def numeral(n: int) -> str:
     return words[n] if 0 <= n < len(words) else whole(n)
 
 
+def capital(text: str) -> str:
+    """*text* with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def sentence(text: str) -> str:
     """*text* with a capital first letter and a full stop."""
-    text = text.strip()
-    text = text[:1].upper() + text[1:]
+    text = capital(text.strip())
     return text if not text or text[-1] in ".?!" else f"{text}."

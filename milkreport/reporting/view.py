@@ -10,12 +10,12 @@ from milkreport.reporting import curves, figures
 from milkreport.reporting.blocks import Badge, Entry, Figure, Table
 from milkreport.reporting.sentences import (
     SYNTHETIC_BANNER,
-    data_sentence,
     headline_part,
     metric_title,
     result_statement,
     yardstick,
 )
+from milkreport.reporting.sentences_data import data_sentence, tidy
 from milkreport.reporting.tables import comparison_table, pair_table
 from milkreport.reporting.text import (
     day,
@@ -26,7 +26,8 @@ from milkreport.reporting.text import (
 )
 from milkreport.reporting.view_arms import ArmView, build_arm, build_exposure
 from milkreport.reporting.view_compare import ComparisonView, build_comparison
-from milkreport.reporting.view_data import DataView, ProtocolView, build_data, build_protocol
+from milkreport.reporting.view_data import DataView, build_data
+from milkreport.reporting.view_protocol import ProtocolView, build_protocol
 from milkreport.reporting.view_provenance import (
     EthicsView,
     ProvenanceView,
@@ -97,7 +98,7 @@ class ReportView:
     @property
     def figures(self) -> tuple[Figure, ...]:
         """All drawings, in reading order."""
-        found = [self.summary.chart, self.data.chart, *self.curves.figures]
+        found = [self.summary.chart, *self.data.figures, *self.curves.figures]
         found += [self.comparison.per_class, *(arm.matrix for arm in self.arms)]
         found.append(self.reference.chart if self.reference else None)
         return tuple(figure for figure in found if figure is not None)
@@ -117,11 +118,13 @@ def build_view(
         verdict: what ``check`` found, if anything was checked; never read for synthetic data.
         data_argument: how the command to reproduce names the data's folder.
     """
+    results = results.model_copy(update={"data": tidy(results.data)})
     synthetic = results.data.synthetic
     compared = None if synthetic else verdict
     earlier = compared is not None and compared.kind != PUBLISHED
     against = "Against an earlier run" if earlier else "Against the reported figures"
     arms = tuple(build_arm(results, arm, index) for index, arm in enumerate(results.arms))
+    data = build_data(results.data, results.classes, results.splits)
     return ReportView(
         title=shorten(results.title, 160),
         data_name=shorten(results.data.name, 80),
@@ -132,10 +135,10 @@ def build_view(
         banner=SYNTHETIC_BANNER if synthetic else "",
         partial=_partial(results),
         notices=tuple(without_paths(notice) for notice in results.notices),
-        contents=_contents(arms, against),
+        contents=_contents(data, arms, against),
         against=against,
         summary=_summary(results, compared),
-        data=build_data(results),
+        data=data,
         protocol=build_protocol(results, suite),
         curves=_curves(results),
         comparison=build_comparison(results),
@@ -165,7 +168,7 @@ def _no_reference(synthetic: bool) -> str:
     return "No reference was named for this run."
 
 
-def _contents(arms: tuple[ArmView, ...], against: str) -> tuple[Entry, ...]:
+def _contents(data: DataView, arms: tuple[ArmView, ...], against: str) -> tuple[Entry, ...]:
     titles = {
         "summary": "Summary",
         "data": "Data",
@@ -177,9 +180,12 @@ def _contents(arms: tuple[ArmView, ...], against: str) -> tuple[Entry, ...]:
         "ethics": "Limitations, ethics and privacy",
         "provenance": "Provenance",
     }
-    below = tuple(Entry(arm.key, f"6.{i}", arm.title) for i, arm in enumerate(arms, 1))
+    below = {
+        "data": tuple(Entry(c.key, f"2.{i}", c.title) for i, c in enumerate(data.chapters, 1)),
+        "arms": tuple(Entry(arm.key, f"6.{i}", arm.title) for i, arm in enumerate(arms, 1)),
+    }
     return tuple(
-        Entry(key, str(number), title, below if key == "arms" else ())
+        Entry(key, str(number), title, below.get(key, ()))
         for number, (key, title) in enumerate(titles.items(), 1)
     )
 
@@ -209,7 +215,7 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
     statement = result_statement(results)
     return SummaryView(
         question=results.question,
-        data=data_sentence(results),
+        data=data_sentence(results.data, results.classes),
         result=statement.headline,
         pairs=None if results.data.synthetic else pair_table(results),
         reach=statement.reach,

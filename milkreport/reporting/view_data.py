@@ -1,14 +1,28 @@
-"""Section 2 of the report: what the data was; and section 3: what was done with it."""
+"""What the data was: section 2 of the report, and the stand-alone data page.
+
+Made from the record alone: counts and names, no row of the data. What a record does not hold (an older
+one, unlabelled data) leaves no blank: its chapter is left out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from milkreport.evaluation.results import Results, SplitSummary
+from milkreport.evaluation.results import DataSummary, SplitSummary
 from milkreport.reporting import figures
-from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Row, Table, table
+from milkreport.reporting.blocks import Cell, Chapter, Column, Fact, Figure, Row, Table, table
+from milkreport.reporting.flow import flow_diagram
+from milkreport.reporting.sentences_data import (
+    bad_image_rule,
+    cleaning_rule,
+    decoder_rule,
+    duplicate_sentences,
+    is_labelled,
+    proof_badge,
+)
 from milkreport.reporting.text import (
-    decimal,
+    capital,
     listing,
     numeral,
     percent,
@@ -18,138 +32,151 @@ from milkreport.reporting.text import (
     whole,
     without_paths,
 )
-from milkreport.suite import Suite
+from milkreport.reporting.view_columns import build_columns
 
 MOST_FOLD_COLUMNS = 6
-
-CORRECTIONS = {
-    "none": "none",
-    "weighted_loss": "class-weighted loss",
-    "sampler": "weighted random sampler",
-    "weighted_loss_and_sampler": "class-weighted loss and weighted random sampler",
-}
+MOST_TABLES = 6
+MOST_VARIANTS = 5  # sizes, modes or formats that are named
 
 
 @dataclass(frozen=True)
 class DataView:
-    """What the data was."""
+    """What the data was, chapter by chapter."""
 
-    found: str
-    removed: tuple[str, ...]
-    used: str
-    cleaning_rule: str
-    classes: Table
-    chart: Figure
-    facts: tuple[Fact, ...]
-    notes: tuple[str, ...]
+    chapters: tuple[Chapter, ...]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All drawings, in reading order."""
+        return tuple(figure for chapter in self.chapters for figure in chapter.figures)
 
 
-@dataclass(frozen=True)
-class ProtocolView:
-    """What was done with it."""
-
-    arms: Table
-    split_rule: str
-    epoch_rule: str
-    settings: tuple[tuple[str, tuple[Fact, ...]], ...]
-
-
-def build_data(results: Results) -> DataView:
-    """Counts only: no row of the data reaches a report."""
-    data = results.data
-    units = data.units
-    facts = [
-        Fact("Images", f"{whole(data.n_images)} {_size(data.image_size)}, {_views(data.views)}"),
-        Fact(f"Features ({whole(len(data.features))})", _features(data.features)),
-    ]
-    if data.imputed:
-        filled = (f"{shorten(k, 40)} {whole(n)}" for k, n in data.imputed.items())
-        facts.append(Fact("Missing values filled in", listing(filled)))
-    if data.duplicate_groups:
-        groups = plural(data.duplicate_groups, "group", "groups")
-        text = f"{groups} of {units} with identical content; each group stays in one part."
-        facts.append(Fact("Duplicates", text))
-    caption = f"{units.capitalize()} by class, all that were used and by part (log scale)."
-    chart = Figure(
-        "distribution",
-        caption,
-        figures.class_distribution("distribution", data, results.classes, results.splits),
+def build_data(
+    data: DataSummary, classes: Sequence[str], splits: Sequence[SplitSummary]
+) -> DataView:
+    """Everything a reader learns of the data. *splits* is empty where nothing was split."""
+    chapters = (
+        _inclusion(data, splits),
+        _classes(data, classes, splits),
+        build_columns(data, classes),
+        _images(data),
+        _duplicates(data),
+        _source(data),
     )
-    return DataView(
-        found=plural(data.n_found, data.unit, units),
-        removed=tuple(
-            f"{whole(e.n)} {shorten(without_paths(e.reason), 160)}" for e in data.exclusions if e.n
-        ),
-        used=plural(data.n_used, data.unit, units),
-        cleaning_rule=_cleaning(data.cleaning),
-        classes=_class_table(results),
-        chart=chart,
-        facts=tuple(facts),
-        notes=tuple(without_paths(n) for n in data.notes),
+    return DataView(tuple(chapter for chapter in chapters if not chapter.is_empty))
+
+
+def _inclusion(data: DataSummary, splits: Sequence[SplitSummary]) -> Chapter:
+    removed = sum(exclusion.n for exclusion in data.exclusions)
+    caption = f"From the {data.units} in the tables to those that were used"
+    caption += " and the parts they went to." if splits else "."
+    if not removed:
+        caption += f" No {data.unit} was removed."
+    rules = [cleaning_rule(data), bad_image_rule(data) if data.on_bad_image else ""]
+    return Chapter(
+        "data-inclusion",
+        "Inclusion and split" if splits else "Inclusion",
+        texts=(" ".join(rule for rule in rules if rule),),
+        figures=(Figure("data-flow", caption, flow_diagram("data-flow", data, splits)),),
+        badge=proof_badge(data, data.proof) if data.proof else None,
     )
 
 
-def build_protocol(results: Results, suite: Suite) -> ProtocolView:
-    """The arms and the settings that matter."""
+def _classes(data: DataSummary, classes: Sequence[str], splits: Sequence[SplitSummary]) -> Chapter:
+    if not is_labelled(data):
+        none = f"No labels: none of the {plural(data.n_used, data.unit, data.units)} has one."
+        return Chapter("data-classes", "Classes", texts=(none,))
+    caption = f"{capital(data.units)} by class, all that were used"
+    caption += " and by part (log scale)." if splits else " (log scale)."
+    if len(classes) > figures.MOST_CLASSES:
+        caption += f" The {figures.MOST_CLASSES} largest of {whole(len(classes))} classes."
+    svg = figures.class_distribution("distribution", data, classes, splits)
+    return Chapter(
+        "data-classes",
+        "Classes",
+        tables=(_class_table(data, classes, splits),),
+        figures=(Figure("distribution", caption, svg),),
+    )
+
+
+def _images(data: DataSummary) -> Chapter:
+    facts = []
+    if data.n_images:
+        size = f" of {data.image_size} × {data.image_size} px" if data.image_size else ""
+        views = listing(shorten(name) for name in data.views)
+        by_view = f", by view: {views}" if views else ""
+        facts.append(Fact("Images used", f"{whole(data.n_images)}{size}{by_view}"))
+    if data.image_size and data.decoder:
+        facts.append(Fact("Decoder", decoder_rule(data)))
+    tables = (_image_table(data),) if data.images else ()
+    return Chapter("data-images", "Images", tables=tables, facts=tuple(facts))
+
+
+def _image_table(data: DataSummary) -> Table:
+    columns = [Column("View", text=True), Column("Files")]
+    columns += [Column(title, text=True) for title in ("Size in pixels", "Mode", "Format")]
     rows = []
-    for arm in results.arms:
-        correction = CORRECTIONS.get(arm.correction, arm.correction)
-        rows.append(
-            Row(
-                (
-                    Cell(shorten(arm.title or arm.name)),
-                    Cell(correction, kind="text"),
-                    Cell(shorten(without_paths(arm.description), 400), kind="text"),
-                )
-            )
-        )
-    columns = (
-        Column("Arm", text=True),
-        Column("Correction for imbalance", text=True),
-        Column("What it does", text=True),
+    for image in data.images:
+        sizes = {size.replace(" x ", " × "): n for size, n in image.sizes.items()}
+        cells = [Cell(shorten(image.view)), Cell(whole(image.n))]
+        cells += [Cell(_variants(c), kind="text") for c in (sizes, image.modes, image.formats)]
+        rows.append(Row(tuple(cells)))
+    return table("images", "Sound image files by view, as they lie on disk.", tuple(columns), rows)
+
+
+def _variants(counts: dict[str, int]) -> str:
+    """``600 × 450`` where all are the same, else the most frequent with their counts."""
+    if len(counts) < 2:
+        return "".join(shorten(name, 30) for name in counts) or "none"
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    named = [f"{shorten(name, 30)} ({whole(n)})" for name, n in ordered[:MOST_VARIANTS]]
+    if others := ordered[MOST_VARIANTS:]:
+        n = sum(n for _, n in others)
+        named.append(f"{plural(len(others), 'other', 'others')} ({whole(n)})")
+    return ", ".join(named)
+
+
+def _duplicates(data: DataSummary) -> Chapter:
+    if data.duplicates is None:
+        texts: tuple[str, ...] = ()
+        if data.duplicate_groups:
+            groups = plural(data.duplicate_groups, "group", "groups")
+            texts = (f"{groups} of {data.units} with identical content; each stays in one part.",)
+        return Chapter("data-duplicates", "Duplicates", texts=texts)
+    rule = sentence(shorten(without_paths(data.duplicates.rule), 240))
+    return Chapter(
+        "data-duplicates",
+        "Duplicates",
+        texts=duplicate_sentences(data, data.duplicates),
+        facts=(Fact("Rule", rule),) if rule else (),
     )
-    return ProtocolView(
-        arms=table("arms", "The arms, which exclude one another.", columns, rows),
-        split_rule=sentence(without_paths(results.split_rule)),
-        epoch_rule=_epoch_rule(suite),
-        settings=_settings(suite),
-    )
 
 
-def _views(names: list[str]) -> str:
-    return f"by view: {listing(shorten(name) for name in names)}" if names else "no views"
+def _source(data: DataSummary) -> Chapter:
+    facts = [Fact("Layout", shorten(without_paths(data.layout), 400))] if data.layout else []
+    if data.tables:
+        named = [
+            f"{shorten(without_paths(name), 60)} (SHA-256 {shorten(digest[:12], 12)})"
+            for name, digest in data.tables.items()
+        ]
+        if more := named[MOST_TABLES:]:
+            named = [*named[:MOST_TABLES], f"{numeral(len(more))} more"]
+        facts.append(Fact("Tables", listing(named)))
+    notes = tuple(without_paths(note) for note in data.notes)
+    return Chapter("data-source", "Source", facts=tuple(facts), remarks=notes)
 
 
-def _size(pixels: int | None) -> str:
-    return f"of {pixels} × {pixels} px" if pixels else "of their own size"
-
-
-def _features(names: list[str]) -> str:
-    shown = [shorten(n, 60) for n in names[:40]]
-    more = f" and {numeral(len(names) - 40)} more" if len(names) > 40 else ""
-    return ", ".join(shown) + more if names else "none"
-
-
-def _cleaning(policy: str) -> str:
-    return {
-        "paper": "A case with any missing value or view is removed.",
-        "strict": "No case may be incomplete.",
-        "impute": (
-            "Missing values are filled from the training part; a case without all views is removed."
-        ),
-    }.get(policy, policy)
-
-
-def _class_table(results: Results) -> Table:
-    data = results.data
+def _class_table(
+    data: DataSummary, classes: Sequence[str], splits: Sequence[SplitSummary]
+) -> Table:
     columns = [Column("Class", text=True)]
-    titled = any(data.class_titles.get(name) for name in results.classes)
+    titled = any(data.class_titles.get(name) for name in classes)
     columns += [Column("Name", text=True)] if titled else []
     columns += [Column("Used"), Column("Share")]
-    parts = _part_columns(results.splits)
+    parts = _part_columns(splits)
     columns += [Column(title) for title, _ in parts]
     rows = []
-    for name in results.classes:
+    for name in classes:
         n = data.class_counts.get(name, 0)
         cells = [Cell(shorten(name))]
         title = shorten(data.class_titles.get(name, ""), 70)
@@ -161,8 +188,8 @@ def _class_table(results: Results) -> Table:
     total += [Cell(whole(data.n_used)), Cell("100.0%")]
     total += [Cell(whole(split.n)) for _, split in parts]
     rows.append(Row(tuple(total), "total"))
-    caption = f"{data.units.capitalize()} by class and part."
-    n_folds = len({split.fold for split in results.splits})
+    caption = f"{capital(data.units)} by class{' and part' if parts else ''}."
+    n_folds = len({split.fold for split in splits})
     if n_folds > 1:
         shown = f" (the first {numeral(len(parts))} shown)" if len(parts) < n_folds else ""
         caption += (
@@ -172,81 +199,11 @@ def _class_table(results: Results) -> Table:
     return table("classes", caption, tuple(columns), rows, sortable=True, dense=True)
 
 
-def _part_columns(splits: list[SplitSummary]) -> list[tuple[str, SplitSummary]]:
+def _part_columns(splits: Sequence[SplitSummary]) -> list[tuple[str, SplitSummary]]:
     folds = sorted({split.fold for split in splits})
     if len(folds) > 1:
         test = {split.fold: split for split in splits if split.part == "test"}
         return [(f"Fold {f + 1}", test[f]) for f in folds if f in test][:MOST_FOLD_COLUMNS]
     order = ("train", "validation", "test")
     found = [split for part in order for split in splits if split.part == part and split.n]
-    return [(split.part.capitalize(), split) for split in found]
-
-
-def _epoch_rule(suite: Suite) -> str:
-    epochs = plural(suite.training.epochs, "epoch", "epochs")
-    if suite.training.select == "best_validation":
-        return (
-            f"Of {epochs} the one with the best {suite.primary_metric.replace('_', ' ')} on the "
-            "validation part is evaluated; the test part selects nothing."
-        )
-    return f"The weights after the last of {epochs} are evaluated; nothing is selected by any part."
-
-
-def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
-    data, split, model, training = suite.data, suite.split, suite.model, suite.training
-    image = f"{data.image_size} × {data.image_size} px"
-    held = {
-        "support": "drawn to the given number of cases a class",
-        "holdout": f"{percent(split.test_fraction)} of the cases, stratified",
-        "kfold": f"{split.folds} stratified folds, each the test part once",
-    }[split.kind]
-    cut = percent(split.validation) + " of the rest" if split.validation else "none"
-    rate = f"{training.learning_rate:g}"
-    last = "softmax before the loss" if model.output == "softmax" else "logits"
-    blocks = f"{model.blocks} × {model.convolutions_per_block} convolutions"
-    selected = "last" if training.select == "last" else "best on validation"
-    return (
-        (
-            "Data and split",
-            (
-                Fact("Image size", image),
-                Fact("Cleaning", data.cleaning),
-                Fact("Test part", held),
-                Fact("Validation part", cut),
-                Fact("Split seed", str(split.seed)),
-            ),
-        ),
-        (
-            "Training",
-            (
-                Fact("Seeds", ", ".join(map(str, suite.seeds[:12]))),
-                Fact("Epochs", whole(training.epochs)),
-                Fact("Epoch evaluated", selected),
-                Fact("Batch size", whole(training.batch_size)),
-                Fact("Optimizer", f"{training.optimizer.capitalize()}, learning rate {rate}"),
-                Fact("Threads", whole(training.threads)),
-            ),
-        ),
-        (
-            "Network",
-            (
-                Fact("Name", model.name),
-                Fact("Image branch", f"{blocks}, {model.hidden_units} channels"),
-                Fact("Kernel", f"{model.kernel_size} × {model.kernel_size}"),
-                Fact(
-                    "Metadata branch",
-                    _layers(model.metadata_hidden_layers, model.metadata_width),
-                ),
-                Fact("Metadata scale at the start", decimal(model.metadata_scale, 1)),
-                Fact(
-                    "Classifier",
-                    _layers(model.classifier_hidden_layers, model.classifier_width),
-                ),
-                Fact("Output", last),
-            ),
-        ),
-    )
-
-
-def _layers(n: int, width: int) -> str:
-    return f"{plural(n, 'hidden layer', 'hidden layers')} of {width}"
+    return [(capital(split.part), split) for split in found]

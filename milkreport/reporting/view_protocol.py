@@ -1,0 +1,132 @@
+"""Section 3 of the report: what was done with the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from milkreport.evaluation.results import Results
+from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
+from milkreport.reporting.text import (
+    decimal,
+    percent,
+    plural,
+    sentence,
+    shorten,
+    whole,
+    without_paths,
+)
+from milkreport.suite import Suite
+
+CORRECTIONS = {
+    "none": "none",
+    "weighted_loss": "class-weighted loss",
+    "sampler": "weighted random sampler",
+    "weighted_loss_and_sampler": "class-weighted loss and weighted random sampler",
+}
+
+
+@dataclass(frozen=True)
+class ProtocolView:
+    """What was done with it."""
+
+    arms: Table
+    split_rule: str
+    epoch_rule: str
+    settings: tuple[tuple[str, tuple[Fact, ...]], ...]
+
+
+def build_protocol(results: Results, suite: Suite) -> ProtocolView:
+    """The arms and the settings that matter."""
+    rows = []
+    for arm in results.arms:
+        correction = CORRECTIONS.get(arm.correction, arm.correction)
+        rows.append(
+            Row(
+                (
+                    Cell(shorten(arm.title or arm.name)),
+                    Cell(correction, kind="text"),
+                    Cell(shorten(without_paths(arm.description), 400), kind="text"),
+                )
+            )
+        )
+    columns = (
+        Column("Arm", text=True),
+        Column("Correction for imbalance", text=True),
+        Column("What it does", text=True),
+    )
+    return ProtocolView(
+        arms=table("arms", "The arms, which exclude one another.", columns, rows),
+        split_rule=sentence(without_paths(results.split_rule)),
+        epoch_rule=_epoch_rule(suite),
+        settings=_settings(suite),
+    )
+
+
+def _epoch_rule(suite: Suite) -> str:
+    epochs = plural(suite.training.epochs, "epoch", "epochs")
+    if suite.training.select == "best_validation":
+        return (
+            f"Of {epochs} the one with the best {suite.primary_metric.replace('_', ' ')} on the "
+            "validation part is evaluated; the test part selects nothing."
+        )
+    return f"The weights after the last of {epochs} are evaluated; nothing is selected by any part."
+
+
+def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
+    data, split, model, training = suite.data, suite.split, suite.model, suite.training
+    image = f"{data.image_size} × {data.image_size} px"
+    held = {
+        "support": "drawn to the given number of cases a class",
+        "holdout": f"{percent(split.test_fraction)} of the cases, stratified",
+        "kfold": f"{split.folds} stratified folds, each the test part once",
+    }[split.kind]
+    cut = percent(split.validation) + " of the rest" if split.validation else "none"
+    rate = f"{training.learning_rate:g}"
+    last = "softmax before the loss" if model.output == "softmax" else "logits"
+    blocks = f"{model.blocks} × {model.convolutions_per_block} convolutions"
+    selected = "last" if training.select == "last" else "best on validation"
+    return (
+        (
+            "Data and split",
+            (
+                Fact("Image size", image),
+                Fact("Cleaning", data.cleaning),
+                Fact("Test part", held),
+                Fact("Validation part", cut),
+                Fact("Split seed", str(split.seed)),
+            ),
+        ),
+        (
+            "Training",
+            (
+                Fact("Seeds", ", ".join(map(str, suite.seeds[:12]))),
+                Fact("Epochs", whole(training.epochs)),
+                Fact("Epoch evaluated", selected),
+                Fact("Batch size", whole(training.batch_size)),
+                Fact("Optimizer", f"{training.optimizer.capitalize()}, learning rate {rate}"),
+                Fact("Threads", whole(training.threads)),
+            ),
+        ),
+        (
+            "Network",
+            (
+                Fact("Name", model.name),
+                Fact("Image branch", f"{blocks}, {model.hidden_units} channels"),
+                Fact("Kernel", f"{model.kernel_size} × {model.kernel_size}"),
+                Fact(
+                    "Metadata branch",
+                    _layers(model.metadata_hidden_layers, model.metadata_width),
+                ),
+                Fact("Metadata scale at the start", decimal(model.metadata_scale, 1)),
+                Fact(
+                    "Classifier",
+                    _layers(model.classifier_hidden_layers, model.classifier_width),
+                ),
+                Fact("Output", last),
+            ),
+        ),
+    )
+
+
+def _layers(n: int, width: int) -> str:
+    return f"{plural(n, 'hidden layer', 'hidden layers')} of {width}"
