@@ -92,7 +92,10 @@ def _cleaning(cases: Cases) -> list[str]:
     """What the default cleaning of the suites would leave out."""
     if not cases.is_labelled:
         return []
-    removed = clean(cases, "paper", unlabelled="drop").removed
+    try:
+        removed = clean(cases, "paper", unlabelled="drop").removed
+    except DataError:
+        return [f'The suites\' cleaning = "paper" would leave no {cases.card.unit}; "impute" does.']
     if removed.empty:
         return []
     reasons = removed["reason"].value_counts()

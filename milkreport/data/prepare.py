@@ -50,6 +50,8 @@ def prepare(
         ConfigError, DataError, EnvironmentProblem: see the steps.
     """
     cases = load_cases(root, settings.adapter, cache, notice)
+    # What the tables alone can refuse is refused before minutes of decoding.
+    clean(cases, settings.cleaning, unlabelled=settings.unlabelled)
     whole = open_store(
         cases,
         settings.image_size,

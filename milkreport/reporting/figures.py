@@ -146,7 +146,8 @@ def class_distribution(
         axes.xaxis.set_minor_formatter(NullFormatter())
         name_rows(axes, shown)
         axes.set_xlabel(f"{data.units} (log scale)")
-        legend_above(axes, 1 + len(parts))
+        if parts:
+            legend_above(axes, 1 + len(parts))
         said = ", ".join(f"{shorten(n, 30)} {whole(c)}" for n, c in zip(shown, counts, strict=True))
         return to_svg(figure, key, f"{data.units.capitalize()} by class", said)
 

@@ -55,10 +55,10 @@ def median_heat(
     names = [f"{fit(name, 14)} ({whole(n)})" for name, n in classes]
     label = min(1.6, 0.1 + 0.062 * max(map(len, names)))
     heads = {id(panel): _heads(panel) for panel in panels}
-    head = 0.1 + 0.05 * max(len(line) for _, h in heads.values() for two in h for line in two)
+    head = 0.08 + 0.047 * max(len(line) for _, h in heads.values() for two in h for line in two)
     room = _WIDTH - label - 0.04 - _BETWEEN * (len(panels) - 1)
     cell = min(0.5, room / sum(len(panel.columns) for panel in panels))
-    tall = 0.19 if len(classes) <= 20 else 0.165
+    tall = 0.182 if len(classes) <= 20 else 0.165
     height = 0.26 + head + tall * len(classes) + 0.03
     with drawing():
         figure = Figure(figsize=(_WIDTH, height))

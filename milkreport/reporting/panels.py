@@ -30,7 +30,7 @@ def numeric_panels(
     """A histogram, or bars by level, of each column in *panels*, pairs of a name and its column."""
     across = 2 if len(panels) in (1, 2, 4) else 3
     down = math.ceil(len(panels) / across)
-    width, plot, block = (_WIDTH - 0.06 - _GUTTER * across) / across, 0.84, 1.42
+    width, plot, block = (_WIDTH - 0.06 - _GUTTER * across) / across, 0.8, 1.34
     with drawing():
         figure = Figure(figsize=(_WIDTH, block * down - 0.1))
         for position, (name, column) in enumerate(panels):
