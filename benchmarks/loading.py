@@ -145,16 +145,16 @@ def time_batches(cases: Cases, scratch: Path, rounds: int) -> dict[str, list[flo
     batches = [rng.permutation(len(cases.table))[:BATCH].tolist() for _ in range(WARM_BATCHES)]
     loader = notebook_loader(list(cases.image_paths("photo")), 0, batches)
     check_equal(store, loader, batches)
-    buffers = {d: store.batch(batches[0], dtype=d) for d in (np.uint8, np.float32)}
+    buffers = {dtype: store.batch(batches[0], dtype=dtype) for dtype in ("uint8", "float32")}
 
-    def gather(dtype: type) -> None:
+    def gather(dtype: str) -> None:
         for batch in batches:
             store.batch(batch, buffers[dtype], dtype)
 
     ways: dict[str, Callable[[], object]] = {
         "warm notebook": lambda: sum(len(batch) for batch in loader),
-        "warm uint8": lambda: gather(np.uint8),
-        "warm float32": lambda: gather(np.float32),
+        "warm uint8": lambda: gather("uint8"),
+        "warm float32": lambda: gather("float32"),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):

@@ -197,6 +197,21 @@ def test_a_link_that_stays_in_the_folder_is_followed(cases: Cases, folder: Path)
     assert not open_store(cases, SIZE, folder).images["problem"].any()
 
 
+def test_a_linked_folder_that_leaves_is_outside(cases: Cases, folder: Path, tmp_path: Path) -> None:
+    moved = (cases.root / "02").rename(tmp_path / "elsewhere")
+    (cases.root / "02").symlink_to(moved)
+    problems = open_store(cases, SIZE, folder).images["problem"]
+    assert problems.tolist() == ["", "", "", "", "outside", "outside", *[""] * 6]
+    linked = tmp_path / "linked"
+    linked.symlink_to(cases.root)  # a link to the whole data is another name of it
+    (cases.root / "02").unlink()
+    moved.rename(cases.root / "02")
+    table = cases.table.replace(str(cases.root), str(linked), regex=True)
+    store = open_store(replace(cases, table=table, root=linked), SIZE, folder)
+    assert not store.images["problem"].any()
+    assert store.images["file"][4] == "02/near.png"
+
+
 def test_take_is_the_store_of_fewer_cases(cases: Cases, folder: Path, tmp_path: Path) -> None:
     whole = open_store(cases, SIZE, folder)
     few = whole.take(np.array([4, 1]))
@@ -561,6 +576,7 @@ def test_stores_are_cleared_and_nothing_else(cases: Cases, folder: Path) -> None
     for name in foreign:
         (folder / name).write_text("mine")
     (folder / ("f" * 24 + ".u8")).mkdir()
+    (folder / ("e" * 24 + ".lock")).write_text("")  # of a packing that failed
     size = sum(path.stat().st_size for path in folder.glob(f"{second.key}*"))
     assert clear_stores(folder, [second.key, "unknown"]) == size
     assert not list(folder.glob(f"{second.key}*"))

@@ -240,8 +240,9 @@ def hash_row(row: memoryview | bytearray) -> str:
 
 
 def _list_keys(folder: Path) -> list[str]:
-    names = [path for path in folder.glob("*") if path.suffix in _SUFFIXES and path.is_file()]
-    return sorted({path.stem for path in names if _KEY.fullmatch(path.stem)})
+    ours = {*_SUFFIXES, ".lock"}
+    files = [path for path in folder.glob("*") if path.suffix in ours and path.is_file()]
+    return sorted({path.stem for path in files if _KEY.fullmatch(path.stem)})
 
 
 def _describe(folder: Path, key: str) -> StoreInfo | None:

@@ -18,6 +18,7 @@ from milkreport.reporting.text import (
     numeral,
     percent,
     plural,
+    span,
     whole,
     without_paths,
 )
@@ -93,7 +94,8 @@ def _removed(data: DataSummary) -> _Box | None:
     lines: list[Line] = []
     for reason in reasons[:MOST_REASONS]:
         text = fit(without_paths(reason.reason), 2 * _REASON - 8)
-        first, *rest = textwrap.wrap(text, _REASON) or [""]
+        width = _REASON if span(text) == len(text) else _REASON // 2
+        first, *rest = textwrap.wrap(text, width)[:2] or [""]
         lines += [(whole(reason.n), first), *(("", more) for more in rest)]
     if more := reasons[MOST_REASONS:]:
         text = plural(len(more), "other reason", "other reasons")

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from milkreport.evaluation.results import NumericSummary
 from milkreport.reporting.matrix import STRONGEST, TONE
 from milkreport.reporting.svg import INK, drawing, to_svg
-from milkreport.reporting.text import MISSING, digits_of, fit, listing, measure, whole
+from milkreport.reporting.text import MISSING, digits_of, fit, listing, measure, span, whole
 
 COLUMNS_A_FIGURE = 16
 _WIDTH = 6.7
@@ -53,9 +53,9 @@ def median_heat(
 ) -> str:
     """One figure: *classes* (names and cases) as rows, the columns of *panels* side by side."""
     names = [f"{fit(name, 14)} ({whole(n)})" for name, n in classes]
-    label = min(1.6, 0.1 + 0.062 * max(map(len, names)))
+    label = min(1.6, 0.1 + 0.062 * max(map(span, names)))
     heads = {id(panel): _heads(panel) for panel in panels}
-    head = 0.08 + 0.047 * max(len(line) for _, h in heads.values() for two in h for line in two)
+    head = 0.08 + 0.047 * max(span(line) for _, h in heads.values() for two in h for line in two)
     room = _WIDTH - label - 0.04 - _BETWEEN * (len(panels) - 1)
     cell = min(0.5, room / sum(len(panel.columns) for panel in panels))
     tall = 0.182 if len(classes) <= 20 else 0.165
@@ -77,7 +77,9 @@ def median_heat(
             _panel(axes, panel, lines, [name for name, _ in classes], cell)
             rows = [row + 0.5 for row in range(len(classes))] if not position else []
             axes.set_yticks(rows, names if not position else [], fontsize=6.5)
-            over = fit(panel.title, 22) + (f": {shared}…" if shared else "")
+            # A title may reach to the next panel; the last one, to the edge.
+            reach = width + _BETWEEN if panel is not panels[-1] else _WIDTH - left
+            over = fit(panel.title + (f": {shared}…" if shared else ""), int(reach / 0.066))
             axes.annotate(
                 over,
                 (0, 0),
@@ -107,7 +109,7 @@ def _panel(
         low, high = min(known, default=0.0), max(known, default=0.0)
         digits = digits_of(known)
         texts = [measure(value, digits) for value in medians]
-        size = 6.5 if max(map(len, texts)) * 0.054 < cell - 0.03 else 5.2
+        size = 6.5 if max(map(len, texts)) * 0.05 < cell - 0.02 else 5.2
         for y, (value, text) in enumerate(zip(medians, texts, strict=True)):
             if value is not None and high > low:
                 alpha = STRONGEST * (value - low) / (high - low)
@@ -136,6 +138,8 @@ def _heads(panel: Panel) -> tuple[str, list[tuple[str, ...]]]:
 def _two_lines(name: str) -> tuple[str, ...]:
     """*name* broken where its words end, if it is too long for one line."""
     name = fit(name, 2 * _HEAD)
+    if span(name) > len(name):
+        return (fit(name, _HEAD),)
     if len(name) <= _HEAD:
         return (name,)
     ends = [i + 1 for i, c in enumerate(name[:_HEAD]) if c in "_ -,"]

@@ -36,7 +36,13 @@ def numeric_panels(
         for position, (name, column) in enumerate(panels):
             left = _GUTTER + (position % across) * (width + _GUTTER)
             axes = _place(figure, left, 0.22 + block * (position // across), width, plot)
-            axes.set_title(fit(name, 30 if across == 3 else 48), loc="left", pad=6, fontsize=7.5)
+            axes.set_title(
+                fit(name, 30 if across == 3 else 48),
+                loc="left",
+                pad=6,
+                fontsize=7.5,
+                fontweight=600,
+            )
             if column.levels:
                 _levels(axes, column, width)
             else:
@@ -68,6 +74,7 @@ def category_panels(
                     xytext=(-72 * _LABEL, 4),
                     textcoords="offset points",
                     fontsize=7.5,
+                    fontweight=600,
                 )
             top += height + between
         said = "; ".join(
@@ -125,7 +132,7 @@ def _levels(axes: Axes, column: NumericSummary, width: float) -> None:
     counts = [n for _, n in bars]
     axes.bar(places, counts, width=0.72, color=TONE, alpha=ALPHA, linewidth=0)
     axes.set_xlim(-0.6, len(bars) - 0.4)
-    axes.set_ylim(0, max([*counts, 1]) * 1.12)
+    axes.set_ylim(0, max([*counts, 1]) * 1.18)
     # As many names as fit beside each other.
     longest = max(len(name) for name, _ in bars)
     step = math.ceil(len(bars) * (0.065 * longest + 0.06) / width)

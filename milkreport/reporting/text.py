@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
+from unicodedata import east_asian_width
 
 MISSING = "—"
 MINUS = "−"
+REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 _PATHS = re.compile(
     r"(?<![\w.:/<])(?:/[^\s/:;,'\"<>()]+){2,}/?|\b[A-Za-z]:\\[^\s'\"<>]+|~/[^\s'\"<>]+"
@@ -123,18 +124,23 @@ def clock(stamp: str) -> str:
 
 def shorten(name: str, most: int = 40) -> str:
     """*name* on one line of at most *most* characters, control characters made visible."""
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    line = "".join(c if c.isprintable() else REPLACED for c in name)
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def span(text: str) -> int:
+    """Widths of a letter that *text* takes in a drawing; some scripts and signs take two each."""
+    return sum(2 if east_asian_width(c) in "WF" or c == REPLACED else 1 for c in text)
+
+
 def fit(name: str, most: int) -> str:
-    """Like :func:`shorten`, for drawings: characters of double width count as two."""
-    line, room = shorten(name, most), most
-    for position, character in enumerate(line):
-        room -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if room < 0:
-            return line[: max(position - 1, 0)] + "…"
-    return line
+    """Like :func:`shorten`, for drawings: at most *most* widths of a letter."""
+    line = shorten(name, most)
+    if span(line) <= most:
+        return line
+    while span(line) >= most:
+        line = line[:-1]
+    return line + "…"
 
 
 def without_paths(text: str) -> str:

@@ -134,7 +134,7 @@ def build_view(
         suite=results.suite,
         banner=SYNTHETIC_BANNER if synthetic else "",
         partial=_partial(results),
-        notices=tuple(without_paths(notice) for notice in results.notices),
+        notices=tuple(shorten(without_paths(notice), 400) for notice in results.notices),
         contents=_contents(data, arms, against),
         against=against,
         summary=_summary(results, compared),

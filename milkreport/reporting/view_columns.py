@@ -65,7 +65,7 @@ def build_columns(data: DataSummary, classes: Sequence[str]) -> Chapter:
     )
 
 
-def column_name(column: AnyColumn, most: int = 60) -> str:
+def column_name(column: AnyColumn, most: int = 44) -> str:
     """What a reader calls a column."""
     return shorten(column.title or column.column, most)
 
@@ -143,7 +143,7 @@ def _row(column: AnyColumn) -> Row:
         (
             Cell(
                 column_name(column),
-                "" if column.title in ("", column.column) else shorten(column.column, 60),
+                "" if column.title in ("", column.column) else shorten(column.column, 44),
             ),
             Cell(kind, kind="text soft"),
             Cell(missing),
@@ -165,7 +165,7 @@ def _range(column: NumericSummary) -> str:
 def _most_frequent(column: CategoricalSummary) -> str:
     ordered = sorted(column.counts.items(), key=lambda item: -item[1])
     named = [
-        f"{shorten(value, 30)} {whole(n)} ({percent(n / column.n if column.n else None, 1)})"
+        f"{percent(n / column.n if column.n else None, 1)} {shorten(value, 30)}"
         for value, n in ordered[:MOST_NAMED]
     ]
     more = len(ordered) - len(named)
@@ -208,7 +208,7 @@ def _medians(
     )
     if len(present) > MOST_CLASSES:
         caption += f" The {MOST_CLASSES} largest of {whole(len(present))} classes."
-    triples = [(_view(data, c.view), column_name(c, 48), c) for c in columns]
+    triples = [(_view(data, c.view), column_name(c), c) for c in columns]
     drawn = []
     for number, panels in enumerate(panels_of(triples), 1):
         key = f"data-medians-{number}"

@@ -36,6 +36,7 @@ from milkreport.reporting.view_columns import build_columns
 
 MOST_FOLD_COLUMNS = 6
 MOST_TABLES = 6
+MOST_NOTES = 20
 MOST_VARIANTS = 5  # sizes, modes or formats that are named
 
 
@@ -162,7 +163,7 @@ def _source(data: DataSummary) -> Chapter:
         if more := named[MOST_TABLES:]:
             named = [*named[:MOST_TABLES], f"{numeral(len(more))} more"]
         facts.append(Fact("Tables", listing(named)))
-    notes = tuple(without_paths(note) for note in data.notes)
+    notes = tuple(shorten(without_paths(note), 400) for note in data.notes[:MOST_NOTES])
     return Chapter("data-source", "Source", facts=tuple(facts), remarks=notes)
 
 

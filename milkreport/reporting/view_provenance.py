@@ -55,7 +55,7 @@ def build_ethics(results: Results) -> EthicsView:
             "holds counts and scores, no image, no row of the data and no case id.",
         ),
     ]
-    points += [Fact("Note on the data", without_paths(note)) for note in data.notes]
+    points += [Fact("Note on the data", shorten(without_paths(note), 400)) for note in data.notes]
     points.append(
         Fact(
             "Uneven errors",
