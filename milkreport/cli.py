@@ -277,6 +277,8 @@ def data_check(
     from milkreport.commands import check_data, screen
 
     chosen = _data_settings(adapter=adapter)
+    if html is not None and not html.parent.is_dir():
+        raise EnvironmentProblem("no such folder", "make it first", f"--html {html}")
     with screen.progress() as watcher:
         finding = check_data.check_data(
             source,
@@ -286,17 +288,19 @@ def data_check(
             watcher.images,
             watcher.notice,
         )
+    if strict:
+        finding = finding.strictly()
     if as_json:
         print(json.dumps(check_data.as_record(finding), indent=1, ensure_ascii=False))
     else:
         screen.show_finding(finding, source)
-    if finding.errors or finding.warnings:
+    if finding.errors or finding.warnings or problems.is_file():  # an older list must not stay
         check_data.write_problems(problems, finding)
         screen.show_files([problems], None)
     if html is not None:
         check_data.write_page(html, finding)
         screen.show_files([html], None)
-    if finding.errors or (strict and finding.warnings):
+    if finding.errors:
         raise typer.Exit(3)
 
 
@@ -438,9 +442,7 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _stopped() -> None:
-    print(
-        "stopped: finished trainings are kept; the same command goes on from there", file=sys.stderr
-    )
+    print("stopped: what is finished is kept; the same command goes on from there", file=sys.stderr)
 
 
 def _fail(line: str, code: int) -> int:

@@ -23,8 +23,8 @@ from milkreport.errors import DataError, DataProblems, Problem
 # Narrower than float(), which also takes 1_000, inf, nan and the digits of every script. No part can match
 # what the next one matches: a cell of 100,000 digits and a letter costs one pass, not its square.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-# How a formula starts; an apostrophe too, so that guarding can be undone without loss.
-_ACTIVE = ("=", "+", "-", "@", "\t", "\r", "'")
+# How a formula starts.
+_ACTIVE = ("=", "+", "-", "@", "\t", "\r")
 #: Name of a first column that has none.
 ROW_NUMBERS = "(row numbers)"
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -145,7 +145,10 @@ def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd
     is_listed = (np.isnan(values) & frame[list(classes)].notna().to_numpy()).any(axis=1)
     for row in np.flatnonzero(~is_label & ~is_listed).tolist():
         ones = [c for c, is_one in zip(classes, named[row], strict=True) if is_one]
-        what = f"one-hot row names {len(ones)} classes ({first_few(ones, 30) or 'none'})"
+        what = f"one-hot row names {len(ones)} {'class' if len(ones) == 1 else 'classes'}"
+        what += f" ({first_few(ones, 30) or 'none'})"
+        others = [c for c, odd in zip(classes, filled[row] & ~named[row], strict=True) if odd]
+        what += f", and {first_few(others)} is neither 0 nor 1" if others else ""
         do = "exactly one column must be 1, the others 0"
         problems.append(Problem("bad label", f"{name}:{frame.index[row]}", what, do))
     if problems:
@@ -163,14 +166,17 @@ def first_few(ids: Iterable[str], n: int = 5) -> str:
 
 def guard(text: object) -> object:
     """Text that a spreadsheet would run as a formula, with an apostrophe before it; else as it is."""
-    return f"'{text}" if isinstance(text, str) and text.startswith(_ACTIVE) else text
+    return f"'{text}" if isinstance(text, str) and _is_active(text) else text
 
 
 def unguard(text: object) -> object:
     """What :func:`guard` was given."""
-    if isinstance(text, str) and text[:1] == "'" and text[1:].startswith(_ACTIVE):
-        return text[1:]
-    return text
+    return text[1:] if isinstance(text, str) and text[:1] == "'" and _is_active(text) else text
+
+
+def _is_active(text: str) -> bool:
+    # Behind apostrophes too, so that guarding can be undone without loss.
+    return text.lstrip("'").startswith(_ACTIVE)
 
 
 def separator(line: str) -> str:

@@ -232,7 +232,7 @@ _MEDIANS = {
 .341 .322 .474 .276 .392 .493 .345 .185 .230 .361 .499
 .168 .217 .397 .178 .450 .453 .318 .388 .444 .116 .459""",
 }
-_AGES = (24, 26, 27, 37, 47, 106, 130, 225, 274, 429, 483, 591, 731, 749, 604, 706)
+_AGES = (24, 26, 27, 37, 47, 106, 130, 225, 274, 429, 483, 591, 731, 749, 604, 368, 338)
 _AGE_MEDIANS = (65, 65, 60, 65, 50, 60, 75, 65, 40, 70, 55)
 
 
@@ -247,7 +247,8 @@ def scores(view: str, classes: list[str]) -> list[NumericSummary]:
         counts[0] += 5189 - counts.sum()
         found.append(
             NumericSummary(
-                column=f"MONET_{name}",
+                column=f"MONET_{name}:{view}",
+                title=f"MONET {name.replace('_', ' ')}",
                 view=view,
                 n=5189,
                 missing=0,
@@ -281,7 +282,7 @@ def sample_data(
         minimum=5,
         median=65,
         maximum=85,
-        edges=[5.0 * i for i in range(1, 18)],
+        edges=[2.5 + 5 * i for i in range(18)],
         counts=list(_AGES),
         quartiles={k: (m - 10, m, m + 10) for k, m in zip(classes, _AGE_MEDIANS, strict=True)},
     )
@@ -307,11 +308,28 @@ def sample_data(
         "foot",
         "genital",
     ]
+    numeric = [age, tone, *scores("clinical", classes), *scores("dermoscopic", classes)]
+    categorical = [
+        CategoricalSummary(
+            column="sex",
+            title="sex",
+            view="case",
+            n=5189,
+            missing=0,
+            counts={"male": 3118, "female": 2071},
+        ),
+        CategoricalSummary(
+            column="site",
+            view="case",
+            n=5189,
+            missing=0,
+            counts=dict(zip(names, sites, strict=True)),
+        ),
+    ]
     return old_data(synthetic=synthetic, rename=rename).model_copy(
         update={
             "duplicate_groups": 0,
-            "features": ["sex", "site", "age_approx", "skin_tone_class"]
-            + [f"MONET_{name}" for name in SCORES],
+            "features": [c.column for c in (*categorical, *numeric)],
             "layout": (
                 "MILK10k_Training_Metadata.csv, MILK10k_Training_GroundTruth.csv; 10,480 images in "
                 "MILK10k_Training_Input, a folder a lesion"
@@ -322,24 +340,8 @@ def sample_data(
             },
             "on_bad_image": "error",
             "decoder": "exact",
-            "numeric": [age, tone, *scores("clinical", classes), *scores("dermoscopic", classes)],
-            "categorical": [
-                CategoricalSummary(
-                    column="sex",
-                    title="sex",
-                    view="case",
-                    n=5189,
-                    missing=0,
-                    counts={"male": 3118, "female": 2071},
-                ),
-                CategoricalSummary(
-                    column="site",
-                    view="case",
-                    n=5189,
-                    missing=0,
-                    counts=dict(zip(names, sites, strict=True)),
-                ),
-            ],
+            "numeric": numeric,
+            "categorical": categorical,
             "images": [
                 ImageSummary(
                     view="clinical",

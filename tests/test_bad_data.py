@@ -265,7 +265,7 @@ def test_row_17_missing_images_are_all_listed(in_process, data: Path) -> None:
     assert outcome.code == 3
     assert {Path(row["where"]).stem for row in outcome.errors()} == {path.stem for path in gone}
     assert outcome.stderr.count("error") == 20 or "and 5 more" in outcome.stderr
-    assert "25 image missing" in outcome.stderr
+    assert "25 × image missing" in outcome.stderr
     run = in_process("run-all", "quick", "--data", data)
     assert run.code == 3
     assert "all 25 are listed in data-problems.csv" in only_line(run)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
-from milkreport.data.milk10k import GROUND_TRUTH
+import pandas as pd
+
+from milkreport.data.milk10k import GROUND_TRUTH, METADATA
 from tests.test_bad_data import images_of
 
 
@@ -101,3 +104,94 @@ def test_tables_without_labels_are_sound(in_process, data: Path) -> None:
     run = in_process("run-all", "quick", "--data", data)
     assert run.code == 3
     assert "66 lesions without a label" in run.stderr
+
+
+def kinds(outcome) -> dict[str, int]:
+    return Counter(row["kind"] for row in outcome.problems)
+
+
+def test_strict_makes_every_warning_an_error(in_process, data: Path) -> None:
+    first = images_of(data)[0]
+    (data / "stray.jpg").write_bytes(first.read_bytes())
+    outcome = in_process("data", "check", data, "--strict", "--json")
+    assert outcome.code == 3
+    assert not json.loads(outcome.stdout)["sound"]
+    assert [row["severity"] for row in outcome.problems] == ["error"]
+    assert "NOT SOUND" in in_process("data", "check", data, "--strict").stderr
+
+
+def test_a_table_that_cannot_be_read_is_listed_too(in_process, data: Path) -> None:
+    path = data / GROUND_TRUTH
+    path.write_text(path.read_text(encoding="utf-8").replace(",", ";"), encoding="utf-8")
+    images_of(data)[0].write_bytes(b"")
+    outcome = in_process("data", "check", data, "--json")
+    assert outcome.code == 3
+    assert not json.loads(outcome.stdout)["sound"]
+    assert kinds(outcome) == {"bad table": 1, "image empty": 1}
+    assert str(data) not in (data.parent / "data-problems.csv").read_text(encoding="utf-8")
+
+
+def test_an_older_list_of_problems_does_not_stay(in_process, data: Path) -> None:
+    whole = images_of(data)[0].read_bytes()
+    images_of(data)[0].write_bytes(b"")
+    assert len(in_process("data", "check", data).problems) == 1
+    images_of(data)[0].write_bytes(whole)
+    outcome = in_process("data", "check", data)
+    assert outcome.code == 0
+    assert outcome.problems == []
+
+
+def test_labels_that_contradict_an_image_are_told(in_process, data: Path) -> None:
+    truth = pd.read_csv(data / GROUND_TRUTH).set_index("lesion_id").idxmax(axis=1)
+    one = images_of(data)[0]
+    other = next(p for p in images_of(data) if truth[p.parent.name] != truth[one.parent.name])
+    other.write_bytes(one.read_bytes())
+    outcome = in_process("data", "check", data)
+    (row,) = (row for row in outcome.problems if row["kind"] == "identical images")
+    assert "different labels" in row["what"]
+    assert truth[one.parent.name] in row["what"]
+    assert truth[other.parent.name] in row["what"]
+
+
+def test_one_image_as_both_views_is_told(in_process, data: Path) -> None:
+    first, second = images_of(data)[:2]
+    assert first.parent == second.parent
+    second.write_bytes(first.read_bytes())
+    outcome = in_process("data", "check", data)
+    (row,) = (row for row in outcome.problems if row["kind"] == "one image twice")
+    assert row["case"] == first.parent.name
+
+
+def test_a_lesion_without_two_views_is_listed(in_process, data: Path) -> None:
+    table = pd.read_csv(data / METADATA, dtype=str)
+    table.drop(index=5).to_csv(data / METADATA, index=False)
+    outcome = in_process("data", "check", data)
+    found = [row for row in outcome.problems if row["kind"] == "incomplete case"]
+    assert [row["case"] for row in found] == [table.loc[5, "lesion_id"]]
+
+
+def test_images_of_a_test_table_belong_to_it(in_process, data: Path) -> None:
+    table = pd.read_csv(data / METADATA, dtype=str)
+    test = table.iloc[:4].copy()
+    for column in ("lesion_id", "isic_id"):
+        test[column] = test[column].str.replace("_", "_9", n=1)
+    test.to_csv(data / "MILK10k_Test_Metadata.csv", index=False)
+    for isic in test["isic_id"]:
+        (data / f"{isic}.jpg").write_bytes(images_of(data)[0].read_bytes())
+    outcome = in_process("data", "check", data)
+    assert outcome.code == 0
+    assert "extra image" not in kinds(outcome)
+    assert "MILK10k_Test_Metadata.csv left aside" in outcome.stderr
+
+
+def test_a_link_that_leads_out_is_called_so(in_process, data: Path) -> None:
+    victim = images_of(data)[0]
+    victim.rename(data.parent / "away.jpg")
+    victim.symlink_to(data.parent / "away.jpg")
+    assert kinds(in_process("data", "check", data))["image outside"] == 1
+
+
+def test_a_refused_run_leaves_no_folder(in_process, data: Path) -> None:
+    images_of(data)[0].write_bytes(b"")
+    assert in_process("run-all", "quick", "--data", data, "--out", data.parent / "out").code == 3
+    assert not (data.parent / "out").exists()

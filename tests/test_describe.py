@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from milkreport.data.cases import Card, Cases, Feature
 from milkreport.data.milk10k import METADATA
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import make_folds
-from milkreport.runs.describe import summarise_data, summarise_splits
+from milkreport.runs.describe import summarise_data, summarise_numeric, summarise_splits
 from milkreport.suite import Data, Split
 
 SETTINGS = Data(image_size=16, cleaning="impute")
@@ -81,3 +82,18 @@ def test_splits_add_up(prepared: Prepared) -> None:
     assert sum(s.n for s in splits if s.part == "test") == len(prepared.cases.table)
     for name, n in prepared.cases.class_counts().items():
         assert sum(s.class_counts[name] for s in splits if s.part == "test") == n
+
+
+def test_no_bin_of_whole_numbers_is_empty_by_its_place(tmp_path: Path) -> None:
+    """Ages in steps of five: every bin has place for as many values as any other."""
+    ages = [float(age) for age in range(5, 90, 5) for _ in range(30)]
+    table = pd.DataFrame({"age": ages, "label": "x"})
+    cases = Cases(table, (), (), ("x",), Card("made", "", ""), tmp_path)
+    summary = summarise_numeric(cases, Feature("age", "numeric"))
+    assert summary.counts == [30] * 17
+    assert np.allclose(np.diff(summary.edges), 5)
+    many = pd.DataFrame({"age": np.arange(1000.0), "label": "x"})
+    cases = Cases(many, (), (), ("x",), Card("made", "", ""), tmp_path)
+    summary = summarise_numeric(cases, Feature("age", "numeric"))
+    assert sum(summary.counts) == 1000
+    assert len(set(summary.counts[:-1])) == 1

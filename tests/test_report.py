@@ -129,7 +129,7 @@ def test_ids_are_unique_and_references_resolve(plain_page: str) -> None:
 def test_figures_say_what_they_show_and_follow_the_theme(
     plain: ReportView, plain_page: str
 ) -> None:
-    assert len(plain.figures) == 8
+    assert len(plain.figures) == 12
     assert plain_page.count('role="img"') == len(plain.figures)
     assert INK not in plain_page
     assert "currentColor" in plain_page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -39,6 +40,10 @@ class Finding:
     summary: DataSummary | None
     prepared: Prepared | None
 
+    def strictly(self) -> Finding:
+        """The same with every warning an error."""
+        return replace(self, errors=(*self.errors, *self.warnings), warnings=())
+
 
 def count_kinds(problems: Sequence[Problem]) -> list[tuple[str, int]]:
     """Kinds of problems, the most frequent first."""
@@ -62,11 +67,16 @@ def check_data(
         folder = Path(scratch)
         try:
             cases = load_cases(source, adapter, cache, notice)
-        except DataProblems as problems:
+        except DataError as error:
             # The images are looked at all the same: one pass tells everything.
             _, tree = find_data(source, cache)
-            store = open_store(_files_alone(tree), SIZE, folder, progress=progress)
-            return Finding((*problems.problems, *image_problems(store.images)), (), None, None)
+            if not tree.tables:
+                raise
+            found = _problems_of(error, tree)
+            if tree.images:
+                store = open_store(_files_alone(tree), SIZE, folder, progress=progress)
+                found += image_problems(store.images)
+            return Finding(tuple(found), (), None, None)
         store = open_store(cases, SIZE, folder, progress=progress)
         errors = [*_unlabelled(cases, allow_unlabelled), *image_problems(store.images)]
         try:
@@ -75,8 +85,22 @@ def check_data(
             errors.append(Problem("nothing usable", error.where, error.what, error.do))
             return Finding(tuple(errors), tuple(_warnings(cases, None)), None, None)
         summary = summarise_data(prepared, SETTINGS, None)
-        summary = summary.model_copy(update={"notes": [*summary.notes, *_cleaning(cases)]})
+        # Nothing is trained and nothing removed: what is said of a run does not hold here.
+        shown = {
+            "notes": [*summary.notes, *_cleaning(cases)],
+            "cleaning": f"Shown are the {summary.units} whose images can all be decoded.",
+            "on_bad_image": "",
+            "imputed": {},
+        }
+        summary = summary.model_copy(update=shown)
         return Finding(tuple(errors), tuple(_warnings(cases, prepared)), summary, prepared)
+
+
+def _problems_of(error: DataError, tree: Tree) -> list[Problem]:
+    """What *error* says, with files as they are called below the data's folder."""
+    whole = (Problem("bad table", error.where, error.what, error.do),)
+    problems = error.problems if isinstance(error, DataProblems) else whole
+    return [replace(p, where=p.where.replace(f"{tree.root}{os.sep}", "")) for p in problems]
 
 
 def _describe(cases: Cases, store: PixelStore) -> Prepared:
@@ -92,16 +116,20 @@ def _cleaning(cases: Cases) -> list[str]:
     """What the default cleaning of the suites would leave out."""
     if not cases.is_labelled:
         return []
+    whole = clean(cases, "impute", unlabelled="drop")
     try:
-        removed = clean(cases, "paper", unlabelled="drop").removed
+        used = len(clean(whole.cases, "paper").cases.table)
     except DataError:
-        return [f'The suites\' cleaning = "paper" would leave no {cases.card.unit}; "impute" does.']
-    if removed.empty:
+        used = 0
+    gaps = whole.imputed
+    if not gaps:
         return []
-    reasons = removed["reason"].value_counts()
-    text = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items())
-    rule = 'The suites\' cleaning = "paper" would leave out'
-    return [f'{rule} {len(removed):,} {cases.card.units}: {text}; cleaning = "impute" keeps them.']
+    text = ", ".join(f"{column} {n:,}" for column, n in list(gaps.items())[:6])
+    n = len(whole.cases.table) - used
+    return [
+        f'Missing values ({text}): the suites\' cleaning = "paper" leaves out {n:,} '
+        f'{cases.card.units} for them, cleaning = "impute" fills them from the training part.'
+    ]
 
 
 def write_problems(path: Path, finding: Finding) -> None:
@@ -140,7 +168,7 @@ def write_page(path: Path, finding: Finding) -> None:
         finding.summary,
         list(finding.prepared.cases.classes),
         problems=count_kinds(finding.errors),
-        remarks=[f"{n:,} {kind}" for kind, n in count_kinds(finding.warnings)],
+        remarks=[f"{kind}: {n:,}" for kind, n in count_kinds(finding.warnings)],
         created=read_clock(),
         generator=f"milkreport {__version__}",
     )
@@ -169,12 +197,30 @@ def _warnings(cases: Cases, prepared: Prepared | None) -> list[Problem]:
         found.append(Problem("no labels", "", f"no {cases.card.unit} has a label", do))
     if prepared is None:
         return found
+    removed = prepared.cleaned.removed
+    for case, reason in zip(removed["case_id"], removed["reason"], strict=True):
+        if "not exactly one" in reason:
+            found.append(Problem("incomplete case", "", f"{case}: {reason}", "left out", case))
+    found += _same_image_twice(prepared.images)
     for link in prepared.duplicates.itertuples():
         alike = "identical images" if link.kind == "identical" else "images alike"
         what = f"{link.case_a} ({link.view_a}) and {link.case_b} ({link.view_b}): {alike}"
+        labels = [str(link.label_a), str(link.label_b)]
+        if labels[0] != labels[1]:
+            what += f" with different labels, {labels[0]} and {labels[1]}"
         do = "kept in one part of every split"
         found.append(Problem(f"{alike}", "", what, do, str(link.case_a)))
     return found
+
+
+def _same_image_twice(images: pd.DataFrame) -> list[Problem]:
+    """Cases of which two views are one image."""
+    sound = images[(images["problem"] == "") & (images["file"] != "")]
+    twice = sound.loc[sound.duplicated(["case_id", "pixel_hash"]), "case_id"]
+    return [
+        Problem("one image twice", "", f"{case}: two of its views are one image", "", str(case))
+        for case in twice
+    ]
 
 
 def _files_alone(tree: Tree) -> Cases:

@@ -269,7 +269,7 @@ def show_finding(finding: Finding, source: Path) -> None:
     if len(problems) > MOST_SHOWN:
         console.print(f"... and {len(problems) - MOST_SHOWN:,} more")
     if finding.errors:
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in count_kinds(finding.errors)[:8])
+        kinds = ", ".join(f"{n:,} × {kind}" for kind, n in count_kinds(finding.errors)[:8])
         console.print(f"[red]NOT SOUND[/red]: {escape(kinds)}", soft_wrap=True)
     else:
         n = len(finding.warnings)
@@ -281,8 +281,9 @@ def _show_summary(data: DataSummary) -> None:
     console.print(f"[bold]{escape(data.name)}[/bold], {escape(data.licence)}")
     console.print(f"found: {escape(data.layout)}", soft_wrap=True)
     whole = data.n_found - sum(exclusion.n for exclusion in data.exclusions)
+    labelled = " and a label" if any(data.class_counts.values()) else ", no labels"
     console.print(
-        f"{data.n_found:,} {escape(data.units)}, {whole:,} with all images and a label; views: "
+        f"{data.n_found:,} {escape(data.units)}, {whole:,} with all images{labelled}; views: "
         f"{escape(', '.join(data.views))}"
     )
     for exclusion in data.exclusions:
@@ -302,9 +303,7 @@ def _show_summary(data: DataSummary) -> None:
         console.print(f"missing values: {escape(text)}", soft_wrap=True)
     if data.duplicates is not None:
         d = data.duplicates
-        console.print(
-            f"images under several {escape(data.units)}: {d.identical} identical, {d.near} alike"
-        )
+        console.print(f"images under several cases: {d.identical} identical, {d.near} alike")
     for note in data.notes:
         console.print(f"[dim]{escape(note)}[/dim]", soft_wrap=True)
     console.print(f"data sha256 {data.fingerprint}")
@@ -330,7 +329,8 @@ def show_stores(stores: Sequence[StoreInfo], folder: Path) -> None:
         )
     console.print(table)
     total = sum(store.n_bytes for store in stores) / 1e6
-    console.print(f"{len(stores)} stores, {total:,.1f} MB in {escape(str(folder))}", soft_wrap=True)
+    n = f"{len(stores)} {'store' if len(stores) == 1 else 'stores'}"
+    console.print(f"{n}, {total:,.1f} MB in {escape(str(folder))}", soft_wrap=True)
 
 
 def show_files(paths: Sequence[Path], seconds: float | None) -> None:

@@ -15,7 +15,7 @@ from milkreport.data.cases import IMAGE_PREFIX, Feature
 from milkreport.data.discovery import ImageIndex
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError, DataProblems, Problem
-from milkreport.tables import one_hot_labels, read_numbers, refuse_duplicates
+from milkreport.tables import first_few, one_hot_labels, read_numbers, refuse_duplicates
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class TextTable:
 class Mapped:
     """A table in the words of ``Cases``: ``table`` without ``label`` where no labels were given.
 
-    ``orphans``: ids that have a label but no row.
+    ``used``: every image that a row names. ``orphans``: ids that have a label but no row.
     """
 
     table: pd.DataFrame
@@ -59,6 +59,7 @@ class Assembler:
     index: ImageIndex
     id_pattern: re.Pattern[str] | None = None
     problems: list[Problem] = field(default_factory=list)
+    named: list[Path] = field(default_factory=list)
 
     def assemble(self, rows: TextTable, truth: TextTable | None) -> Mapped:
         """Map *rows*, with labels from *truth* or, where that is None, from *rows* itself.
@@ -91,8 +92,7 @@ class Assembler:
         else:
             table["label"] = None
         table = table.rename_axis("case_id").reset_index().sort_values("case_id", ignore_index=True)
-        used = [Path(path) for view in self.views for path in table[IMAGE_PREFIX + view].dropna()]
-        return Mapped(table, self._features(), classes, tuple(used), orphans, remarks)
+        return Mapped(table, self._features(), classes, tuple(self.named), orphans, remarks)
 
     def _gather(self, call: Callable[..., T], *arguments: Any) -> T | None:
         """Call, and keep what it finds wrong for later."""
@@ -165,10 +165,8 @@ class Assembler:
             agree = grouped.nunique(dropna=True) <= 1
             table[f.column] = grouped.first().where(agree)
             if not agree.all():
-                n = int((~agree).sum())
-                remarks.append(
-                    f"{f.column} differs between the rows of {n} cases: taken as missing"
-                )
+                named = first_few(agree.index[~agree])
+                remarks.append(f"{f.column} differs between the rows of {named}: taken as missing")
         if spec.group:
             several = frame.groupby(case)[spec.group].nunique() > 1
             for name in several.index[several]:
@@ -177,12 +175,14 @@ class Assembler:
                 where = f"{rows.name}:{line}:{spec.group}"
                 self.problems.append(Problem("bad group", where, what, "give it one group", name))
         for view, settings in self.views.items():
-            mine = frame[frame[spec.view] == settings.value] if spec.view else frame
+            mine = frame.index[frame[spec.view] == settings.value] if spec.view else frame.index
+            paths = pd.Series(self._paths(rows, settings, mine, case[mine]), mine, dtype=object)
             # A view given twice is no view: which of the two would be meant cannot be told.
-            once = mine.index[~case[mine.index].duplicated(keep=False)]
+            once = mine[~case[mine].duplicated(keep=False)]
             owners = case[once]
-            paths = self._paths(rows, settings, once, owners)
-            table[IMAGE_PREFIX + view] = pd.Series(paths, index=owners.to_numpy(), dtype=object)
+            table[IMAGE_PREFIX + view] = pd.Series(
+                paths[once].to_numpy(), index=owners.to_numpy(), dtype=object
+            )
             for f in self.features:
                 if f.view == view:
                     values = pd.Series(typed.loc[once, f.column].to_numpy(), owners.to_numpy())
@@ -217,7 +217,9 @@ class Assembler:
                     )
                 name = view.path.replace("{}", cell)
                 # A file that is not there keeps the path it should have, for the list of what lacks.
-                paths.append(str(self.index.find(name, str(owner)) or self.index.root / name))
+                path = self.index.find(name, str(owner)) or self.index.place(name)
+                self.named.append(path)
+                paths.append(str(path))
             except DataError as error:
                 where = f"{rows.name}:{line}:{view.column}"
                 problem = Problem("bad image name", where, error.what, error.do, str(owner))

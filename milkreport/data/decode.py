@@ -220,8 +220,17 @@ def _refuse_other_formats(head: bytes, path: Path) -> str:
     if expected is None:
         what = f"a {found} file" if found else "neither JPEG nor PNG"
         raise BadImage("unsupported", what, "convert it to JPEG or PNG", str(path))
-    what = f"a {found} file named {suffix}" if found else f"named {suffix}, but no {expected} image"
-    do = "rename or convert it" if found in _READERS else "get the image itself"
+    article = "an" if found[:1] in "AH" and found != "HEIC" else "a"
+    what = (
+        f"{article} {found} file named {suffix}"
+        if found
+        else f"named {suffix}, but no {expected} image"
+    )
+    do = "get the image itself"
+    if found in _READERS:
+        do = "rename or convert it"
+    elif found in ("GIF", "TIFF", "WebP", "AVIF", "HEIC", "BMP", "DICOM"):
+        do = "convert it to JPEG or PNG"
     raise BadImage("mislabelled", what, do, str(path))
 
 

@@ -111,7 +111,13 @@ class ImageIndex:
         for path, parts in self._parts.items():
             self._by_name[parts[-1]].append(path)
             self._by_stem[_stem(parts[-1])].append(path)
+        self._links = {_stem(_composed(path.name)): path for path in tree.links}
         self._folders = {folder for parts in self._parts.values() for folder in parts[:-1]}
+
+    def place(self, cell: str) -> Path:
+        """Where an image that was not found should be: a link that leads out, if one has its name."""
+        link = self._links.get(_stem(_cell_parts(cell)[-1]))
+        return link or self.root / cell
 
     def find(self, cell: str, near: str = "") -> Path | None:
         """The image that *cell* names: a path below the root, else a file's name, else its stem.

@@ -32,7 +32,9 @@ LABELS = (
 )
 _LABELS = {f"{word}s": word for word in LABELS} | {"classes": "class", "categories": "category"}
 _LABELS |= {"diagnostic": "diagnosis", "diagnostics": "diagnosis", "diagnoses": "diagnosis"}
-_LABELS |= {"dx": "diagnosis", "gt": "truth"}
+_LABELS |= {"dx": "diagnosis", "gt": "truth", "diagnose": "diagnosis", "diagnosen": "diagnosis"}
+_LABELS |= {"diagnostico": "diagnosis", "diagnóstico": "diagnosis", "diagnosi": "diagnosis"}
+_LABELS |= {"befund": "finding", "klasse": "class", "classe": "class", "clase": "class"}
 _NO_LABELS = {"type", "method", "confirmed", "source", "id", "date", "time", "score", "difficulty"}
 _NO_LABELS |= {"age", "by", "confidence", "conf", "of"}
 _ATTRIBUTES = {"sex", "gender", "site", "location", "localization", "localisation", "region"}
@@ -127,8 +129,9 @@ def guess_label_loosely(frame: pd.DataFrame, taken: Collection[str]) -> LabelGue
         and _can_be_label(frame[column], MOST_WORDS)
         and not (_ATTRIBUTES | _VIEWS | _ID_ENDINGS) & set(words(column))
         and not frame[column].dropna().map(is_number).all()
-        and not LEAKY.search(column)
     ]
+    # What sounds like a diagnosis is a likelier label than what does not.
+    texts.sort(key=lambda column: not LEAKY.search(column))
     if not texts:
         return guess_label(frame, taken)
     also = f" {first_few(texts[1:])} might be it, too." if texts[1:] else ""

@@ -66,7 +66,7 @@ def _load(source: Path, adapter: Adapter, spec: DataSpec | None, tree: Tree) -> 
     )
     do = f"describe it: milkreport data init {source}"
     if not tree.tables and not tree.images:
-        do = f"looked from {Path.cwd().name}/; set --data to the folder of the data"
+        do = f"looked from {Path.cwd().name}/; name the folder of the data"
     raise DataError(what, do, str(source))
 
 

@@ -102,7 +102,7 @@ def load_milk10k(tree: Tree) -> Cases:
     Raises:
         DataError: a table is missing or ambiguous. DataProblems: everything unsound in the tables.
     """
-    images_file, truth_file = _choose(tree)
+    images_file, truth_file, aside = _choose(tree)
     images, images_files = _images_table(tree, images_file)
     truth = None
     if truth_file is not None:
@@ -112,6 +112,8 @@ def load_milk10k(tree: Tree) -> Cases:
     assembler = Assembler(_TABLE, views, _FEATURES, list(CLASSES), index, _ID)
     mapped = assembler.assemble(images, truth)
     labelled = _name(tree, truth_file) if truth_file else "no labels"
+    found = f"{_name(tree, images_file)}, {labelled}{_left_aside(tree, aside)}"
+    others = {isic for path in aside for isic in load_table(path, _KEYS)["isic_id"]}
     return Cases(
         table=mapped.table,
         views=tuple(VIEWS),
@@ -120,8 +122,8 @@ def load_milk10k(tree: Tree) -> Cases:
         card=_card(_synthetic_mark(images_file, tree.root)),
         root=tree.root,
         files=(*images_files, *([truth_file] if truth_file else [])),
-        layout=f"{_name(tree, images_file)}, {labelled}; {index.layout(mapped.used)}{tree.told()}",
-        extra=index.unused(mapped.used),
+        layout=f"{found}; {index.layout(mapped.used)}{tree.told()}",
+        extra=tuple(path for path in index.unused(mapped.used) if path.stem not in others),
         orphans=mapped.orphans,
         remarks=mapped.remarks,
     )
@@ -132,8 +134,8 @@ def is_milk10k(tree: Tree) -> bool:
     return any(_is_like(load_any_header(path), _KEYS) for path in tree.tables)
 
 
-def _choose(tree: Tree) -> tuple[Path, Path | None]:
-    """The table of images, and the table of labels if there is one, by their headers."""
+def _choose(tree: Tree) -> tuple[Path, Path | None, list[Path]]:
+    """The table of images, the table of labels if any, and image tables that no label is for."""
     headers = {path: load_any_header(path) for path in tree.tables}
     truths = [p for p, h in headers.items() if _is_truth(h)]
     described = [p for p, h in headers.items() if _is_like(h, _KEYS) and p not in truths]
@@ -147,13 +149,20 @@ def _choose(tree: Tree) -> tuple[Path, Path | None]:
     truths = _distinct(truths)
     if len(truths) > 1:
         raise _ambiguous(tree, truths, "tables of labels")
+    aside: list[Path] = []
     if len(images) > 1 and truths:
         # Training and test tables side by side: the labels say which one they belong to.
         labelled = _ids(truths[0])
-        images = [path for path in images if _ids(path) & labelled] or images
+        aside = [path for path in images if not _ids(path) & labelled]
+        images = [path for path in images if path not in aside] or images
     if len(images) > 1:
         raise _ambiguous(tree, images, "tables of images")
-    return images[0], truths[0] if truths else None
+    return images[0], truths[0] if truths else None, aside
+
+
+def _left_aside(tree: Tree, aside: Sequence[Path]) -> str:
+    names = first_few(_name(tree, path) for path in aside)
+    return f"; {names} left aside, its lesions have no labels" if aside else ""
 
 
 def _ambiguous(tree: Tree, paths: Sequence[Path], what: str) -> DataError:

@@ -24,7 +24,7 @@ class Prepared:
 
     ``store``: row i holds the pixels of case i of ``cases``. ``images``: the record of every image file
     that was found, as in :class:`milkreport.data.store.PixelStore`. ``duplicates``: the links of
-    :func:`milkreport.data.duplicates.find_duplicates` among the cases that take part.
+    :func:`milkreport.data.duplicates.find_duplicates` among the cases that take part, with their labels.
     """
 
     cases: Cases
@@ -50,6 +50,7 @@ def prepare(
         ConfigError, DataError, EnvironmentProblem: see the steps.
     """
     cases = load_cases(root, settings.adapter, cache, notice)
+    notice(f"found {cases.layout}")
     # What the tables alone can refuse is refused before minutes of decoding.
     clean(cases, settings.cleaning, unlabelled=settings.unlabelled)
     whole = open_store(
@@ -76,6 +77,9 @@ def group(cases: Cases, whole: PixelStore, settings: Data) -> Prepared:
     )
     kept, store = cleaned.cases, whole.take(cleaned.kept.to_numpy())
     duplicates = find_duplicates(kept, store)
+    label = dict(zip(kept.table["case_id"], kept.table["label"], strict=True))
+    duplicates["label_a"] = duplicates["case_a"].map(label)
+    duplicates["label_b"] = duplicates["case_b"].map(label)
     near = settings.near_duplicates == "group"
     groups, n_joined = join_groups(kept, duplicates, near=near)
     kept = replace(kept, table=kept.table.assign(group_id=groups))

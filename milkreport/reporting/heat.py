@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -129,9 +130,9 @@ def _panel(
 def _heads(panel: Panel) -> tuple[str, list[tuple[str, ...]]]:
     """The start that all names share, and the rest of each on at most two lines."""
     names = [name for name, _ in panel.columns]
-    words = zip(*(name.split("_")[:-1] for name in names), strict=False)
+    words = zip(*(re.findall(r"[^_ ]*[_ ]", name) for name in names), strict=False)
     same = [some[0] for some in takewhile(lambda some: len(set(some)) == 1, words)]
-    shared = "_".join([*same, ""]) if len(names) > 2 else ""
+    shared = "".join(same) if len(names) > 2 else ""
     return shared, [_two_lines(name.removeprefix(shared)) for name in names]
 
 

@@ -30,7 +30,7 @@ def numeric_panels(
     """A histogram, or bars by level, of each column in *panels*, pairs of a name and its column."""
     across = 2 if len(panels) in (1, 2, 4) else 3
     down = math.ceil(len(panels) / across)
-    width, plot, block = (_WIDTH - 0.06 - _GUTTER * across) / across, 0.8, 1.34
+    width, plot, block = (_WIDTH - 0.16 - _GUTTER * across) / across, 0.8, 1.34
     with drawing():
         figure = Figure(figsize=(_WIDTH, block * down - 0.1))
         for position, (name, column) in enumerate(panels):
@@ -120,9 +120,11 @@ def _histogram(axes: Axes, column: NumericSummary) -> None:
     axes.set_ylim(0, max([*counts, 1]) * 1.12)
     if column.median is not None:
         axes.axvline(column.median, color=INK, alpha=0.75, linewidth=0.8, dashes=(3, 2))
-    digits = digits_of([edges[0], edges[-1], (edges[-1] - edges[0]) / 4])
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: measure(value, digits)))
+    ticks = [
+        t for t in MaxNLocator(4).tick_values(edges[0], edges[-1]) if edges[0] <= t <= edges[-1]
+    ]
+    digits = digits_of(ticks)
+    axes.set_xticks(ticks, [measure(t, digits) for t in ticks])
     _count_axis(axes)
 
 

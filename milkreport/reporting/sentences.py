@@ -161,8 +161,10 @@ def _highest(results: Results, shown: list[Difference]) -> list[str]:
 
 
 def _nothing_shown(results: Results, pairs: list[Difference], everything: bool) -> str:
-    largest = decimal(max(d.detectable for d in pairs))
-    limit = f"a difference of {largest} would have been found with 80% power"
+    largest = max(d.detectable for d in pairs)
+    limit = f"a difference of {decimal(largest)} would have been found with 80% power"
+    if largest == 0:
+        limit = "the predictions leave nothing to resample, so these cases say nothing about it"
     metric = metric_words(results, results.primary_metric)
     names = [f"{arm_title(results, d.arm)} and {arm_title(results, d.against)}" for d in pairs]
     who = ", or between ".join(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from milkreport.evaluation.results import CategoricalSummary, DataSummary, NumericSummary
@@ -68,6 +69,15 @@ def build_columns(data: DataSummary, classes: Sequence[str]) -> Chapter:
 def column_name(column: AnyColumn, most: int = 44) -> str:
     """What a reader calls a column."""
     return shorten(column.title or column.column, most)
+
+
+def _further_name(column: AnyColumn) -> str:
+    """The column's name in the table, where the title does not say the same words."""
+    title, name, view = (
+        re.findall(r"[^\W_]+", text.casefold())
+        for text in (column.title or column.column, column.column, column.view)
+    )
+    return "" if name in (title, title + view) else shorten(column.column, 44)
 
 
 def _in_order(data: DataSummary) -> list[AnyColumn]:
@@ -141,10 +151,7 @@ def _row(column: AnyColumn) -> Row:
         kind, values = "categorical", _most_frequent(column)
     return Row(
         (
-            Cell(
-                column_name(column),
-                "" if column.title in ("", column.column) else shorten(column.column, 44),
-            ),
+            Cell(column_name(column), _further_name(column)),
             Cell(kind, kind="text soft"),
             Cell(missing),
             Cell(values, kind="text figures"),
@@ -203,8 +210,8 @@ def _medians(
     shown = [(name, data.class_counts[name]) for name in most_frequent(present, data.class_counts)]
     title = "Medians of the numeric columns by class"
     caption = (
-        f"{title}, with the {data.units} of each class. In each column by itself the tone goes from "
-        "the lowest median (none) to the highest (full)."
+        f"{title}, with the {data.units} of each class. In each column by itself the tone grows "
+        "with the median, from none to full."
     )
     if len(present) > MOST_CLASSES:
         caption += f" The {MOST_CLASSES} largest of {whole(len(present))} classes."

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from milkreport.data.cases import Cases, Feature
@@ -106,7 +107,7 @@ def summarise_numeric(cases: Cases, feature: Feature) -> NumericSummary:
             levels = known.astype("int64").value_counts().sort_index()
             filled["levels"] = {str(value): int(n) for value, n in levels.items()}
         else:
-            counts, edges = np.histogram(known, bins=_n_bins(known))
+            counts, edges = np.histogram(known, bins=_bins(known))
             filled |= {"edges": edges.tolist(), "counts": counts.tolist()}
     return NumericSummary(
         column=feature.column,
@@ -166,8 +167,15 @@ def _summarise_duplicates(prepared: Prepared) -> DuplicateSummary:
     )
 
 
-def _n_bins(known: pd.Series) -> int:
-    return int(min(MOST_BINS, max(5, np.sqrt(len(known)))))
+def _bins(known: pd.Series) -> npt.NDArray[np.float64]:
+    """Edges of a histogram; of whole numbers each bin has place for equally many values."""
+    low, high = float(known.min()), float(known.max())
+    n = int(min(MOST_BINS, max(5, np.sqrt(len(known)))))
+    if (known == np.round(known)).all() and high - low < 1e9:
+        step = int(np.gcd.reduce(np.diff(np.unique(known.astype("int64"))))) or 1
+        width = step * int(np.ceil(((high - low) / step + 1) / n))
+        return np.arange(low - step / 2, high + width, width)[: int((high - low) // width) + 2]
+    return np.histogram_bin_edges(known, bins=n)
 
 
 def _counts(values: pd.Series) -> dict[str, int]:

@@ -89,6 +89,10 @@ class RunFolder:
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+            if not self.is_run() and {path.name for path in self.path.iterdir()} <= {".lock"}:
+                # Refused before it began: nothing of it stays.
+                (self.path / ".lock").unlink(missing_ok=True)
+                self.path.rmdir()
 
     def is_run(self) -> bool:
         """Whether a run was begun here."""
