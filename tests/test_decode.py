@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from milkreport.data.decode import (
     BadImage,
     decode,
     perceptual_hash,
+    require_decoder,
 )
-from milkreport.errors import DataError
+from milkreport.errors import DataError, EnvironmentProblem
 
 from .conftest import real_folder
 
@@ -375,7 +377,17 @@ def test_fast_decodes_at_the_smallest_scale_that_is_enough(
     assert (fast.width, fast.height) == (width, height)
     assert (fast.pixels == exact.pixels).all() == (scale == 1)
     assert np.abs(fast.pixels.astype(int) - exact.pixels).mean() < 2
+    by_pillow = np.asarray(fast.rgb.resize((size, size), Image.Resampling.BILINEAR))
+    assert np.abs(fast.pixels.astype(int) - by_pillow).max() <= 1
     assert RULES["fast"] != RULES["exact"]
+
+
+def test_without_its_package_fast_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_decoder("fast")
+    monkeypatch.setitem(sys.modules, "cykooz_resizer", None)
+    require_decoder("exact")
+    with pytest.raises(EnvironmentProblem, match=r'pip install "milkreport\[fast\]"'):
+        require_decoder("fast")
 
 
 def test_fast_turns_what_it_drafted_and_leaves_the_rest_alone(tmp_path: Path) -> None:

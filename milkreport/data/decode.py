@@ -9,7 +9,9 @@ Pillow reads JPEG and PNG and nothing else here, and a file's name must not clai
   use unknown parts of its range. Other modes are refused by name.
 - ``exact``: Pillow's bilinear resize, equal to ``torchvision.transforms.Resize`` on the PIL image.
 - ``fast``: a JPEG is decoded at 1/2, 1/4 or 1/8 scale where that leaves 7/8 of the wanted size and
-  200 pixels (which :func:`perceptual_hash` needs) in both directions; then the same resize.
+  200 pixels (which :func:`perceptual_hash` needs) in both directions; then the same filter by the
+  package cykooz-resizer, which differs from Pillow's by one of 255 at most and takes a quarter of its
+  time. All other images as in ``exact``.
 
 What a file's compressed data lost without leaving a trace (a flipped bit that decodes to another
 colour) cannot be seen here.
@@ -17,9 +19,11 @@ colour) cannot be seen here.
 
 from __future__ import annotations
 
+import importlib
 import os
 import stat
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +37,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from milkreport.errors import DataError
+from milkreport.errors import DataError, EnvironmentProblem
 
 Decoder = Literal["exact", "fast"]
 Kind = Literal[
@@ -42,7 +46,7 @@ Kind = Literal[
 Pixels = npt.NDArray[np.uint8]
 
 #: Names of the rules; one changes whenever its pixels or hashes do.
-RULES: dict[Decoder, str] = {"exact": "pillow-rgb-bilinear-2", "fast": "pillow-draft-bilinear-1"}
+RULES: dict[Decoder, str] = {"exact": "pillow-rgb-bilinear-2", "fast": "pillow-draft-bilinear-2"}
 MAX_PIXELS = 64_000_000
 
 #: Hashes of 256 bits that differ in no more are of near duplicates; see :func:`perceptual_hash`.
@@ -82,6 +86,7 @@ _TRANSPOSE = {
 }
 _BUFFER = 65_536  # bytes; what Pillow reads at a time
 _HASH_PIXELS = 200  # a draft leaves so many in both directions
+_LOCAL = threading.local()
 _FLAT = 2.0  # standard deviation in grey levels
 # The 16 lowest rows of the discrete cosine transform (type 2) of 64 values.
 _COSINES = 2 * np.cos(np.pi / 128 * np.outer(np.arange(16), 2 * np.arange(64) + 1))
@@ -123,6 +128,16 @@ def decode(path: Path, size: int | None, decoder: Decoder = "exact") -> Decoded:
     """
     with open_image(path) as file:
         return _decode(file, path, size, decoder)
+
+
+def require_decoder(decoder: Decoder) -> None:
+    """Raise an EnvironmentProblem where this installation lacks what *decoder* needs."""
+    if decoder == "fast":
+        try:
+            importlib.import_module("cykooz_resizer")
+        except ImportError as error:
+            what = "the fast decoder needs cykooz-resizer"
+            raise EnvironmentProblem(what, 'pip install "milkreport[fast]"') from error
 
 
 @contextmanager
@@ -190,8 +205,13 @@ def _decode(file: BinaryIO, path: Path, size: int | None, decoder: Decoder) -> D
             is_grey_16 = found == "PNG" and head[24:26] == b"\x10\x04"
             mode = "LA;16" if is_grey_16 else image.mode
             _refuse_header(width, height, mode, path)
-            if decoder == "fast" and size and found == "JPEG" and mode in ("L", "RGB"):
-                _draft(image, size)
+            reduced = (
+                decoder == "fast"
+                and size is not None
+                and found == "JPEG"
+                and mode in ("L", "RGB")
+                and _draft(image, size)
+            )
             image.load()
             rgb = _upright(image)
     except _DAMAGE as error:
@@ -204,7 +224,8 @@ def _decode(file: BinaryIO, path: Path, size: int | None, decoder: Decoder) -> D
         raise BadImage("unreadable", f"damaged {found} file", do, str(path)) from error
     sized = rgb
     if size and rgb.size != (size, size):
-        sized = rgb.resize((size, size), Image.Resampling.BILINEAR)
+        resize = _resize_fast if reduced else _resize
+        sized = resize(rgb, size)
     return Decoded(np.asarray(sized), rgb, found, mode, width, height)
 
 
@@ -246,13 +267,31 @@ def _refuse_header(width: int, height: int, mode: str, path: Path) -> None:
         raise BadImage("unsupported", what, "convert it to 8-bit RGB", str(path))
 
 
-def _draft(image: ImageFile, size: int) -> None:
-    """Have Pillow decode at the smallest scale that leaves enough pixels."""
+def _draft(image: ImageFile, size: int) -> bool:
+    """Have Pillow decode at the smallest scale that leaves enough pixels; whether it is reduced."""
     enough = max(size * 7 / 8, _HASH_PIXELS)
     for scale in (8, 4, 2):
         if min(image.size) / scale >= enough:
             image.draft(image.mode, (image.width // scale, image.height // scale))
-            return
+            return True
+    return False
+
+
+def _resize(rgb: Image.Image, size: int) -> Image.Image:
+    return rgb.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def _resize_fast(rgb: Image.Image, size: int) -> Image.Image:
+    import cykooz_resizer as cykooz
+
+    if not hasattr(_LOCAL, "resizer"):
+        # One for each thread: it keeps its buffers and coefficients between images.
+        bilinear = cykooz.ResizeAlg.convolution(cykooz.FilterType.bilinear)
+        _LOCAL.resizer = cykooz.Resizer()
+        _LOCAL.options = cykooz.ResizeOptions(resize_alg=bilinear, use_alpha=False)
+    sized = Image.new("RGB", (size, size))
+    _LOCAL.resizer.resize_pil(rgb, sized, _LOCAL.options)
+    return sized
 
 
 def _upright(image: Image.Image) -> Image.Image:

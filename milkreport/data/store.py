@@ -24,7 +24,7 @@ from filelock import Timeout
 
 from milkreport.atomic import disk_problem
 from milkreport.data.cases import Cases
-from milkreport.data.decode import RULES, Decoder, Pixels
+from milkreport.data.decode import RULES, Decoder, Pixels, require_decoder
 from milkreport.data.sources import RECORD, Source, decode_row, find_source, list_sources
 from milkreport.data.store_files import (
     Record,
@@ -150,8 +150,10 @@ def open_store(
     Raises:
         DataError: there is no case or no view; an image file changed, or could no longer be read, while
             it was packed.
-        EnvironmentProblem: the folder cannot be written, or the disk is full.
+        EnvironmentProblem: the folder cannot be written, the disk is full, or what the decoder needs is
+            not installed.
     """
+    require_decoder(decoder)
     workers = workers or min(os.cpu_count() or 1, 16)
     notice = notice or (lambda line: None)
     find = partial(
