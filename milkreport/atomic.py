@@ -1,7 +1,7 @@
 """The one way a file is written: whole or not at all.
 
 Temporary file beside the target, fsync, ``os.replace``, fsync of the folder: after a crash at any
-moment the target is the old file or the new one.
+moment the target is the old file or the new one. What a crash leaves of temporaries, :func:`sweep` deletes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from milkreport.errors import EnvironmentProblem
 
+_TEMPORARY = ".milkreport-tmp"
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace *path* by *data* atomically; its folder is made if need be.
@@ -23,7 +25,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(_TEMPORARY, f".{path.name}.", path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -42,6 +44,17 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace *path* by *text* in UTF-8, atomically; see :func:`write_bytes`."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether *path* is what a write that was killed left behind."""
+    return path.name.endswith(_TEMPORARY)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed writes left below *folder*, which this process must hold alone."""
+    for path in folder.rglob(f".*{_TEMPORARY}"):
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

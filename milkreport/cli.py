@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 import sys
 import tempfile
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from milkreport import __version__
-from milkreport.errors import ConfigError, DataProblems, EnvironmentProblem, MilkreportError
+from milkreport.errors import (
+    ConfigError,
+    DataProblems,
+    EnvironmentProblem,
+    MilkreportError,
+    Stopped,
+)
 
 if TYPE_CHECKING:
     from milkreport.suite import Data
@@ -112,12 +120,18 @@ def run_all(
         str | None,
         typer.Option(help="Check against this reference or run; the verdict is the exit code."),
     ] = None,
+    checkpoint_every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Keep a training's progress this often.")
+    ] = 30,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Delete what the run folder holds, and begin anew.")
+    ] = False,
 ) -> None:
     """Train all arms of a suite, evaluate, check, and write the report.
 
-    The same command again resumes: finished trainings are kept. Shipped suites: **quick** (synthetic,
-    minutes), **paper** and **paper_as_published** (the paper's protocol), **cv5** (five folds, the
-    protocol to draw conclusions from).
+    The same command again resumes, wherever it was stopped or killed, and ends with the same weights.
+    Shipped suites: **quick** (synthetic, minutes), **paper** and **paper_as_published** (the paper's
+    protocol), **cv5** (five folds, the protocol to draw conclusions from).
 
     Examples:
 
@@ -152,7 +166,16 @@ def run_all(
     # Quoted for a shell, except the two variables, which are meant to be expanded.
     line = " ".join(part if part.startswith("$") else shlex.quote(part) for part in command)
     results, verdict = execute.run(
-        chosen, data, folder, device, line, gate, not no_pdf, _cache(cache_dir)
+        chosen,
+        data,
+        folder,
+        device,
+        line,
+        gate,
+        not no_pdf,
+        _cache(cache_dir),
+        checkpoint_every,
+        restart,
     )
     if results.status == "partial":
         raise typer.Exit(6)
@@ -180,13 +203,26 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="An inconclusive check exits with 5.")
     ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Train every cell again: are the weights the same bits?")
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(envvar="MILKREPORT_DATA", help="The run's data, for --exact."),
+    ] = None,
+    cache_dir: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a run against published figures or an earlier run.
+    """Check a run against published figures or an earlier run, or against itself trained again.
 
     PASS: not worse by more than the margin. FAIL: worse. INCONCLUSIVE: the cases do not tell. NOT CHECKED:
     unlike with unlike. Exit code 0, 1 (a FAIL), or 5 (nothing could be told).
+
+    With **--exact** every finished cell is trained again, in memory: equal, or the first epoch that differs.
+    Exit code 0 (all equal) or 1.
     """
+    if exact:
+        raise typer.Exit(_check_exact(run, against, data, _cache(cache_dir), as_json))
     from milkreport.checks.verdict import exit_code
     from milkreport.commands import screen
     from milkreport.runs.checking import check_run
@@ -202,6 +238,20 @@ def check(
     else:
         screen.show_verdict(verdict)
     raise typer.Exit(exit_code(verdict, strict))
+
+
+def _check_exact(
+    run: Path, against: str | None, data: Path | None, cache: Path, as_json: bool
+) -> int:
+    from milkreport.commands import execute, screen
+
+    if against:
+        raise ConfigError("--exact compares a run with itself", "leave --against out")
+    repeats = execute.repeat(run, data, cache)
+    if as_json:
+        print(json.dumps(asdict(repeats) | {"equal": repeats.equal}, indent=1))
+    screen.show_repeats(repeats)
+    return 0 if repeats.equal else 1
 
 
 @app.command()
@@ -410,6 +460,9 @@ def main() -> NoReturn:
     except typer.TyperException as error:
         line = " ".join(error.format_message().split())
         code = _fail(line, 2) if line else 2  # without arguments the help was shown
+    except Stopped as stop:
+        _stopped()
+        code = 128 + stop.signum
     except typer.Abort:
         code = 130
     except SystemExit as stop:
@@ -442,7 +495,9 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _stopped() -> None:
-    print("stopped: what is finished is kept; the same command goes on from there", file=sys.stderr)
+    # Given again, --restart would throw away what was kept.
+    again = shlex.join(["milkreport", *(word for word in sys.argv[1:] if word != "--restart")])
+    print(f"stopped: what is done is kept; to go on: {again}", file=sys.stderr)
 
 
 def _fail(line: str, code: int) -> int:

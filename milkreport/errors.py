@@ -69,6 +69,14 @@ class DataProblems(DataError):
         super().__init__(what, first.do, first.where)
 
 
+class Stopped(Exception):
+    """A signal asked to stop, and what was done is kept. ``signum``: SIGINT or SIGTERM."""
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+        super().__init__(f"stopped by signal {signum}")
+
+
 class EnvironmentProblem(MilkreportError):
     """The machine lacks something: a lock, space, a permission, a library, a GPU (exit code 4)."""
 

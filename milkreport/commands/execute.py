@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from milkreport.checks.verdict import Verdict
 from milkreport.commands import screen
@@ -18,6 +19,9 @@ from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.folder import RunFolder
 from milkreport.suite import Data, Suite
 
+if TYPE_CHECKING:
+    from milkreport.runs.exact import Repeats
+
 
 def run(
     suite: Suite,
@@ -28,6 +32,8 @@ def run(
     gate: str | None,
     pdf: bool,
     cache: Path,
+    checkpoint_every: float = 30,
+    restart: bool = False,
 ) -> tuple[Results, Verdict | None]:
     """Carry a suite out, check it, write the report, and show the outcome."""
     from milkreport.runs.runner import Job, run_suite
@@ -38,7 +44,8 @@ def run(
     root = data or synthetic_folder(suite, cache)
     screen.show_start(suite, root, out, synthetic=data is None)
     with screen.progress() as watcher:
-        results = run_suite(Job(suite, root, out, device, command, cache), watcher)
+        job = Job(suite, root, out, device, command, cache, checkpoint_every, restart)
+        results = run_suite(job, watcher)
     folder = RunFolder(out)
     verdict = None
     if gate or (reference and is_comparable(results, reference)):
@@ -47,6 +54,19 @@ def run(
     screen.show_results(results, verdict)
     screen.show_files(written, time.monotonic() - started)
     return results, verdict
+
+
+def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
+    """Train a run's finished cells again and compare."""
+    from milkreport.runs.exact import repeat_run
+
+    folder = RunFolder(run_path)
+    suite = folder.load_suite()
+    if data is None and not folder.load_data().data.synthetic:
+        raise ConfigError("this run was made from data of yours", "give --data DIR")
+    root = data or synthetic_folder(suite, cache)
+    with screen.progress() as watcher:
+        return repeat_run(folder, root, cache, watcher)
 
 
 def redraw(run_path: Path, pdf: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -30,6 +31,9 @@ from milkreport.evaluation.results import CellRecord, DataSummary, Estimate, Res
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.suite import Suite
+
+if TYPE_CHECKING:
+    from milkreport.runs.exact import Repeats
 
 #: Letters of a store's key that tell it from any other.
 SHOWN_KEY = 8
@@ -162,6 +166,17 @@ def _bars() -> Progress:
         console=console,
         transient=True,
     )
+
+
+def show_repeats(repeats: Repeats) -> None:
+    """Whether a run came out the same again, and what was not as before."""
+    equal = sum(repeat.equal for repeat in repeats.cells)
+    style, word = ("green", "EQUAL") if repeats.equal else ("red", "DIFFERENT")
+    console.print(
+        f"[{style}]{word}[/{style}]: {equal} of {len(repeats.cells)} trainings gave the same weights again"
+    )
+    for line in repeats.environment:
+        warn(f"not as it was: {line}; the same bits are promised for the same environment only")
 
 
 def show_results(results: Results, verdict: Verdict | None) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import socket
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from milkreport.atomic import disk_problem, write_bytes, write_text
+from milkreport.atomic import disk_problem, is_temporary, sweep, write_bytes, write_text
 from milkreport.checks.verdict import Verdict
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from milkreport.evaluation.predictions import Predictions, load_predictions
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
     from milkreport.training.cell import TrainedCell
 
 R = TypeVar("R", bound=Record)
+
+_OWN_FOLDERS = ("cells", "figures")
+_OWN_FILES = (
+    *("report.html", "report.pdf", "checks.json", "results.json", "metrics.csv"),
+    *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "data.json"),
+    *("suite.toml", "manifest.json"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,21 @@ class RunFolder:
         """Folder of one cell."""
         return self.path / "cells" / cell.arm / f"seed-{cell.seed}" / f"fold-{cell.fold}"
 
+    def checkpoint_path(self, cell: Cell) -> Path:
+        """Where a cell's training keeps its progress while it lasts."""
+        return self.cell_path(cell) / "checkpoints"
+
+    def clear(self) -> None:
+        """Delete the run's own files and nothing else; those that make it a run go last."""
+        try:
+            for name in _OWN_FOLDERS:
+                if (self.path / name).is_dir():
+                    shutil.rmtree(self.path / name)
+            for name in _OWN_FILES:
+                (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise disk_problem(error, self.path) from error
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the run for this process.
@@ -83,6 +106,7 @@ class RunFolder:
         except OSError as error:
             raise disk_problem(error, self.path) from error
         try:
+            sweep(self.path)
             who = f"pid {os.getpid()} on {socket.gethostname()} since {read_clock()}"
             write_text(holder, who)
             yield
@@ -98,10 +122,18 @@ class RunFolder:
         """Whether a run was begun here."""
         return (self.path / "manifest.json").is_file() and (self.path / "suite.toml").is_file()
 
+    def is_begun(self) -> bool:
+        """Whether a manifest of ours is here: all that a run leaves that is killed at its very start."""
+        try:
+            self.load_manifest()
+        except DataError:
+            return False
+        return True
+
     def begin(self, suite: Suite, manifest: Manifest) -> None:
         """Write what the run is, before anything is trained."""
-        self.write_suite(suite)
         self._write_record("manifest.json", manifest)
+        self.write_suite(suite)
 
     def write_suite(self, suite: Suite) -> None:
         """Write the resolved suite."""
@@ -261,8 +293,12 @@ def refuse_foreign(folder: RunFolder) -> None:
     if folder.path.is_file():
         raise EnvironmentProblem("is a file", "choose another --out", str(folder.path))
     if folder.path.is_dir() and not folder.is_run():
-        others = [p.name for p in folder.path.iterdir() if not p.name.startswith(".lock")]
-        if others:
+        others = {
+            path.name
+            for path in folder.path.iterdir()
+            if not path.name.startswith(".lock") and not is_temporary(path)
+        }
+        if others and not (others == {"manifest.json"} and folder.is_begun()):
             what = "not a run folder and not empty"
             raise ConfigError(what, "choose another --out", str(folder.path))
 

@@ -24,8 +24,10 @@ from milkreport.runs.manifest import (
     read_versions,
 )
 from milkreport.runs.proof import prove_splits
+from milkreport.runs.stopping import StopSign
 from milkreport.suite import Suite
 from milkreport.training.cell import Row, train_cell
+from milkreport.training.checkpoint import EVERY, Checkpoints
 from milkreport.training.device import (
     Device,
     cpu_capability,
@@ -60,7 +62,11 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """One run to carry out. ``command``: how to reproduce it, without any path of the machine."""
+    """One run to carry out.
+
+    ``command``: how to reproduce it, without any path of the machine. ``checkpoint_every``: seconds.
+    ``restart``: forget what the folder holds.
+    """
 
     suite: Suite
     data: Path
@@ -68,14 +74,18 @@ class Job:
     device: str
     command: str
     cache: Path
+    checkpoint_every: float = EVERY
+    restart: bool = False
 
 
 def run_suite(job: Job, watcher: Watcher) -> Results:
     """Train all cells of ``job.suite`` into ``job.out`` and collect the results.
 
-    Finished cells are skipped, a cell that fails leaves the others alone.
+    Finished cells are skipped, begun ones go on from their last checkpoint, a cell that fails leaves
+    the others alone.
 
     Raises:
+        Stopped: SIGINT or SIGTERM came while a cell was trained; what was done is kept.
         ConfigError: the folder holds another suite, or is no run. DataError: bad or changed data.
         EnvironmentProblem: no such device, the folder is in use or cannot be written.
     """
@@ -86,18 +96,31 @@ def run_suite(job: Job, watcher: Watcher) -> Results:
         pin(suite.training.threads)
         prepared = prepare(job.data, suite.data, job.cache, watcher.images, watcher.notice)
         folds = make_folds(prepared.cases, suite.split)
-        _begin(folder, job, prepared, folds, device)
-        cells = plan_cells(suite)
+        if job.restart:
+            folder.clear()
+        manifest = _begin(folder, job, prepared, folds, device)
+        cells, stop = plan_cells(suite), StopSign(watcher.notice)
         for position, cell in enumerate(cells, 1):
+            checkpoints = Checkpoints(
+                folder.checkpoint_path(cell),
+                _describe_maker(manifest, suite, cell),
+                job.checkpoint_every,
+                stop,
+                watcher.notice,
+            )
             known = folder.load_cell(cell)
             if known is not None and known.status == "complete":
                 if folder.is_sound(cell, known):
+                    checkpoints.clear()  # killed between the record and this
                     watcher.end(cell, known, skipped=True)
                     continue
                 watcher.damaged(cell)
             watcher.begin(cell, position, len(cells))
-            record = _train(folder, suite, cell, prepared, folds[cell.fold], device, watcher)
+            fold = folds[cell.fold]
+            with stop.watching():
+                record = _train(folder, suite, cell, prepared, fold, device, watcher, checkpoints)
             watcher.end(cell, record, skipped=False)
+            stop.obey()
         results, metrics = collect(folder)
         folder.write_results(results, metrics)
     return results
@@ -111,6 +134,7 @@ def _train(
     fold: Fold,
     device: Device,
     watcher: Watcher,
+    checkpoints: Checkpoints,
 ) -> CellRecord:
     """Train one cell and write it, or the reason why it failed."""
     arm = next(arm for arm in suite.arms if arm.name == cell.arm)
@@ -119,17 +143,31 @@ def _train(
         watcher.epoch(cell, epoch, suite.training.epochs, row)
 
     try:
-        trained = train_cell(prepared, suite, arm, cell.seed, fold, device, on_epoch)
+        trained = train_cell(prepared, suite, arm, cell.seed, fold, device, on_epoch, checkpoints)
     except TrainingFailed as error:
         record = CellRecord(seed=cell.seed, fold=cell.fold, status="failed", message=str(error))
         folder.write_cell_record(cell, record)
         return record
-    return folder.write_cell(cell, trained)
+    record = folder.write_cell(cell, trained)
+    checkpoints.clear()
+    return record
+
+
+def _describe_maker(manifest: Manifest, suite: Suite, cell: Cell) -> dict[str, str]:
+    """What a cell's weights depend on, to the bit; other seeds of the suite are none of it."""
+    return {
+        "cell": str(cell),
+        "settings": suite.model_copy(update={"seeds": [cell.seed]}).fingerprint(),
+        "data": manifest.data_sha256,
+        "torch": manifest.packages.get("torch", ""),
+        "device": manifest.device_name,
+        "instruction set": manifest.cpu_capability,
+    }
 
 
 def _begin(
     folder: RunFolder, job: Job, prepared: Prepared, folds: list[Fold], device: Device
-) -> None:
+) -> Manifest:
     python, system = read_platform()
     commit, dirty = read_commit()
     manifest = Manifest(
@@ -155,6 +193,7 @@ def _begin(
     else:
         folder.begin(job.suite, manifest)
     _write_data(folder, prepared, folds, job.suite)
+    return manifest
 
 
 def _refuse_changed(
@@ -170,10 +209,11 @@ def _refuse_changed(
     changed = differing_keys(before, now)
     if changed:
         what = f"this folder holds another run: {'; '.join(changed)}"
-        raise ConfigError(what, "choose another --out", str(folder.path))
+        raise ConfigError(what, "choose another --out, or --restart", str(folder.path))
     if old.data_sha256 != manifest.data_sha256:
         what = f"the data changed since this run was begun: {folder.first_change(prepared)}"
-        raise DataError(what, "choose another --out, or restore the data", str(folder.path))
+        do = "choose another --out, or --restart, or restore the data"
+        raise DataError(what, do, str(folder.path))
 
 
 def _write_data(folder: RunFolder, prepared: Prepared, folds: list[Fold], suite: Suite) -> None:

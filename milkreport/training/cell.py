@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import safetensors.torch
 import torch
+from torch import nn
 
 from milkreport.data.features import FeatureEncoder, fit_encoder
 from milkreport.data.prepare import Prepared
@@ -21,6 +22,13 @@ from milkreport.evaluation.metrics import HEADLINE, confusion_counts, score_conf
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.suite import Arm, Suite
 from milkreport.training.batches import Inputs
+from milkreport.training.checkpoint import (
+    Checkpoint,
+    Checkpoints,
+    Position,
+    network_tensors,
+    restore_network,
+)
 from milkreport.training.fit import TrainingFailed, TrainingPart, fit, score
 
 Row = dict[str, float]
@@ -55,11 +63,17 @@ def train_cell(
     fold: Fold,
     device: torch.device,
     on_epoch: OnEpoch = lambda epoch, row: None,
+    checkpoints: Checkpoints | None = None,
 ) -> TrainedCell:
     """Train one cell. Training receives the training labels alone; selection reads validation alone.
 
+    Args:
+        on_epoch: called after each epoch with its row of the history.
+        checkpoints: where the training goes on from and keeps its progress; by default nowhere.
+
     Raises:
         TrainingFailed: the loss is not finite any more, or memory ran out.
+        Stopped: a signal asked for it.
     """
     started = time.perf_counter()
     cases, parts = prepared.cases, fold.parts()
@@ -76,9 +90,10 @@ def train_cell(
         return MultiModalLesionNet(suite.model, size, cases.views, widths, len(cases.classes))
 
     keeper = _Keeper(suite, {name: (p, labels[p]) for name, p in parts.items()}, inputs, on_epoch)
+    journal = _Journal(keeper, checkpoints or Checkpoints(), started)
     try:
-        fit(build, inputs, part, suite.training, arm.correction, seed, keeper.observe)
-    except torch.OutOfMemoryError as error:
+        fit(build, inputs, part, suite.training, arm.correction, seed, keeper.observe, journal)
+    except (torch.OutOfMemoryError, MemoryError) as error:
         size = suite.training.batch_size
         raise TrainingFailed(f"out of memory at batch_size {size}: halve it") from error
     weights = safetensors.torch.save(keeper.state)
@@ -105,7 +120,7 @@ def train_cell(
         weights_sha256=weights_sha256,
         card=card,
         epoch_used=keeper.epoch,
-        seconds=time.perf_counter() - started,
+        seconds=journal.seconds(),
         parameters=sum(tensor.numel() for tensor in keeper.state.values()),
         scalars=keeper.scalars,
         exposure={
@@ -151,6 +166,35 @@ class _Keeper:
             }
         self.on_epoch(epoch, row)
 
+    def facts(self) -> dict[str, Any]:
+        """What it keeps that is no tensor; JSON holds each float exactly."""
+        return {
+            "rows": self.rows,
+            "scalars": self.scalars,
+            "epoch_used": self.epoch,
+            "best": self.best,
+        }
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What it keeps as tensors."""
+        kept = {f"kept/{name}": tensor for name, tensor in self.state.items()}
+        for name, probabilities in self.probabilities.items():
+            kept[f"probabilities/{name}"] = torch.from_numpy(probabilities)
+        return kept | {"drawn": self.drawn}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take over what :meth:`facts` and :meth:`tensors` gave."""
+        facts, tensors = checkpoint.facts, checkpoint.tensors
+        self.rows, self.scalars = facts["rows"], facts["scalars"]
+        self.epoch, self.best = facts["epoch_used"], facts["best"]
+        self.drawn = tensors["drawn"]
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            if kind == "kept":
+                self.state[rest] = tensor
+            elif kind == "probabilities":
+                self.probabilities[rest] = tensor.numpy()
+
     def _is_chosen(self, row: Row) -> bool:
         if self.suite.training.select == "last":
             return row["epoch"] == self.suite.training.epochs
@@ -159,6 +203,37 @@ class _Keeper:
             return False
         self.best = reached
         return True
+
+
+class _Journal:
+    """The checkpoints of one training: the network's state and the keeper's, together."""
+
+    def __init__(self, keeper: _Keeper, checkpoints: Checkpoints, started: float) -> None:
+        self.keeper, self.checkpoints = keeper, checkpoints
+        self.started, self.before = started, 0.0
+
+    def seconds(self) -> float:
+        """Time spent on this training, that of interrupted attempts up to their last checkpoint too."""
+        return self.before + time.perf_counter() - self.started
+
+    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
+        checkpoint = self.checkpoints.load()
+        if checkpoint is None:
+            return Position()
+        restore_network(checkpoint.tensors, network, optimizer)
+        self.keeper.restore(checkpoint)
+        self.before = float(checkpoint.facts["seconds"])
+        return checkpoint.position
+
+    def reached(
+        self, position: Position, network: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> None:
+        def state() -> Checkpoint:
+            facts = self.keeper.facts() | {"seconds": self.seconds()}
+            tensors = network_tensors(network, optimizer) | self.keeper.tensors()
+            return Checkpoint(position, facts, tensors)
+
+        self.checkpoints.reached(position, state)
 
 
 def _inputs(prepared: Prepared, encoder: FeatureEncoder, device: torch.device) -> Inputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,22 @@ from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.streams import stream_seed
 from milkreport.suite import Correction, Training
 from milkreport.training.batches import Inputs, chunk_size
+from milkreport.training.checkpoint import Position
 from milkreport.training.imbalance import epoch_order, loss_weights
+
+Observe = Callable[[int, MultiModalLesionNet, Tensor], None]
+
+
+class Journal(Protocol):
+    """Keeps how far a training is, so that it can go on after it was stopped or killed."""
+
+    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
+        """Put the last kept state into both; where it stands."""
+
+    def reached(
+        self, position: Position, network: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Called after every step and after every epoch; keeps the state when it is time to."""
 
 
 class TrainingFailed(Exception):
@@ -40,14 +56,16 @@ def fit(
     settings: Training,
     correction: Correction,
     seed: int,
-    observe: Callable[[int, MultiModalLesionNet, Tensor], None],
+    observe: Observe,
+    journal: Journal,
 ) -> MultiModalLesionNet:
-    """Train a network for ``settings.epochs`` epochs and return it.
+    """Train a network for ``settings.epochs`` epochs, from where *journal* stands, and return it.
 
     Args:
         build: makes the network; called with the seed's "init" stream set.
         observe: called after each epoch with the epoch (from 1), the network in evaluation mode, and
             the number of times each class was drawn, int64 (n_classes,). It may keep weights and curves.
+        journal: gives the state to go on from, and is told of every state that one can go on from.
 
     Raises:
         TrainingFailed: a batch's loss was not finite.
@@ -60,18 +78,26 @@ def fit(
     chunk = chunk_size(settings.chunk, size, settings.batch_size, inputs.device)
     if has_batch_statistics(network):
         chunk = settings.batch_size
-    for epoch in range(1, settings.epochs + 1):
+    at = journal.restore(network, optimizer)
+    for epoch in range(at.epoch + 1, settings.epochs + 1):
         network.train()
         order = epoch_order(correction, part.labels, part.n_classes, seed, epoch)
-        for batch in torch.split(order, settings.batch_size):
+        for number, batch in enumerate(torch.split(order, settings.batch_size), 1):
+            if epoch == at.epoch + 1 and number <= at.step:
+                continue  # done before the training was interrupted
+            # Of the position alone: a network that drops units goes on as if it had never stopped.
+            torch.manual_seed(stream_seed(seed, "dropout", epoch, number))
             loss = step(network, optimizer, inputs, part, batch, weights, chunk)
             if not math.isfinite(loss):
                 raise TrainingFailed(
                     f"the loss is {loss} at epoch {epoch}: lower the learning rate"
                 )
+            journal.reached(Position(epoch - 1, number), network, optimizer)
         network.eval()
         drawn = torch.bincount(part.labels[order], minlength=part.n_classes)
         observe(epoch, network, drawn)
+        journal.reached(Position(epoch), network, optimizer)
+    network.eval()
     return network
 
 

@@ -1,0 +1,144 @@
+"""Trains a run's cells again and compares: equal to the bit, or from which epoch on they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from milkreport.data.prepare import Prepared, prepare
+from milkreport.data.splits import Fold, make_folds
+from milkreport.errors import DataError
+from milkreport.runs.collect import plan_cells
+from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.manifest import Manifest, read_versions
+from milkreport.runs.runner import Watcher
+from milkreport.suite import Suite
+from milkreport.tables import load_table
+from milkreport.training.cell import Row, train_cell
+from milkreport.training.checkpoint import Checkpoints
+from milkreport.training.device import Device, cpu_capability, describe_device, pin, resolve_device
+from milkreport.training.fit import TrainingFailed
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """How a cell came out when it was trained again.
+
+    ``epoch``: the first whose curves differ; 0 where all agree. ``what``: one line.
+    """
+
+    cell: Cell
+    equal: bool
+    epoch: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """All cells of a run that were trained again. ``environment``: what differs from then, in lines."""
+
+    cells: tuple[Repeat, ...]
+    environment: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every cell ended with the same weights."""
+        return all(repeat.equal for repeat in self.cells)
+
+
+class _Differs(Exception):
+    """Stops a training whose curves have left those on file."""
+
+    def __init__(self, epoch: int, what: str) -> None:
+        self.epoch, self.what = epoch, what
+        super().__init__(what)
+
+
+def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> Repeats:
+    """Train every finished cell of a run again, in memory, and compare curves and weights.
+
+    The same bits are promised for the same machine type, torch build, threads, settings and data; what of
+    these is not the same is named. Nothing is written to the run.
+
+    Raises:
+        DataError: no cell is finished, or the data are not those of the run.
+        EnvironmentProblem: the run's device is not here.
+    """
+    suite, manifest = folder.load_suite(), folder.load_manifest()
+    cells = [
+        (cell, record)
+        for cell in plan_cells(suite)
+        if (record := folder.load_cell(cell)) is not None and record.status == "complete"
+    ]
+    if not cells:
+        do = "run run-all to its end first"
+        raise DataError("no training is finished here", do, str(folder.path))
+    device = resolve_device(manifest.device)
+    pin(suite.training.threads)
+    prepared = prepare(data, suite.data, cache, watcher.images, watcher.notice)
+    if prepared.fingerprint != manifest.data_sha256:
+        what = f"not the data of this run: {folder.first_change(prepared)}"
+        raise DataError(what, "give the same data by --data", str(data))
+    folds = make_folds(prepared.cases, suite.split)
+    repeats = []
+    for position, (cell, record) in enumerate(cells, 1):
+        watcher.begin(cell, position, len(cells))
+        history = load_table(folder.cell_path(cell) / "history.csv", ["epoch"])
+        repeat = _repeat(
+            cell, record.weights_sha256 or "", history, suite, prepared, folds, device, watcher
+        )
+        watcher.notice(f"{cell}: {repeat.what}")
+        repeats.append(repeat)
+    return Repeats(tuple(repeats), _differences(manifest, device))
+
+
+def _repeat(
+    cell: Cell,
+    weights_sha256: str,
+    history: pd.DataFrame,
+    suite: Suite,
+    prepared: Prepared,
+    folds: list[Fold],
+    device: Device,
+    watcher: Watcher,
+) -> Repeat:
+    arm = next(arm for arm in suite.arms if arm.name == cell.arm)
+
+    def compare(epoch: int, row: Row) -> None:
+        watcher.epoch(cell, epoch, suite.training.epochs, row)
+        before = history.iloc[epoch - 1] if epoch <= len(history) else pd.Series(dtype=object)
+        for name, value in row.items():
+            if name not in before or float(before[name]) != float(f"{value:.9g}"):
+                was = before.get(name, "nothing")
+                raise _Differs(epoch, f"{name} is {value:.9g}, was {was}")
+
+    try:
+        trained = train_cell(
+            prepared, suite, arm, cell.seed, folds[cell.fold], device, compare, Checkpoints()
+        )
+    except _Differs as found:
+        return Repeat(
+            cell, False, found.epoch, f"differs from epoch {found.epoch} on: {found.what}"
+        )
+    except TrainingFailed as error:
+        return Repeat(cell, False, 0, f"failed: {error}")
+    if trained.weights_sha256 != weights_sha256:
+        return Repeat(cell, False, 0, "the curves agree, the weights do not")
+    return Repeat(cell, True, 0, f"equal: weights {trained.weights_sha256[:16]}")
+
+
+def _differences(manifest: Manifest, device: Device) -> tuple[str, ...]:
+    """What the same bits need and is not as it was."""
+    then = {
+        "torch": manifest.packages.get("torch", ""),
+        "device": manifest.device_name,
+        "instruction set": manifest.cpu_capability,
+    }
+    now = {
+        "torch": read_versions().get("torch", ""),
+        "device": describe_device(device),
+        "instruction set": cpu_capability(),
+    }
+    return tuple(f"{key}: {then[key]}, now {now[key]}" for key in then if then[key] != now[key])
