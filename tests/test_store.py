@@ -247,6 +247,23 @@ def test_batches_are_the_rows_and_scaled_as_to_tensor_does(
         assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize(("limit", "stays"), [(1, False), (10**9, True)])
+def test_what_was_read_does_not_stay_in_memory(
+    cases: Cases, folder: Path, monkeypatch: pytest.MonkeyPatch, limit: int, stays: bool
+) -> None:
+    if not Path("/proc/self/smaps").is_file():
+        pytest.skip("mapped memory is told by /proc/self/smaps, which this system lacks")
+    store = open_store(cases, 128, folder)
+    expected = np.array(store.pixels)
+    monkeypatch.setattr("milkreport.data.store._MAPPED", limit)
+    assert (store.batch(np.arange(6)) == expected).all()
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    assert any(line.endswith(f"{store.key}.u8") for line in lines)
+    resident = next(line for line in lines if line.startswith("Rss:"))
+    assert (int(resident.split()[1]) > 0) == stays
+    assert (store.take([5, 0]).batch([1, 0]) == expected[[0, 5]]).all()  # and is there again
+
+
 def test_wrong_buffers_and_positions_are_refused(cases: Cases, folder: Path) -> None:
     store = open_store(cases, SIZE, folder)
     with pytest.raises(ValueError, match="dtype is float64"):

@@ -7,11 +7,12 @@ Its key is over case ids, views, the files' bytes and suffixes, the size and the
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ Progress = Callable[[int, int], None]
 Notice = Callable[[str], None]
 
 _SCHEMA = 1
+_MAPPED = 256_000_000  # bytes
 _FOUND = ["case_id", "view", "file", "n_bytes", "sha256"]
 
 
@@ -73,6 +75,7 @@ class PixelStore:
     rows: npt.NDArray[np.int64]
     fingerprint: str
     key: str
+    _gathered: list[int] = field(default_factory=lambda: [0], repr=False)
 
     @property
     def size(self) -> int:
@@ -118,7 +121,20 @@ class PixelStore:
                 np.copyto(view, image)
                 if kind == np.float32:
                     np.divide(view, np.float32(255), out=view)
+        self._forget(out.size)
         return out
+
+    def _forget(self, n_bytes: int) -> None:
+        """Unmap what was read, now and then: else all that was ever read counts as this process's memory.
+
+        The system keeps the pages as long as it has room; reading them again costs a mapping, not the disk.
+        """
+        self._gathered[0] += n_bytes
+        if self._gathered[0] >= _MAPPED:
+            self._gathered[0] = 0
+            mapping: object = self.pixels.base
+            if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def cache_folder() -> Path:
