@@ -146,7 +146,7 @@ def restore_network(
                 # In the parameter's own memory order: fused optimizers walk both as they lie.
                 own = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
             else:
-                own = tensor.clone()  # the number of steps
+                own = tensor.to(parameter.device, copy=True)  # the number of steps
             optimizer.state[parameter][name] = own
 
 
