@@ -182,6 +182,10 @@ class Suite(Section):
             )
         return self
 
+    def arm(self, name: str) -> Arm:
+        """The arm of that name."""
+        return next(arm for arm in self.arms if arm.name == name)
+
     def with_seeds(self, n: int) -> Suite:
         """The suite with *n* seeds: its own first, then the integers that follow its last."""
         if n < 1:

@@ -17,7 +17,6 @@ from milkreport.runs.runner import Watcher
 from milkreport.suite import Suite
 from milkreport.tables import load_table
 from milkreport.training.cell import Row, train_cell
-from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.device import Device, cpu_capability, describe_device, pin, resolve_device
 from milkreport.training.fit import TrainingFailed
 
@@ -87,7 +86,7 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
         watcher.begin(cell, position, len(cells))
         history = load_table(folder.cell_path(cell) / "history.csv", ["epoch"])
         repeat = _repeat(
-            cell, record.weights_sha256 or "", history, suite, prepared, folds, device, watcher
+            cell, record.weights_sha256, history, suite, prepared, folds, device, watcher
         )
         watcher.notice(f"{cell}: {repeat.what}")
         repeats.append(repeat)
@@ -104,8 +103,6 @@ def _repeat(
     device: Device,
     watcher: Watcher,
 ) -> Repeat:
-    arm = next(arm for arm in suite.arms if arm.name == cell.arm)
-
     def compare(epoch: int, row: Row) -> None:
         watcher.epoch(cell, epoch, suite.training.epochs, row)
         before = history.iloc[epoch - 1] if epoch <= len(history) else pd.Series(dtype=object)
@@ -115,9 +112,8 @@ def _repeat(
                 raise _Differs(epoch, f"{name} is {value:.9g}, was {was}")
 
     try:
-        trained = train_cell(
-            prepared, suite, arm, cell.seed, folds[cell.fold], device, compare, Checkpoints()
-        )
+        arm, fold = suite.arm(cell.arm), folds[cell.fold]
+        trained = train_cell(prepared, suite, arm, cell.seed, fold, device, compare)
     except _Differs as found:
         return Repeat(
             cell, False, found.epoch, f"differs from epoch {found.epoch} on: {found.what}"
@@ -131,14 +127,10 @@ def _repeat(
 
 def _differences(manifest: Manifest, device: Device) -> tuple[str, ...]:
     """What the same bits need and is not as it was."""
-    then = {
-        "torch": manifest.packages.get("torch", ""),
-        "device": manifest.device_name,
-        "instruction set": manifest.cpu_capability,
+    here = {
+        "packages": read_versions(),
+        "device_name": describe_device(device),
+        "cpu_capability": cpu_capability(),
     }
-    now = {
-        "torch": read_versions().get("torch", ""),
-        "device": describe_device(device),
-        "instruction set": cpu_capability(),
-    }
+    then, now = manifest.environment(), manifest.model_copy(update=here).environment()
     return tuple(f"{key}: {then[key]}, now {now[key]}" for key in then if then[key] != now[key])

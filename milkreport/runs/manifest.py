@@ -48,6 +48,14 @@ class Manifest(Record):
     cpu_capability: str
     threads: int
 
+    def environment(self) -> dict[str, str]:
+        """What of the environment the weights' bits depend on; the threads are in the suite."""
+        return {
+            "torch": self.packages.get("torch", ""),
+            "device": self.device_name,
+            "instruction set": self.cpu_capability,
+        }
+
 
 def read_clock() -> str:
     """The time now as ISO 8601 in UTC, to the second; ``SOURCE_DATE_EPOCH`` wins where it is set.

@@ -137,12 +137,12 @@ def _train(
     checkpoints: Checkpoints,
 ) -> CellRecord:
     """Train one cell and write it, or the reason why it failed."""
-    arm = next(arm for arm in suite.arms if arm.name == cell.arm)
 
     def on_epoch(epoch: int, row: Row) -> None:
         watcher.epoch(cell, epoch, suite.training.epochs, row)
 
     try:
+        arm = suite.arm(cell.arm)
         trained = train_cell(prepared, suite, arm, cell.seed, fold, device, on_epoch, checkpoints)
     except TrainingFailed as error:
         record = CellRecord(seed=cell.seed, fold=cell.fold, status="failed", message=str(error))
@@ -159,9 +159,7 @@ def _describe_maker(manifest: Manifest, suite: Suite, cell: Cell) -> dict[str, s
         "cell": str(cell),
         "settings": suite.model_copy(update={"seeds": [cell.seed]}).fingerprint(),
         "data": manifest.data_sha256,
-        "torch": manifest.packages.get("torch", ""),
-        "device": manifest.device_name,
-        "instruction set": manifest.cpu_capability,
+        **manifest.environment(),
     }
 
 

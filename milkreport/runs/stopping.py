@@ -40,9 +40,12 @@ class StopSign:
             return
         before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
 
+        def give_back() -> None:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
         def handle(signum: int, frame: FrameType | None) -> None:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            give_back()
             self._signum = signum
             self._notice("stopping after this step; the same signal again stops at once")
 
@@ -51,5 +54,4 @@ class StopSign:
         try:
             yield
         finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
+            give_back()

@@ -97,7 +97,6 @@ def fit(
         drawn = torch.bincount(part.labels[order], minlength=part.n_classes)
         observe(epoch, network, drawn)
         journal.reached(Position(epoch), network, optimizer)
-    network.eval()
     return network
 
 
