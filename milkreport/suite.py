@@ -29,6 +29,9 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 #: of its own, so that a confounded arm can never pass for a pure one.
 Correction = Literal["none", "weighted_loss", "sampler", "weighted_loss_and_sampler"]
 
+#: How a network's products are made: exactly as float32, rounded to TF32, or in bfloat16.
+Precision = Literal["float32", "tf32", "bf16"]
+
 
 class Synthetic(Section):
     """The built-in data, made when no data is named."""
@@ -119,6 +122,11 @@ class Model(Section):
 class Training(Section):
     """How a cell is trained. ``threads`` is part of the result: other counts give other weights.
 
+    ``precision``: ``float32``, or rounded products, ``tf32`` (GPUs only) or ``bf16``; sums and weights
+    stay float32. ``determinism``: whether an operation without a deterministic implementation is refused
+    (``strict``), told of (``warn``) or allowed (``off``, which also lets a GPU's libraries choose the
+    fastest algorithm anew in each run).
+
     ``chunk``: cases a forward and backward pass on the CPU, gradients accumulated to the same step;
     0 chooses by image size. ``select``: which epoch's weights are kept; ``best_validation`` needs a
     validation part and reads nothing else.
@@ -129,6 +137,8 @@ class Training(Section):
     optimizer: Literal["adam"] = "adam"
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
     threads: Annotated[int, Field(ge=1, le=1024)] = 2
+    precision: Precision = "float32"
+    determinism: Literal["strict", "warn", "off"] = "strict"
     chunk: Annotated[int, Field(ge=0, le=65_536)] = 0
     select: Literal["last", "best_validation"] = "last"
 

@@ -31,6 +31,7 @@ from milkreport.training.checkpoint import (  # noqa: E402
     restore_network,
 )
 from milkreport.training.device import pin  # noqa: E402
+from milkreport.training.pixels import MappedPixels  # noqa: E402
 
 from . import killing  # noqa: E402
 
@@ -51,7 +52,7 @@ def suite() -> Suite:
 
 @pytest.fixture(scope="module")
 def prepared(small: Path, suite: Suite, tmp_path_factory) -> Prepared:
-    pin(1)
+    pin(suite.training, CPU)
     return prepare(small, suite.data, tmp_path_factory.mktemp("store"))
 
 
@@ -64,7 +65,8 @@ def train(
     prepared: Prepared, suite: Suite, fold: Fold, checkpoints: Checkpoints | None = None
 ) -> TrainedCell:
     arm = Arm(name="sampler", correction="sampler")
-    return train_cell(prepared, suite, arm, 0, fold, CPU, checkpoints=checkpoints)
+    pixels = MappedPixels(prepared.store)
+    return train_cell(prepared, suite, arm, 0, fold, pixels, checkpoints=checkpoints)
 
 
 @pytest.fixture(scope="module")

@@ -302,7 +302,7 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
     from milkreport.commands import execute
     from milkreport.runs import runner
     from milkreport.suite import load_suite
-    from milkreport.training.fit import TrainingFailed
+    from milkreport.training.failures import TrainingFailed
 
     def train(prepared, suite, arm, *rest):
         if arm.name == "weighted_loss":

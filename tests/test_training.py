@@ -11,22 +11,38 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import safetensors.torch  # noqa: E402
 from sklearn.utils.class_weight import compute_class_weight  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from milkreport.data.prepare import Prepared, prepare  # noqa: E402
 from milkreport.data.splits import Fold, make_folds  # noqa: E402
 from milkreport.data.store import PixelStore  # noqa: E402
 from milkreport.errors import ConfigError, EnvironmentProblem  # noqa: E402
-from milkreport.models.lesion_net import MultiModalLesionNet  # noqa: E402
+from milkreport.models.lesion_net import MaxPool, MultiModalLesionNet  # noqa: E402
 from milkreport.suite import Arm, Model, Suite, Training, build_suite, load_suite  # noqa: E402
+from milkreport.training import cell as cell_module  # noqa: E402
 from milkreport.training.batches import Inputs, chunk_size  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
+from milkreport.training.checkpoint import Position  # noqa: E402
 from milkreport.training.device import pin, resolve_device  # noqa: E402
-from milkreport.training.fit import TrainingPart, has_batch_statistics, initialise, step  # noqa: E402
+from milkreport.training.failures import TrainingFailed  # noqa: E402
+from milkreport.training.fit import (  # noqa: E402
+    TrainingPart,
+    fit,
+    has_batch_statistics,
+    initialise,
+    step,
+)
 from milkreport.training.imbalance import (  # noqa: E402
     epoch_order,
     inverse_frequencies,
     loss_weights,
+)
+from milkreport.training.pixels import (  # noqa: E402
+    MappedPixels,
+    ResidentPixels,
+    StreamedPixels,
 )
 
 CPU = torch.device("cpu")
@@ -47,7 +63,7 @@ def suite() -> Suite:
 
 @pytest.fixture(scope="module")
 def prepared(synthetic: Path, suite: Suite, tmp_path_factory) -> Prepared:
-    pin(1)
+    pin(suite.training, CPU)
     return prepare(synthetic, suite.data, tmp_path_factory.mktemp("store"))
 
 
@@ -58,7 +74,7 @@ def fold(prepared: Prepared, suite: Suite) -> Fold:
 
 def train(prepared: Prepared, suite: Suite, fold: Fold, correction: str = "none") -> TrainedCell:
     arm = Arm(name="arm", correction=correction)
-    return train_cell(prepared, suite, arm, 0, fold, CPU)
+    return train_cell(prepared, suite, arm, 0, fold, MappedPixels(prepared.store))
 
 
 def relabel(prepared: Prepared, positions: np.ndarray) -> Prepared:
@@ -131,23 +147,24 @@ def gradients(correction: str, chunk: int, output: str = "logits") -> list[torch
     features = [torch.from_numpy(rng.normal(size=(100, 5))) for _ in range(2)]
 
     class DoubleInputs(Inputs):
-        def batch(self, positions):
-            images, tables = super().batch(positions)
-            return [view.double() for view in images], tables
+        def passes(self, batches):
+            for images, tables in super().passes(batches):
+                yield [view.double() for view in images], tables
 
     store = PixelStore(pixels, pd.DataFrame(), np.arange(100), "", "")
-    inputs = DoubleInputs(store, features, CPU)
+    inputs = DoubleInputs(MappedPixels(store), features)
     model = Model(metadata_hidden_layers=2, output=output)
     network = initialise(lambda: MultiModalLesionNet(model, 16, ["a", "b"], [5, 5], 3), 0).double()
-    part = TrainingPart(torch.arange(100), LABELS, 3)
     weights = loss_weights(correction, LABELS, 3).double()
     batch = epoch_order(correction, LABELS, 3, 0, 1)[:30]
     assert len(set(LABELS[batch].tolist())) > 1
 
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
-    loss = step(network, optimizer, inputs, part, batch, weights, chunk)
+    passes = inputs.passes(torch.split(batch, chunk))
+    loss = step(network, optimizer, weights, chunk, "float32", passes, LABELS[batch]).item()
+    assert next(passes, None) is None
 
-    images, tables = inputs.batch(part.positions[batch])
+    ((images, tables),) = inputs.passes([batch])
     expected = torch.nn.CrossEntropyLoss(weight=weights)(network(images, tables), LABELS[batch])
     assert loss == pytest.approx(expected.item(), rel=1e-6)
     return [p.grad.clone() for p in network.parameters()]
@@ -185,6 +202,98 @@ def test_chunks_fit_the_image_size() -> None:
     assert chunk_size(0, 256, 32, torch.device("cuda")) == 32
 
 
+class Waits(TorchDispatchMode):
+    """Counts the moments at which the host asks a tensor for its value, and so waits for the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+def test_the_host_waits_for_the_device_once_an_epoch(
+    prepared: Prepared, suite: Suite, fold: Fold
+) -> None:
+    class Silent:
+        def restore(self, network, optimizer):
+            return Position()
+
+        def reached(self, position, network, optimizer):
+            pass
+
+    inputs = Inputs(MappedPixels(prepared.store), [torch.zeros(len(prepared.store.rows), 3)] * 2)
+    labels = torch.from_numpy(np.asarray(prepared.cases.labels(), np.int64)[fold.train])
+    part = TrainingPart(torch.from_numpy(fold.train), labels, 11)
+    views = prepared.cases.views
+    settings = suite.training.model_copy(update={"epochs": 3, "batch_size": 16})
+    with Waits() as waits:
+        assert torch.ones(()).item() == 1.0  # negative control: it is seen
+        assert waits.count == 1
+        fit(
+            lambda: MultiModalLesionNet(suite.model, 24, views, [3, 3], 11),
+            inputs, part, settings, "weighted_loss", 0, lambda *state: None, Silent(),
+        )  # fmt: skip
+    assert waits.count == 1 + settings.epochs
+
+
+@pytest.mark.parametrize("place", [ResidentPixels, StreamedPixels])
+def test_weights_do_not_depend_on_where_the_pixels_lie(
+    prepared: Prepared, suite: Suite, fold: Fold, place: type
+) -> None:
+    arm = Arm(name="arm", correction="sampler")
+    mapped = train(prepared, suite, fold, "sampler")
+    moved = train_cell(prepared, suite, arm, 0, fold, place(prepared.store, CPU))
+    assert moved.weights_sha256 == mapped.weights_sha256
+    pd.testing.assert_frame_equal(moved.predictions, mapped.predictions)
+
+
+def test_bf16_trains_nearly_the_same_network(prepared: Prepared, suite: Suite, fold: Fold) -> None:
+    training = suite.training.model_copy(update={"precision": "bf16", "epochs": 1})
+    exact = suite.model_copy(
+        update={"training": training.model_copy(update={"precision": "float32"})}
+    )
+    rounded = suite.model_copy(update={"training": training})
+    one, other = (train(prepared, s, fold) for s in (exact, rounded))
+    assert one.weights_sha256 != other.weights_sha256
+    assert other.history["train_loss"][0] == pytest.approx(one.history["train_loss"][0], rel=0.02)
+    weights = safetensors.torch.load(other.weights)
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+
+
+def test_an_undetermined_operation_fails_its_training_with_the_layers_name(
+    prepared: Prepared, suite: Suite, fold: Fold, monkeypatch
+) -> None:
+    class Put(torch.nn.Linear):
+        def forward(self, x):
+            where = torch.zeros(len(x), dtype=torch.int64)
+            return super().forward(x) + torch.zeros(len(x), 1).put_(where, x[:, 0].detach())
+
+    def build(*settings):
+        network = MultiModalLesionNet(*settings)
+        network.classifier = Put(network.classifier[0].in_features, 11)
+        return network
+
+    monkeypatch.setattr(cell_module, "MultiModalLesionNet", build)
+    with pytest.raises(TrainingFailed, match=r"put_ in layer classifier \(Put\) has no determin"):
+        train(prepared, suite, fold)
+
+
+def test_memory_that_runs_out_fails_its_training_with_what_to_do(
+    prepared: Prepared, suite: Suite, fold: Fold, monkeypatch
+) -> None:
+    def greedy(*settings):
+        network = MultiModalLesionNet(*settings)
+        network.register_forward_pre_hook(lambda *_: torch.empty(2**60, dtype=torch.uint8))
+        return network
+
+    monkeypatch.setattr(cell_module, "MultiModalLesionNet", greedy)
+    with pytest.raises(TrainingFailed, match=r"out of memory on this computer at .*size 32: halve"):
+        train(prepared, suite, fold)
+
+
 # --- the network ----------------------------------------------------------------------------------
 
 
@@ -192,7 +301,7 @@ def test_the_network_is_the_papers() -> None:
     network = MultiModalLesionNet(Model(), 256, ["clinical", "dermoscopic"], [18, 18], 11)
     branch = network.image_branches["clinical"]
     kinds = [type(layer).__name__ for layer in branch.layers]
-    block = ["Conv2d", "ReLU", "Conv2d", "MaxPool2d", "ReLU"]
+    block = ["Conv2d", "ReLU", "Conv2d", "MaxPool", "ReLU"]
     assert kinds == block * 2
     assert branch.n_features == 10 * 64 * 64
     mlp = network.metadata_branches["dermoscopic"]
@@ -201,6 +310,16 @@ def test_the_network_is_the_papers() -> None:
     assert network.fusions["clinical"][-1].out_features == 11
     images, tables = [torch.rand(2, 3, 256, 256)] * 2, [torch.rand(2, 18)] * 2
     assert network(images, tables).shape == (2, 11)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (9, 7), (2, 2), (33, 64)])
+def test_pooling_without_gradients_is_the_same_function(height: int, width: int) -> None:
+    x = torch.randint(-3, 3, (4, 10, height, width)).float()  # with ties
+    expected, pool = torch.nn.functional.max_pool2d(x, 2), MaxPool()
+    with torch.inference_mode():
+        for images in (x, x.to(memory_format=torch.channels_last)):
+            assert torch.equal(pool(images), expected)
+    assert torch.equal(pool(x.requires_grad_()), expected)
 
 
 def test_pooling_before_relu_is_the_same_function() -> None:
@@ -270,12 +389,14 @@ def test_selection_reads_validation_and_nothing_else(prepared, suite, fold) -> N
     suite = suite.model_copy(update={"training": training})
     arm, told_apart = Arm(name="arm", correction="none"), False
     for seed in range(3):
-        trained = train_cell(prepared, suite, arm, seed, fold, CPU)
+        trained = train_cell(prepared, suite, arm, seed, fold, MappedPixels(prepared.store))
         best = {p: int(trained.history[f"{p}_macro_f1"].idxmax()) + 1 for p in fold.parts()}
         assert trained.epoch_used == best["validation"]
         told_apart |= best["validation"] not in (best["test"], best["train"], training.epochs)
     assert told_apart  # at least one seed whose other parts would have chosen another epoch
-    again = train_cell(relabel(prepared, fold.test), suite, arm, seed, fold, CPU)
+    again = train_cell(
+        relabel(prepared, fold.test), suite, arm, seed, fold, MappedPixels(prepared.store)
+    )
     assert (again.epoch_used, again.weights_sha256) == (trained.epoch_used, trained.weights_sha256)
     last = suite.model_copy(update={"training": training.model_copy(update={"select": "last"})})
     assert train(prepared, last, fold).epoch_used == 8
@@ -313,8 +434,6 @@ def test_curves_are_the_scores_of_the_predictions(prepared, suite, fold) -> None
 
 
 def test_weights_read_back_as_the_network_that_predicted(prepared, suite, fold) -> None:
-    import safetensors.torch
-
     from milkreport.data.features import FeatureEncoder
     from milkreport.training.fit import score
 
@@ -328,8 +447,8 @@ def test_weights_read_back_as_the_network_that_predicted(prepared, suite, fold) 
     )  # fmt: skip
     network.load_state_dict(safetensors.torch.load(trained.weights))
     network.eval().to(memory_format=torch.channels_last)
-    inputs = Inputs(prepared.store, tables, CPU)
-    found = score(network, inputs, torch.from_numpy(fold.test)).exp().numpy()
+    inputs = Inputs(MappedPixels(prepared.store), tables)
+    found = score(network, inputs, torch.from_numpy(fold.test), "float32").exp().numpy()
     rows = trained.predictions[trained.predictions["split"] == "test"]
     assert np.allclose(found, rows[card["classes"]].to_numpy(), atol=1e-6)
 

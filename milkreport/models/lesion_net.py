@@ -28,6 +28,26 @@ from torch import Tensor, nn
 from milkreport.suite import Model
 
 
+class MaxPool(nn.MaxPool2d):
+    """2 x 2 max pooling. Input float32 (n, c, h, w), output (n, c, h // 2, w // 2).
+
+    Where no gradient is wanted, on a CPU, as the maximum of strided views: the same values several times
+    as fast as PyTorch's kernel, which also notes where each maximum was.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The largest value of each window."""
+        if torch.is_grad_enabled() or images.device.type != "cpu":
+            pooled: Tensor = super().forward(images)
+            return pooled
+        height, width = images.shape[2] // 2 * 2, images.shape[3] // 2 * 2
+        rows = torch.maximum(images[:, :, 0:height:2], images[:, :, 1:height:2])
+        return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
+
+
 class ImageBranch(nn.Module):
     """Blocks of convolutions with ReLU, each closed by a 2 x 2 max pooling; flattened.
 
@@ -51,7 +71,7 @@ class ImageBranch(nn.Module):
                 channels = settings.hidden_units
                 if position == settings.convolutions_per_block - 1:
                     # max(relu(x)) = relu(max(x)): pooling first leaves ReLU a quarter of the work.
-                    layers.append(nn.MaxPool2d(2))
+                    layers.append(MaxPool())
                     size //= 2
                 layers.append(nn.ReLU(inplace=True))
         self.layers = nn.Sequential(*layers)

@@ -24,6 +24,12 @@ CORRECTIONS = {
     "weighted_loss_and_sampler": "class-weighted loss and weighted random sampler",
 }
 
+_PRECISIONS = {
+    "float32": "float32",
+    "tf32": "TF32 products, float32 sums",
+    "bf16": "bfloat16 products, float32 sums",
+}
+
 
 @dataclass(frozen=True)
 class ProtocolView:
@@ -105,6 +111,8 @@ def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
                 Fact("Batch size", whole(training.batch_size)),
                 Fact("Optimizer", f"{training.optimizer.capitalize()}, learning rate {rate}"),
                 Fact("Threads", whole(training.threads)),
+                Fact("Precision", _PRECISIONS[training.precision]),
+                Fact("Determinism", training.determinism),
             ),
         ),
         (

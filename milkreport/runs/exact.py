@@ -18,7 +18,8 @@ from milkreport.suite import Suite
 from milkreport.tables import load_table
 from milkreport.training.cell import Row, train_cell
 from milkreport.training.device import Device, cpu_capability, describe_device, pin, resolve_device
-from milkreport.training.fit import TrainingFailed
+from milkreport.training.failures import TrainingFailed
+from milkreport.training.pixels import Pixels, place_pixels
 
 
 @dataclass(frozen=True)
@@ -75,22 +76,23 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
         do = "run run-all to its end first"
         raise DataError("no training is finished here", do, str(folder.path))
     device = resolve_device(manifest.device)
-    pin(suite.training.threads)
+    pin(suite.training, device)
     prepared = prepare(data, suite.data, cache, watcher.images, watcher.notice)
     if prepared.fingerprint != manifest.data_sha256:
         what = f"not the data of this run: {folder.first_change(prepared)}"
         raise DataError(what, "give the same data by --data", str(data))
     folds = make_folds(prepared.cases, suite.split)
+    pixels = place_pixels(prepared.store, device)
     repeats = []
     for position, (cell, record) in enumerate(cells, 1):
         watcher.begin(cell, position, len(cells))
         history = load_table(folder.cell_path(cell) / "history.csv", ["epoch"])
         repeat = _repeat(
-            cell, record.weights_sha256, history, suite, prepared, folds, device, watcher
+            cell, record.weights_sha256, history, suite, prepared, folds, pixels, watcher
         )
         watcher.notice(f"{cell}: {repeat.what}")
         repeats.append(repeat)
-    return Repeats(tuple(repeats), _differences(manifest, device))
+    return Repeats(tuple(repeats), _differences(manifest, suite, device))
 
 
 def _repeat(
@@ -100,7 +102,7 @@ def _repeat(
     suite: Suite,
     prepared: Prepared,
     folds: list[Fold],
-    device: Device,
+    pixels: Pixels,
     watcher: Watcher,
 ) -> Repeat:
     def compare(epoch: int, row: Row) -> None:
@@ -113,7 +115,7 @@ def _repeat(
 
     try:
         arm, fold = suite.arm(cell.arm), folds[cell.fold]
-        trained = train_cell(prepared, suite, arm, cell.seed, fold, device, compare)
+        trained = train_cell(prepared, suite, arm, cell.seed, fold, pixels, compare)
     except _Differs as found:
         return Repeat(
             cell, False, found.epoch, f"differs from epoch {found.epoch} on: {found.what}"
@@ -125,12 +127,15 @@ def _repeat(
     return Repeat(cell, True, 0, f"equal: weights {trained.weights_sha256[:16]}")
 
 
-def _differences(manifest: Manifest, device: Device) -> tuple[str, ...]:
-    """What the same bits need and is not as it was."""
+def _differences(manifest: Manifest, suite: Suite, device: Device) -> tuple[str, ...]:
+    """What the same bits need and is not so."""
     here = {
         "packages": read_versions(),
         "device_name": describe_device(device),
         "cpu_capability": cpu_capability(),
     }
     then, now = manifest.environment(), manifest.model_copy(update=here).environment()
-    return tuple(f"{key}: {then[key]}, now {now[key]}" for key in then if then[key] != now[key])
+    lines = [f"{key}: {then[key]}, now {now[key]}" for key in then if then[key] != now[key]]
+    if device.type == "cuda" and suite.training.determinism != "strict":
+        lines.append(f"determinism: {suite.training.determinism}, which promises no equal bits")
+    return tuple(lines)

@@ -35,7 +35,8 @@ from milkreport.training.device import (
     pin,
     resolve_device,
 )
-from milkreport.training.fit import TrainingFailed
+from milkreport.training.failures import TrainingFailed, telling_undetermined
+from milkreport.training.pixels import Pixels, place_pixels
 
 
 class Watcher(Protocol):
@@ -93,12 +94,13 @@ def run_suite(job: Job, watcher: Watcher) -> Results:
     device = resolve_device(job.device)
     refuse_foreign(folder)
     with folder.lock():
-        pin(suite.training.threads)
+        pin(suite.training, device)
         prepared = prepare(job.data, suite.data, job.cache, watcher.images, watcher.notice)
         folds = make_folds(prepared.cases, suite.split)
         if job.restart:
             folder.clear()
         manifest = _begin(folder, job, prepared, folds, device)
+        pixels = place_pixels(prepared.store, device)
         cells, stop = plan_cells(suite), StopSign(watcher.notice)
         for position, cell in enumerate(cells, 1):
             checkpoints = Checkpoints(
@@ -117,8 +119,8 @@ def run_suite(job: Job, watcher: Watcher) -> Results:
                 watcher.damaged(cell)
             watcher.begin(cell, position, len(cells))
             fold = folds[cell.fold]
-            with stop.watching():
-                record = _train(folder, suite, cell, prepared, fold, device, watcher, checkpoints)
+            with stop.watching(), telling_undetermined(watcher.notice):
+                record = _train(folder, suite, cell, prepared, fold, pixels, watcher, checkpoints)
             watcher.end(cell, record, skipped=False)
             stop.obey()
         results, metrics = collect(folder)
@@ -132,7 +134,7 @@ def _train(
     cell: Cell,
     prepared: Prepared,
     fold: Fold,
-    device: Device,
+    pixels: Pixels,
     watcher: Watcher,
     checkpoints: Checkpoints,
 ) -> CellRecord:
@@ -143,7 +145,7 @@ def _train(
 
     try:
         arm = suite.arm(cell.arm)
-        trained = train_cell(prepared, suite, arm, cell.seed, fold, device, on_epoch, checkpoints)
+        trained = train_cell(prepared, suite, arm, cell.seed, fold, pixels, on_epoch, checkpoints)
     except TrainingFailed as error:
         record = CellRecord(seed=cell.seed, fold=cell.fold, status="failed", message=str(error))
         folder.write_cell_record(cell, record)

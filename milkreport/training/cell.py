@@ -29,7 +29,10 @@ from milkreport.training.checkpoint import (
     network_tensors,
     restore_network,
 )
-from milkreport.training.fit import TrainingFailed, TrainingPart, fit, score
+from milkreport.training.device import describe_memory
+from milkreport.training.failures import TrainingFailed, is_out_of_memory
+from milkreport.training.fit import TrainingPart, fit, score
+from milkreport.training.pixels import Pixels
 
 Row = dict[str, float]
 OnEpoch = Callable[[int, Row], None]
@@ -61,13 +64,14 @@ def train_cell(
     arm: Arm,
     seed: int,
     fold: Fold,
-    device: torch.device,
+    pixels: Pixels,
     on_epoch: OnEpoch = lambda epoch, row: None,
     checkpoints: Checkpoints | None = None,
 ) -> TrainedCell:
     """Train one cell. Training receives the training labels alone; selection reads validation alone.
 
     Args:
+        pixels: those of all cases, on the device to train on.
         on_epoch: called after each epoch with its row of the history.
         checkpoints: where the training goes on from and keeps its progress; by default nowhere.
 
@@ -78,7 +82,7 @@ def train_cell(
     started = time.perf_counter()
     cases, parts = prepared.cases, fold.parts()
     encoder = fit_encoder(cases.table.iloc[fold.train], cases.features)
-    inputs = _inputs(prepared, encoder, device)
+    inputs = _inputs(prepared, encoder, pixels)
     labels = np.asarray(cases.labels(), np.int64)
     part = TrainingPart(
         torch.from_numpy(fold.train), torch.from_numpy(labels[fold.train]), len(cases.classes)
@@ -86,16 +90,20 @@ def train_cell(
 
     def build() -> MultiModalLesionNet:
         widths = [table.shape[1] for table in inputs.features]
-        size = prepared.store.size
-        return MultiModalLesionNet(suite.model, size, cases.views, widths, len(cases.classes))
+        return MultiModalLesionNet(
+            suite.model, pixels.size, cases.views, widths, len(cases.classes)
+        )
 
     keeper = _Keeper(suite, {name: (p, labels[p]) for name, p in parts.items()}, inputs, on_epoch)
     journal = _Journal(keeper, checkpoints or Checkpoints(), started)
     try:
         fit(build, inputs, part, suite.training, arm.correction, seed, keeper.observe, journal)
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         size = suite.training.batch_size
-        raise TrainingFailed(f"out of memory at batch_size {size}: halve it") from error
+        what = f"out of memory on {describe_memory(pixels.device)} at training.batch_size {size}"
+        raise TrainingFailed(f"{what}: halve it") from error
     weights = safetensors.torch.save(keeper.state)
     weights_sha256 = hashlib.sha256(weights).hexdigest()
     frames = [
@@ -106,7 +114,7 @@ def train_cell(
         "schema_version": 1,
         "architecture": suite.model.name,
         "model": suite.model.model_dump(),
-        "image_size": prepared.store.size,
+        "image_size": pixels.size,
         "views": list(cases.views),
         "classes": list(cases.classes),
         "encoder": encoder.model_dump(),
@@ -152,7 +160,9 @@ class _Keeper:
         row: Row = {"epoch": epoch}
         probabilities = {}
         for name, (positions, labels) in self.parts.items():
-            logs = score(network, self.inputs, torch.from_numpy(positions)).numpy()
+            of_part = torch.from_numpy(positions)
+            precision = self.suite.training.precision
+            logs = score(network, self.inputs, of_part, precision).numpy()
             probabilities[name] = np.exp(logs)
             row |= {f"{name}_{key}": value for key, value in _curve_point(logs, labels).items()}
         self.rows.append(row)
@@ -236,10 +246,10 @@ class _Journal:
         self.checkpoints.reached(position, state)
 
 
-def _inputs(prepared: Prepared, encoder: FeatureEncoder, device: torch.device) -> Inputs:
+def _inputs(prepared: Prepared, encoder: FeatureEncoder, pixels: Pixels) -> Inputs:
     cases = prepared.cases
-    tables = [torch.from_numpy(encoder.encode(cases.table, v)).to(device) for v in cases.views]
-    return Inputs(prepared.store, tables, device)
+    tables = [torch.from_numpy(encoder.encode(cases.table, view)) for view in cases.views]
+    return Inputs(pixels, [table.to(pixels.device) for table in tables])
 
 
 def _curve_point(logs: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -13,9 +14,11 @@ from torch.nn.functional import cross_entropy
 
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.streams import stream_seed
-from milkreport.suite import Correction, Training
-from milkreport.training.batches import Inputs, chunk_size
+from milkreport.suite import Correction, Precision, Training
+from milkreport.training.batches import Inputs, Pass, chunk_size
 from milkreport.training.checkpoint import Position
+from milkreport.training.device import autocast
+from milkreport.training.failures import TrainingFailed, refuse_undetermined
 from milkreport.training.imbalance import epoch_order, loss_weights
 
 Observe = Callable[[int, MultiModalLesionNet, Tensor], None]
@@ -31,10 +34,6 @@ class Journal(Protocol):
         self, position: Position, network: nn.Module, optimizer: torch.optim.Optimizer
     ) -> None:
         """Called after every step and after every epoch; keeps the state when it is time to."""
-
-
-class TrainingFailed(Exception):
-    """This training cannot go on; others can. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -68,31 +67,39 @@ def fit(
         journal: gives the state to go on from, and is told of every state that one can go on from.
 
     Raises:
-        TrainingFailed: a batch's loss was not finite.
+        TrainingFailed: the loss was not finite, or an operation is not deterministic and must be.
     """
-    network = initialise(build, seed).to(inputs.device)
+    device = inputs.device
+    network = initialise(build, seed).to(device)
     network.to(memory_format=torch.channels_last)
-    weights = loss_weights(correction, part.labels, part.n_classes).to(inputs.device)
+    weights = loss_weights(correction, part.labels, part.n_classes).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
-    size = inputs.store.size
-    chunk = chunk_size(settings.chunk, size, settings.batch_size, inputs.device)
+    chunk = chunk_size(settings.chunk, inputs.pixels.size, settings.batch_size, device)
     if has_batch_statistics(network):
         chunk = settings.batch_size
+    take = partial(step, network, optimizer, weights, chunk, settings.precision)
     at = journal.restore(network, optimizer)
     for epoch in range(at.epoch + 1, settings.epochs + 1):
         network.train()
         order = epoch_order(correction, part.labels, part.n_classes, seed, epoch)
-        for number, batch in enumerate(torch.split(order, settings.batch_size), 1):
-            if epoch == at.epoch + 1 and number <= at.step:
-                continue  # done before the training was interrupted
+        done = at.step if epoch == at.epoch + 1 else 0  # before the training was interrupted
+        batches = torch.split(part.positions[order], settings.batch_size)[done:]
+        targets = torch.split(part.labels[order].to(device), settings.batch_size)[done:]
+        passes = inputs.passes([some for batch in batches for some in torch.split(batch, chunk)])
+        total = torch.zeros((), device=device)
+        for number, (batch, truth) in enumerate(zip(batches, targets, strict=True), done + 1):
             # Of the position alone: a network that drops units goes on as if it had never stopped.
             torch.manual_seed(stream_seed(seed, "dropout", epoch, number))
-            loss = step(network, optimizer, inputs, part, batch, weights, chunk)
-            if not math.isfinite(loss):
-                raise TrainingFailed(
-                    f"the loss is {loss} at epoch {epoch}: lower the learning rate"
-                )
+            try:
+                total += take(passes, truth)
+            except RuntimeError as error:
+                again = inputs.passes(torch.split(batch, chunk))
+                refuse_undetermined(error, network, partial(take, again, truth))
+                raise
             journal.reached(Position(epoch - 1, number), network, optimizer)
+        # The only moment of an epoch at which the host waits for a GPU.
+        if not math.isfinite(loss := float(total)):
+            raise TrainingFailed(f"the loss is {loss} at epoch {epoch}: lower the learning rate")
         network.eval()
         drawn = torch.bincount(part.labels[order], minlength=part.n_classes)
         observe(epoch, network, drawn)
@@ -110,45 +117,48 @@ def initialise(build: Callable[[], MultiModalLesionNet], seed: int) -> MultiModa
 def step(
     network: MultiModalLesionNet,
     optimizer: torch.optim.Optimizer,
-    inputs: Inputs,
-    part: TrainingPart,
-    batch: Tensor,
     weights: Tensor,
     chunk: int,
-) -> float:
-    """One optimizer step on *batch* (positions into the part); returns the batch's loss.
+    precision: Precision,
+    passes: Iterator[Pass],
+    truth: Tensor,
+) -> Tensor:
+    """One optimizer step on one batch; returns the batch's loss, a float32 scalar on the device.
 
     The batch is passed in chunks that fit the caches and the gradients add up to those of one pass:
     each chunk's *summed* loss is divided by the whole batch's weight sum, as
     ``CrossEntropyLoss(weight=w)`` does. Averaging the chunks' means would change the weighted arm alone.
+
+    Args:
+        weights: of each class in the loss, float32 (n_classes,), on the device.
+        passes: gives the inputs of the batch's chunks, *chunk* cases each, in turn.
+        truth: int64 (n,), the batch's class positions, on the device.
     """
     optimizer.zero_grad(set_to_none=True)
-    labels = part.labels[batch]
-    total_weight = weights[labels.to(weights.device)].sum()
+    total_weight = weights[truth].sum()
     loss = torch.zeros((), device=weights.device)
-    for positions, targets in zip(
-        torch.split(part.positions[batch], chunk), torch.split(labels, chunk), strict=True
-    ):
-        images, features = inputs.batch(positions)
-        scores = network(images, features)
-        targets = targets.to(scores.device)
-        share = cross_entropy(scores, targets, weight=weights, reduction="sum") / total_weight
+    for labels in torch.split(truth, chunk):
+        with autocast(precision, weights.device):
+            scores = network(*next(passes)).to(weights.dtype)
+        share = cross_entropy(scores, labels, weight=weights, reduction="sum") / total_weight
         share.backward()  # type: ignore[no-untyped-call]
         loss += share.detach()
     optimizer.step()
-    return float(loss)
+    return loss
 
 
 @torch.inference_mode()
-def score(network: MultiModalLesionNet, inputs: Inputs, positions: Tensor) -> Tensor:
+def score(
+    network: MultiModalLesionNet, inputs: Inputs, positions: Tensor, precision: Precision
+) -> Tensor:
     """Log probabilities of the cases at *positions*: float32 (n, n_classes), on the CPU."""
-    size = inputs.store.size
-    chunk = chunk_size(0, size, 256, inputs.device)
-    parts = [
-        network.log_probabilities(network(*inputs.batch(some))).to("cpu")
-        for some in torch.split(positions, chunk)
-    ]
-    return torch.cat(parts)
+    chunk = chunk_size(0, inputs.pixels.size, 256, inputs.device)
+    parts = []
+    for images, features in inputs.passes(torch.split(positions, chunk)):
+        with autocast(precision, inputs.device):
+            scores = network(images, features)
+        parts.append(network.log_probabilities(scores.float()))
+    return torch.cat(parts).to("cpu")
 
 
 def has_batch_statistics(network: nn.Module) -> bool:
