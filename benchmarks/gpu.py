@@ -10,7 +10,7 @@ one pass over the training part and the scoring of both parts, as in a run. Comp
   by the time that they take.
 
 ``--data DIR`` times ``milkreport run-all paper`` on packed data from start to finished report as well.
-Without a GPU it runs on the CPU, where only the code is tried (``--train 64 --test 32 --size 32``).
+Without a GPU it runs on the CPU with little work, where only the code is tried.
 Prints a table and, as its last line, one JSON object. Needs pytorch-lightning (in the extra ``dev``).
 
     python benchmarks/gpu.py [--epochs 3] [--data DIR]
@@ -305,14 +305,19 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--train", type=int, default=4151)
-    parser.add_argument("--test", type=int, default=1038)
-    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--train", type=int, help="(default: 4151, without a GPU 64)")
+    parser.add_argument("--test", type=int, help="(default: 1038, without a GPU 32)")
+    parser.add_argument("--size", type=int, help="(default: 256, without a GPU 32)")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path)
     asked = parser.parse_args()
     device = resolve_device(asked.device)
+    whole = {"train": 4151, "test": 1038, "size": 256}
+    least = {"train": 64, "test": 32, "size": 32}
+    for name, value in (whole if device.type == "cuda" else least).items():
+        if getattr(asked, name) is None:
+            setattr(asked, name, value)
     if device.type == "cpu":
         print("no GPU: these are figures of the CPU, and tell nothing of a GPU")
     figures: dict[str, Any] = {"benchmark": "gpu", "device": describe_device(device)}

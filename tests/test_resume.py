@@ -22,6 +22,7 @@ from milkreport.data.splits import Fold, make_folds  # noqa: E402
 from milkreport.errors import EnvironmentProblem, Stopped  # noqa: E402
 from milkreport.suite import Arm, Suite, build_suite  # noqa: E402
 from milkreport.training import cell as cell_module  # noqa: E402
+from milkreport.training import fit as fit_module  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.checkpoint import (  # noqa: E402
     Checkpoint,
@@ -31,6 +32,7 @@ from milkreport.training.checkpoint import (  # noqa: E402
     restore_network,
 )
 from milkreport.training.device import pin  # noqa: E402
+from milkreport.training.failures import TrainingFailed  # noqa: E402
 from milkreport.training.pixels import MappedPixels  # noqa: E402
 
 from . import killing  # noqa: E402
@@ -102,6 +104,38 @@ def test_stopped_after_any_step_it_ends_the_same(
     assert stopped.value.signum == signal.SIGINT
     assert len(list(tmp_path.iterdir())) == 1
     same(train(prepared, suite, fold, Checkpoints(tmp_path)), whole)
+
+
+def test_stopped_while_it_is_scored_it_ends_the_same(
+    prepared, suite, fold, whole, tmp_path, monkeypatch
+) -> None:
+    """A signal during the scoring does not wait for its end, and no step is lost."""
+    monkeypatch.setattr(fit_module, "chunk_size", lambda *_: 8)  # many moments to stop at
+    steps = -(-len(fold.train) // suite.training.batch_size)
+    for moment in (1, 2, 5):
+        folder = tmp_path / str(moment)
+        with pytest.raises(Stopped):
+            train(prepared, suite, fold, stop_after(steps + moment, folder))
+        assert [path.stem for path in folder.iterdir()] == [f"00000-{steps:07d}"]
+        same(train(prepared, suite, fold, Checkpoints(folder)), train(prepared, suite, fold))
+
+
+def test_outputs_that_are_no_numbers_fail_the_training(
+    prepared, suite, fold, tmp_path, monkeypatch
+) -> None:
+    """Even where no loss was seen: resumed after an epoch's last step, its weights spoiled."""
+    steps = -(-len(fold.train) // suite.training.batch_size)
+
+    def spoil(tensors, network, optimizer):
+        restore_network({name: t * float("nan") for name, t in tensors.items()}, network, optimizer)
+
+    with pytest.raises(Stopped):
+        train(prepared, suite, fold, stop_after(steps, tmp_path))
+    monkeypatch.setattr(cell_module, "restore_network", spoil)
+    with pytest.raises(
+        TrainingFailed, match="outputs for the train part are not numbers at epoch 1"
+    ):
+        train(prepared, suite, fold, Checkpoints(tmp_path))
 
 
 def test_stopped_after_every_step_it_ends_the_same(prepared, suite, fold, whole, tmp_path) -> None:

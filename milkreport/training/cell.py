@@ -96,6 +96,7 @@ def train_cell(
 
     keeper = _Keeper(suite, {name: (p, labels[p]) for name, p in parts.items()}, inputs, on_epoch)
     journal = _Journal(keeper, checkpoints or Checkpoints(), started)
+    keeper.pause = journal.pause
     try:
         fit(build, inputs, part, suite.training, arm.correction, seed, keeper.observe, journal)
     except (RuntimeError, MemoryError) as error:
@@ -154,6 +155,7 @@ class _Keeper:
         self.scalars: dict[str, float] = {}
         self.drawn = torch.zeros(0, dtype=torch.int64)
         self.epoch, self.best = 0, -1.0
+        self.pause: Callable[[], None] = lambda: None
 
     def observe(self, epoch: int, network: MultiModalLesionNet, drawn: torch.Tensor) -> None:
         """Score the network after *epoch*; keep it if it is the one to use so far."""
@@ -162,7 +164,10 @@ class _Keeper:
         for name, (positions, labels) in self.parts.items():
             of_part = torch.from_numpy(positions)
             precision = self.suite.training.precision
-            logs = score(network, self.inputs, of_part, precision).numpy()
+            logs = score(network, self.inputs, of_part, precision, self.pause).numpy()
+            if np.isnan(logs).any():
+                what = f"the network's outputs for the {name} part are not numbers at epoch {epoch}"
+                raise TrainingFailed(f"{what}: lower the learning rate")
             probabilities[name] = np.exp(logs)
             row |= {f"{name}_{key}": value for key, value in _curve_point(logs, labels).items()}
         self.rows.append(row)
@@ -221,6 +226,7 @@ class _Journal:
     def __init__(self, keeper: _Keeper, checkpoints: Checkpoints, started: float) -> None:
         self.keeper, self.checkpoints = keeper, checkpoints
         self.started, self.before = started, 0.0
+        self.last: tuple[Position, nn.Module, torch.optim.Optimizer] | None = None
 
     def seconds(self) -> float:
         """Time spent on this training, that of interrupted attempts up to their last checkpoint too."""
@@ -238,12 +244,19 @@ class _Journal:
     def reached(
         self, position: Position, network: nn.Module, optimizer: torch.optim.Optimizer
     ) -> None:
+        self.last = (position, network, optimizer)
+
         def state() -> Checkpoint:
             facts = self.keeper.facts() | {"seconds": self.seconds()}
             tensors = network_tensors(network, optimizer) | self.keeper.tensors()
             return Checkpoint(position, facts, tensors)
 
         self.checkpoints.reached(position, state)
+
+    def pause(self) -> None:
+        """A moment of the scoring, at which the network still stands where it was last."""
+        if self.last:
+            self.reached(*self.last)
 
 
 def _inputs(prepared: Prepared, encoder: FeatureEncoder, pixels: Pixels) -> Inputs:

@@ -149,16 +149,30 @@ def step(
 
 @torch.inference_mode()
 def score(
-    network: MultiModalLesionNet, inputs: Inputs, positions: Tensor, precision: Precision
+    network: MultiModalLesionNet,
+    inputs: Inputs,
+    positions: Tensor,
+    precision: Precision,
+    pause: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """Log probabilities of the cases at *positions*: float32 (n, n_classes), on the CPU."""
+    """Log probabilities of the cases at *positions*: float32 (n, n_classes), on the CPU.
+
+    Args:
+        pause: called now and then; what it raises ends the scoring.
+    """
     chunk = chunk_size(0, inputs.pixels.size, 256, inputs.device)
-    parts = []
+    found, done = torch.empty(0), 0
     for images, features in inputs.passes(torch.split(positions, chunk)):
+        pause()
         with autocast(precision, inputs.device):
             scores = network(images, features)
-        parts.append(network.log_probabilities(scores.float()))
-    return torch.cat(parts).to("cpu")
+        logs = network.log_probabilities(scores.float())
+        if not done:
+            # In one piece from the start: small results kept between large blocks would split the heap.
+            found = logs.new_empty(len(positions), logs.shape[1])
+        found[done : done + len(logs)] = logs
+        done += len(logs)
+    return found.to("cpu")
 
 
 def has_batch_statistics(network: nn.Module) -> bool:

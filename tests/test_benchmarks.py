@@ -1,0 +1,45 @@
+"""The benchmarks run, on the least work, and end with one JSON line; their figures are not judged here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def run(name: str, *arguments: str) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / f"{name}.py", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_train_step_makes_the_same_steps_three_ways() -> None:
+    pytest.importorskip("pytorch_lightning")
+    said = run("train_step", "--size", "16", "--rounds", "2", "--batches", "2")
+    assert said["cases"] == 64
+    for way in ("plain", "plain_fast", "lightning"):
+        assert said[f"loss_difference_{way}"] < 1e-4
+        assert said[f"ratio_{way}"] > 0
+
+
+def test_gpu_goes_through_on_the_cpu() -> None:
+    pytest.importorskip("pytorch_lightning")
+    said = run("gpu", "--device", "cpu", "--train", "40", "--test", "8", "--size", "32",
+               "--epochs", "1")  # fmt: skip
+    assert said["device"].startswith("CPU")
+    names = {"epoch_s", "epoch_streamed_s", "ratio_plain", "ratio_backbone", "ratio_strict"}
+    assert names <= said.keys()
+
+
+def test_growth_measures_each_size() -> None:
+    said = run("growth", "--size", "16", "--cases", "60", "120")
+    assert [row["cases"] for row in said["rows"]] == [60, 120]
+    assert said["ratio_time"] > 0
