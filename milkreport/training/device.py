@@ -61,10 +61,10 @@ def pin(training: Training, device: torch.device) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = exact
     torch.backends.cudnn.benchmark = not exact
-    # Both by name: convolutions would use TF32 by default, matrix products would not.
-    matrix = "tf32" if training.precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = matrix
-    torch.backends.cudnn.conv.fp32_precision = matrix  # type: ignore[attr-defined]
+    # Both by name: convolutions would use TF32 by default, matrix products would not. Through the older of
+    # PyTorch's two interfaces: after the newer, whoever reads the older (as Lightning does) gets an error.
+    torch.backends.cuda.matmul.allow_tf32 = training.precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = training.precision == "tf32"
     _keep_freed_memory()
 
 
