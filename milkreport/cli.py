@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from milkreport import __version__
+from milkreport import __version__, cli_data, cli_evaluate
+from milkreport.cli_options import (
+    CacheOption,
+    JsonOption,
+    NoPdfOption,
+    RunArgument,
+    UnlabelledOption,
+    cache_of,
+)
 from milkreport.errors import (
     ConfigError,
     DataProblems,
@@ -25,7 +33,7 @@ from milkreport.errors import (
 )
 
 if TYPE_CHECKING:
-    from milkreport.suite import Data
+    pass
 
 app = typer.Typer(
     name="milkreport",
@@ -42,29 +50,9 @@ app = typer.Typer(
 
     **milkreport evaluate** scores anybody's predictions by the same rules, without training.""",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Check, describe, decode or make data.")
-cache_app = typer.Typer(no_args_is_help=True, help="See and clear the decoded images.")
-app.add_typer(data_app, name="data")
-data_app.add_typer(cache_app, name="cache")
+app.add_typer(cli_data.app, name="data")
 
 _STATE = {"debug": False}
-
-RunArgument = Annotated[Path, typer.Argument(help="Run folder: the --out of a run-all.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Complete, unrounded JSON on stdout.")]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option("--cache-dir", help="Where decoded images are kept. (default: the user's cache)"),
-]
-SourceArgument = Annotated[
-    Path, typer.Argument(help="Folder or zip of the data, or its milkreport.toml.")
-]
-AdapterOption = Annotated[
-    str, typer.Option(help="auto, milk10k, table or folder; auto tells by content.")
-]
-UnlabelledOption = Annotated[
-    bool, typer.Option("--allow-unlabelled", help="Leave out what has no label, or only a label.")
-]
-NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]
 
 
 def _version(wanted: bool) -> None:
@@ -173,7 +161,7 @@ def run_all(
         line,
         gate,
         not no_pdf,
-        _cache(cache_dir),
+        cache_of(cache_dir),
         checkpoint_every,
         restart,
     )
@@ -222,7 +210,7 @@ def check(
     Exit code 0 (all equal) or 1.
     """
     if exact:
-        raise typer.Exit(_check_exact(run, against, data, _cache(cache_dir), as_json))
+        raise typer.Exit(_check_exact(run, against, data, cache_of(cache_dir), as_json))
     from milkreport.checks.verdict import exit_code
     from milkreport.commands import screen
     from milkreport.runs.checking import check_run
@@ -254,25 +242,9 @@ def _check_exact(
     return 0 if repeats.equal else 1
 
 
-@app.command()
-def evaluate(
-    predictions: Annotated[
-        Path, typer.Argument(help="CSV: an id column and one probability column a class.")
-    ],
-    truth: Annotated[
-        Path, typer.Option(help="CSV: an id column, and a label column or one-hot columns.")
-    ],
-    as_json: JsonOption = False,
-) -> None:
-    """Score any model's predictions: metrics with intervals, classification report, confusion matrix."""
-    from milkreport.commands import screen
-    from milkreport.evaluation.evaluate import evaluate_files
-
-    evaluation = evaluate_files(predictions, truth)
-    if as_json:
-        print(evaluation.model_dump_json(indent=1))
-    else:
-        screen.show_evaluation(evaluation)
+app.command()(cli_evaluate.evaluate)
+app.command()(cli_evaluate.compare)
+app.command()(cli_evaluate.thresholds)
 
 
 @app.command()
@@ -281,168 +253,6 @@ def doctor() -> None:
     from milkreport.commands import doctor as examination
 
     examination.show()
-
-
-@data_app.command("synth")
-def data_synth(
-    folder: Annotated[Path, typer.Argument(help="Folder to make; must be absent or empty.")],
-    cases: Annotated[int, typer.Option(min=66, help="Number of lesions.")] = 900,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
-    size: Annotated[int, typer.Option(min=16, max=1024, help="Side of an image in pixels.")] = 256,
-) -> None:
-    """Draw a synthetic MILK10k in the official layout. It shows no patient and gives no result."""
-    from milkreport.commands import execute
-
-    execute.synthesise(folder, cases, seed, size)
-
-
-@data_app.command("check")
-def data_check(
-    source: SourceArgument,
-    adapter: AdapterOption = "auto",
-    html: Annotated[Path | None, typer.Option(help="Write the data report to this file.")] = None,
-    problems: Annotated[
-        Path, typer.Option(help="Where all problems are listed, if there are any.")
-    ] = Path("data-problems.csv"),
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Duplicates and other warnings are errors.")
-    ] = False,
-    allow_unlabelled: UnlabelledOption = False,
-    cache_dir: CacheOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Read every row and decode every image; say in one page whether the data is sound.
-
-    Understands MILK10k in any layout, a folder a class, and any table that a milkreport.toml describes.
-    Exit code 0: sound (warnings are listed). 3: not sound; every problem is in the CSV.
-
-    Examples:
-
-    - milkreport data check DIR
-
-    - milkreport data check MILK10k.zip --html data.html
-    """
-    import json
-
-    from milkreport.commands import check_data, screen
-
-    chosen = _data_settings(adapter=adapter)
-    if html is not None and not html.parent.is_dir():
-        raise EnvironmentProblem("no such folder", "make it first", f"--html {html}")
-    with screen.progress() as watcher:
-        finding = check_data.check_data(
-            source,
-            chosen.adapter,
-            _cache(cache_dir),
-            allow_unlabelled,
-            watcher.images,
-            watcher.notice,
-        )
-    if strict:
-        finding = finding.strictly()
-    if as_json:
-        print(json.dumps(check_data.as_record(finding), indent=1, ensure_ascii=False))
-    else:
-        screen.show_finding(finding, source)
-    if finding.errors or finding.warnings or problems.is_file():  # an older list must not stay
-        check_data.write_problems(problems, finding)
-        screen.show_files([problems], None)
-    if html is not None:
-        check_data.write_page(html, finding)
-        screen.show_files([html], None)
-    if finding.errors:
-        raise typer.Exit(3)
-
-
-@data_app.command("init")
-def data_init(
-    folder: Annotated[Path, typer.Argument(help="Folder with a table (CSV) and images.")],
-    table: Annotated[
-        str | None, typer.Option(help="Which CSV, where there are several; relative to the folder.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where to write. (default: DIR/milkreport.toml)")
-    ] = None,
-) -> None:
-    """Write a milkreport.toml for an unknown table: guesses, with comments on what to look at.
-
-    Look through the file, then: milkreport data check DIR
-    """
-    from milkreport.commands import screen
-    from milkreport.data.propose import write_proposal
-
-    screen.show_files([write_proposal(folder, table, out, _cache(None))], None)
-    screen.say("look through it, then: milkreport data check " + shlex.quote(str(out or folder)))
-
-
-@data_app.command("pack")
-def data_pack(
-    source: SourceArgument,
-    size: Annotated[int, typer.Option(min=16, max=1024, help="Side in pixels.")] = 256,
-    decoder: Annotated[
-        str, typer.Option(help="exact: equal to a plain decode and resize. fast: reduced decode.")
-    ] = "exact",
-    adapter: AdapterOption = "auto",
-    cache_dir: CacheOption = None,
-) -> None:
-    """Decode all images once, into the cache that all runs share. Goes on where it was stopped."""
-    from milkreport.commands import execute
-
-    settings = _data_settings(adapter=adapter, decoder=decoder, image_size=size)
-    execute.pack(source, settings, _cache(cache_dir))
-
-
-@cache_app.command("list")
-def cache_list(cache_dir: CacheOption = None, as_json: JsonOption = False) -> None:
-    """Show the stores of decoded images."""
-    import json
-    from dataclasses import asdict
-
-    from milkreport.commands import screen
-    from milkreport.data.store import list_stores
-
-    folder = _cache(cache_dir)
-    stores = list_stores(folder)
-    if as_json:
-        print(json.dumps([asdict(store) for store in stores], indent=1))
-    else:
-        screen.show_stores(stores, folder)
-
-
-@cache_app.command("clear")
-def cache_clear(
-    keys: Annotated[
-        list[str] | None,
-        typer.Argument(help="Stores to delete, by the start of their key. (default: all)"),
-    ] = None,
-    cache_dir: CacheOption = None,
-) -> None:
-    """Delete stores of decoded images; they are made again when they are needed."""
-    from milkreport.commands import screen
-    from milkreport.data.store import clear_stores, list_stores
-
-    folder = _cache(cache_dir)
-    known = [store.key for store in list_stores(folder)]
-    for start in keys or []:
-        if not any(key.startswith(start) for key in known):
-            raise ConfigError(f"no store {start!r}", "see: milkreport data cache list")
-    chosen = [key for key in known if any(key.startswith(start) for start in keys or [""])]
-    freed = clear_stores(folder, chosen)
-    screen.say(f"freed {freed / 1e6:,.1f} MB")
-
-
-def _cache(named: Path | None) -> Path:
-    from milkreport.data.store import cache_folder
-
-    return named or cache_folder()
-
-
-def _data_settings(**values: object) -> Data:
-    """Options of the data commands, checked as the suite's data section is."""
-    from milkreport.settings import validate
-    from milkreport.suite import Data
-
-    return validate(Data, values)
 
 
 def main() -> NoReturn:

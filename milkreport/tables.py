@@ -25,6 +25,12 @@ from milkreport.errors import DataError, DataProblems, Problem
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # How a formula starts.
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r")
+# From pandas 3.1 on every float is read exactly, and the argument that asks for it is deprecated.
+_EXACT: dict[str, Any] = (
+    {}
+    if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
+    else {"float_precision": "round_trip"}
+)
 #: Name of a first column that has none.
 ROW_NUMBERS = "(row numbers)"
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -56,6 +62,50 @@ def load_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
         reason = (error.strerror or str(error)).lower()
         raise DataError(f"cannot be read: {reason}", "check its permissions", str(path)) from error
     return read_table(raw, str(path), required)
+
+
+def load_plain(path: Path, text: Sequence[str]) -> pd.DataFrame:
+    """Like :func:`load_table` for large plain tables: by pandas's parser, columns of numbers as float64.
+
+    *text*: columns that stay text, whatever they hold.
+
+    Takes nothing that :func:`load_table` refuses; whoever gets an error reads again with that, which says
+    where. Empty cells, quoted line breaks and unusual numbers are left to it too.
+
+    Raises:
+        DataError: not plain.
+    """
+    odd = DataError("not a plain table", "", str(path))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            first = next(csv.reader([stream.readline()]), [])
+        frame: pd.DataFrame = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(text, str),
+            na_values=[""],
+            keep_default_na=False,
+            **_EXACT,
+            low_memory=False,
+        )
+    except (OSError, ValueError, csv.Error) as error:
+        raise odd from error
+    plain = isinstance(frame.index, pd.RangeIndex) and len(frame) > 0
+    # Fewer fields than the header's give missing cells; other names mean repeated or empty ones.
+    if (
+        not plain
+        or frame.isna().any(axis=None)
+        or [c.strip() for c in first] != list(frame.columns)
+    ):
+        raise odd
+    numbers = [c for c in frame.columns if frame[c].dtype.kind in "fiu"]
+    for column in frame.columns:
+        if column not in numbers:
+            # True and false are no words of ours, and blanks are an empty cell.
+            cells = frame[column]
+            if cells.dtype.kind == "b" or not cells.str.strip().astype(bool).all():
+                raise odd
+    frame = frame.astype(dict.fromkeys(numbers, "float64"))
+    return frame.set_axis(range(2, len(frame) + 2), axis=0)
 
 
 def read_table(raw: bytes, name: str, required: Sequence[str] = ()) -> pd.DataFrame:
@@ -113,6 +163,8 @@ def read_numbers(
 
 def refuse_duplicates(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
     """Raise a DataProblems with both rows wherever *columns* together name something again."""
+    if not frame.duplicated(list(columns)).any():
+        return
     first: dict[tuple[Any, ...], Any] = {}
     problems = []
     keys = zip(*(frame[column] for column in columns), strict=True)
@@ -190,9 +242,11 @@ def _numbers(
 ) -> tuple[pd.Series[float], list[Problem]]:
     """The column as float64, nan also where a cell is a problem; and these problems."""
     cells = frame[column]
-    numbers = pd.Series(
-        [_number(cell) for cell in cells], index=frame.index, dtype="float64", name=column
-    )
+    if cells.dtype.kind in "fiu":
+        numbers = cells.astype("float64")
+    else:
+        parsed = [_number(cell) for cell in cells]
+        numbers = pd.Series(parsed, index=frame.index, dtype="float64", name=column)
     bad = cells.notna() & ~numbers.between(low, high)
     bounds = "" if math.isinf(low) and math.isinf(high) else f" from {low:g} to {high:g}"
     problems = [

@@ -8,25 +8,24 @@ from typing import Any
 import numpy as np
 
 from milkreport.checks.verdict import CheckRow, Status, Verdict, overall_status
-from milkreport.evaluation.results import (
-    ArmResult,
+from milkreport.evaluation.data_record import (
     CategoricalSummary,
-    CellRecord,
-    ClassRow,
-    Comparison,
-    Curve,
     DataSummary,
-    Definition,
-    Difference,
     DuplicateSummary,
-    Estimate,
     Exclusion,
     ImageSummary,
     NumericSummary,
-    PartResult,
-    Results,
     SplitProof,
     SplitSummary,
+)
+from milkreport.evaluation.part_record import ClassRow, Definition, Estimate, PartResult
+from milkreport.evaluation.results import (
+    ArmResult,
+    CellRecord,
+    Comparison,
+    Curve,
+    Difference,
+    Results,
 )
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite, build_suite
@@ -133,8 +132,7 @@ def part_result(
                 precision=precision,
                 recall=recall,
                 f1=f1,
-                recall_low=low if seeds == 1 else None,
-                recall_high=high if seeds == 1 else None,
+                intervals={"recall": (low, high)} if seeds == 1 and low is not None else {},
             )
         )
         if support[i]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -21,7 +20,22 @@ def run(name: str, *arguments: str) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def test_bootstrap_gives_the_loops_values() -> None:
+    said = run("bootstrap", "--resamples", "200", "--loop", "3")
+    assert said["resamples"] == 200
+    assert said["difference"] < 1e-9
+    assert said["ratio_sklearn"] > 0
+
+
+def test_evaluate_measures_whole_calls() -> None:
+    said = run("evaluate", "--rows", "2000", "--rounds", "1")
+    assert said["rows"] == 2000
+    assert said["peak_mb"] > 10
+    assert said["ratio_isic"] is None  # no environment of the scorer was named
+
+
 def test_train_step_makes_the_same_steps_three_ways() -> None:
+    pytest.importorskip("torch")
     pytest.importorskip("pytorch_lightning")
     said = run("train_step", "--size", "16", "--rounds", "2", "--batches", "2")
     assert said["cases"] == 64
@@ -40,6 +54,7 @@ def test_gpu_goes_through_on_the_cpu() -> None:
 
 
 def test_growth_measures_each_size() -> None:
+    pytest.importorskip("torch")
     said = run("growth", "--size", "16", "--cases", "60", "120")
     assert [row["cases"] for row in said["rows"]] == [60, 120]
     assert said["ratio_time"] > 0

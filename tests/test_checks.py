@@ -10,9 +10,10 @@ from milkreport.checks.published import check_published, decide
 from milkreport.checks.reference import Figure, load_reference
 from milkreport.checks.verdict import CheckRow, Status, Verdict, exit_code, overall_status
 from milkreport.errors import ConfigError
-from milkreport.evaluation.metrics import DEFINITIONS
+from milkreport.evaluation.data_record import DataSummary
+from milkreport.evaluation.definitions import DEFINITIONS
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.results import ArmResult, DataSummary, Results
+from milkreport.evaluation.results import ArmResult, Results
 from milkreport.evaluation.summarise import summarise_part
 from milkreport.suite import load_suite
 

@@ -41,7 +41,7 @@ def test_evaluate_equals_scikit_learn_whatever_the_order(files, milkreport: Comm
     predictions, truth, frame = files
     done = milkreport("evaluate", predictions, "--truth", truth, "--json")
     assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)["result"]
+    result = json.loads(done.stdout)["arms"][0]["parts"][0]
     predicted = frame[CLASSES].to_numpy().argmax(axis=1)
     assert result["confusion"] == confusion_matrix(frame["truth"], predicted).tolist()
     expected = precision_recall_fscore_support(frame["truth"], predicted)
@@ -67,7 +67,7 @@ def test_evaluate_gives_the_papers_figures_on_its_matrices(arm, milkreport, tmp_
     frame.insert(0, "case_id", ids)
     frame.to_csv(tmp_path / "p.csv", index=False)
     done = milkreport("evaluate", "p.csv", "--truth", "t.csv", "--json")
-    metrics = json.loads(done.stdout)["result"]["metrics"]
+    metrics = json.loads(done.stdout)["arms"][0]["parts"][0]["metrics"]
     printed = {f.metric: f.value for f in reference.figures if (f.arm, f.part) == (arm, "test")}
     assert round(metrics["macro_f1"]["value"], 4) == printed["macro_f1"]
     if arm != "weighted_loss":  # its printed matrix lacks a case
@@ -130,7 +130,7 @@ def test_label_truth_takes_no_other_column_for_a_class(files, milkreport, tmp_pa
     labels.to_csv(tmp_path / "labels.csv", index=False)
     before = milkreport("evaluate", predictions, "--truth", truth, "--json").stdout
     after = milkreport("evaluate", predictions, "--truth", "labels.csv", "--json").stdout
-    one, other = json.loads(before)["result"], json.loads(after)["result"]
+    one, other = json.loads(before)["arms"][0]["parts"][0], json.loads(after)["arms"][0]["parts"][0]
     f1 = [r["metrics"]["macro_f1"]["value"] for r in (one, other)]
     assert f1[0] == pytest.approx(f1[1])  # the classes may stand in another order
     spoil(predictions, lambda f: f.assign(fold=1))
@@ -158,7 +158,13 @@ def test_sums_that_are_off_are_noticed_and_never_renormalised(files, milkreport)
     spoil(predictions, halve)
     after = json.loads(milkreport("evaluate", predictions, "--truth", truth, "--json").stdout)
     assert "NOT COMPUTED" in after["notices"][0]
-    assert after["result"] == before["result"]
+    (one,), (other,) = (r["arms"][0]["parts"] for r in (before, after))
+    assert (one["kind"], other["kind"]) == ("probabilities", "scores")
+    lost = {"log_loss", "brier", "ece"}
+    assert one["metrics"].keys() - other["metrics"].keys() == other["not_computed"].keys() == lost
+    assert other["metrics"] == {k: v for k, v in one["metrics"].items() if k not in lost}
+    assert (one["classes"], one["confusion"]) == (other["classes"], other["confusion"])
+    assert other["calibration"] is None
 
 
 WRONG = {

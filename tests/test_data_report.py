@@ -16,15 +16,15 @@ import pytest
 from pydantic import BaseModel
 from pypdf import PdfReader
 
-from milkreport.evaluation.results import (
+from milkreport.evaluation.data_record import (
     CategoricalSummary,
     DataSummary,
     DuplicateSummary,
     Exclusion,
     ImageSummary,
     NumericSummary,
-    Results,
 )
+from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Chapter
 from milkreport.reporting.data_page import write_data_page
 from milkreport.reporting.heat import panels_of

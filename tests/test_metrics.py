@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    matthews_corrcoef,
+    multilabel_confusion_matrix,
+    precision_recall_fscore_support,
+    recall_score,
+)
 
 from milkreport.checks.reference import load_reference
 from milkreport.evaluation.metrics import confusion_counts, score_confusion, score_labels
@@ -52,12 +60,50 @@ def test_points_equal_scikit_learn_and_the_vectorised_form(case) -> None:
         assert math.isnan(value) if expected is None else value == pytest.approx(expected)
 
 
+@given(labelled())
+@settings(max_examples=200, deadline=None)
+def test_every_average_and_class_equals_scikit_learn(case) -> None:
+    truth, predicted, n_classes = case
+    scores = score_labels(truth, predicted, n_classes)
+    present = np.unique(truth)
+    for kind in ("macro", "weighted"):
+        found = precision_recall_fscore_support(
+            truth, predicted, labels=present, average=kind, zero_division=0
+        )
+        names = (f"{kind}_precision", f"{kind}_recall", f"{kind}_f1")
+        for name, expected in zip(names, found[:3], strict=True):
+            assert scores.metrics[name] == pytest.approx(expected)
+    by_class = precision_recall_fscore_support(
+        truth, predicted, labels=range(n_classes), zero_division=np.nan
+    )
+    for name, expected in zip(("precision", "recall", "f1"), by_class[:3], strict=True):
+        assert scores.classes[name] == pytest.approx(expected, nan_ok=True)
+    tables = multilabel_confusion_matrix(truth, predicted, labels=range(n_classes))
+    for c, ((tn, fp), _) in enumerate(tables):
+        expected = tn / (tn + fp) if tn + fp else math.nan
+        assert scores.classes["specificity"][c] == pytest.approx(expected, nan_ok=True)
+    if (
+        len(present) > 1 and len(np.unique(predicted)) > 1
+    ):  # else undefined, where scikit-learn says 0
+        assert scores.metrics["mcc"] == pytest.approx(matthews_corrcoef(truth, predicted))
+        assert scores.metrics["kappa"] == pytest.approx(cohen_kappa_score(truth, predicted))
+    else:
+        assert scores.metrics["mcc"] is None
+
+
+def test_silence_earns_no_precision() -> None:
+    """A class never predicted is undefined by itself and counts 0 in the average."""
+    silent = score_labels(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0]), 2)
+    assert np.isnan(silent.classes["precision"][1])
+    assert silent.metrics["macro_precision"] == 0.25
+
+
 def test_many_matrices_at_once_equal_one_by_one() -> None:
     counts = np.random.default_rng(0).integers(0, 5, (7, 3, 4, 4))
     together = score_confusion(counts)
     for name, values in together.items():
         assert values.shape == (7, 3)
-        assert values[2, 1] == score_confusion(counts[2, 1])[name]
+        assert values[2, 1] == pytest.approx(score_confusion(counts[2, 1])[name], nan_ok=True)
 
 
 @pytest.mark.parametrize("arm", PAPER)
@@ -73,9 +119,9 @@ def test_the_papers_matrices_give_its_figures(arm: str) -> None:
 def test_undefined_is_none_and_never_zero_or_one() -> None:
     # Class 2 has neither case nor prediction, class 1 is never predicted.
     scores = score_labels(np.array([0, 0, 1]), np.array([0, 0, 0]), 3)
-    assert np.isnan(scores.precision[1])
-    assert scores.f1[1] == 0
-    assert np.isnan([scores.precision[2], scores.recall[2], scores.f1[2]]).all()
+    assert np.isnan(scores.classes["precision"][1])
+    assert scores.classes["f1"][1] == 0
+    assert np.isnan([scores.classes[name][2] for name in ("precision", "recall", "f1")]).all()
     assert scores.metrics["balanced_accuracy"] == 0.5  # two classes, not three
 
 

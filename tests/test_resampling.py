@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import binomtest, kstest
 
+from milkreport.errors import DataError
+from milkreport.evaluation.closed_form import (
+    auc_bounds,
+    f1_bounds,
+    mean_bounds,
+    wilson_bounds,
+    with_seeds,
+)
+from milkreport.evaluation.compare import compare_arms
+from milkreport.evaluation.metrics import score_confusion
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.resampling import (
     bootstrap_weights,
     holm,
     over_seeds,
     permutation_p,
-    resampled_metric,
-    wilson_interval,
+    resampled_confusion,
 )
-from milkreport.evaluation.summarise import compare_arms, summarise_part
+from milkreport.evaluation.summarise import summarise_part
 
 CLASSES = ("a", "b", "c")
 
@@ -38,10 +47,51 @@ def truth() -> np.ndarray:
     return np.random.default_rng(0).choice(3, 600, p=[0.7, 0.2, 0.1])
 
 
-def test_wilson_interval_has_the_published_values() -> None:
+def test_wilson_bounds_have_the_published_values() -> None:
     # Newcombe (1998), table I, method 3: 81 of 263 and 0 of 20.
-    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    low, high = wilson_bounds([81, 0, 15, 0], [263, 20, 15, 0])
+    assert low == pytest.approx([0.2553, 0.0, 0.7961, 0], abs=5e-5)
+    assert high == pytest.approx([0.3662, 0.1611, 1.0, 1], abs=5e-5)
+    for hits, n in ((3, 7), (50, 51), (1, 1000)):
+        expected = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+        found = [float(side) for side in wilson_bounds(hits, n)]
+        assert found == pytest.approx([expected.low, expected.high])
+
+
+def test_f1_bounds_hold_f1_and_do_not_collapse() -> None:
+    # TP 30, FP 10, FN 20: F1 0.667 = 2 F* / (1 + F*) with F* = 30 of 60.
+    low, high = f1_bounds(30, 60)
+    star = binomtest(30, 60).proportion_ci(0.95, method="wilson")
+    assert low == pytest.approx(2 * star.low / (1 + star.low))
+    assert low < 2 * 30 / (50 + 40) < high
+    low, high = f1_bounds(0, 12)  # not a hit
+    assert low == 0
+    assert high > 0.3
+
+
+def test_auc_bounds_are_where_the_error_says() -> None:
+    """Each bound is 1.96 errors at itself away from the value (Newcombe, 2006, equation of method 5)."""
+    auc, m, n = 0.8, 40, 60
+    for value in (float(side) for side in auc_bounds(auc, m, n)):
+        factor = 1 + ((m + n) / 2 - 1) * ((1 - value) / (2 - value) + value / (1 + value))
+        error = np.sqrt(value * (1 - value) * factor / (m * n))
+        assert abs(value - auc) == pytest.approx(1.959964 * error, rel=1e-6)
+    low, high = auc_bounds([1.0, 0.0, 0.9], [2, 2, 2000], [1000, 1000, 3000])
+    assert high[0] == 1
+    assert low[0] < 0.9  # two cases, both on top: no interval of no width
+    assert low[1] == 0
+    assert high[2] - low[2] < 0.03
+
+
+def test_the_interval_of_a_mean_adds_squares() -> None:
+    values, spread = np.array([0.5, 0.7, 0.2, 0.6]), 0.1
+    low, high = mean_bounds(values, values - spread, values + spread)
+    assert (low, high) == pytest.approx((0.5 - 0.05, 0.5 + 0.05))  # 0.1 / sqrt(4)
+    seeds = [0.4, 0.5, 0.6, 0.5, 0.5]
+    low, high = with_seeds(0.5, 0.4, 0.6, seeds)
+    error = 1.96 * np.std(seeds, ddof=1) / np.sqrt(5)
+    assert high - 0.5 == pytest.approx(np.hypot(0.1, error), rel=1e-4)
+    assert with_seeds(0.5, 0.4, 0.6, seeds[:4]) == (0.4, 0.6)  # too few seeds to speak of training
 
 
 def test_holm_steps_down() -> None:
@@ -51,15 +101,15 @@ def test_holm_steps_down() -> None:
 
 
 def test_resamples_keep_each_class_whole(truth: np.ndarray) -> None:
-    weights = bootstrap_weights(truth, 50, np.random.default_rng(1))
+    (weights,) = bootstrap_weights(truth, 50, np.random.default_rng(1))
     for c in range(3):
         assert (weights[:, truth == c].sum(axis=1) == (truth == c).sum()).all()
 
 
 def test_bootstrap_spread_equals_the_binomials(truth: np.ndarray) -> None:
     predicted = guess(truth, 0.7, np.random.default_rng(2))
-    weights = bootstrap_weights(truth, 4000, np.random.default_rng(3))
-    draws = resampled_metric(truth, [predicted], 3, weights, ["accuracy"])["accuracy"]
+    (weights,) = bootstrap_weights(truth, 4000, np.random.default_rng(3))
+    draws = score_confusion(resampled_confusion(truth, predicted, 3, weights))["accuracy"]
     # Stratified: the variance within classes only.
     within = [(truth == c).mean() ** 2 * (h := (predicted[truth == c] == c).mean()) * (1 - h)
               / (truth == c).sum() for c in range(3)]  # fmt: skip
@@ -125,7 +175,7 @@ def test_arms_scored_on_other_cases_are_not_compared(truth: np.ndarray) -> None:
         "one": {(0, 0): predictions(truth, truth)},
         "two": {(0, 0): predictions(truth[:-1], truth[:-1])},
     }
-    with pytest.raises(ValueError, match="same cases"):
+    with pytest.raises(DataError, match="other cases"):
         compare_arms(arms, "accuracy")
 
 

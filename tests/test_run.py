@@ -16,6 +16,8 @@ from PIL import Image
 from pypdf import PdfReader
 from sklearn.metrics import accuracy_score, f1_score
 
+from milkreport.evaluation.long_form import COLUMNS
+
 from .conftest import Command
 
 pytest.importorskip("torch")
@@ -91,10 +93,38 @@ def test_results_equal_scikit_learn_on_the_predictions(finished) -> None:
                           & (metrics["metric"] == name) & (metrics["class"] == "")]  # fmt: skip
             assert float(row["value"].iloc[0]) == pytest.approx(value, abs=1e-8)
             assert int(row["n"].iloc[0]) == len(test)
-    assert list(metrics.columns) == [
-        "run", "arm", "seed", "fold", "split", "metric", "class", "value", "n", "decision",
-        "averaging", "zero_division",
-    ]  # fmt: skip
+    assert tuple(metrics.columns) == COLUMNS
+
+
+def test_a_run_says_all_that_an_evaluation_says(finished) -> None:
+    """Subgroups, positive classes and the archive's rule come with the data."""
+    run, _ = finished
+    results = json.loads((run / "results.json").read_text())
+    for arm in results["arms"]:
+        part = next(p for p in arm["parts"] if p["part"] == "test")
+        columns = {piece["column"] for piece in part["slices"]}
+        assert {"sex", "site", "age_approx", "skin_tone_class", "image_manipulation"} <= columns | {
+            kept["column"] for kept in part["withheld"]
+        }
+        assert part["positive"]["classes"] == ["AKIEC", "BCC", "MAL_OTH", "MEL", "SCCKA"]
+        assert {"isic", "thresholds", "thresholds in-sample"} == {r["rule"] for r in part["rules"]}
+        assert part["calibration"]["temperature"] > 0
+    assert (run / "mistakes.csv").is_file()
+    assert len(results["comparison"]["agreement"]) == 3
+
+
+def test_damaged_results_are_made_again_from_the_predictions(
+    finished, tmp_path, milkreport
+) -> None:
+    run, _ = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    whole = (copy / "results.json").read_text()
+    (copy / "results.json").write_text(whole[: len(whole) // 2])
+    done = milkreport("report", copy, "--no-pdf")
+    assert done.returncode == 0, done.stderr
+    assert "scored again from the predictions" in " ".join(done.stderr.split())
+    assert json.loads((copy / "results.json").read_text()) == json.loads(whole)
 
 
 def test_parts_are_disjoint_on_disk_and_shared_by_the_arms(finished) -> None:
@@ -179,7 +209,7 @@ def test_our_own_predictions_can_be_evaluated(finished, synthetic, milkreport) -
     truth = synthetic / "MILK10k_Training_GroundTruth.csv"
     done = milkreport("evaluate", predictions, "--truth", truth, "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)["result"]
+    found = json.loads(done.stdout)["arms"][0]["parts"][0]
     results = json.loads((run / "results.json").read_text())
     sampler = next(a for a in results["arms"] if a["name"] == "sampler")
     test = next(p for p in sampler["parts"] if p["part"] == "test")

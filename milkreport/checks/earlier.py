@@ -9,9 +9,11 @@ import numpy as np
 
 from milkreport.checks.published import decide
 from milkreport.checks.verdict import CheckRow, Status, Verdict, overall_status
+from milkreport.evaluation.compare import compare_arms
+from milkreport.evaluation.definitions import HEADLINE
 from milkreport.evaluation.metrics import score_labels
-from milkreport.evaluation.results import Difference, Results
-from milkreport.evaluation.summarise import METRICS, Cells, compare_arms, pool_folds
+from milkreport.evaluation.results import Results
+from milkreport.evaluation.summarise import Cells, pool_folds
 
 OURS, THEIRS = "this run", "earlier run"
 
@@ -39,7 +41,7 @@ def check_earlier(
         there = {key: p for key, p in there.items() if key[0] in seeds}
         reason = _unlike(ours, theirs, here, there)
         if reason:
-            rows += [_row(arm, metric, {}, {}, margin, reason) for metric in METRICS]
+            rows += [_row(arm, metric, {}, {}, margin, reason) for metric in HEADLINE]
         else:
             rows += _compare(arm, here, there, margin)
     return Verdict(
@@ -57,13 +59,15 @@ def _compare(arm: str, here: Cells, there: Cells, margin: float) -> list[CheckRo
         f"over {len(pool_folds(here))} shared seeds" if len(pool_folds(here)) > 1 else "one seed"
     )
     if _identical(here, there):
-        rows = [_row(arm, metric, here, there, margin, "") for metric in METRICS]
+        rows = [_row(arm, metric, here, there, margin, "") for metric in HEADLINE]
         update = {"status": Status.PASS, "reason": "identical predictions", "low": 0.0, "high": 0.0}
         return [row.model_copy(update=update) for row in rows]
+    comparison = compare_arms({THEIRS: there, OURS: here}, HEADLINE[0])
+    differences = {d.metric: d for d in comparison.differences} if comparison else {}
     rows = []
-    for metric in METRICS:
+    for metric in HEADLINE:
         row = _row(arm, metric, here, there, margin, "undefined in one of the runs")
-        found = _paired(here, there, metric)
+        found = differences.get(metric)
         if found is not None:
             status, reason = decide(found.low, found.high, margin)
             update = {
@@ -76,12 +80,6 @@ def _compare(arm: str, here: Cells, there: Cells, margin: float) -> list[CheckRo
             row = row.model_copy(update=update)
         rows.append(row)
     return rows
-
-
-def _paired(here: Cells, there: Cells, metric: str) -> Difference | None:
-    comparison = compare_arms({THEIRS: there, OURS: here}, metric)
-    assert comparison is not None
-    return next((d for d in comparison.differences if d.metric == metric), None)
 
 
 def _row(arm: str, metric: str, here: Cells, there: Cells, margin: float, reason: str) -> CheckRow:

@@ -16,7 +16,8 @@ import numpy as np
 from milkreport.checks.reference import Figure, Matrix, Reference
 from milkreport.checks.verdict import CheckRow, Status, Verdict, overall_status
 from milkreport.evaluation.metrics import score_confusion
-from milkreport.evaluation.results import Estimate, Results
+from milkreport.evaluation.part_record import Estimate
+from milkreport.evaluation.results import Results
 from milkreport.streams import stream
 
 Z = 1.96

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from milkreport.errors import ConfigError
-from milkreport.evaluation.results import Record
+from milkreport.evaluation.data_record import Record
 from milkreport.resources import resource_folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from milkreport.evaluation.results import Record
+from milkreport.evaluation.data_record import Record
 
 
 class Status(StrEnum):

@@ -20,7 +20,7 @@ from milkreport.data.load import Adapter, find_data, load_cases
 from milkreport.data.prepare import Prepared, group, image_problems
 from milkreport.data.store import PixelStore, Progress, open_store
 from milkreport.errors import DataError, DataProblems, Problem
-from milkreport.evaluation.results import DataSummary
+from milkreport.evaluation.data_record import DataSummary
 from milkreport.runs.describe import summarise_data
 from milkreport.runs.folder import write_csv
 from milkreport.runs.manifest import read_clock

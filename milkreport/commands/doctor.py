@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport import __version__
-from milkreport.commands.screen import console
+from milkreport.commands.console import console
 from milkreport.data.store import cache_folder
 from milkreport.runs.manifest import read_commit, read_platform, read_versions
 

@@ -72,25 +72,38 @@ def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
 def redraw(run_path: Path, pdf: bool) -> None:
     """Draw the report of a run folder again; cells that were finished since are scored first."""
     folder = RunFolder(run_path)
+    if folder.is_run() and not folder.has_suite:
+        results = folder.load_results()
+    else:
+        results = _results_so_far(folder)
+    screen.show_files(draw(folder, results, folder.load_verdict(), pdf), None)
+
+
+def _results_so_far(folder: RunFolder) -> Results:
     cells = plan_cells(folder.load_suite())
     try:
         results = folder.load_results()
         known = sum(c.status == "complete" for arm in results.arms for c in arm.cells)
-    except DataError:
+    except DataError as error:
         known = 0
+        if (folder.path / "results.json").is_file():
+            screen.warn(f"{error.where}: {error.what}; scored again from the predictions")
     if not any(folder.load_cell(cell) for cell in cells):
-        raise DataError("no training is finished here", "wait, or run run-all again", str(run_path))
+        raise DataError(
+            "no training is finished here", "wait, or run run-all again", str(folder.path)
+        )
     if known < len(cells):
-        results, metrics = collect(folder)
-        folder.write_results(results, metrics)
-    screen.show_files(draw(folder, results, folder.load_verdict(), pdf), None)
+        results, tables = collect(folder)
+        folder.write_results(results, tables)
+    return results
 
 
 def draw(folder: RunFolder, results: Results, verdict: Verdict | None, pdf: bool) -> list[Path]:
     """Write the report; where no PDF can be made, say why in one line and keep the HTML."""
     from milkreport.reporting.write import write_report
 
-    arguments = (folder.path, results, folder.load_manifest(), folder.load_suite(), verdict)
+    suite = folder.load_suite() if folder.has_suite else None
+    arguments = (folder.path, results, folder.load_manifest(), suite, verdict)
     try:
         return write_report(*arguments, pdf=pdf)
     except PdfProblem as problem:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -23,11 +22,13 @@ from rich.table import Table
 
 from milkreport.checks.verdict import Status, Verdict
 from milkreport.commands.check_data import Finding, count_kinds
+from milkreport.commands.console import bounds, console, number
 from milkreport.data.store import StoreInfo
 from milkreport.errors import DataError
-from milkreport.evaluation.evaluate import Evaluation
-from milkreport.evaluation.metrics import DEFINITIONS, HEADLINE
-from milkreport.evaluation.results import CellRecord, DataSummary, Estimate, Results
+from milkreport.evaluation.data_record import DataSummary
+from milkreport.evaluation.definitions import DEFINITIONS, HEADLINE
+from milkreport.evaluation.part_record import Estimate
+from milkreport.evaluation.results import CellRecord, Results
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.suite import Suite
@@ -47,8 +48,6 @@ STYLES = {
     Status.INCONCLUSIVE: "yellow",
     Status.NOT_CHECKED: "dim",
 }
-
-console = Console(stderr=True, highlight=False)
 
 
 def warn(line: str) -> None:
@@ -193,9 +192,9 @@ def show_results(results: Results, verdict: Verdict | None) -> None:
         cells = []
         for name in HEADLINE:
             estimate = part.metrics[name] if part else Estimate(value=None)
-            cells.append(_number(estimate.value, 3))
+            cells.append(number(estimate.value, 3))
             if name == results.primary_metric:
-                cells.append(_interval(estimate))
+                cells.append(bounds(estimate))
         table.add_row(escape(arm.title), *cells)
     console.print(table)
     console.print("[dim]* primary metric[/dim]")
@@ -232,7 +231,7 @@ def show_verdict(verdict: Verdict) -> None:
             row.part,
             row.metric,
             escape(row.printed),
-            _number(row.ours),
+            number(row.ours),
             "—" if row.difference is None else f"{row.difference:+.4f}",
             interval,
             f"[{STYLES[row.status]}]{row.status}[/{STYLES[row.status]}]",
@@ -247,29 +246,6 @@ def show_verdict(verdict: Verdict) -> None:
     console.print(
         f"against {escape(verdict.reference)} ({verdict.kind}): [{style}]{verdict.status}[/{style}]"
     )
-
-
-def show_evaluation(evaluation: Evaluation) -> None:
-    """Metrics, classification report and confusion matrix of one set of predictions."""
-    result = evaluation.result
-    metrics = Table("metric", "value", "95%", "how", box=None, pad_edge=False)
-    for name, estimate in result.metrics.items():
-        definition = evaluation.definitions[name]
-        how = f"{definition.decision}; {definition.averaging}"
-        metrics.add_row(definition.title, _number(estimate.value), _interval(estimate, 4), how)
-    console.print(f"{result.n_cases} cases, {len(evaluation.classes)} classes")
-    console.print(metrics)
-    classes = Table("class", "support", "predicted", "precision", "recall", "F1", box=None)
-    for row in result.classes:
-        numbers = [_number(v) for v in (row.precision, row.recall, row.f1)]
-        classes.add_row(escape(row.name), str(row.support), f"{row.predicted:.0f}", *numbers)
-    console.print(classes)
-    matrix = Table("true \\ predicted", *map(escape, evaluation.classes), box=None)
-    for name, counts in zip(evaluation.classes, result.confusion, strict=True):
-        matrix.add_row(escape(name), *(str(n) if n else "·" for n in counts))
-    console.print(matrix)
-    for notice in evaluation.notices:
-        warn(notice)
 
 
 def show_finding(finding: Finding, source: Path) -> None:
@@ -354,13 +330,3 @@ def show_files(paths: Sequence[Path], seconds: float | None) -> None:
         console.print(f"[green]wrote[/green] {escape(str(path))}", soft_wrap=True)
     if seconds is not None:
         console.print(f"[dim]in {seconds:.0f} s[/dim]")
-
-
-def _number(value: float | None, digits: int = 4) -> str:
-    return "—" if value is None else f"{value:.{digits}f}"
-
-
-def _interval(estimate: Estimate, digits: int = 3) -> str:
-    if estimate.low is None or estimate.high is None:
-        return "—"
-    return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"

@@ -43,6 +43,7 @@ class Mapped:
     used: tuple[Path, ...]
     orphans: tuple[str, ...]
     remarks: tuple[str, ...]
+    slices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -79,6 +80,9 @@ class Assembler:
             table, remarks = self._one_row_a_case(rows, typed)
         else:
             table = self._rows_are_cases(rows, typed)
+        slices = tuple(c for c in spec.slices if c in rows.frame.columns and c not in table.columns)
+        for column in slices:
+            table[column] = self._joined(rows, column)
         labels, classes = self._labels(rows, truth)
         if self.problems:
             raise DataProblems(self.problems)
@@ -92,7 +96,8 @@ class Assembler:
         else:
             table["label"] = None
         table = table.rename_axis("case_id").reset_index().sort_values("case_id", ignore_index=True)
-        return Mapped(table, self._features(), classes, tuple(self.named), orphans, remarks)
+        features, named = self._features(), tuple(self.named)
+        return Mapped(table, features, classes, named, orphans, remarks, slices)
 
     def _gather(self, call: Callable[..., T], *arguments: Any) -> T | None:
         """Call, and keep what it finds wrong for later."""
@@ -188,6 +193,12 @@ class Assembler:
                     values = pd.Series(typed.loc[once, f.column].to_numpy(), owners.to_numpy())
                     table[column_name(f)] = values
         return table, tuple(remarks)
+
+    def _joined(self, rows: TextTable, column: str) -> pd.Series[Any]:
+        """What a case's rows say in *column*, different values joined by " / "; missing if none does."""
+        known = rows.frame[[self.spec.case, column]].dropna()
+        grouped = known.groupby(self.spec.case)[column]
+        return grouped.agg(lambda cells: " / ".join(sorted(set(cells))))
 
     def _rows_are_cases(self, rows: TextTable, typed: pd.DataFrame) -> pd.DataFrame:
         spec, frame = self.spec, rows.frame

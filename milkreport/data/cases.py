@@ -31,7 +31,11 @@ class Feature:
 
 @dataclass(frozen=True)
 class Card:
-    """What a report must say about the data, whatever the data is."""
+    """What a report must say about the data, whatever the data is.
+
+    ``positive``: classes that count as disease. ``rules``: decision rules of the data's benchmark, beside
+    argmax.
+    """
 
     name: str
     licence: str
@@ -41,6 +45,7 @@ class Card:
     synthetic: bool = False
     class_titles: dict[str, str] = field(default_factory=dict)
     positive: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
     banned_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -51,7 +56,8 @@ class Cases:
 
     ``table``: columns ``case_id`` (unique), ``group_id`` (never straddles a split), ``label`` (a class,
     or missing), one ``image:<view>`` column of absolute paths a view (missing: no such image), and the
-    feature columns. Sorted by ``case_id``. ``layout``: how the files were found, one line. ``extra``:
+    feature columns, and ``slices``: columns that are no input and tell subgroups apart. Sorted by
+    ``case_id``. ``layout``: how the files were found, one line. ``extra``:
     image files below ``root`` that belong to no case. ``orphans``: ids that have a label and nothing
     else. ``remarks``: what a careful reader should know of the tables, a line each.
     """
@@ -67,11 +73,18 @@ class Cases:
     extra: tuple[Path, ...] = ()
     orphans: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
 
     @property
     def is_labelled(self) -> bool:
         """Whether any case has a label; a benchmark's test tables have none."""
         return bool(self.table["label"].notna().any())
+
+    def subgroup_columns(self) -> pd.DataFrame:
+        """Columns that subgroups may be made of, after ``case_id``: a case's own features, the slices."""
+        own = [feature.column for feature in self.features if feature.view == "case"]
+        more = [column for column in self.slices if column not in own]
+        return self.table[["case_id", *own, *more]]
 
     def image_paths(self, view: str) -> pd.Series[str]:
         """Paths of one view's images, one a case."""

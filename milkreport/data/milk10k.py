@@ -93,6 +93,7 @@ _TABLE = TableSpec(
     view="image_type",
     one_hot=list(CLASSES),
     truth=GROUND_TRUTH,
+    slices=["image_manipulation"],
 )
 
 
@@ -126,6 +127,7 @@ def load_milk10k(tree: Tree) -> Cases:
         extra=tuple(path for path in index.unused(mapped.used) if path.stem not in others),
         orphans=mapped.orphans,
         remarks=mapped.remarks,
+        slices=mapped.slices,
     )
 
 
@@ -248,6 +250,7 @@ def _card(mark: Path | None) -> Card:
         synthetic=mark is not None,
         class_titles=dict(CLASSES),
         positive=MALIGNANT,
+        rules=("isic",),
         banned_columns=(*BANNED, *_ALSO_BANNED),
         notes=(note,),
     )

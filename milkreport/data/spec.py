@@ -69,7 +69,8 @@ class TableSpec(Section):
 
     Labels stand in a ``label`` column or in ``one_hot`` columns, of this table or of a second one,
     ``truth``, joined by the ``case`` column. ``group``: cases that must stay together (a patient's);
-    without it each case is a group of its own.
+    without it each case is a group of its own. ``slices``: columns that are no input and tell subgroups
+    apart in the report.
     """
 
     file: Text
@@ -80,6 +81,7 @@ class TableSpec(Section):
     label: str = ""
     one_hot: list[Text] = []
     truth: str = ""
+    slices: list[Text] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSpec:
@@ -177,6 +179,9 @@ class DataSpec(Section):
         not_inputs = {view.column for view in self.views.values()}
         if table := self.table:
             not_inputs |= {table.case, table.group, table.label, table.view, *table.one_hot}
+        for column in self.table.slices if self.table else []:
+            if column in RESERVED or column.startswith(IMAGE_PREFIX):
+                yield f"table.slices: {column} is a name of milkreport's own: rename the column"
         seen = set()
         for feature in self.features:
             where = f"features: {feature.column}"

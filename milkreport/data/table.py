@@ -24,7 +24,7 @@ def load_described(tree: Tree, spec: DataSpec) -> Cases:
     path = _inside(tree, settings.file)
     views = spec.views
     columns = {settings.case, settings.group, settings.view, *(v.column for v in views.values())}
-    columns |= {feature.column for feature in spec.features}
+    columns |= {feature.column for feature in spec.features} | {*settings.slices}
     labels = {settings.label, *settings.one_hot}
     frame = load_table(path, sorted((columns | (set() if settings.truth else labels)) - {""}))
     truth, files = None, [path]
@@ -48,6 +48,7 @@ def load_described(tree: Tree, spec: DataSpec) -> Cases:
         extra=index.unused(mapped.used),
         orphans=mapped.orphans,
         remarks=(*mapped.remarks, *telling),
+        slices=mapped.slices,
     )
 
 

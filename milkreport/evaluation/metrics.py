@@ -1,7 +1,7 @@
-"""Metrics with their definitions. Points by scikit-learn; many resamples at once from confusion counts.
+"""Metrics of hard answers, from confusion counts: one form for points and for many resamples at once.
 
 Undefined is ``None`` (points) or nan (arrays): never 0, never 1. Macro averages run over the classes
-that have support.
+that have support. Tests hold every value against scikit-learn.
 """
 
 from __future__ import annotations
@@ -11,66 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
-
-from milkreport.evaluation.results import Definition
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-#: What tables and curves show; a suite's primary metric is one of them.
-HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
-
-_MACRO = "macro over the classes with support"
-_UNDEFINED = "undefined, left out of the average"
-
-DEFINITIONS: dict[str, Definition] = {
-    d.metric: d
-    for d in (
-        Definition(
-            metric="accuracy",
-            title="Accuracy",
-            decision="argmax",
-            averaging="none",
-            zero_division="none",
-        ),
-        Definition(
-            metric="balanced_accuracy",
-            title="Balanced accuracy",
-            decision="argmax",
-            averaging=f"recall, {_MACRO}",
-            zero_division=_UNDEFINED,
-        ),
-        Definition(
-            metric="macro_f1",
-            title="Macro F1",
-            decision="argmax",
-            averaging=f"F1, {_MACRO}",
-            zero_division="F1 = 2TP/(2TP+FP+FN); a class never predicted has F1 0",
-        ),
-        Definition(
-            metric="weighted_f1",
-            title="Weighted F1",
-            decision="argmax",
-            averaging="F1, weighted by support",
-            zero_division="F1 = 2TP/(2TP+FP+FN); a class never predicted has F1 0",
-        ),
-    )
-}
-
 
 @dataclass(frozen=True)
 class Scores:
-    """Point metrics of one set of predictions.
+    """Point metrics of one set of answers.
 
-    ``metrics``: by name, ``None`` where undefined. ``precision``, ``recall``, ``f1``: float64
-    (n_classes,), nan where undefined. ``confusion``: int64 (n_classes, n_classes), rows true.
+    ``metrics``: by name, ``None`` where undefined. ``classes``: ``precision``, ``recall``, ``specificity``
+    and ``f1``, float64 (n_classes,), nan where undefined. ``confusion``: int64 (n_classes, n_classes),
+    rows true.
     """
 
     metrics: dict[str, float | None]
-    precision: Floats
-    recall: Floats
-    f1: Floats
+    classes: dict[str, Floats]
     confusion: Ints
 
     @property
@@ -85,7 +41,7 @@ class Scores:
 
 
 def score_labels(truth: Ints, predicted: Ints, n_classes: int) -> Scores:
-    """Score hard labels (class positions, int64 of shape (n,)) with scikit-learn.
+    """Score hard answers (class positions, int64 of shape (n,)).
 
     Raises:
         ValueError: no case, or a position outside 0 to n_classes - 1.
@@ -94,25 +50,35 @@ def score_labels(truth: Ints, predicted: Ints, n_classes: int) -> Scores:
         raise ValueError("no case to score, or a negative class position")
     if max(truth.max(), predicted.max()) >= n_classes:
         raise ValueError(f"a class position is not below {n_classes}")
-    labels = np.arange(n_classes)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        truth, predicted, labels=labels, zero_division=np.nan
-    )
-    # zero_division acts on F1 too where a class has neither case nor prediction: undefined, as here.
-    weights = support / support.sum()
-    present = support > 0
-    metrics = {
-        "accuracy": float(accuracy_score(truth, predicted)),
-        "balanced_accuracy": float(recall[present].mean()),
-        "macro_f1": float(f1[present].mean()),
-        "weighted_f1": float((f1[present] * weights[present]).sum()),
-    }
-    counts = confusion_matrix(truth, predicted, labels=labels).astype(np.int64)
-    return Scores({k: _defined(v) for k, v in metrics.items()}, precision, recall, f1, counts)
+    counts = confusion_counts(truth, predicted, n_classes)
+    metrics = {name: defined(float(value)) for name, value in score_confusion(counts).items()}
+    return Scores(metrics, score_classes(counts), counts)
+
+
+def score_classes(confusion: npt.NDArray[np.generic]) -> dict[str, Floats]:
+    """Each class against the others, from counts of shape (..., n_classes, n_classes).
+
+    Returns:
+        ``precision``, ``recall``, ``specificity``, ``f1``: float64 (..., n_classes), nan where undefined.
+    """
+    counts = confusion.astype(np.float64)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    support, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
+    others = support.sum(axis=-1, keepdims=True) - support
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "precision": hits / predicted,
+            "recall": hits / support,
+            "specificity": (others - (predicted - hits)) / others,
+            "f1": 2 * hits / (support + predicted),
+        }
 
 
 def score_confusion(confusion: npt.NDArray[np.generic]) -> dict[str, Floats]:
-    """The same metrics from confusion counts of shape (..., n_classes, n_classes), vectorised.
+    """All metrics of hard answers from counts of shape (..., n_classes, n_classes), rows true.
+
+    Correlation: R_K of Gorodkin (2004). Kappa: Cohen (1960). The others are averages of
+    :func:`score_classes`, defined in :mod:`milkreport.evaluation.definitions`.
 
     Returns:
         float64 arrays of shape (...), nan where undefined.
@@ -120,18 +86,29 @@ def score_confusion(confusion: npt.NDArray[np.generic]) -> dict[str, Floats]:
     counts = confusion.astype(np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     support, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
-    total = support.sum(axis=-1)
+    total, right = support.sum(axis=-1), hits.sum(axis=-1)
+    classes = score_classes(counts)
+    # A class never predicted has no precision; in an average it counts 0, or silence would be rewarded.
+    classes["precision"] = np.where(predicted > 0, classes["precision"], 0)
+    present = support > 0
+    expected = (support * predicted).sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        present = np.where(support > 0, 1.0, np.nan)
-        recall = hits / support
-        f1 = 2 * hits / (support + predicted) * present
-        n_present = (support > 0).sum(axis=-1)
-        return {
-            "accuracy": hits.sum(axis=-1) / total,
-            "balanced_accuracy": np.nansum(recall, axis=-1) / n_present,
-            "macro_f1": np.nansum(f1, axis=-1) / n_present,
-            "weighted_f1": np.nansum(f1 * support, axis=-1) / total,
+        averages = {}
+        for name, values in classes.items():
+            usable = present & np.isfinite(values)
+            known = np.where(usable, values, 0)
+            n, weight = usable.sum(axis=-1), np.where(usable, support, 0)
+            averages[f"macro_{name}"] = known.sum(axis=-1) / n
+            averages[f"weighted_{name}"] = (known * weight).sum(axis=-1) / weight.sum(axis=-1)
+        spread = (total**2 - (support**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
+        found = {
+            "accuracy": right / total,
+            "balanced_accuracy": averages["macro_recall"],
+            **averages,
+            "mcc": (right * total - expected) / np.sqrt(np.where(spread > 0, spread, np.nan)),
+            "kappa": (right * total - expected) / (total**2 - expected),
         }
+    return {name: np.where(np.isfinite(value), value, np.nan) for name, value in found.items()}
 
 
 def confusion_counts(truth: Ints, predicted: Ints, n_classes: int) -> Ints:
@@ -140,5 +117,6 @@ def confusion_counts(truth: Ints, predicted: Ints, n_classes: int) -> Ints:
     return np.bincount(codes, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
-def _defined(value: float) -> float | None:
+def defined(value: float) -> float | None:
+    """*value*, or ``None`` where it is no number."""
     return value if math.isfinite(value) else None

@@ -1,70 +1,84 @@
-"""Uncertainty over cases: stratified bootstrap, paired permutation, Wilson.
+"""Uncertainty over cases: stratified bootstrap, paired permutation, McNemar, Holm.
 
 Stratified by class: unstratified resamples of rare classes lose a class altogether. All arms see the
-same resamples, so differences are paired.
+same resamples, so differences are paired. Where cases come in groups (images of one patient), groups
+are drawn, not cases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 
-from milkreport.evaluation.metrics import score_confusion
+from milkreport.evaluation.metrics import confusion_counts, score_confusion
+from milkreport.evaluation.ranking import MOST_PAIRED
 from milkreport.evaluation.results import SEEDS_TO_RANK
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Weights = npt.NDArray[np.float32]
+
+#: Numbers that one piece of the resamples may hold where cases are many: 4 bytes each.
+_PIECE = 8_000_000
 
 
 def bootstrap_weights(
-    truth: Ints, n_resamples: int, rng: np.random.Generator
-) -> npt.NDArray[np.int32]:
-    """How often each case is drawn in each resample, within its class: int32 (n_resamples, n)."""
-    weights = np.zeros((n_resamples, len(truth)), np.int32)
+    truth: Ints, n_resamples: int, rng: np.random.Generator, groups: Ints | None = None
+) -> Iterator[Weights]:
+    """How often each case is drawn, within its class: float32 (some resamples, n), piece by piece.
+
+    The pieces together are *n_resamples* rows; up to 10,000 cases come in one piece.
+
+    Args:
+        groups: int64 (n,), positions of the groups that are drawn whole; ``None``: each case by itself.
+            A group stands in the stratum of its rarest class.
+    """
+    n = len(truth)
+    strata = truth if groups is None else _strata_of_groups(truth, groups)
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    rows = n_resamples if n <= MOST_PAIRED else max(1, _PIECE // n)
+    for start in range(0, n_resamples, rows):
+        n_rows = min(rows, n_resamples - start)
+        drawn = np.empty((n_rows, len(strata)), np.float32)
+        offset = np.arange(n_rows)[:, None]
+        for mine in members:
+            picks = rng.integers(0, len(mine), (n_rows, len(mine)), dtype=np.int32)
+            counts = np.bincount((picks + offset * len(mine)).ravel(), minlength=picks.size)
+            drawn[:, mine] = counts.reshape(picks.shape)
+        yield drawn if groups is None else drawn[:, groups]
+
+
+def resampled_confusion(truth: Ints, predicted: Ints, n_classes: int, weights: Weights) -> Floats:
+    """Confusion counts of each resample: float64 (n_resamples, n_classes, n_classes), rows true."""
+    counts = np.zeros((len(weights), n_classes, n_classes))
     for c in np.unique(truth):
-        members = np.flatnonzero(truth == c)
-        picks = rng.integers(0, len(members), (n_resamples, len(members)))
-        for row, pick in zip(weights, picks, strict=True):
-            row[members] = np.bincount(pick, minlength=len(members))
-    return weights
-
-
-def resampled_metric(
-    truth: Ints,
-    predicted_by_seed: Sequence[Ints],
-    n_classes: int,
-    weights: npt.NDArray[np.int32],
-    metric_names: Sequence[str],
-) -> dict[str, Floats]:
-    """Each metric of each seed's predictions in each resample: float64 (n_resamples, n_seeds)."""
-    columns: dict[str, list[Floats]] = {name: [] for name in metric_names}
-    for predicted in predicted_by_seed:
-        codes = truth * n_classes + predicted
-        counts = np.stack([np.bincount(codes, row, n_classes**2) for row in weights])
-        scores = score_confusion(counts.reshape(-1, n_classes, n_classes))
-        for name in metric_names:
-            columns[name].append(scores[name])
-    return {name: np.stack(values, axis=1) for name, values in columns.items()}
+        mine = np.flatnonzero(truth == c)
+        answered = (predicted[mine][:, None] == np.arange(n_classes)).astype(np.float32)
+        counts[:, c] = weights[:, mine] @ answered
+    return counts
 
 
 def over_seeds(values: Floats, rng: np.random.Generator) -> Floats:
-    """Mean over seeds in each resample, float64 (n_resamples,).
+    """Mean over seeds in each resample: (n_resamples, n_seeds, ...) to (n_resamples, ...).
 
     From five seeds on the seeds are resampled too (hierarchical bootstrap).
     """
-    n_resamples, n_seeds = values.shape
+    n_resamples, n_seeds = values.shape[:2]
     if n_seeds < SEEDS_TO_RANK:
         return np.asarray(values.mean(axis=1))
     picks = rng.integers(0, n_seeds, (n_resamples, n_seeds))
+    picks = picks.reshape(picks.shape + (1,) * (values.ndim - 2))
     return np.asarray(np.take_along_axis(values, picks, axis=1).mean(axis=1))
 
 
-def percentile_interval(draws: Floats) -> tuple[float, float]:
-    """Central 95% of the draws."""
-    low, high = np.percentile(draws, [2.5, 97.5])
+def percentile_interval(draws: Floats) -> tuple[float, float] | None:
+    """Central 95% of the draws that are defined; ``None`` if none is."""
+    known = draws[np.isfinite(draws)]
+    if not len(known):
+        return None
+    low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -76,29 +90,59 @@ def permutation_p(
     metric: str,
     n_permutations: int,
     rng: np.random.Generator,
+    groups: Ints | None = None,
 ) -> float:
-    """Two-sided p that two arms' predictions are exchangeable case by case.
+    """Two-sided p that two arms' answers are exchangeable case by case (or group by group).
 
-    In each permutation a case's predictions (of all seeds together) change sides with probability 1/2;
+    In each permutation a case's answers (of all seeds together) change sides with probability 1/2;
     the statistic is the difference of the metric's means over seeds. p = (1 + hits) / (1 + n): never 0
     (Phipson and Smyth, 2010).
+
+    Args:
+        metric: one of :func:`milkreport.evaluation.metrics.score_confusion`.
     """
+    both = list(zip(one, other, strict=True))
+    unlike = np.flatnonzero(np.any([a != b for a, b in both], axis=0))
+    units = np.arange(len(truth)) if groups is None else groups
+    kinds, position = np.unique(units[unlike], return_inverse=True)
+    # Changing a case's sides moves a count from one answer's cell to the other's, in both arms' tables.
+    moves, tables = [], []
+    for a, b in both:
+        move = np.zeros((len(kinds), n_classes**2), np.float32)
+        cells = truth[unlike] * n_classes
+        np.add.at(move, (position, cells + b[unlike]), 1)
+        np.add.at(move, (position, cells + a[unlike]), -1)
+        moves.append(move)
+        tables.append([confusion_counts(truth, p, n_classes).ravel() for p in (a, b)])
 
-    def mean_metric(predictions: Sequence[Ints]) -> float:
-        codes = [truth * n_classes + p for p in predictions]
-        counts = np.stack([np.bincount(c, minlength=n_classes**2) for c in codes])
-        shaped = counts.reshape(-1, n_classes, n_classes)
-        return float(score_confusion(shaped)[metric].mean())
+    def mean_gap(swaps: Weights) -> Floats:
+        gaps = np.zeros(len(swaps))
+        for move, (first, second) in zip(moves, tables, strict=True):
+            moved = swaps @ move
+            for table, sign in ((first + moved, 1), (second - moved, -1)):
+                shaped = table.reshape(-1, n_classes, n_classes)
+                gaps += sign * score_confusion(shaped)[metric]
+        return gaps / len(moves)
 
-    observed = abs(mean_metric(one) - mean_metric(other))
-    hits = 0
-    for _ in range(n_permutations):
-        swap = rng.random(len(truth)) < 0.5
-        first = [np.where(swap, b, a) for a, b in zip(one, other, strict=True)]
-        second = [np.where(swap, a, b) for a, b in zip(one, other, strict=True)]
+    observed = abs(float(mean_gap(np.zeros((1, len(kinds)), np.float32))[0]))
+    hits, rows = 0, max(1, _PIECE // max(len(kinds), n_classes**2, 1))
+    for start in range(0, n_permutations, rows):
+        n_rows = min(rows, n_permutations - start)
+        swaps = rng.integers(0, 2, (n_rows, len(kinds)), dtype=np.int8).astype(np.float32)
         # The tolerance counts permutations that equal the observed one up to rounding.
-        hits += abs(mean_metric(first) - mean_metric(second)) >= observed - 1e-12
+        hits += int((np.abs(mean_gap(swaps)) >= observed - 1e-12).sum())
     return (1 + hits) / (1 + n_permutations)
+
+
+def mcnemar_p(truth: Ints, one: Ints, other: Ints) -> float:
+    """Exact two-sided p that both answers are right equally often (McNemar, 1947; binomial form)."""
+    from scipy.stats import (
+        binomtest,  # here: it loads for half a second, and points need none of it
+    )
+
+    right, rival = one == truth, other == truth
+    only = int((right & ~rival).sum()), int((rival & ~right).sum())
+    return float(binomtest(only[0], sum(only), 0.5).pvalue) if sum(only) else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -112,7 +156,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def wilson_interval(hits: int, n: int) -> tuple[float, float]:
-    """95% Wilson score interval of a proportion (Wilson, 1927). n must be positive."""
-    interval = binomtest(hits, n).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+def _strata_of_groups(truth: Ints, groups: Ints) -> Ints:
+    """The rarest class of each group, by the classes' counts over all cases."""
+    counts = np.bincount(truth)
+    rarest_last = np.argsort(-counts[truth], kind="stable")
+    strata = np.zeros(int(groups.max()) + 1, np.int64)
+    strata[groups[rarest_last]] = truth[rarest_last]  # of equal indices the last one stays
+    return strata

@@ -8,69 +8,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from milkreport.evaluation.data_record import DataSummary, Part, Record, SplitSummary
+from milkreport.evaluation.part_record import Definition, PartResult
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 #: With fewer training seeds an arm, results speak of these trained models and rank no method.
 SEEDS_TO_RANK = 5
-
-Part = Literal["train", "validation", "test"]
-
-
-class Record(BaseModel):
-    """Base of all records: frozen, no unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Definition(Record):
-    """How a metric is computed; two values are comparable only where this agrees."""
-
-    metric: str
-    title: str
-    decision: str  # "argmax" or "probabilities"
-    averaging: str  # "none", "macro over classes with support", ...
-    zero_division: str  # what an empty denominator gives
-
-
-class Estimate(Record):
-    """One metric of one arm on one part.
-
-    ``value`` is the mean over seeds; ``low`` and ``high`` bound its 95% interval over cases (and over
-    seeds as well from five seeds on); ``seed_sd`` is the standard deviation over seeds, ``None`` for
-    one seed.
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    seed_sd: float | None = None
-
-
-class ClassRow(Record):
-    """One row of the classification report, means over seeds. Intervals: Wilson, one seed only."""
-
-    name: str
-    support: int
-    predicted: float
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    recall_low: float | None = None
-    recall_high: float | None = None
-
-
-class PartResult(Record):
-    """What one arm reached on one part, over its seeds (folds pooled)."""
-
-    part: Part
-    n_cases: int
-    n_seeds: int
-    n_folds: int
-    metrics: dict[str, Estimate]
-    classes: list[ClassRow]
-    confusion: list[list[int]]  # summed over seeds; rows true, columns predicted
 
 
 class Curve(Record):
@@ -119,6 +63,10 @@ class Difference(Record):
     ``p`` is a two-sided paired permutation p over cases, ``p_holm`` the same after Holm's correction
     over the pairs; both for the primary metric alone, ``None`` for the described others. ``detectable``
     is the difference found with 80% power: (1.96 + 0.84) bootstrap standard errors.
+
+    ``standard_error`` is of all spread that the interval holds; ``sampling_error`` that of the cases
+    alone, ``seed_sd`` the standard deviation of the difference over seeds. ``mcnemar`` and
+    ``mcnemar_holm``: exact McNemar p of the accuracy, one seed and cases without groups only.
     """
 
     arm: str
@@ -131,144 +79,41 @@ class Difference(Record):
     p: float | None
     p_holm: float | None
     detectable: float
+    sampling_error: float | None = None
+    seed_sd: float | None = None
+    mcnemar: float | None = None
+    mcnemar_holm: float | None = None
+
+
+class Agreement(Record):
+    """How two arms' answers to the same cases go together; counts are means over seeds."""
+
+    arm: str
+    against: str
+    same: float  # cases that both answer alike
+    both_right: float
+    only_arm: float
+    only_against: float
+    both_wrong: float
+    kappa: float | None
 
 
 class Comparison(Record):
-    """All pairs of arms on the primary metric, and against the first arm on the others."""
+    """All pairs of arms on the primary metric, and against the first arm on the others.
+
+    ``ranks``: arm to 1 + the number of arms shown to be better; equal ranks are not told apart. Empty
+    with fewer than five seeds an arm.
+    """
 
     part: Part
     n_cases: int
     n_seeds: int
     n_folds: int
     resamples: int
+    n_groups: int | None = None
     differences: list[Difference]
-
-
-class Exclusion(Record):
-    """How many cases were removed for one reason."""
-
-    reason: str
-    n: int
-
-
-class NumericSummary(Record):
-    """One numeric column over the used cases: a histogram, and quartiles by class.
-
-    ``counts[i]`` cases lie from ``edges[i]`` to ``edges[i + 1]`` (the last bin holds its upper edge).
-    ``levels``: cases by value, for a column of at most twelve whole numbers; then without histogram.
-    ``quartiles``: class to (25%, 50%, 75%); a class without values is left out.
-    """
-
-    column: str
-    title: str = ""
-    view: str  # "case" for the case's own columns
-    n: int
-    missing: int
-    minimum: float | None = None
-    median: float | None = None
-    maximum: float | None = None
-    edges: list[float] = []
-    counts: list[int] = []
-    levels: dict[str, int] = {}
-    quartiles: dict[str, tuple[float, float, float]] = {}
-
-
-class CategoricalSummary(Record):
-    """One categorical column over the used cases: cases by value (most frequent first), and by class."""
-
-    column: str
-    title: str = ""
-    view: str
-    n: int
-    missing: int
-    counts: dict[str, int]
-    by_class: dict[str, dict[str, int]] = {}  # class to value to cases
-
-
-class ImageSummary(Record):
-    """The image files of one view, as they lie on disk: counts by size ("600 x 450"), mode and format."""
-
-    view: str
-    n: int
-    sizes: dict[str, int]
-    modes: dict[str, int]
-    formats: dict[str, int]
-
-
-class DuplicateSummary(Record):
-    """Images that stand under several cases; no id, only numbers.
-
-    ``identical``: cases' images with the very same pixels, ``near``: alike by perceptual hash, both
-    counted as links that join two groups. ``groups``: groups that hold several of the original groups.
-    ``largest``: cases in the largest of them. ``rule``: how alike is measured, one line.
-    """
-
-    identical: int
-    near: int
-    groups: int
-    largest: int
-    rule: str
-
-
-class SplitProof(Record):
-    """That the parts of every fold share nothing, counted again from the files that were written.
-
-    ``comparisons``: pairs of parts within a fold. ``shared_*``: how many stand in two parts; all 0.
-    """
-
-    folds: int
-    comparisons: int
-    groups: int
-    shared_cases: int
-    shared_groups: int
-    shared_images: int
-    splits_sha256: str
-
-
-class DataSummary(Record):
-    """What the data was: counts and names only, no row of it.
-
-    ``n_found`` cases stand in the tables, ``exclusions`` says why some take no part, ``n_used`` remain.
-    """
-
-    name: str
-    synthetic: bool
-    licence: str
-    attribution: str
-    unit: str
-    units: str
-    views: list[str]
-    n_found: int
-    n_used: int
-    n_images: int
-    image_size: int | None
-    cleaning: str
-    exclusions: list[Exclusion]
-    class_counts: dict[str, int]
-    class_titles: dict[str, str] = {}
-    duplicate_groups: int = 0
-    imputed: dict[str, int] = {}
-    features: list[str] = []
-    fingerprint: str = ""
-    notes: list[str] = []
-    layout: str = ""
-    tables: dict[str, str] = {}  # file name to SHA-256
-    on_bad_image: str = ""
-    decoder: str = ""
-    numeric: list[NumericSummary] = []
-    categorical: list[CategoricalSummary] = []
-    images: list[ImageSummary] = []
-    duplicates: DuplicateSummary | None = None
-    proof: SplitProof | None = None
-
-
-class SplitSummary(Record):
-    """Size of one part of one fold, by class."""
-
-    fold: int
-    part: Part
-    n: int
-    class_counts: dict[str, int]
+    agreement: list[Agreement] = []
+    ranks: dict[str, int] = {}
 
 
 class Results(Record):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from milkreport.atomic import write_text
-from milkreport.evaluation.results import DataSummary
+from milkreport.evaluation.data_record import DataSummary
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Fact
 from milkreport.reporting.html import render_page
 from milkreport.reporting.sentences import SYNTHETIC_BANNER

@@ -13,7 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from milkreport.checks.verdict import CheckRow
-from milkreport.evaluation.results import ArmResult, DataSummary, Estimate, SplitSummary
+from milkreport.evaluation.data_record import DataSummary, SplitSummary
+from milkreport.evaluation.part_record import Estimate
+from milkreport.evaluation.results import ArmResult
 from milkreport.reporting.axes import (
     dot,
     label_width,

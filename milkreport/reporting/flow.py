@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from milkreport.evaluation.results import DataSummary, SplitSummary
+from milkreport.evaluation.data_record import DataSummary, SplitSummary
 from milkreport.reporting.svg import INK, drawing, to_svg
 from milkreport.reporting.text import (
     fit,

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from milkreport.evaluation.results import NumericSummary
+from milkreport.evaluation.data_record import NumericSummary
 from milkreport.reporting.matrix import STRONGEST, TONE
 from milkreport.reporting.svg import INK, drawing, to_svg
 from milkreport.reporting.text import MISSING, digits_of, fit, listing, measure, span, whole

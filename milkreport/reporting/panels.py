@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from milkreport.evaluation.results import CategoricalSummary, NumericSummary
+from milkreport.evaluation.data_record import CategoricalSummary, NumericSummary
 from milkreport.reporting.svg import COLOURS, INK, drawing, to_svg
 from milkreport.reporting.text import digits_of, fit, listing, measure, plural, whole
 

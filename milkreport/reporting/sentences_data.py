@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from milkreport.evaluation.results import DataSummary, DuplicateSummary, SplitProof
+from milkreport.evaluation.data_record import DataSummary, DuplicateSummary, SplitProof
 from milkreport.reporting.blocks import Badge
 from milkreport.reporting.text import (
     decimal,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from milkreport.evaluation.metrics import HEADLINE
-from milkreport.evaluation.results import ArmResult, Estimate, PartResult, Results
+from milkreport.evaluation.compare import is_shown
+from milkreport.evaluation.definitions import HEADLINE
+from milkreport.evaluation.part_record import Estimate, PartResult
+from milkreport.evaluation.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
-from milkreport.reporting.sentences import arm_title, is_shown, metric_title, primary_pairs
+from milkreport.reporting.sentences import arm_title, metric_title, primary_pairs
 from milkreport.reporting.text import (
     MISSING,
     decimal,

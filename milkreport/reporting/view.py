@@ -41,6 +41,7 @@ from milkreport.reporting.view_reference import (
     count_badges,
     status_badge,
 )
+from milkreport.reporting.view_subgroups import SubgroupsView, build_subgroups
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
 
@@ -89,6 +90,7 @@ class ReportView:
     comparison: ComparisonView
     exposure: Table | None
     arms: tuple[ArmView, ...]
+    subgroups: SubgroupsView
     reference: ReferenceView | None
     no_reference: str
     against: str
@@ -107,7 +109,7 @@ class ReportView:
 def build_view(
     results: Results,
     manifest: Manifest,
-    suite: Suite,
+    suite: Suite | None,
     verdict: Verdict | None,
     *,
     data_argument: str = "$MILKREPORT_DATA",
@@ -144,6 +146,7 @@ def build_view(
         comparison=build_comparison(results),
         exposure=build_exposure(results),
         arms=arms,
+        subgroups=build_subgroups(results),
         reference=build_reference(results, compared) if compared else None,
         no_reference=_no_reference(synthetic),
         ethics=build_ethics(results),
@@ -176,6 +179,7 @@ def _contents(data: DataView, arms: tuple[ArmView, ...], against: str) -> tuple[
         "curves": "Learning curves",
         "comparison": "Comparison",
         "arms": "Arm by arm",
+        "subgroups": "Subgroups",
         "reference": against,
         "ethics": "Limitations, ethics and privacy",
         "provenance": "Provenance",
@@ -232,7 +236,7 @@ def _curves(results: Results) -> CurvesView:
     n = max((len(arm.curves) for arm in results.arms), default=0)
     lead = "Unweighted cross-entropy and scores after each epoch, in evaluation mode."
     if not drawn:
-        lead = "No curves were recorded."
+        lead = "No training was watched here, so there are no curves."
     elif n > curves.MOST_LINES:
         lead += f" Lines: mean over {whole(n)} trainings; bands: from the lowest to the highest."
     elif n > 1:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from milkreport.evaluation.results import ArmResult, CellRecord, PartResult, Results
+from milkreport.evaluation.part_record import Estimate, PartResult
+from milkreport.evaluation.results import ArmResult, CellRecord, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
 from milkreport.reporting.matrix import NUMBERS_UP_TO, WIDE_FROM, confusion_matrix, is_wide
 from milkreport.reporting.sentences import headline_part, metric_words
@@ -24,8 +25,15 @@ from milkreport.reporting.text import (
     without_paths,
 )
 from milkreport.reporting.trainings import trainings
+from milkreport.reporting.view_measures import calibration_sentence
 
 TOO_FEW = 10
+#: What simulations said of intervals of such classes (docs/statistics.md).
+RARE_COVERAGE = (
+    " In simulations 95% intervals of such classes held the true value in 85% to 98% of the trials."
+)
+#: Columns of the classification report.
+_REPORTED = {"precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
 MOST_CONFUSIONS = 4
 
 
@@ -88,7 +96,7 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
         if len(seconds) > 1:
             text += f" over {plural(len(seconds), 'training', 'trainings')}"
         facts.append(Fact("Training time", text))
-    if done:
+    if seconds:
         facts.append(Fact("Trainings complete", f"{whole(len(done))} of {whole(len(arm.cells))}"))
     epochs = [cell.epoch_used for cell in done if cell.epoch_used is not None]
     if epochs:
@@ -108,71 +116,50 @@ def _scalar(cells: Sequence[CellRecord], name: str) -> str:
 
 
 def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
-    several = part.n_seeds > 1
-    intervals = any(row.recall_low is not None for row in part.classes)
-    columns = (
-        Column("Class", text=True),
-        Column("Support"),
-        Column("Predicted"),
-        Column("Precision"),
-        Column("Recall"),
-        *([Column("95% interval")] if intervals else []),
-        Column("F1"),
-    )
+    metrics = [m for m in _REPORTED if any(getattr(row, m) is not None for row in part.classes)]
+    bounded = [m for m in metrics[1:] if any(m in row.intervals for row in part.classes)]
+    columns = [Column("Class", text=True), Column("Support"), Column("Predicted")]
+    for metric in metrics:
+        columns.append(Column(_REPORTED[metric]))
+        columns += [Column("95%")] if metric in bounded else []
     rows, few = [], False
     for row in part.classes:
         mark = "†" if row.support < TOO_FEW else ""
         few = few or bool(mark)
-        cells = (
-            Cell(shorten(row.name), mark=mark),
-            Cell(whole(row.support)),
-            Cell(whole(row.predicted)),
-            Cell(decimal(row.precision)),
-            Cell(decimal(row.recall)),
-            *(
-                [Cell(interval(row.recall_low, row.recall_high) or MISSING, kind="soft")]
-                if intervals
-                else []
-            ),
-            Cell(decimal(row.f1)),
-        )
-        rows.append(Row(cells, "few" if mark else ""))
-    supported = sum(row.support > 0 for row in part.classes)
-    rows.append(
-        _average(
-            part, f"macro average over {plural(supported, 'class', 'classes')}", "macro", intervals
-        )
-    )
-    rows.append(_average(part, "weighted average", "weighted", intervals))
+        cells = [Cell(shorten(row.name), mark=mark), Cell(whole(row.support))]
+        cells.append(Cell(whole(row.predicted)))
+        for metric in metrics:
+            cells += _value(row.estimate(metric), metric in bounded)
+        rows.append(Row(tuple(cells), "few" if mark else ""))
+    supported = plural(sum(row.support > 0 for row in part.classes), "class", "classes")
+    averages = {f"macro, {supported}": "macro", "weighted": "weighted"}
+    for name, kind in averages.items():
+        cells = [Cell(name), Cell(whole(part.n_cases)), Cell("")]
+        for metric in metrics:
+            found = part.metrics.get(f"{kind}_{metric}")
+            empty = [Cell("")] * (1 + (metric in bounded))
+            cells += _value(found, metric in bounded) if found else empty
+        rows.append(Row(tuple(cells), "total"))
     footnotes = []
     if few:
-        footnotes.append(
-            Footnote("†", f"Fewer than {TOO_FEW} {results.data.units}: too few to judge.")
-        )
+        text = f"Fewer than {TOO_FEW} {results.data.units}: too few to judge."
+        footnotes.append(Footnote("†", text + (RARE_COVERAGE if bounded else "")))
     if any(row.precision is None or row.recall is None for row in part.classes):
         footnotes.append(
             Footnote(MISSING, "Undefined: no prediction of the class, or no case of it.")
         )
     caption = f"{title}: classification report, {part.part}"
-    caption += f", means over {plural(part.n_seeds, 'seed', 'seeds')}." if several else "."
-    if intervals:
-        caption += " The interval is that of the recall (Wilson)."
+    caption += f", means over {plural(part.n_seeds, 'seed', 'seeds')}" if part.n_seeds > 1 else ""
+    caption += ", with 95% intervals." if bounded else "."
     return table(
-        f"{key}-report", caption, columns, rows, tuple(footnotes), sortable=True, dense=True
+        f"{key}-report", caption, tuple(columns), rows, tuple(footnotes), sortable=True, dense=True
     )
 
 
-def _average(part: PartResult, name: str, kind: str, intervals: bool) -> Row:
-    # Macro recall is balanced accuracy and weighted recall is accuracy, by definition.
-    same = {"macro_recall": "balanced_accuracy", "weighted_recall": "accuracy"}
-    cells = [Cell(name), Cell(whole(part.n_cases)), Cell("")]
-    for metric in ("precision", "recall", "f1"):
-        wanted = f"{kind}_{metric}"
-        estimate = part.metrics.get(wanted) or part.metrics.get(same.get(wanted, ""))
-        cells.append(Cell(decimal(estimate.value)) if estimate else Cell(""))
-        if metric == "recall" and intervals:
-            cells.append(Cell(""))
-    return Row(tuple(cells), "total")
+def _value(estimate: Estimate, bounded: bool) -> list[Cell]:
+    """A value, and its interval in a column of its own where there is one."""
+    bounds = Cell(interval(estimate.low, estimate.high) or MISSING, kind="soft")
+    return [Cell(decimal(estimate.value)), *([bounds] if bounded else [])]
 
 
 def _matrix(results: Results, part: PartResult, key: str, title: str) -> Figure:
@@ -215,7 +202,8 @@ def _remarks(results: Results, part: PartResult) -> tuple[str, ...]:
         ]
         seeds = f", over {plural(part.n_seeds, 'seed', 'seeds')}" if part.n_seeds > 1 else ""
         remarks.append(f"Most frequent confusions{seeds}: {'; '.join(told)}.")
-    return (" ".join(remarks),) if remarks else ()
+    found = (" ".join(remarks), calibration_sentence(part))
+    return tuple(text for text in found if text)
 
 
 def build_exposure(results: Results) -> Table | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from milkreport.evaluation.results import CategoricalSummary, DataSummary, NumericSummary
+from milkreport.evaluation.data_record import CategoricalSummary, DataSummary, NumericSummary
 from milkreport.reporting.blocks import (
     Cell,
     Chapter,
@@ -106,6 +106,8 @@ def _names_alone(data: DataSummary) -> tuple[Fact, ...]:
     shown = [shorten(name, 60) for name in data.features[:MOST_ROWS]]
     more = len(data.features) - len(shown)
     text = ", ".join(shown) + (f" and {numeral(more)} more" if more else "")
+    if not data.views and not data.features:
+        return ()  # predictions alone have none
     facts = [Fact(f"Features ({whole(len(data.features))})", text or "none")]
     if data.imputed:
         filled = [f"{shorten(k, 40)} {whole(n)}" for k, n in data.imputed.items()]

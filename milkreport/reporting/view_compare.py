@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from milkreport.evaluation.compare import is_shown
 from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
 from milkreport.reporting import figures
 from milkreport.reporting.blocks import (
@@ -18,7 +19,6 @@ from milkreport.reporting.sentences import (
     arm_title,
     headline_part,
     imbalance_note,
-    is_shown,
     metric_title,
     primary_pairs,
     yardstick_sentence,
@@ -32,7 +32,9 @@ from milkreport.reporting.text import (
     signed_interval,
     whole,
 )
+from milkreport.reporting.view_agreement import more_tables, rank_sentence
 from milkreport.reporting.view_arms import TOO_FEW
+from milkreport.reporting.view_measures import measure_tables
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class ComparisonView:
     method: tuple[str, ...]
     primary: Table | None
     others: Table | None
+    more: tuple[Table, ...]
     per_class: Figure | None
     remarks: tuple[str, ...]
 
@@ -49,7 +52,11 @@ class ComparisonView:
 def build_comparison(results: Results) -> ComparisonView:
     """Pairwise differences on the primary metric; the other metrics are described."""
     comparison = results.comparison
-    remarks = [yardstick_sentence(results), imbalance_note(results, TOO_FEW)]
+    remarks = [
+        rank_sentence(results),
+        yardstick_sentence(results),
+        imbalance_note(results, TOO_FEW),
+    ]
     part = headline_part(results)
     chart = None
     if any(arm.part(part) for arm in results.arms):
@@ -62,12 +69,13 @@ def build_comparison(results: Results) -> ComparisonView:
     others = [
         d
         for d in (comparison.differences if comparison else [])
-        if d.metric != results.primary_metric
+        if d.metric != results.primary_metric and d.against == results.arms[0].name
     ]
     return ComparisonView(
         method=_method(results, comparison) if comparison else (),
         primary=_primary_table(results),
         others=_other_table(results, others) if others else None,
+        more=(*more_tables(results), *measure_tables(results)),
         per_class=chart,
         remarks=tuple(r for r in remarks if r),
     )
@@ -77,7 +85,8 @@ def _method(results: Results, comparison: Comparison) -> tuple[str, ...]:
     least = 1 / (comparison.resamples + 1)
     text = [
         f"Differences are paired over the same {whole(comparison.n_cases)} {comparison.part} "
-        f"{results.data.units}. Intervals: {whole(comparison.resamples)} stratified bootstrap "
+        f"{results.data.units}{_grouped(results, comparison)}. Intervals: "
+        f"{whole(comparison.resamples)} stratified bootstrap "
         f"resamples; p: two-sided permutation over {results.data.units}, not below {least:.2g} with "
         "as many resamples; Holm's correction over the pairs. Detectable: the difference found with "
         "80% power, one pair alone.",
@@ -97,6 +106,12 @@ def _method(results: Results, comparison: Comparison) -> tuple[str, ...]:
             "these trained models, and ranks no method."
         )
     return tuple(text)
+
+
+def _grouped(results: Results, comparison: Comparison) -> str:
+    if comparison.n_groups is None:
+        return ""
+    return f" of {whole(comparison.n_groups)} groups, which are drawn whole"
 
 
 def _primary_table(results: Results) -> Table | None:
@@ -123,7 +138,7 @@ def _primary_table(results: Results) -> Table | None:
                 Cell(p_cell(d.p)),
                 Cell(p_cell(d.p_holm)),
                 Cell(decimal(d.detectable)),
-                Cell(_finding(results, d), kind="word"),
+                Cell(finding(results, d), kind="word"),
             )
         )
         for d in pairs
@@ -133,10 +148,11 @@ def _primary_table(results: Results) -> Table | None:
     return table("differences", caption, columns, rows)
 
 
-def _finding(results: Results, d: Difference) -> str:
+def finding(results: Results, d: Difference) -> str:
+    """What may be said of a difference on the primary metric."""
     if results.data.synthetic:
         return "synthetic"
-    return "shown" if is_shown(d) else "not shown"
+    return "shown" if is_shown(d) else "not distinguishable"
 
 
 def _other_table(results: Results, differences: list[Difference]) -> Table:

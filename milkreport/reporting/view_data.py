@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from milkreport.evaluation.results import DataSummary, SplitSummary
+from milkreport.evaluation.data_record import DataSummary, SplitSummary
 from milkreport.reporting import figures
 from milkreport.reporting.blocks import Cell, Chapter, Column, Fact, Figure, Row, Table, table
 from milkreport.reporting.flow import flow_diagram

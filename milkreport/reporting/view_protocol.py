@@ -31,6 +31,13 @@ _PRECISIONS = {
 }
 
 
+#: What takes the place of the protocol of predictions that were made elsewhere.
+GIVEN = (
+    "These predictions were made elsewhere: how the models were trained and chosen, and whether the scored "
+    "cases were kept from both, is not known here."
+)
+
+
 @dataclass(frozen=True)
 class ProtocolView:
     """What was done with it."""
@@ -41,31 +48,30 @@ class ProtocolView:
     settings: tuple[tuple[str, tuple[Fact, ...]], ...]
 
 
-def build_protocol(results: Results, suite: Suite) -> ProtocolView:
-    """The arms and the settings that matter."""
+def build_protocol(results: Results, suite: Suite | None) -> ProtocolView:
+    """The arms and the settings that matter; predictions that were made elsewhere have no suite."""
+    return ProtocolView(
+        arms=_arms_table(results, trained=suite is not None),
+        split_rule=sentence(without_paths(results.split_rule)),
+        epoch_rule=_epoch_rule(suite) if suite else GIVEN,
+        settings=_settings(suite) if suite else (),
+    )
+
+
+def _arms_table(results: Results, trained: bool) -> Table:
     rows = []
     for arm in results.arms:
-        correction = CORRECTIONS.get(arm.correction, arm.correction)
-        rows.append(
-            Row(
-                (
-                    Cell(shorten(arm.title or arm.name)),
-                    Cell(correction, kind="text"),
-                    Cell(shorten(without_paths(arm.description), 400), kind="text"),
-                )
-            )
-        )
-    columns = (
-        Column("Arm", text=True),
-        Column("Correction for imbalance", text=True),
-        Column("What it does", text=True),
-    )
-    return ProtocolView(
-        arms=table("arms", "The arms, which exclude one another.", columns, rows),
-        split_rule=sentence(without_paths(results.split_rule)),
-        epoch_rule=_epoch_rule(suite),
-        settings=_settings(suite),
-    )
+        cells = [Cell(shorten(arm.title or arm.name))]
+        if trained:
+            cells.append(Cell(CORRECTIONS.get(arm.correction, arm.correction), kind="text"))
+        cells.append(Cell(shorten(without_paths(arm.description), 400), kind="text"))
+        rows.append(Row(tuple(cells)))
+    columns = [Column("Arm", text=True)]
+    if trained:
+        columns.append(Column("Correction for imbalance", text=True))
+    columns.append(Column("What it does" if trained else "Where it comes from", text=True))
+    caption = "The arms, which exclude one another." if trained else "The predictions."
+    return table("arms", caption, tuple(columns), rows)
 
 
 def _epoch_rule(suite: Suite) -> str:

@@ -1,4 +1,4 @@
-"""Sections 8 and 9 of the report: what must be known beside the numbers, and where they come from."""
+"""Sections 9 and 10 of the report: what must be known beside the numbers, and where they come from."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class ProvenanceView:
 def build_ethics(results: Results) -> EthicsView:
     data = results.data
     held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
+    if not data.n_images:
+        held = f"Predictions and labels of {whole(data.n_used)} {data.units}"
     if data.features:
         n = plural(len(data.features), "feature", "features")
         held += f", and for each {data.unit} {n}, named in section 2"
@@ -59,50 +61,57 @@ def build_ethics(results: Results) -> EthicsView:
     points.append(
         Fact(
             "Uneven errors",
-            "Rare classes weigh little in accuracy and much in macro averages; groups of patients "
-            "that are rare in the data were not examined apart.",
+            "Rare classes weigh little in accuracy and much in macro averages; what a small group of "
+            "patients gets from these models cannot be told from few cases, and is withheld below ten.",
         )
     )
-    points.append(Fact("Licence of the data", shorten(data.licence, 200)))
-    points.append(Fact("Attribution", shorten(data.attribution, 600)))
+    for name, text in (("Licence of the data", data.licence), ("Attribution", data.attribution)):
+        if text != "not stated":
+            points.append(Fact(name, shorten(text, 600)))
     return EthicsView(tuple(points))
 
 
 def build_provenance(
-    results: Results, manifest: Manifest, suite: Suite, data_argument: str
+    results: Results, manifest: Manifest, suite: Suite | None, data_argument: str
 ) -> ProvenanceView:
     commit = manifest.commit or "not run from a checkout"
     if manifest.commit and manifest.dirty:
         commit += ", with uncommitted changes"
-    facts = (
+    facts = [
         Fact("Started", clock(manifest.started)),
         Fact("milkreport", manifest.milkreport),
         Fact("Commit", commit),
-        Fact("Suite", suite.name),
-        Fact("Suite (SHA-256)", manifest.suite_sha256 or MISSING),
-        Fact("Data (SHA-256)", manifest.data_sha256 or results.data.fingerprint or MISSING),
-        Fact("Python", f"{manifest.python}, {manifest.platform}"),
-        Fact("Device", _device(manifest)),
-        Fact("CPU capability", f"{manifest.cpu_capability}, {whole(manifest.threads)} threads"),
-    )
-    hint = ""
-    if not results.data.synthetic:
-        hint = f"{data_argument} is the folder of the data. "
-    hint += (
-        "The same machine type, packages, threads, settings and data give the same weights, to the "
-        "bit."
-    )
+    ]
+    if suite is not None:
+        facts.append(Fact("Suite", suite.name))
+        facts.append(Fact("Suite (SHA-256)", manifest.suite_sha256 or MISSING))
+    digest = manifest.data_sha256 or results.data.fingerprint or MISSING
+    facts.append(Fact("Data (SHA-256)" if suite else "Truth (SHA-256)", digest))
+    facts.append(Fact("Python", f"{manifest.python}, {manifest.platform}"))
+    if suite is not None:
+        facts.append(Fact("Device", _device(manifest)))
+        threads = f"{manifest.cpu_capability}, {whole(manifest.threads)} threads"
+        facts.append(Fact("CPU capability", threads))
+    hint = "The same files and options give the same numbers."
+    if suite is not None:
+        hint = f"{data_argument} is the folder of the data. " if not results.data.synthetic else ""
+        hint += (
+            "The same machine type, packages, threads, settings and data give the same weights, to the "
+            "bit."
+        )
     return ProvenanceView(
         command=without_paths(manifest.command),
         hint=hint,
-        facts=facts,
+        facts=tuple(facts),
         packages=tuple(Fact(k, v) for k, v in manifest.packages.items()),
         definitions=_definitions(results),
         trainings=trainings(
             "trainings",
             "All trainings, with what their weights hash to.",
             [(shorten(arm.title or arm.name, 60), arm.cells) for arm in results.arms],
-        ),
+        )
+        if suite is not None
+        else None,
     )
 
 
@@ -113,11 +122,14 @@ def _device(manifest: Manifest) -> str:
 
 
 def _definitions(results: Results) -> Table:
-    columns = tuple(Column(t, text=True) for t in ("Metric", "Decision", "Averaging", "Undefined"))
+    columns = tuple(
+        Column(t, text=True) for t in ("Metric", "Question", "Decision", "Averaging", "Undefined")
+    )
     rows = [
         Row(
             (
                 Cell(d.title),
+                Cell(d.question, kind="text"),
                 Cell(d.decision, kind="text"),
                 Cell(d.averaging, kind="text"),
                 Cell(d.zero_division, kind="text"),

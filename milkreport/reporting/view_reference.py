@@ -1,4 +1,4 @@
-"""Section 7 of the report: the run beside reported figures, or beside an earlier run."""
+"""Section 8 of the report: the run beside reported figures, or beside an earlier run."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def write_report(
     folder: Path,
     results: Results,
     manifest: Manifest,
-    suite: Suite,
+    suite: Suite | None,
     verdict: Verdict | None,
     *,
     pdf: bool = True,

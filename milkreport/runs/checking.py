@@ -10,8 +10,7 @@ from milkreport.checks.reference import load_reference
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import Results
-from milkreport.runs.collect import load_parts
-from milkreport.runs.folder import RunFolder
+from milkreport.runs.folder import Cell, RunFolder
 
 #: Loss that an own earlier run may differ by, where nothing else is declared.
 DEFAULT_MARGIN = 0.03
@@ -28,16 +27,18 @@ def check_run(folder: RunFolder, against: str) -> Verdict:
     results = folder.load_results()
     earlier = RunFolder(Path(against))
     if earlier.is_run():
+        before = earlier.load_results()
         verdict = check_earlier(
             results,
-            earlier.load_results(),
-            _test_predictions(folder),
-            _test_predictions(earlier),
+            before,
+            load_test_predictions(folder, results),
+            load_test_predictions(earlier, before),
             DEFAULT_MARGIN,
             earlier.path.name,
         )
     else:
-        settings = folder.load_suite().flat()
+        # Predictions that were made elsewhere state no protocol.
+        settings = folder.load_suite().flat() if folder.has_suite else {}
         verdict = check_published(results, settings, load_reference(against))
     folder.write_verdict(verdict)
     return verdict
@@ -58,7 +59,26 @@ def refuse_unknown(reference: str) -> None:
         load_reference(reference)
 
 
-def _test_predictions(folder: RunFolder) -> dict[str, dict[tuple[int, int], Predictions]]:
-    suite, classes = folder.load_suite(), list(folder.load_data().data.class_counts)
-    arms = {arm.name: load_parts(folder, suite, arm.name, classes) for arm in suite.arms}
-    return {name: parts["test"] for name, parts in arms.items() if "test" in parts}
+def load_test_predictions(
+    folder: RunFolder, results: Results
+) -> dict[str, dict[tuple[int, int], Predictions]]:
+    """Test predictions of a run's arms by (seed, fold), of the cells that its results rest on."""
+    found = {}
+    for arm in results.arms:
+        if arm.part("test") is None:
+            continue
+        n_folds = arm.part("test").n_folds  # type: ignore[union-attr]
+        done = [cell for cell in arm.cells if cell.status == "complete"]
+        seeds = [cell.seed for cell in done]
+        found[arm.name] = {
+            (cell.seed, cell.fold): parts["test"]
+            for cell in done
+            if seeds.count(cell.seed) == n_folds
+            and "test"
+            in (
+                parts := folder.load_predictions(
+                    Cell(arm.name, cell.seed, cell.fold), results.classes
+                )
+            )
+        }
+    return found

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
-
 import pandas as pd
 
-from milkreport.evaluation.metrics import DEFINITIONS, score_labels
+from milkreport.evaluation.compare import PARTS, evaluate_arms
+from milkreport.evaluation.data_record import Part
+from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.long_form import tabulate
+from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.mistakes import list_mistakes
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.results import ArmResult, CellRecord, Curve, Part, Results
-from milkreport.evaluation.summarise import compare_arms, pool_folds, summarise_part
+from milkreport.evaluation.results import ArmResult, CellRecord, Curve, Results
+from milkreport.evaluation.summarise import Cells
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.suite import Arm, Suite
-
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
-
-#: part -> (seed, fold) -> predictions
-PartCells = Mapping[str, dict[tuple[int, int], Predictions]]
 
 
 def plan_cells(suite: Suite) -> list[Cell]:
@@ -30,27 +27,34 @@ def plan_cells(suite: Suite) -> list[Cell]:
     ]
 
 
-def collect(folder: RunFolder) -> tuple[Results, pd.DataFrame]:
+def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
     """Score every finished cell of a run; a run under way or with failed cells gives partial results.
 
     Returns:
-        The results, and the long-form metrics of every seed, fold and part: one row a value with its
-        definition, in the columns run, arm, seed, fold, split, metric, class, value, n, decision,
-        averaging, zero_division. ``fold`` is ``pooled`` where the test parts of several folds are scored
-        together.
+        The results, and their tables: ``metrics``, the long form, and ``mistakes``.
 
     Raises:
         DataError: not a run folder, or a damaged predictions file.
     """
     suite, record = folder.load_suite(), folder.load_data()
     classes = list(record.data.class_counts)
-    arms, scored, rows = [], {}, []
+    cells = {arm.name: load_parts(folder, suite, arm.name, classes) for arm in suite.arms}
+    plan = Plan(suite.primary_metric, tuple(record.data.positive), tuple(record.data.rules))
+    parts, comparison = evaluate_arms(cells, plan, folder.load_case_facts())
+    arms = []
     for arm in suite.arms:
-        result, parts = _collect_arm(folder, suite, arm, classes)
-        arms.append(result)
-        if "test" in parts:
-            scored[arm.name] = parts["test"]
-        rows += _arm_rows(suite, arm, parts)
+        records, curves = _records(folder, suite, arm)
+        arms.append(
+            ArmResult(
+                name=arm.name,
+                title=arm.title or arm.name,
+                description=arm.description,
+                correction=arm.correction,
+                cells=records,
+                parts=parts[arm.name],
+                curves=curves,
+            )
+        )
     done = sum(cell.status == "complete" for arm in arms for cell in arm.cells)
     planned = len(plan_cells(suite))
     notices = []
@@ -64,22 +68,22 @@ def collect(folder: RunFolder) -> tuple[Results, pd.DataFrame]:
         split_rule=split_rule(suite, record.data.units),
         status="complete" if done == planned else "partial",
         classes=classes,
-        definitions=DEFINITIONS,
+        definitions=DEFINITIONS | CLASS_DEFINITIONS,
         data=record.data,
         splits=record.splits,
         arms=arms,
-        comparison=compare_arms(scored, suite.primary_metric),
+        comparison=comparison,
         notices=notices,
     )
-    return results, pd.DataFrame(rows)
+    return results, {"metrics": tabulate(results, cells), "mistakes": list_mistakes(cells)}
 
 
-def load_parts(folder: RunFolder, suite: Suite, arm: str, classes: list[str]) -> PartCells:
+def load_parts(folder: RunFolder, suite: Suite, arm: str, classes: list[str]) -> dict[Part, Cells]:
     """Predictions of one arm by part, of the seeds whose folds are all there.
 
     Half a pool of folds is another set of cases.
     """
-    parts: dict[str, dict[tuple[int, int], Predictions]] = {}
+    parts: dict[Part, dict[tuple[int, int], Predictions]] = {}
     done: list[int] = []
     for cell in (c for c in plan_cells(suite) if c.arm == arm):
         record = folder.load_cell(cell)
@@ -110,9 +114,7 @@ def split_rule(suite: Suite, units: str) -> str:
     return f"{rule}; {cut}; groups kept whole; split seed {split.seed}"
 
 
-def _collect_arm(
-    folder: RunFolder, suite: Suite, arm: Arm, classes: list[str]
-) -> tuple[ArmResult, PartCells]:
+def _records(folder: RunFolder, suite: Suite, arm: Arm) -> tuple[list[CellRecord], list[Curve]]:
     records: list[CellRecord] = []
     curves: list[Curve] = []
     for cell in (c for c in plan_cells(suite) if c.arm == arm.name):
@@ -122,60 +124,4 @@ def _collect_arm(
         if record is not None and record.status == "complete":
             columns = folder.load_history(cell)
             curves.append(Curve(seed=cell.seed, fold=cell.fold, columns=columns))
-    parts = load_parts(folder, suite, arm.name, classes)
-    result = ArmResult(
-        name=arm.name,
-        title=arm.title or arm.name,
-        description=arm.description,
-        correction=arm.correction,
-        cells=records,
-        parts=[summarise_part(cast(Part, part), cells) for part, cells in parts.items()],
-        curves=curves,
-    )
-    return result, parts
-
-
-def _arm_rows(suite: Suite, arm: Arm, parts: PartCells) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for part, cells in parts.items():
-        groups: dict[tuple[int, str], Predictions] = {
-            (seed, str(fold)): predictions for (seed, fold), predictions in cells.items()
-        }
-        if part == "test" and suite.split.n_folds > 1:
-            groups |= {(seed, "pooled"): p for seed, p in pool_folds(cells).items()}
-        for (seed, fold), predictions in groups.items():
-            common = {"run": suite.name, "arm": arm.name, "seed": seed, "fold": fold}
-            rows += [common | {"split": part} | row for row in _metric_rows(predictions)]
-    return rows
-
-
-def _metric_rows(predictions: Predictions) -> list[dict[str, object]]:
-    scores = score_labels(predictions.truth, predictions.predicted, len(predictions.classes))
-    rows: list[dict[str, object]] = []
-    for name, value in scores.metrics.items():
-        definition = DEFINITIONS[name]
-        rows.append(
-            {
-                "metric": name,
-                "class": "",
-                "value": value,
-                "n": len(predictions.truth),
-                "decision": definition.decision,
-                "averaging": definition.averaging,
-                "zero_division": definition.zero_division,
-            }
-        )
-    for index, class_name in enumerate(predictions.classes):
-        for name in ("precision", "recall", "f1"):
-            rows.append(
-                {
-                    "metric": name,
-                    "class": class_name,
-                    "value": float(getattr(scores, name)[index]),
-                    "n": int(scores.support[index]),
-                    "decision": "argmax",
-                    "averaging": "none",
-                    "zero_division": "undefined (empty)",
-                }
-            )
-    return rows
+    return records, curves

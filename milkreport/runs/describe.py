@@ -13,7 +13,7 @@ from milkreport.data.cases import Cases, Feature
 from milkreport.data.duplicates import RULE as DUPLICATE_RULE
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
-from milkreport.evaluation.results import (
+from milkreport.evaluation.data_record import (
     CategoricalSummary,
     DataSummary,
     DuplicateSummary,
@@ -49,6 +49,8 @@ def summarise_data(prepared: Prepared, settings: Data, image_size: int | None) -
         exclusions=[Exclusion(reason=str(reason), n=int(n)) for reason, n in reasons.items()],
         class_counts=cases.class_counts(),
         class_titles=cases.card.class_titles,
+        positive=[name for name in cases.card.positive if name in cases.classes],
+        rules=list(cases.card.rules),
         duplicate_groups=prepared.n_duplicate_groups,
         imputed=cleaned.imputed,
         features=[feature.column for feature in features],

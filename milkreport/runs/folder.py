@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,8 +20,10 @@ from filelock import FileLock, Timeout
 from milkreport.atomic import disk_problem, is_temporary, sweep, write_bytes, write_text
 from milkreport.checks.verdict import Verdict
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
-from milkreport.evaluation.predictions import Predictions, load_predictions
-from milkreport.evaluation.results import CellRecord, DataSummary, Record, Results, SplitSummary
+from milkreport.evaluation.data_record import DataSummary, Part, Record, SplitSummary
+from milkreport.evaluation.predictions import Predictions, as_frame, load_predictions
+from milkreport.evaluation.results import CellRecord, Results
+from milkreport.evaluation.summarise import CaseFacts
 from milkreport.runs.manifest import Manifest, read_clock
 from milkreport.suite import Suite, build_suite
 from milkreport.tables import guard, load_table, read_numbers, unguard
@@ -35,7 +37,8 @@ R = TypeVar("R", bound=Record)
 _OWN_FOLDERS = ("cells", "figures")
 _OWN_FILES = (
     *("report.html", "report.pdf", "checks.json", "results.json", "metrics.csv"),
-    *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "data.json"),
+    *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "subgroups.csv", "data.json"),
+    "mistakes.csv",
     *("suite.toml", "manifest.json"),
 )
 
@@ -119,8 +122,14 @@ class RunFolder:
                 self.path.rmdir()
 
     def is_run(self) -> bool:
-        """Whether a run was begun here."""
-        return (self.path / "manifest.json").is_file() and (self.path / "suite.toml").is_file()
+        """Whether a run was begun here, or predictions were evaluated into it."""
+        begun = (self.path / "manifest.json").is_file()
+        return begun and (self.has_suite or (self.path / "results.json").is_file())
+
+    @property
+    def has_suite(self) -> bool:
+        """Whether this is the run of a suite; an evaluation of given predictions has none."""
+        return (self.path / "suite.toml").is_file()
 
     def is_begun(self) -> bool:
         """Whether a manifest of ours is here: all that a run leaves that is killed at its very start."""
@@ -132,8 +141,12 @@ class RunFolder:
 
     def begin(self, suite: Suite, manifest: Manifest) -> None:
         """Write what the run is, before anything is trained."""
-        self._write_record("manifest.json", manifest)
+        self.write_manifest(manifest)
         self.write_suite(suite)
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write the provenance."""
+        self._write_record("manifest.json", manifest)
 
     def write_suite(self, suite: Suite) -> None:
         """Write the resolved suite."""
@@ -224,9 +237,39 @@ class RunFolder:
             and _hash(folder / "predictions.csv") == record.predictions_sha256
         )
 
-    def load_predictions(self, cell: Cell, classes: Sequence[str]) -> dict[str, Predictions]:
+    def load_predictions(self, cell: Cell, classes: Sequence[str]) -> dict[Part, Predictions]:
         """Predictions of a finished cell by part."""
         return load_predictions(self.cell_path(cell) / "predictions.csv", classes)
+
+    def write_predictions(self, cell: Cell, parts: Mapping[Part, Predictions]) -> CellRecord:
+        """Write predictions that were made elsewhere as a cell without weights."""
+        path = self.cell_path(cell) / "predictions.csv"
+        write_csv(path, as_frame(parts), digits=17)
+        record = CellRecord(
+            seed=cell.seed, fold=cell.fold, status="complete", predictions_sha256=_hash(path)
+        )
+        self.write_cell_record(cell, record)
+        return record
+
+    def load_case_facts(self) -> CaseFacts:
+        """Groups and subgroups of the run's cases; nothing of what it does not hold.
+
+        Groups of a few duplicates would change no interval; they are taken as groups where they bind at
+        least 2% of the cases.
+        """
+        groups: dict[str, str] = {}
+        if (self.path / "splits.csv").is_file():
+            table = load_table(self.path / "splits.csv", ["case_id", "group_id"])
+            ids, named = table["case_id"].map(unguard), table["group_id"].map(unguard)
+            groups = dict(zip(ids, named, strict=True))
+            if len(set(groups.values())) > 0.98 * len(groups):
+                groups = {}
+        subgroups = None
+        if (self.path / "subgroups.csv").is_file():
+            table = load_table(self.path / "subgroups.csv", ["case_id"])
+            table = table.rename(columns=unguard).map(unguard)
+            subgroups = table.set_index("case_id")
+        return CaseFacts(groups, subgroups)
 
     def load_history(self, cell: Cell) -> dict[str, list[float | None]]:
         """Curves of a finished cell: column to values by epoch."""
@@ -240,9 +283,9 @@ class RunFolder:
             for name, values in columns.items()
         }
 
-    def write_results(self, results: Results, metrics: pd.DataFrame) -> None:
-        """Write ``metrics.csv`` and ``results.json``."""
-        write_csv(self.path / "metrics.csv", metrics)
+    def write_results(self, results: Results, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Write the tables that belong to the results (``metrics``, ``mistakes``), then ``results.json``."""
+        self.write_tables(**tables)
         self._write_record("results.json", results)
 
     def load_results(self) -> Results:
@@ -303,13 +346,13 @@ def refuse_foreign(folder: RunFolder) -> None:
             raise ConfigError(what, "choose another --out", str(folder.path))
 
 
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table: nine significant digits (float32 exactly), text that a spreadsheet can't run."""
+def write_csv(path: Path, frame: pd.DataFrame, digits: int = 9) -> None:
+    """Write a table: text that a spreadsheet can't run; 9 digits keep a float32 exactly, 17 a float64."""
     safe = frame.rename(columns=guard)
     for column in safe.columns:
         if safe[column].dtype.kind not in "fiub":
             safe[column] = safe[column].map(guard, na_action="ignore")
-    text = safe.to_csv(index=False, float_format="%.9g", lineterminator="\n")
+    text = safe.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n")
     write_text(path, text)
 
 

@@ -8,9 +8,11 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from milkreport import __version__
 from milkreport.errors import ConfigError
-from milkreport.evaluation.results import Record
+from milkreport.evaluation.data_record import Record
 
 PACKAGES = [
     "milkreport",
@@ -91,6 +93,21 @@ def read_commit() -> tuple[str | None, bool | None]:
         return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.SubprocessError):
         return None, None
+
+
+def read_environment() -> dict[str, Any]:
+    """The fields of a manifest that say when, with what and from which commit."""
+    python, system = read_platform()
+    commit, dirty = read_commit()
+    return {
+        "milkreport": __version__,
+        "started": read_clock(),
+        "commit": commit,
+        "dirty": dirty,
+        "python": python,
+        "platform": system,
+        "packages": read_versions(),
+    }
 
 
 def read_platform() -> tuple[str, str]:

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import pandas as pd
 
-from milkreport import __version__
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
 from milkreport.errors import ConfigError, DataError
@@ -16,13 +15,7 @@ from milkreport.evaluation.results import CellRecord, Results
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.describe import summarise_data, summarise_splits
 from milkreport.runs.folder import Cell, DataRecord, RunFolder, differing_keys, refuse_foreign
-from milkreport.runs.manifest import (
-    Manifest,
-    read_clock,
-    read_commit,
-    read_platform,
-    read_versions,
-)
+from milkreport.runs.manifest import Manifest, read_environment
 from milkreport.runs.proof import prove_splits
 from milkreport.runs.stopping import StopSign
 from milkreport.suite import Suite
@@ -123,8 +116,8 @@ def run_suite(job: Job, watcher: Watcher) -> Results:
                 record = _train(folder, suite, cell, prepared, fold, pixels, watcher, checkpoints)
             watcher.end(cell, record, skipped=False)
             stop.obey()
-        results, metrics = collect(folder)
-        folder.write_results(results, metrics)
+        results, tables = collect(folder)
+        folder.write_results(results, tables)
     return results
 
 
@@ -168,20 +161,12 @@ def _describe_maker(manifest: Manifest, suite: Suite, cell: Cell) -> dict[str, s
 def _begin(
     folder: RunFolder, job: Job, prepared: Prepared, folds: list[Fold], device: Device
 ) -> Manifest:
-    python, system = read_platform()
-    commit, dirty = read_commit()
     manifest = Manifest(
-        milkreport=__version__,
+        **read_environment(),
         suite=job.suite.name,
         suite_sha256=job.suite.fingerprint(),
         data_sha256=prepared.fingerprint,
         command=job.command,
-        started=read_clock(),
-        commit=commit,
-        dirty=dirty,
-        python=python,
-        platform=system,
-        packages=read_versions(),
         device=device.type,
         device_name=describe_device(device),
         cpu_capability=cpu_capability(),
@@ -199,6 +184,9 @@ def _begin(
 def _refuse_changed(
     folder: RunFolder, suite: Suite, manifest: Manifest, prepared: Prepared
 ) -> None:
+    if not folder.has_suite:
+        what = "holds an evaluation of predictions, no run of a suite"
+        raise ConfigError(what, "choose another --out", str(folder.path))
     old_suite, old = folder.load_suite(), folder.load_manifest()
     before, now = old_suite.flat(), suite.flat()
     if set(old_suite.seeds) <= set(suite.seeds):
@@ -221,7 +209,11 @@ def _write_data(folder: RunFolder, prepared: Prepared, folds: list[Fold], suite:
     data = summarise_data(prepared, suite.data, prepared.store.size)
     splits, removed = _split_tables(prepared, folds)
     folder.write_tables(
-        splits=splits, removed=removed, images=prepared.images, duplicates=prepared.duplicates
+        splits=splits,
+        removed=removed,
+        images=prepared.images,
+        duplicates=prepared.duplicates,
+        subgroups=prepared.cases.subgroup_columns(),
     )
     proof = prove_splits(folder.path / "splits.csv", folder.path / "images.csv")
     data = data.model_copy(update={"proof": proof})

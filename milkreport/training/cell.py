@@ -18,7 +18,8 @@ from torch import nn
 from milkreport.data.features import FeatureEncoder, fit_encoder
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
-from milkreport.evaluation.metrics import HEADLINE, confusion_counts, score_confusion
+from milkreport.evaluation.definitions import HEADLINE
+from milkreport.evaluation.metrics import confusion_counts, score_confusion
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.suite import Arm, Suite
 from milkreport.training.batches import Inputs

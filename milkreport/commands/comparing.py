@@ -1,0 +1,90 @@
+"""Two or more sets of predictions beside one another, on the terminal or as Markdown."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+
+from milkreport.commands.console import console
+from milkreport.evaluation.compare import is_shown
+from milkreport.evaluation.part_record import Estimate
+from milkreport.evaluation.results import Difference, Results
+from milkreport.reporting.sentences import result_statement
+
+_MOST_SHOWN = 60
+
+
+def show(results: Results) -> None:
+    """Differences of every pair, with intervals; p and a finding for the primary metric alone."""
+    comparison = results.comparison
+    if comparison is None:
+        console.print("[dim]nothing was compared[/dim]")
+        return
+    pairs = {(d.arm, d.against) for d in comparison.differences}
+    table = Table(box=None, pad_edge=False)
+    for head in ("metric", "pair", "difference", "95%", "p (Holm)", ""):
+        if head != "pair" or len(pairs) > 1:
+            table.add_column(head, no_wrap=head in ("difference", "95%"))
+    for d in comparison.differences[:_MOST_SHOWN]:
+        metric, pair, *others = _row(results, d)
+        table.add_row(*map(escape, [metric, *([pair] if len(pairs) > 1 else []), *others]))
+    if len(pairs) == 1:
+        console.print(f"[bold]{escape(' minus '.join(next(iter(pairs))))}[/bold]")
+    console.print(table)
+    statement = result_statement(results)
+    console.print(escape(statement.headline), soft_wrap=True)
+    console.print(f"[dim]{escape(statement.reach)}[/dim]", soft_wrap=True)
+
+
+def as_markdown(results: Results) -> str:
+    """The same as a Markdown table, led by the values of both sides."""
+    comparison = results.comparison
+    if comparison is None:
+        return "Nothing was compared."
+    arms = [arm.name for arm in results.arms]
+    head = ["Metric", *arms, "Pair", "Difference", "95% interval", "p (Holm)", ""]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for d in comparison.differences:
+        values = [_value(results, arm, d.metric) for arm in arms]
+        metric, *others = _row(results, d)
+        lines.append(_line([metric, *values, *others]))
+    statement = result_statement(results)
+    said = [_plain(statement.headline), "", _plain(statement.reach), ""]
+    return "\n".join([f"### {_plain(results.title)}", "", *lines, "", *said])
+
+
+def finding(results: Results, d: Difference) -> str:
+    """What may be said of one difference: nothing but of the primary metric."""
+    if d.metric != results.primary_metric:
+        return "described"
+    return "shown" if is_shown(d) else "not distinguishable"
+
+
+def _row(results: Results, d: Difference) -> list[str]:
+    definition = results.definitions[d.metric]
+    mark = " *" if d.metric == results.primary_metric else ""
+    p = "" if d.p_holm is None else ("< 0.001" if d.p_holm < 0.001 else f"{d.p_holm:.3f}")
+    return [
+        definition.title + mark,
+        f"{d.arm} − {d.against}",
+        f"{d.value:+.4f}",
+        f"{d.low:+.4f} to {d.high:+.4f}",
+        p,
+        finding(results, d),
+    ]
+
+
+def _value(results: Results, arm: str, metric: str) -> str:
+    found = results.arm(arm)
+    part = found.part("test") if found else None
+    estimate = part.metrics.get(metric, Estimate(value=None)) if part else Estimate(value=None)
+    return "—" if estimate.value is None else f"{estimate.value:.4f}"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(_plain(cell) for cell in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    """Text that opens no Markdown of its own."""
+    return "".join(f"\\{c}" if c in "|*_`<>[]#" else c for c in text)

@@ -1,0 +1,24 @@
+"""The work of ``evaluate``: loads only what is asked for, so that points alone come quickly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from milkreport.evaluation.evaluate import Inputs, evaluate_inputs
+from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.results import Results
+
+
+def evaluate(
+    inputs: Inputs, plan: Plan, title: str, out: Path | None, command: str, pdf: bool
+) -> Results:
+    """Score and compare predictions; where *out* is named, write results and report into it."""
+    results = evaluate_inputs(inputs, plan, title=title, suite=out.name if out else "evaluate")
+    if out is not None:
+        from milkreport.commands import execute, screen
+        from milkreport.runs.evaluated import write_evaluation
+        from milkreport.runs.folder import RunFolder
+
+        results = write_evaluation(out, inputs, results, command)
+        screen.show_files(execute.draw(RunFolder(out), results, None, pdf), None)
+    return results

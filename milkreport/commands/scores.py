@@ -1,0 +1,98 @@
+"""What ``evaluate`` and ``thresholds`` show on the terminal."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+
+from milkreport.commands import comparing
+from milkreport.commands.console import bounds, console, number
+from milkreport.evaluation.definitions import DEFINITIONS
+from milkreport.evaluation.folding import Thresholds
+from milkreport.evaluation.part_record import PartResult
+from milkreport.evaluation.results import Results
+
+
+def show(results: Results) -> None:
+    """Metrics, classification report and confusion matrix of every arm, and how the arms compare."""
+    for arm in results.arms:
+        part = arm.part("test")
+        if part is not None:
+            console.print(
+                f"[bold]{escape(arm.name)}[/bold]: {part.n_cases:,} cases, {len(results.classes)} classes"
+            )
+            _show_part(results, part)
+    if results.comparison is not None:
+        comparing.show(results)
+    for notice in results.notices:
+        console.print(f"[yellow]warning:[/yellow] {escape(notice)}", soft_wrap=True)
+
+
+def _show_part(results: Results, part: PartResult) -> None:
+    metrics = Table("metric", "value", "95%", "how", box=None, pad_edge=False)
+    for name, estimate in part.metrics.items():
+        if name in ("macro_recall", "weighted_recall"):
+            continue  # balanced accuracy and accuracy once more
+        definition = results.definitions[name]
+        how = definition.decision
+        title = definition.title + (" *" if name == results.primary_metric else "")
+        metrics.add_row(title, number(estimate.value), bounds(estimate, 4), how)
+    for rule in part.rules:
+        for name in ("macro_f1", "balanced_accuracy"):
+            if name in rule.values:
+                title = f"{DEFINITIONS[name].title}, {rule.rule}"
+                estimate = rule.values[name]
+                metrics.add_row(title, number(estimate.value), bounds(estimate, 4), rule.decision)
+    if part.positive is not None:
+        how = f"{'+'.join(part.positive.classes)} against the others"
+        for name in ("sensitivity", "specificity", "auc"):
+            found = getattr(part.positive, name)
+            if found is not None:
+                metrics.add_row(
+                    f"Positive {name}", number(found.value), bounds(found, 4), escape(how)
+                )
+    console.print(metrics)
+    if part.not_computed:
+        names = ", ".join(DEFINITIONS[name].title for name in part.not_computed)
+        console.print(f"[dim]NOT COMPUTED: {names}[/dim]", soft_wrap=True)
+    classes = Table("class", "support", "predicted", "precision", "recall", "F1", "AUC", box=None)
+    for row in part.classes:
+        numbers = [number(v) for v in (row.precision, row.recall, row.f1, row.auc)]
+        classes.add_row(escape(row.name), str(row.support), f"{row.predicted:.0f}", *numbers)
+    console.print(classes)
+    matrix = Table("true \\ predicted", *map(escape, results.classes), box=None)
+    for name, counts in zip(results.classes, part.confusion, strict=True):
+        matrix.add_row(escape(name), *(str(n) if n else "·" for n in counts))
+    console.print(matrix)
+    if part.slices:
+        table = Table("subgroup", "cases", "accuracy", "95%", "macro F1", "95%", box=None)
+        for piece in part.slices:
+            accuracy, f1 = piece.metrics["accuracy"], piece.metrics["macro_f1"]
+            table.add_row(
+                escape(f"{piece.column} = {piece.value}"),
+                f"{piece.n:,}",
+                number(accuracy.value, 3),
+                bounds(accuracy),
+                number(f1.value, 3),
+                bounds(f1),
+            )
+        console.print(table)
+    for kept in part.withheld:
+        console.print(
+            f"[dim]withheld: {escape(kept.column)} = {escape(kept.value)} ({kept.n} cases)[/dim]"
+        )
+
+
+def show_thresholds(found: Thresholds) -> None:
+    """Thresholds a class, with the F1 at 0.5, in-sample and nested."""
+    table = Table("class", "cases", "threshold", "F1 at 0.5", "nested", "in-sample", box=None)
+    for row in found.classes:
+        values = [number(v, 3) for v in (row.f1_at_half, row.f1_nested, row.f1_in_sample)]
+        table.add_row(escape(row.name), f"{row.support:,}", f"{row.threshold:.6f}", *values)
+    table.add_section()
+    macro = (found.macro_f1_at_half, found.macro_f1_nested, found.macro_f1_in_sample)
+    table.add_row("macro", f"{found.n_cases:,}", "", *(f"{value:.3f}" for value in macro))
+    console.print(table)
+    console.print(
+        f"found on the {found.fitted_on} part; quote the nested figures: in-sample ones flatter"
+    )

@@ -1,0 +1,273 @@
+"""Arms against each other, over the same cases, folds and seeds."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from milkreport.errors import DataError
+from milkreport.evaluation.data_record import Part
+from milkreport.evaluation.definitions import DEFINITIONS
+from milkreport.evaluation.estimates import spread
+from milkreport.evaluation.measures import Measured, Plan, measure
+from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
+from milkreport.evaluation.part_record import PartResult
+from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.resampling import (
+    holm,
+    mcnemar_p,
+    over_seeds,
+    percentile_interval,
+    permutation_p,
+)
+from milkreport.evaluation.results import SEEDS_TO_RANK, Agreement, Comparison, Difference
+from milkreport.evaluation.summarise import CaseFacts, Cells, Pool, pool_arms, summarise_pool
+from milkreport.streams import stream
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+ALPHA = 0.05
+#: 1.96 + 0.84 standard errors: the difference that a two-sided 5% test finds with 80% power.
+_POWER = 1.96 + 0.84
+
+
+def is_shown(difference: Difference) -> bool:
+    """Whether a difference counts as shown: interval and corrected test agree."""
+    apart = difference.low > 0 or difference.high < 0
+    return apart and difference.p_holm is not None and difference.p_holm < ALPHA
+
+
+def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Comparison | None:
+    """Paired differences between arms, on the seeds that all of them have.
+
+    Every pair on the primary metric, with permutation p and Holm's correction; against the first arm on
+    the other metrics, described by intervals alone. ``None`` with fewer than two arms, without resamples,
+    and without a common seed.
+
+    Raises:
+        DataError: arms were not scored on the same cases with the same truth.
+    """
+    names = list(pools)
+    if len(names) < 2 or any(not pool.draws for pool in pools.values()):
+        return None
+    seeds = sorted(set.intersection(*(set(pool.seeds) for pool in pools.values())))
+    if not seeds:
+        return None
+    _refuse_unpaired(pools, seeds)
+    first = pools[names[0]].seeds[seeds[0]]
+    groups = facts.group_positions(first.case_ids)
+    points = {name: [measure(pools[name].seeds[s], plan.positive) for s in seeds] for name in names}
+    pairs = [(later, earlier) for earlier, later in itertools.combinations(names, 2)]
+
+    def describe(metric: str, one: str, other: str) -> Difference | None:
+        draws = [[pools[name].draws[s] for s in seeds] for name in (one, other)]
+        return _difference(metric, (one, other), (points[one], points[other]), draws)
+
+    tested = _test(
+        [row for pair in pairs if (row := describe(plan.primary, *pair)) is not None],
+        {name: [pools[name].seeds[s].predicted for s in seeds] for name in names},
+        first,
+        groups,
+        plan,
+    )
+    alone = len(seeds) == 1 and groups is None
+    against_first = [(name, names[0]) for name in names[1:]]
+    others = [
+        row
+        for metric in DEFINITIONS
+        if metric != plan.primary
+        # McNemar tests every pair; the others are described against the first arm.
+        for pair in (pairs if metric == "accuracy" and alone else against_first)
+        if (row := describe(metric, *pair)) is not None
+    ]
+    if alone:
+        tested, others = _with_mcnemar(tested, others, pools, seeds[0])
+    return Comparison(
+        part=pools[names[0]].part,
+        n_cases=len(first.truth),
+        n_seeds=len(seeds),
+        n_folds=max(pool.n_folds for pool in pools.values()),
+        resamples=plan.n_resamples,
+        n_groups=None if groups is None else int(groups.max()) + 1,
+        differences=[*tested, *others],
+        agreement=[_agreement(pools, pair, seeds) for pair in pairs],
+        ranks=_rank(names, tested) if len(seeds) >= SEEDS_TO_RANK else {},
+    )
+
+
+def _refuse_unpaired(pools: Mapping[str, Pool], seeds: Sequence[int]) -> None:
+    names = list(pools)
+    reference = pools[names[0]].seeds[seeds[0]]
+    for name, pool in pools.items():
+        for seed in seeds:
+            p = pool.seeds[seed]
+            mine, theirs = set(p.case_ids.tolist()), set(reference.case_ids.tolist())
+            what = f"{name} and {names[0]} can't be compared"
+            if mine != theirs or len(p.case_ids) != len(reference.case_ids):
+                what += f": other cases ({len(mine - theirs):,} and {len(theirs - mine):,} alone)"
+                raise DataError(what, "score both on the same cases")
+            if not np.array_equal(p.truth, reference.truth):
+                n = int((p.truth != reference.truth).sum())
+                raise DataError(f"{what}: other labels of {n:,} cases", "use one truth")
+        if pool.n_folds != pools[names[0]].n_folds:
+            what = f"{name} and {names[0]} can't be compared: {pool.n_folds} and "
+            what += f"{pools[names[0]].n_folds} folds"
+            raise DataError(what, "pool both over the same folds")
+
+
+def _difference(
+    metric: str,
+    pair: tuple[str, str],
+    points: tuple[Sequence[Measured], Sequence[Measured]],
+    draws: Sequence[Sequence[Measured]],
+) -> Difference | None:
+    """One metric of two arms; ``None`` where it is undefined or was not resampled for either."""
+    if any(metric not in m.overall for side in (*points, *draws) for m in side):
+        return None
+    gaps = [float(a.overall[metric] - b.overall[metric]) for a, b in zip(*points, strict=True)]
+    if not np.isfinite(gaps).all():
+        return None
+    one, other = (np.stack([m.overall[metric] for m in side], axis=1) for side in draws)
+    # Seeds are drawn after differencing, so both sides always have the same ones.
+    drawn = over_seeds(one - other, stream(0, "seeds"))
+    bounds, error = percentile_interval(drawn), spread(drawn)
+    if bounds is None or error is None:
+        return None
+    return Difference(
+        arm=pair[0],
+        against=pair[1],
+        metric=metric,
+        value=statistics.fmean(gaps),
+        low=bounds[0],
+        high=bounds[1],
+        standard_error=error,
+        p=None,
+        p_holm=None,
+        detectable=_POWER * error,
+        sampling_error=spread((one - other).mean(axis=1)),
+        seed_sd=statistics.stdev(gaps) if len(gaps) > 1 else None,
+    )
+
+
+def _test(
+    rows: Sequence[Difference],
+    answers: Mapping[str, Sequence[Ints]],
+    first: Predictions,
+    groups: Ints | None,
+    plan: Plan,
+) -> list[Difference]:
+    """Rows of the primary metric with their permutation p, plain and after Holm."""
+    p_values = [
+        permutation_p(
+            first.truth,
+            answers[row.arm],
+            answers[row.against],
+            len(first.classes),
+            plan.primary,
+            plan.n_resamples,
+            stream(0, "permutation"),
+            groups,
+        )
+        for row in rows
+    ]
+    return [
+        row.model_copy(update={"p": p, "p_holm": adjusted})
+        for row, p, adjusted in zip(rows, p_values, holm(p_values), strict=True)
+    ]
+
+
+def _with_mcnemar(
+    tested: list[Difference], others: list[Difference], pools: Mapping[str, Pool], seed: int
+) -> tuple[list[Difference], list[Difference]]:
+    """The accuracy's rows with exact McNemar p, plain and after Holm over the pairs."""
+    rows = [d for d in (*tested, *others) if d.metric == "accuracy"]
+    p_values = [
+        mcnemar_p(
+            pools[d.arm].seeds[seed].truth,
+            pools[d.arm].seeds[seed].predicted,
+            pools[d.against].seeds[seed].predicted,
+        )
+        for d in rows
+    ]
+    found = {
+        (d.arm, d.against): {"mcnemar": p, "mcnemar_holm": adjusted}
+        for d, p, adjusted in zip(rows, p_values, holm(p_values), strict=True)
+    }
+
+    def add(d: Difference) -> Difference:
+        return d.model_copy(update=found[d.arm, d.against]) if d.metric == "accuracy" else d
+
+    return [add(d) for d in tested], [add(d) for d in others]
+
+
+def _agreement(pools: Mapping[str, Pool], pair: tuple[str, str], seeds: Sequence[int]) -> Agreement:
+    """Both arms' answers to the same cases, means over seeds."""
+    counts, kappas = [], []
+    for seed in seeds:
+        one, other = (pools[name].seeds[seed] for name in pair)
+        right, rival = one.predicted == one.truth, other.predicted == other.truth
+        same = one.predicted == other.predicted
+        cells = [same, right & rival, right & ~rival, rival & ~right, ~right & ~rival]
+        counts.append([int(cell.sum()) for cell in cells])
+        table = confusion_counts(one.predicted, other.predicted, len(one.classes))
+        kappas.append(float(score_confusion(table)["kappa"]))
+    same, both, first, second, none = (float(v) for v in np.mean(counts, axis=0))
+    return Agreement(
+        arm=pair[0],
+        against=pair[1],
+        same=same,
+        both_right=both,
+        only_arm=first,
+        only_against=second,
+        both_wrong=none,
+        kappa=defined(float(np.mean(kappas))),
+    )
+
+
+def _rank(names: Sequence[str], tested: Sequence[Difference]) -> dict[str, int]:
+    """1 + the number of arms shown to be better; arms not told apart may share a rank."""
+    better: dict[str, int] = dict.fromkeys(names, 0)
+    for d in tested:
+        if is_shown(d):
+            better[d.against if d.value > 0 else d.arm] += 1
+    return {name: 1 + n for name, n in better.items()}
+
+
+def evaluate_arms(
+    arms: Mapping[str, Mapping[Part, Cells]], plan: Plan, facts: CaseFacts | None = None
+) -> tuple[dict[str, list[PartResult]], Comparison | None]:
+    """Everything that is said of arms: each on each part, and against one another on the test part.
+
+    Args:
+        arms: name to part to predictions by (seed, fold).
+
+    Raises:
+        DataError: the arms' test parts can't be paired.
+    """
+    facts = facts or CaseFacts()
+    found: dict[str, list[PartResult]] = {name: [] for name in arms}
+    comparison = None
+    for part in PARTS:
+        mine = {name: parts[part] for name, parts in arms.items() if parts.get(part)}
+        if not mine:
+            continue
+        validation = {name: parts.get("validation", {}) for name, parts in arms.items()}
+        chosen_on = validation if part == "test" else None
+        pools = pool_arms(mine, part, plan, facts, chosen_on)
+        if part == "test":
+            comparison = compare_pools(pools, plan, facts)
+        for name, pool in pools.items():
+            found[name].append(summarise_pool(pool, plan, facts))
+    return found, comparison
+
+
+def compare_arms(arms: Mapping[str, Cells], primary: str) -> Comparison | None:
+    """Arms against one another by their test predictions; see :func:`compare_pools`."""
+    plan, facts = Plan(primary=primary), CaseFacts()
+    return compare_pools(pool_arms(arms, "test", plan, facts), plan, facts)

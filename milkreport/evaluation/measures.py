@@ -1,0 +1,165 @@
+"""All that is measured of one set of predictions: as points, and on many resamples with the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from milkreport.evaluation.calibration import case_brier, case_log_loss, find_reliability
+from milkreport.evaluation.metrics import score_classes, score_confusion, score_labels
+from milkreport.evaluation.part_record import Needs
+from milkreport.evaluation.positive import resample_positive, score_positive
+from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.ranking import (
+    TOP,
+    mean_defined,
+    resample_ranking,
+    score_ranking,
+    truth_ranks,
+)
+from milkreport.evaluation.resampling import bootstrap_weights, resampled_confusion
+from milkreport.evaluation.slices import Slice, resample_slices
+from milkreport.streams import stream
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Weights = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, declared beforehand.
+
+    ``primary``: the metric that the comparison tests. ``positive``: classes that count as disease.
+    ``intervals``: whether anything is resampled; without, only points. ``rules``: decision rules beside
+    argmax.
+    """
+
+    primary: str = "macro_f1"
+    positive: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    intervals: bool = True
+    n_resamples: int = 2000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Values by name; a resampled value has the resamples on its first axis, the seeds on its second.
+
+    ``overall``: one number each. ``classes``: one a class. ``positive``: of the positive grouping.
+    ``slices``: see :mod:`milkreport.evaluation.slices`.
+    """
+
+    overall: dict[str, Floats] = field(default_factory=dict)
+    classes: dict[str, Floats] = field(default_factory=dict)
+    positive: dict[str, Floats] = field(default_factory=dict)
+    slices: dict[str, Floats] = field(default_factory=dict)
+
+
+def weakest(kinds: Sequence[Needs]) -> Needs:
+    """What all of several predictions hold."""
+    return next(kind for kind in ("labels", "scores", "probabilities") if kind in kinds)
+
+
+def measure(p: Predictions, positive: tuple[str, ...] = ()) -> Measured:
+    """Every metric that the predictions' kind allows; nan where undefined."""
+    n_classes = len(p.classes)
+    scores = score_labels(p.truth, p.predicted, n_classes)
+    overall = score_confusion(scores.confusion)
+    classes = dict(scores.classes)
+    if p.kind != "labels":
+        classes["auc"], classes["average_precision"] = score_ranking(p.truth, p.probabilities)
+        ranks = truth_ranks(p.truth, p.probabilities)
+        overall |= {f"top_{k}_accuracy": (ranks <= k).mean() for k in TOP if k < n_classes}
+        overall["macro_auc"] = mean_defined(classes["auc"])
+        overall["macro_average_precision"] = mean_defined(classes["average_precision"])
+    if p.kind == "probabilities":
+        overall["log_loss"] = case_log_loss(p.truth, p.probabilities).mean()
+        overall["brier"] = case_brier(p.truth, p.probabilities).mean()
+        reliability = find_reliability(p.truth, p.predicted, p.probabilities)
+        overall["ece"] = np.asarray(reliability.error())
+    grouped = score_positive(p, positive) if positive else {}
+    return Measured(overall, classes, grouped)
+
+
+def measure_resamples(
+    p: Predictions, weights: Weights, positive: tuple[str, ...] = (), slices: Sequence[Slice] = ()
+) -> Measured:
+    """The same in each resample: weights (n_resamples, n); first axis the resamples."""
+    n_classes = len(p.classes)
+    counts = resampled_confusion(p.truth, p.predicted, n_classes, weights)
+    overall, classes = score_confusion(counts), score_classes(counts)
+    if p.kind != "labels":
+        ranked = resample_ranking(p.truth, p.probabilities, weights)
+        classes["auc"] = ranked.auc
+        overall["macro_auc"] = mean_defined(ranked.auc)
+        if ranked.average_precision is not None:
+            classes["average_precision"] = ranked.average_precision
+            overall["macro_average_precision"] = mean_defined(ranked.average_precision)
+        overall |= _resample_means(p, weights)
+    grouped = resample_positive(p, positive, weights) if positive else {}
+    return Measured(
+        overall, classes, grouped, resample_slices(p, weights, counts, slices, positive)
+    )
+
+
+def draw(
+    pools: Mapping[str, Mapping[int, Predictions]],
+    plan: Plan,
+    groups: Ints | None = None,
+    slices: Sequence[Slice] = (),
+) -> dict[str, dict[int, Measured]]:
+    """Resamples of every arm and seed, all on the same draws of the same cases, so that they pair.
+
+    Args:
+        pools: arm to seed to predictions of the same cases in the same order.
+        groups: int64 (n,), which cases are drawn together.
+    """
+    first = next(iter(next(iter(pools.values())).values()))
+    pieces: dict[tuple[str, int], list[Measured]] = {}
+    for weights in bootstrap_weights(first.truth, plan.n_resamples, stream(0, "bootstrap"), groups):
+        for arm, seeds in pools.items():
+            for seed, p in seeds.items():
+                found = measure_resamples(p, weights, plan.positive, slices)
+                pieces.setdefault((arm, seed), []).append(found)
+    return {
+        arm: {seed: _join([*pieces[arm, seed]]) for seed in seeds} for arm, seeds in pools.items()
+    }
+
+
+def _resample_means(p: Predictions, weights: Weights) -> dict[str, Floats]:
+    """Means over cases in each resample."""
+    ranks = truth_ranks(p.truth, p.probabilities)
+    columns: dict[str, npt.NDArray[np.generic]] = {
+        f"top_{k}_accuracy": ranks <= k for k in TOP if k < len(p.classes)
+    }
+    if p.kind == "probabilities":
+        columns["log_loss"] = case_log_loss(p.truth, p.probabilities)
+        columns["brier"] = case_brier(p.truth, p.probabilities)
+    found: dict[str, Floats] = {}
+    if columns:
+        means = weights @ np.stack([*columns.values()], axis=1).astype(np.float32)
+        means = means / weights.sum(axis=1, keepdims=True)
+        found = {name: means[:, i].astype(np.float64) for i, name in enumerate(columns)}
+    if p.kind == "probabilities":
+        reliability = find_reliability(p.truth, p.predicted, p.probabilities)
+        found["ece"] = reliability.resampled_error(weights)
+    return found
+
+
+def _join(pieces: list[Measured]) -> Measured:
+    if len(pieces) == 1:
+        return pieces[0]
+    names = ("overall", "classes", "positive", "slices")
+    return Measured(
+        *(
+            {
+                key: np.concatenate([getattr(piece, name)[key] for piece in pieces])
+                for key in getattr(pieces[0], name)
+            }
+            for name in names
+        )
+    )

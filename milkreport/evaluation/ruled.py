@@ -1,0 +1,165 @@
+"""The same predictions under other decision rules, as records."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from milkreport.evaluation.estimates import estimate
+from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.metrics import defined
+from milkreport.evaluation.nesting import inner_folds
+from milkreport.evaluation.part_record import Estimate, RuleResult
+from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.resampling import bootstrap_weights
+from milkreport.evaluation.rules import (
+    ARCHIVE_THRESHOLD,
+    count_answers,
+    decided_right,
+    f1_of_answers,
+    score_archive,
+)
+from milkreport.evaluation.thresholds import find_thresholds, nested_answers
+from milkreport.streams import stream
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Weights = npt.NDArray[np.float32]
+
+_SUPPORTED = "undefined, left out of the average; averages run over the classes with support"
+_ARCHIVE = "an empty denominator gives 1; averages run over all classes"
+_ABOVE = "p above the class's threshold, each class by itself"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A rule and what it answers: one bool (n, n_classes) a seed. ``empty``: F1 of an empty class."""
+
+    name: str
+    title: str
+    decision: str
+    answers: list[Bools]
+    thresholds: list[Floats]
+    empty: float = float("nan")
+    in_sample: bool = False
+
+    def macro_f1(self, truth: Ints, seed: int, weights: Weights | None = None) -> Floats:
+        """Over all classes where an empty one has a value, else over those with support."""
+        counts = count_answers(truth, self.answers[seed], weights)
+        f1 = f1_of_answers(counts, self.empty)
+        if np.isfinite(self.empty):
+            return np.asarray(f1.mean(axis=-1))
+        present = counts[..., 0, :] + counts[..., 2, :] > 0
+        return np.asarray(np.where(present, f1, 0).sum(axis=-1) / present.sum(axis=-1))
+
+
+def describe_rules(
+    seeds: Sequence[Predictions], groups: Ints | None, plan: Plan
+) -> list[RuleResult]:
+    """The archive's rule where it is asked for; nested and in-sample thresholds of what can be ranked."""
+    rules = _apply_rules(seeds, groups, plan)
+    drawn: dict[tuple[str, int], list[Floats]] = {}
+    if rules and plan.intervals:
+        truth, rng = seeds[0].truth, stream(0, "bootstrap")
+        for weights in bootstrap_weights(truth, plan.n_resamples, rng, groups):
+            for s, p in enumerate(seeds):
+                for rule in rules:
+                    drawn.setdefault((rule.name, s), []).append(rule.macro_f1(truth, s, weights))
+                if "isic" in plan.rules:
+                    drawn.setdefault(("balanced", s), []).append(_balanced(p, weights))
+    joined = {key: np.concatenate(pieces) for key, pieces in drawn.items()}
+    found = []
+    for rule in rules:
+        result = _describe(rule, seeds, joined)
+        found.append(_describe_archive(result, seeds, joined) if rule.name == "isic" else result)
+    return found
+
+
+def _apply_rules(seeds: Sequence[Predictions], groups: Ints | None, plan: Plan) -> list[_Rule]:
+    rules = []
+    if "isic" in plan.rules:
+        answers = [p.probabilities > ARCHIVE_THRESHOLD for p in seeds]
+        decision = "p > 0.5, each class by itself"
+        rules.append(_Rule("isic", "ISIC Archive's scorer", decision, answers, [], empty=1.0))
+    if plan.intervals and all(p.kind != "labels" for p in seeds):
+        folds = inner_folds(seeds[0].truth, groups)
+        chosen = [find_thresholds(p.truth, p.probabilities) for p in seeds]
+        nested = [nested_answers(p.truth, p.probabilities, folds) for p in seeds]
+        sample = [p.probabilities > t for p, t in zip(seeds, chosen, strict=True)]
+        title = f"Thresholds a class, nested in {len(folds)} folds"
+        rules.append(_Rule("thresholds", title, _ABOVE, nested, chosen))
+        title = "Thresholds a class, fitted on the scored cases (in-sample)"
+        rules.append(_Rule("thresholds in-sample", title, _ABOVE, sample, chosen, in_sample=True))
+    return rules
+
+
+def _describe(
+    rule: _Rule, seeds: Sequence[Predictions], drawn: dict[tuple[str, int], Floats]
+) -> RuleResult:
+    """Macro F1 with its interval, F1 a class, and how many cases got no class or several."""
+    f1 = [
+        f1_of_answers(count_answers(p.truth, answers), rule.empty)
+        for p, answers in zip(seeds, rule.answers, strict=True)
+    ]
+    points = [float(rule.macro_f1(p.truth, s)) for s, p in enumerate(seeds)]
+    classes = seeds[0].classes
+    thresholds = {}
+    if rule.thresholds:
+        mean = np.mean(rule.thresholds, axis=0)
+        thresholds = {name: float(mean[c]) for c, name in enumerate(classes)}
+    return RuleResult(
+        rule=rule.name,
+        title=rule.title,
+        decision=rule.decision,
+        zero_division=_SUPPORTED if np.isnan(rule.empty) else _ARCHIVE,
+        in_sample=rule.in_sample,
+        values={"macro_f1": estimate(points, _of(drawn, rule.name, len(seeds)))},
+        classes={name: {"f1": _mean([v[c] for v in f1])} for c, name in enumerate(classes)},
+        thresholds=thresholds,
+        n_without_class=statistics.fmean(int((~a.any(axis=1)).sum()) for a in rule.answers),
+        n_several=statistics.fmean(int((a.sum(axis=1) > 1).sum()) for a in rule.answers),
+    )
+
+
+def _describe_archive(
+    result: RuleResult, seeds: Sequence[Predictions], drawn: dict[tuple[str, int], Floats]
+) -> RuleResult:
+    """All metrics of the archive's scorer beside the macro F1."""
+    scored = [score_archive(p) for p in seeds]
+    values: dict[str, Estimate] = {
+        name: estimate([overall[name] for overall, _ in scored]) for name in scored[0][0]
+    }
+    right = [overall["balanced_accuracy"] for overall, _ in scored]
+    values["balanced_accuracy"] = estimate(right, _of(drawn, "balanced", len(seeds)))
+    values["macro_f1"] = result.values["macro_f1"]
+    classes = {
+        name: {
+            metric: _mean([by_class[metric][c] for _, by_class in scored])
+            for metric in scored[0][1]
+        }
+        for c, name in enumerate(seeds[0].classes)
+    }
+    return result.model_copy(update={"values": values, "classes": classes})
+
+
+def _balanced(p: Predictions, weights: Weights) -> Floats:
+    """The archive's balanced accuracy in each resample."""
+    member = (p.truth[:, None] == np.arange(len(p.classes))).astype(np.float32)
+    support = weights @ member
+    hits = weights @ (member * decided_right(p)[:, None])
+    with np.errstate(invalid="ignore"):
+        recall = np.where(support > 0, hits / support, 0)
+    return np.asarray(recall.sum(axis=1) / (support > 0).sum(axis=1), np.float64)
+
+
+def _of(drawn: dict[tuple[str, int], Floats], name: str, n_seeds: int) -> list[Floats]:
+    return [drawn[name, s] for s in range(n_seeds) if (name, s) in drawn]
+
+
+def _mean(values: Sequence[np.floating | float]) -> float | None:
+    return defined(float(np.mean([float(v) for v in values])))

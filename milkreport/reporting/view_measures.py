@@ -1,0 +1,184 @@
+"""All metrics, other decision rules and the positive classes: a row each, the arms side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from milkreport.evaluation.definitions import HEADLINE
+from milkreport.evaluation.part_record import Calibration, Estimate, PartResult, PositiveResult
+from milkreport.evaluation.results import Results
+from milkreport.reporting.blocks import Cell, Column, Footnote, Row, Table, table
+from milkreport.reporting.sentences import headline_part, metric_title
+from milkreport.reporting.tables import estimate_cell
+from milkreport.reporting.text import (
+    MISSING,
+    decimal,
+    interval,
+    listing,
+    numeral,
+    plural,
+    shorten,
+    signed,
+    signed_interval,
+    whole,
+)
+
+#: The same as accuracy and balanced accuracy, by definition: left to the CSV.
+_REPEATED = ("weighted_recall", "macro_recall")
+#: Threshold probabilities at which the decision curve is printed.
+_SHOWN_THRESHOLDS = (0.1, 0.3, 0.5)
+MOST_ARMS = 5
+
+Arms = Sequence[tuple[str, PartResult]]
+
+
+def measure_tables(results: Results) -> tuple[Table, ...]:
+    """The tables that have something to say, over the first five arms."""
+    part = headline_part(results)
+    arms = [
+        (shorten(arm.title or arm.name, 26), found)
+        for arm in results.arms
+        if (found := arm.part(part)) is not None
+    ]
+    if not arms:
+        return ()
+    more = f" The first {numeral(MOST_ARMS)} arms; all stand in metrics.csv."
+    note = more if len(arms) > MOST_ARMS else ""
+    arms = arms[:MOST_ARMS]
+    tables = (_metrics(results, arms, note), _rules(results, arms, note), _positive(arms, note))
+    return tuple(t for t in tables if t is not None)
+
+
+def calibration_sentence(part: PartResult) -> str:
+    """Whether the largest probability says how often the answer is right, and what a temperature mends."""
+    found, ece = part.calibration, part.metrics.get("ece")
+    if found is None or ece is None or ece.value is None:
+        return ""
+    bounds = interval(ece.low, ece.high)
+    within = f", 95% interval {bounds}" if bounds else ""
+    text = (
+        f"Calibration: the largest probability is {_side(found)} on average; over its bins it is off by "
+        f"{decimal(ece.value)} (expected calibration error{within})"
+    )
+    if found.temperature is None or found.ece_after is None:
+        return text + "."
+    return (
+        f"{text}. With one temperature of {decimal(found.temperature, 2)}, fitted on "
+        f"{found.fitted_on}, it would be {decimal(found.ece_after)}, and log loss "
+        f"{decimal(found.log_loss_after)}."
+    )
+
+
+def _side(found: Calibration) -> str:
+    known = [b for b in found.bins if b.confidence is not None and b.accuracy is not None]
+    gap = sum(b.n * ((b.confidence or 0) - (b.accuracy or 0)) for b in known)
+    return "too high" if gap > 0 else "too low"
+
+
+def _columns(first: str, arms: Arms) -> tuple[Column, ...]:
+    return (Column(first, text=True), *(Column(title) for title, _ in arms))
+
+
+def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
+    shown = [
+        name
+        for name in results.definitions
+        if name not in (*HEADLINE, *_REPEATED) and any(name in part.metrics for _, part in arms)
+    ]
+    if not shown:
+        return None
+    rows = [
+        Row((Cell(metric_title(results, name)), *_estimates(arms, lambda p: p.metrics.get(name))))  # noqa: B023
+        for name in shown
+    ]
+    lost = {name: reason for _, part in arms for name, reason in part.not_computed.items()}
+    notes: tuple[Footnote, ...] = ()
+    if lost:
+        names = listing(metric_title(results, name) for name in lost)
+        notes = (Footnote(MISSING, f"{names}: {next(iter(lost.values()))}."),)
+    caption = f"The other metrics and their 95% intervals, {arms[0][1].part}, described, not tested.{note}"
+    return table("metrics", caption, _columns("Metric", arms), rows, notes, dense=True)
+
+
+def _rules(results: Results, arms: Arms, note: str) -> Table | None:
+    kinds = {rule.rule: rule for _, part in arms for rule in part.rules}
+    if not kinds:
+        return None
+    rows = [Row((Cell("argmax"), *_estimates(arms, lambda p: p.metrics.get("macro_f1"))))]
+    for kind, rule in kinds.items():
+        cells = [Cell(rule.title, rule.decision, "‡" if rule.in_sample else "")]
+        for _, part in arms:
+            found = next((r for r in part.rules if r.rule == kind), None)
+            cell = estimate_cell(found.values.get("macro_f1")) if found else Cell(MISSING)
+            cells.append(cell)
+        rows.append(Row(tuple(cells)))
+        without = [next((r for r in part.rules if r.rule == kind), None) for _, part in arms]
+        counts = [
+            Cell(f"{whole(r.n_without_class)} / {whole(r.n_several)}" if r else MISSING)
+            for r in without
+        ]
+        name = f"{results.data.units} without a class / with several"
+        rows.append(Row((Cell(name, kind="soft"), *counts)))
+    notes = []
+    if any(rule.in_sample for rule in kinds.values()):
+        text = (
+            "In-sample: the thresholds saw the cases that they are scored on. Not to be compared."
+        )
+        notes.append(Footnote("‡", text))
+    if "isic" in kinds:
+        text = "The archive's scorer counts 1 where a denominator is empty, and averages over all classes."
+        notes.append(Footnote("isic", text))
+    caption = (
+        f"Macro F1 of the same predictions under other decision rules, {arms[0][1].part}.{note}"
+    )
+    return table("rules", caption, _columns("Decision rule", arms), rows, tuple(notes), dense=True)
+
+
+def _positive(arms: Arms, note: str) -> Table | None:
+    first = arms[0][1].positive
+    if first is None:
+        return None
+
+    def line(
+        name: str, read: Callable[[PositiveResult], Estimate | None], *, sign: bool = False
+    ) -> Row:
+        found = [read(part.positive) if part.positive else None for _, part in arms]
+        cells = [estimate_cell(e) if not sign else _signed_cell(e) for e in found]
+        return Row((Cell(name), *cells))
+
+    rows = [
+        line("Sensitivity, by the predicted class", lambda p: p.sensitivity),
+        line("Specificity, by the predicted class", lambda p: p.specificity),
+    ]
+    if first.auc is not None:
+        rows.append(line("ROC AUC of the summed probability", lambda p: p.auc))
+    for i, point in enumerate(first.operating):
+        name = f"Sensitivity at a specificity of {decimal(point.specificity, 2)}"
+        rows.append(line(name, lambda p, i=i: p.operating[i].sensitivity if p.operating else None))  # type: ignore[misc]
+    for i, benefit in enumerate(first.net_benefit):
+        if any(abs(benefit.threshold - shown) < 1e-9 for shown in _SHOWN_THRESHOLDS):
+            name = f"Net benefit at a threshold of {decimal(benefit.threshold, 1)}"
+            name += f" (treat all: {signed(benefit.treat_all)})"
+            rows.append(line(name, lambda p, i=i: _benefit(p, i), sign=True))  # type: ignore[misc]
+    classes = listing(shorten(name, 24) for name in first.classes)
+    n = plural(first.n_positive, "case", "cases")
+    caption = f"{classes} against the others, {arms[0][1].part} ({n} of {whole(arms[0][1].n_cases)}).{note}"
+    return table("positive", caption, _columns("Measure", arms), rows, dense=True)
+
+
+def _benefit(found: PositiveResult, place: int) -> Estimate | None:
+    if place >= len(found.net_benefit):
+        return None
+    point = found.net_benefit[place]
+    return Estimate(value=point.value, low=point.low, high=point.high)
+
+
+def _estimates(arms: Arms, read: Callable[[PartResult], Estimate | None]) -> list[Cell]:
+    return [estimate_cell(read(part)) for _, part in arms]
+
+
+def _signed_cell(found: Estimate | None) -> Cell:
+    if found is None:
+        return Cell(MISSING)
+    note = signed_interval(found.low, found.high) if found.low is not None else ""
+    return Cell(signed(found.value), note)

@@ -1,0 +1,167 @@
+"""Predictions that were made elsewhere, in a run folder like a run's own; and two of anything compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from milkreport.errors import ConfigError
+from milkreport.evaluation.any_table import Source
+from milkreport.evaluation.evaluate import Inputs, evaluate_inputs, load_inputs
+from milkreport.evaluation.long_form import tabulate
+from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.mistakes import list_mistakes
+from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.results import CellRecord, Results
+from milkreport.evaluation.summarise import CaseFacts, Cells
+from milkreport.runs.checking import load_test_predictions
+from milkreport.runs.folder import Cell, RunFolder, refuse_foreign
+from milkreport.runs.manifest import Manifest, read_environment
+
+
+def write_evaluation(out: Path, inputs: Inputs, results: Results, command: str) -> Results:
+    """Write predictions, results and provenance into *out*; an older evaluation there is replaced.
+
+    Returns:
+        the results, whose cells now carry the hashes of their predictions.
+
+    Raises:
+        ConfigError: *out* holds something else. EnvironmentProblem: it cannot be written.
+    """
+    folder = RunFolder(out)
+    refuse_foreign(folder)
+    if folder.has_suite:
+        raise ConfigError("holds the run of a suite", "choose another --out", str(out))
+    with folder.lock():
+        folder.clear()
+        folder.write_manifest(_manifest(inputs, command))
+        arms = []
+        for arm in results.arms:
+            records: list[CellRecord] = []
+            parts = inputs.arms[arm.name]
+            for seed, fold in parts["test"]:
+                mine = {
+                    part: cells[seed, fold]
+                    for part, cells in parts.items()
+                    if (seed, fold) in cells
+                }
+                records.append(folder.write_predictions(Cell(arm.name, seed, fold), mine))
+            arms.append(arm.model_copy(update={"cells": records}))
+        results = results.model_copy(update={"arms": arms})
+        if inputs.facts.subgroups is not None:
+            folder.write_tables(subgroups=inputs.facts.subgroups.reset_index())
+        tables = {
+            "metrics": tabulate(results, inputs.arms),
+            "mistakes": list_mistakes(inputs.arms),
+        }
+        folder.write_results(results, tables)
+    return results
+
+
+def compare_two(one: Path, other: Path, truth: Path | None, primary: str) -> list[Results]:
+    """Two runs, evaluations or prediction files against each other: one entry an arm that both have.
+
+    *other* stands first in each, as what *one*'s difference is from. Two of one arm each are compared
+    whatever the arms' names; else arms pair by name.
+
+    Args:
+        truth: for prediction files; with a run on the other side, that run's own labels serve.
+        primary: the metric that is tested; empty: the runs' own, or macro F1.
+
+    Raises:
+        ConfigError: no arm in common, or no truth. DataError: not the same cases or labels.
+    """
+    sides: list[dict[str, Cells]] = []
+    known: list[Results] = []
+    for path in (one, other):
+        folder = RunFolder(path)
+        if folder.is_run():
+            results = folder.load_results()
+            known.append(results)
+            sides.append(dict(load_test_predictions(folder, results)))
+        else:
+            sides.append({})
+    for place, path in enumerate((one, other)):
+        if not sides[place]:
+            rival = sides[1 - place]
+            source = truth if truth is not None else _labels(rival)
+            if source is None:
+                what = "prediction files need their truth"
+                raise ConfigError(what, "give --truth TABLE", str(path))
+            sides[place] = {
+                arm: parts["test"] for arm, parts in load_inputs(path, source).arms.items()
+            }
+    declared = list(dict.fromkeys(results.primary_metric for results in known))
+    if not primary and len(declared) > 1:
+        what = f"the runs declared {' and '.join(declared)} as their primary metric"
+        raise ConfigError(what, "choose by --primary")
+    plan = Plan(primary=primary or next(iter(declared), "macro_f1"))
+    names = _distinct(one, other)
+    return [
+        _compare(pair, names, plan, title) for title, pair in _pairs(sides[0], sides[1], one, other)
+    ]
+
+
+def _compare(pair: tuple[Cells, Cells], names: tuple[str, str], plan: Plan, title: str) -> Results:
+    mine, theirs = pair
+    inputs = Inputs(
+        {names[1]: {"test": theirs}, names[0]: {"test": mine}},
+        {name: name for name in names},
+        ("the cases of both", ""),
+        CaseFacts(),
+    )
+    return evaluate_inputs(inputs, plan, title=title)
+
+
+def _pairs(
+    mine: Mapping[str, Cells], theirs: Mapping[str, Cells], one: Path, other: Path
+) -> Iterator[tuple[str, tuple[Cells, Cells]]]:
+    common = [name for name in mine if name in theirs]
+    if not common and len(mine) == len(theirs) == 1:
+        (a, first), (b, second) = *mine.items(), *theirs.items()
+        yield f"{a} and {b}", (first, second)
+        return
+    if not common:
+        what = f"{one.name} and {other.name} have no arm in common"
+        do = f"{', '.join(mine) or 'none'}; {', '.join(theirs) or 'none'}"
+        raise ConfigError(what, do)
+    for name in common:
+        yield name, (mine[name], theirs[name])
+
+
+def _distinct(one: Path, other: Path) -> tuple[str, str]:
+    """Names that tell the two apart."""
+    names = one.resolve().stem, other.resolve().stem
+    return names if names[0] != names[1] else (f"A ({names[0]})", f"B ({names[1]})")
+
+
+def _labels(arms: Mapping[str, Cells]) -> Source | None:
+    """The truth that a run's predictions carry, one-hot, so that it names all classes."""
+    if not arms:
+        return None
+    first: dict[str, np.ndarray] = {}
+    classes: tuple[str, ...] = ()
+    cells: list[Predictions] = [*next(iter(arms.values())).values()]
+    for p in cells:
+        classes = p.classes
+        first |= dict(zip(p.case_ids.tolist(), np.eye(len(classes))[p.truth], strict=True))
+    frame = pd.DataFrame(np.stack([*first.values()]), columns=list(classes))
+    frame.insert(0, "case_id", list(first))
+    return frame
+
+
+def _manifest(inputs: Inputs, command: str) -> Manifest:
+    return Manifest(
+        **read_environment(),
+        suite="evaluate",
+        suite_sha256="",
+        data_sha256=inputs.truth[1],
+        command=command,
+        device="",
+        device_name="",
+        cpu_capability="",
+        threads=0,
+    )

@@ -1,0 +1,398 @@
+"""Anybody's predictions, from Python and from the command line: every form, every mistake, one report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import f1_score
+
+import milkreport
+from milkreport.errors import ConfigError, DataError
+from milkreport.evaluation.any_table import load_case_table
+from milkreport.evaluation.calibration import fit_temperature
+from milkreport.evaluation.evaluate import load_inputs
+from milkreport.evaluation.long_form import COLUMNS
+from milkreport.evaluation.results import Results
+from milkreport.runs.folder import RunFolder
+from milkreport.tables import load_table
+
+from .conftest import Command
+
+CLASSES = ["A", "B", "C", "D"]
+N = 400
+
+
+def make(seed: int, skill: float = 1.5) -> pd.DataFrame:
+    """Probabilities of the same cases, wide, as a data frame with an id column."""
+    truth = np.random.default_rng(0).choice(4, N, p=[0.55, 0.25, 0.15, 0.05])
+    logits = np.random.default_rng(seed).normal(size=(N, 4)) + skill * np.eye(4)[truth]
+    values = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    frame = pd.DataFrame(values, columns=CLASSES)
+    frame.insert(0, "id", [f"c{i:04d}" for i in range(N)])
+    return frame
+
+
+@pytest.fixture
+def truth() -> pd.DataFrame:
+    labels = np.random.default_rng(0).choice(4, N, p=[0.55, 0.25, 0.15, 0.05])
+    ids = [f"c{i:04d}" for i in range(N)]
+    return pd.DataFrame({"id": ids, "label": np.array(CLASSES)[labels]})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, truth: pd.DataFrame) -> Path:
+    truth.to_csv(tmp_path / "truth.csv", index=False)
+    for name, seed, skill in (("base", 1, 1.0), ("better", 2, 2.5), ("other", 3, 1.0)):
+        make(seed, skill).to_csv(tmp_path / f"{name}.csv", index=False)
+    rng = np.random.default_rng(5)
+    meta = pd.DataFrame({"id": truth["id"], "sex": rng.choice(["f", "m"], N)})
+    meta["patient"] = [f"p{i // 2}" for i in range(N)]
+    meta.to_csv(tmp_path / "meta.csv", index=False)
+    return tmp_path
+
+
+def part_of(results: Results, arm: int = 0):
+    return results.arms[arm].part("test")
+
+
+def test_python_gives_what_the_command_gives(folder: Path, truth, milkreport: Command) -> None:
+    results = __import__("milkreport").evaluate(make(1, 1.0), truth, positive=["B", "C"])
+    done = milkreport("evaluate", "base.csv", "--truth", "truth.csv", "--positive", "B,C", "--json")
+    assert done.returncode == 0, done.stderr
+    said = Results.model_validate_json(done.stdout)
+    assert part_of(said) == part_of(results)
+    assert isinstance(results, milkreport_results())
+    labels = pd.factorize(truth["label"], sort=True)[0]
+    answer = make(1, 1.0)[CLASSES].to_numpy().argmax(axis=1)
+    assert part_of(results).metrics["macro_f1"].value == pytest.approx(
+        f1_score(labels, answer, average="macro")
+    )
+
+
+def milkreport_results() -> type[Results]:
+    return milkreport.Results
+
+
+def test_every_form_of_the_same_predictions_gives_the_same(folder: Path, truth) -> None:
+    pytest.importorskip("pyarrow")
+    wide = make(1, 1.0)
+    wide.to_parquet(folder / "base.parquet")
+    truth.to_parquet(folder / "truth.parquet")
+    one_hot = pd.get_dummies(truth["label"]).astype(float).assign(image=truth["id"])
+    ours = wide.rename(columns={"id": "case_id"}).assign(split="test", label=truth["label"])
+    forms = [
+        (wide.set_index("id"), truth),
+        (wide.sample(frac=1, random_state=0)[["D", "id", "B", "A", "C"]], one_hot),
+        (folder / "base.csv", folder / "truth.parquet"),
+        (folder / "base.parquet", folder / "truth.csv"),
+        (ours, truth),
+    ]
+    expected = milkreport.evaluate(wide, truth, intervals=False)
+    for frame, labels in forms:
+        found = milkreport.evaluate(frame, labels, intervals=False)
+        values = {name: e.value for name, e in part_of(found).metrics.items()}
+        assert values == pytest.approx(
+            {name: e.value for name, e in part_of(expected).metrics.items()}
+        )
+
+
+def test_hard_labels_give_what_they_can_and_say_what_they_cannot(truth) -> None:
+    wide = make(1)
+    answer = np.array(CLASSES)[wide[CLASSES].to_numpy().argmax(axis=1)]
+    hard = pd.DataFrame({"id": wide["id"], "prediction": answer})
+    found = milkreport.evaluate(hard, truth)
+    soft = milkreport.evaluate(wide, truth)
+    part = part_of(found)
+    assert part.kind == "labels"
+    assert part.confusion == part_of(soft).confusion
+    assert part.metrics == {n: part_of(soft).metrics[n] for n in part.metrics}
+    lost = {"macro_auc", "log_loss", "brier", "ece", "top_2_accuracy", "top_3_accuracy",
+            "macro_average_precision"}  # fmt: skip
+    assert set(part.not_computed) == lost
+    assert all(reason.startswith("NOT COMPUTED") for reason in part.not_computed.values())
+    assert part.calibration is None
+    assert part.rules == []
+    assert [row.auc for row in part.classes] == [None] * 4
+    assert "hard labels" in found.notices[0]
+    one_hot = pd.DataFrame((answer[:, None] == CLASSES).astype(float), columns=CLASSES)
+    one_hot.insert(0, "id", wide["id"])
+    assert part_of(milkreport.evaluate(one_hot, truth)).kind == "labels"
+
+
+def test_a_class_without_a_case_stays_a_class_if_rows_sum_to_one_with_it(truth) -> None:
+    kept = truth[truth["label"] != "D"]
+    wide = make(1)[make(1)["id"].isin(kept["id"])]
+    found = milkreport.evaluate(wide, kept)
+    assert found.classes == CLASSES
+    row = part_of(found).classes[3]
+    assert (row.support, row.recall, row.auc) == (0, None, None)
+    assert part_of(found).metrics["macro_f1"].value is not None
+    with pytest.raises(DataError, match="age is no class"):
+        milkreport.evaluate(wide.assign(age=30), kept)
+
+
+def test_validation_rows_are_a_part_of_their_own(truth) -> None:
+    ours = make(1).rename(columns={"id": "case_id"})
+    ours["split"] = np.where(np.arange(N) < 300, "test", "validation")
+    ours.loc[390:, "split"] = "train"
+    found = milkreport.evaluate(ours, truth, intervals=False)
+    assert {p.part: p.n_cases for p in found.arms[0].parts} == {"validation": 90, "test": 300}
+
+
+def test_the_temperature_is_chosen_on_validation_rows_and_never_on_test_rows(truth) -> None:
+    ours = make(1, 3.0).rename(columns={"id": "case_id"})
+    ours["split"] = np.where(np.arange(N) < 250, "test", "validation")
+    found = part_of(milkreport.evaluate(ours, truth)).calibration
+    assert found.fitted_on == "the validation part"
+    rows = ours["split"] == "validation"
+    labels = pd.factorize(truth["label"], sort=True)[0][rows]
+    expected = fit_temperature(labels, ours.loc[rows, CLASSES].to_numpy())
+    assert found.temperature == pytest.approx(expected)
+    spoilt = truth.copy()
+    spoilt.loc[:249, "label"] = "A"
+    assert part_of(milkreport.evaluate(ours, spoilt)).calibration.temperature == found.temperature
+    alone = part_of(milkreport.evaluate(make(1, 3.0), truth)).calibration
+    assert alone.fitted_on == "the other 4 of 5 inner folds"
+    assert alone.ece_after < part_of(milkreport.evaluate(make(1, 3.0), truth)).metrics["ece"].value
+
+
+def test_arms_are_compared_and_seeds_pooled(truth) -> None:
+    frames = {
+        "base": [make(i, 1.0) for i in (1, 3, 4)],
+        "better": [make(i, 2.5) for i in (5, 6, 7)],
+    }
+    found = milkreport.evaluate(frames, truth, primary="balanced_accuracy")
+    comparison = found.comparison
+    assert (comparison.n_seeds, comparison.n_cases, comparison.ranks) == (3, N, {})
+    (tested,) = [d for d in comparison.differences if d.p is not None]
+    assert (tested.arm, tested.against, tested.metric) == ("better", "base", "balanced_accuracy")
+    assert tested.low > 0
+    assert tested.seed_sd > 0
+    assert tested.sampling_error > 0
+    values = [
+        part_of(milkreport.evaluate(f, truth, intervals=False)).metrics["balanced_accuracy"].value
+        for f in frames["better"]
+    ]
+    estimate = part_of(found, 1).metrics["balanced_accuracy"]
+    assert estimate.value == pytest.approx(np.mean(values))
+    assert estimate.seed_sd == pytest.approx(np.std(values, ddof=1))
+    assert all(d.mcnemar is None for d in comparison.differences)  # several seeds
+
+
+def test_two_equal_files_are_not_distinguishable(folder: Path, milkreport: Command) -> None:
+    done = milkreport("compare", "base.csv", "base.csv", "--truth", "truth.csv", "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    for d in found["comparison"]["differences"]:
+        assert (d["value"], d["low"], d["high"]) == (0, 0, 0)
+        if d["metric"] == "macro_f1":
+            assert (d["p"], d["p_holm"]) == (1, 1)
+        if d["metric"] == "accuracy":
+            assert d["mcnemar"] == 1
+    table = milkreport("compare", "base.csv", "base.csv", "--truth", "truth.csv", "--md").stdout
+    line = next(row for row in table.splitlines() if row.startswith("| Macro F1"))
+    assert "not distinguishable" in line
+    assert table.count("not distinguishable") == 1
+
+
+def test_a_difference_is_shown_and_mcnemar_is_exact(folder: Path, truth, milkreport) -> None:
+    done = milkreport("compare", "better.csv", "base.csv", "--truth", "truth.csv", "--json")
+    (found,) = json.loads(done.stdout)
+    differences = {d["metric"]: d for d in found["comparison"]["differences"]}
+    assert differences["macro_f1"]["low"] > 0
+    labels = pd.factorize(truth["label"], sort=True)[0]
+    right = [make(s, k)[CLASSES].to_numpy().argmax(axis=1) == labels for s, k in ((2, 2.5), (1, 1))]
+    only = (right[0] & ~right[1]).sum(), (right[1] & ~right[0]).sum()
+    assert differences["accuracy"]["mcnemar"] == pytest.approx(binomtest(only[0], sum(only)).pvalue)
+    (agreement,) = found["comparison"]["agreement"]
+    assert (agreement["only_arm"], agreement["only_against"]) == only
+    assert agreement["both_right"] == (right[0] & right[1]).sum()
+    shown = milkreport("compare", "better.csv", "base.csv", "--truth", "truth.csv")
+    assert "scored a higher macro F1" in " ".join(shown.stderr.split())
+    assert "these trained models" in " ".join(shown.stderr.split())
+    swapped = milkreport("compare", "base.csv", "better.csv", "--truth", "truth.csv", "--json")
+    other = json.loads(swapped.stdout)[0]["comparison"]["differences"][0]
+    assert other["value"] == pytest.approx(-differences["macro_f1"]["value"])
+
+
+def test_unpaired_predictions_are_refused_with_the_reason(truth) -> None:
+    ours = make(1).rename(columns={"id": "case_id"}).assign(split="test")
+    other = ours.copy()
+    other.loc[:9, "split"] = "train"
+    with pytest.raises(DataError, match=r"can't be compared: other cases \(0 and 10 alone\)"):
+        milkreport.evaluate({"a": ours, "b": other}, truth)
+
+
+def test_groups_widen_intervals_where_cases_repeat(truth) -> None:
+    """Each case written four times: as groups, the interval is that of the cases."""
+    wide = make(1, 1.0)
+    copies = [wide.assign(id=wide["id"] + f"-{k}") for k in range(4)]
+    labels = pd.concat([truth.assign(id=truth["id"] + f"-{k}") for k in range(4)])
+    meta = labels[["id"]].assign(patient=labels["id"].str[:5])
+    many = pd.concat(copies)
+    width = {}
+    for name, keywords in (
+        ("cases", {}),
+        ("groups", {"metadata": meta, "group": "patient", "slices": []}),
+    ):
+        part = part_of(milkreport.evaluate(many, labels, **keywords))
+        estimate = part.metrics["accuracy"]
+        width[name] = estimate.high - estimate.low
+        assert part.n_groups == (N if keywords else None)
+    alone = part_of(milkreport.evaluate(wide, truth)).metrics["accuracy"]
+    assert width["groups"] == pytest.approx(alone.high - alone.low, rel=0.12)
+    assert width["cases"] == pytest.approx(width["groups"] / 2, rel=0.12)
+
+
+def test_a_metadata_table_of_several_rows_a_case_is_joined() -> None:
+    rows = pd.DataFrame(
+        {
+            "image": ["a", "a", "b", "b"],
+            "state": ["altered", "plain", "plain", "plain"],
+            "age": ["40", "40", "50", "60"],
+        }
+    )
+    table = load_case_table(rows)
+    assert table.loc["a"].tolist() == ["altered / plain", "40"]
+    assert table.loc["b", "state"] == "plain"
+    assert pd.isna(table.loc["b", "age"])  # two ages: not known
+
+
+def test_out_holds_what_a_run_holds(folder: Path, milkreport: Command) -> None:
+    done = milkreport(
+        "evaluate", "base=base.csv", "better=better.csv", "--truth", "truth.csv", "--metadata",
+        "meta.csv", "--slice", "sex", "--group", "patient", "--positive", "B", "--rules", "isic",
+        "--out", "out", "--title", "Two models", "--no-pdf",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    run = RunFolder(folder / "out")
+    results = run.load_results()
+    assert results.title == "Two models"
+    assert part_of(results).n_groups == N // 2
+    for name in ("report.html", "manifest.json", "metrics.csv", "mistakes.csv", "subgroups.csv"):
+        assert (run.path / name).is_file(), name
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    for text in ("Two models", "Subgroups", "ISIC Archive", "In-sample", "Predictions read from"):
+        assert text in page
+    assert str(folder) not in page
+    table = load_table(run.path / "metrics.csv")
+    assert tuple(table.columns) == COLUMNS
+    chosen = table[(table["metric"] == "macro_f1") & (table["seed"] == "all")]
+    row = chosen[(chosen["arm"] == "better") & chosen["slice"].isna()].iloc[0]
+    estimate = part_of(results, 1).metrics["macro_f1"]
+    found = [float(row[name]) for name in ("value", "low", "high")]
+    assert found == pytest.approx([estimate.value, estimate.low, estimate.high], rel=1e-8)
+    assert {"sex=f", "sex=m", "sex"} <= set(table["slice"].dropna())
+    mistakes = load_table(run.path / "mistakes.csv")
+    first = mistakes[mistakes["arm"] == "base"].iloc[0]
+    wide = make(1, 1.0).set_index("id")
+    assert first["predicted"] != first["label"]
+    assert float(first["probability"]) == pytest.approx(wide.loc[first["case_id"]].max(), rel=1e-8)
+    assert mistakes.groupby("arm").size().max() <= 50
+    again = milkreport("report", "out", "--no-pdf")
+    assert again.returncode == 0, again.stderr
+    assert (run.path / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_evaluations_are_checked_and_compared_like_runs(folder: Path, milkreport: Command) -> None:
+    for name in ("base", "better"):
+        done = milkreport("evaluate", f"model={name}.csv", "--truth", "truth.csv", "--out", name,
+                          "--no-pdf", "--no-intervals")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    worse = milkreport("check", "base", "--against", "better")
+    assert worse.returncode == 1, worse.stderr
+    assert milkreport("check", "better", "--against", "better").returncode == 0
+    done = milkreport("compare", "better", "base", "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    direct = milkreport("compare", "better.csv", "base.csv", "--truth", "truth.csv", "--json")
+    expected = json.loads(direct.stdout)[0]["comparison"]["differences"]
+    assert found["comparison"]["differences"] == expected
+    mixed = milkreport("compare", "better.csv", "base", "--json")  # the run brings the truth
+    assert json.loads(mixed.stdout)[0]["comparison"]["differences"] == expected
+
+
+def test_an_out_that_holds_something_else_is_left_alone(folder: Path, milkreport) -> None:
+    (folder / "mine").mkdir()
+    (folder / "mine" / "notes.txt").write_text("keep")
+    done = milkreport("evaluate", "base.csv", "--truth", "truth.csv", "--out", "mine")
+    assert done.returncode == 2
+    assert "not a run folder and not empty" in done.stderr
+    assert [p.name for p in (folder / "mine").iterdir()] == ["notes.txt"]
+
+
+BAD_CALLS = {
+    "unknown class": (["--positive", "B,X"], 2, "positive: X is no class"),
+    "all positive": (["--positive", "A,B,C,D"], 2, "positive names every class"),
+    "unknown metric": (["--primary", "f2"], 2, "unknown primary metric 'f2'"),
+    "unknown rule": (["--rules", "isci"], 2, "unknown rule isci"),
+    "no metadata": (["--slice", "sex"], 2, "give it by --metadata TABLE"),
+    "no column": (["--metadata", "meta.csv", "--slice", "sexx"], 2, "no column 'sexx'"),
+    "no file": (["lacking.csv"], 3, "lacking.csv: no such file"),
+    "bad name": (["../x=base.csv"], 2, "'../x' is no name"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_bad_calls_get_one_line(name: str, folder: Path, milkreport: Command) -> None:
+    arguments, code, message = BAD_CALLS[name]
+    done = milkreport("evaluate", "base.csv", *arguments, "--truth", "truth.csv", "--json")
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_compare_needs_a_truth_and_a_common_arm(folder: Path, milkreport: Command) -> None:
+    done = milkreport("compare", "base.csv", "better.csv")
+    assert done.returncode == 2
+    assert "prediction files need their truth" in done.stderr
+    for out, names in (
+        ("one", ["a=base.csv", "b=better.csv"]),
+        ("two", ["c=base.csv", "d=other.csv"]),
+    ):
+        milkreport("evaluate", *names, "--truth", "truth.csv", "--out", out, "--no-pdf",
+                   "--no-intervals")  # fmt: skip
+    done = milkreport("compare", "one", "two")
+    assert done.returncode == 2
+    assert "no arm in common — a, b; c, d" in done.stderr
+
+
+def test_plain_and_strict_reading_agree(folder: Path, truth) -> None:
+    """What the fast parser leaves to the strict one comes out the same: quotes, blank lines, a BOM."""
+    wide = make(1, 1.0)
+    plain = load_inputs(folder / "base.csv", folder / "truth.csv").first
+    text = (folder / "base.csv").read_text()
+    header, *rows = text.splitlines()
+    odd = (
+        "\ufeff"
+        + header
+        + "\n\n"
+        + "\n".join(f'"{r.split(",")[0]}",' + r.split(",", 1)[1] for r in rows)
+    )
+    (folder / "odd.csv").write_text(odd, encoding="utf-8")
+    other = load_inputs(folder / "odd.csv", folder / "truth.csv").first
+    assert (plain.probabilities == other.probabilities).all()
+    assert (plain.case_ids == other.case_ids).all()
+    assert plain.probabilities == pytest.approx(wide[CLASSES].to_numpy(), abs=0)
+
+
+def test_ids_that_look_like_numbers_stay_text(tmp_path: Path) -> None:
+    ids = ["007", "7", "1e3", "NA", "1000"]
+    truth = pd.DataFrame({"id": ids, "label": list("ABABA")})
+    wide = pd.DataFrame({"id": ids, "A": 0.4, "B": 0.6})
+    truth.to_csv(tmp_path / "t.csv", index=False)
+    wide.to_csv(tmp_path / "p.csv", index=False)
+    first = load_inputs(tmp_path / "p.csv", tmp_path / "t.csv").first
+    assert sorted(first.case_ids.tolist()) == sorted(ids)
+
+
+def test_an_unknown_rule_is_refused_from_python_too(truth) -> None:
+    with pytest.raises(ConfigError, match="unknown rule"):
+        milkreport.evaluate(make(1), truth, rules=["topk"])
