@@ -1,0 +1,112 @@
+"""``milkreport evaluate`` as a whole process: a million rows, how it grows, and beside the archive's scorer.
+
+Random predictions of 11 classes as CSV files. Time and peak memory of ``evaluate --json --no-intervals`` at
+each size, each in a process of its own; and on 5,240 rows the same call in turn with the archive's scorer
+(``isic-challenge-scoring classification``) on the same files, whole process against whole process.
+
+The scorer needs an environment of its own: ``--isic PYTHON`` names the interpreter of one made by
+``pip install "isic-challenge-scoring==5.6.0" "pandas<2.1" "numpy<2" "scikit-learn<1.5"``. Without it
+``ratio_isic`` is null.
+
+Prints a table and, as its last line, one JSON object: ``seconds`` and ``peak_mb`` at ``rows``, the most rows;
+``ratio_growth``, the time a row there by that at a tenth; ``ratio_isic``, our time by the scorer's.
+
+    python benchmarks/evaluate.py [--rows 1000000] [--isic PYTHON] [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+CLASSES = [f"C{i:02d}" for i in range(11)]
+BENCHMARK_ROWS = 5_240
+
+
+def write_files(folder: Path, n: int) -> tuple[Path, Path]:
+    """Predictions and one-hot truth of *n* cases, in the archive's form."""
+    rng = np.random.default_rng(n)
+    truth = rng.choice(11, n, p=np.array([30, 252, 4, 54, 5, 5, 1, 44, 71, 47, 5]) / 518)
+    values = rng.dirichlet(np.ones(11), n) * 0.6 + 0.4 * np.eye(11)[truth]
+    ids = [f"case_{i:07d}" for i in range(n)]
+    paths = folder / f"predictions-{n}.csv", folder / f"truth-{n}.csv"
+    for path, numbers in zip(paths, (values, np.eye(11)[truth]), strict=True):
+        frame = pd.DataFrame(numbers, columns=CLASSES)
+        frame.insert(0, "image", ids)
+        frame.to_csv(path, index=False, float_format="%.9f")
+    return paths
+
+
+def measure(command: list[str]) -> tuple[float, float]:
+    """Seconds and peak resident megabytes of a command, its output thrown away."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begun
+    if status:
+        raise SystemExit(f"failed: {' '.join(command)}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def ours(files: tuple[Path, Path]) -> list[str]:
+    """Our command."""
+    predictions, truth = map(str, files)
+    command = [sys.executable, "-m", "milkreport", "evaluate", predictions, "--truth", truth]
+    return [*command, "--rules", "isic", "--json", "--no-intervals"]
+
+
+def theirs(python: str, files: tuple[Path, Path]) -> list[str]:
+    """The scorer's command."""
+    predictions, truth = map(str, files)
+    module = [python, "-W", "ignore", "-m", "isic_challenge_scoring", "-o", "json"]
+    return [*module, "classification", truth, predictions]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--isic", default="")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = {}
+        for n in (arguments.rows // 10, arguments.rows):
+            rows[n] = measure(ours(write_files(folder, n)))
+            print(f"{n:>9,} rows: {rows[n][0]:6.2f} s, {rows[n][1]:7.0f} MB")
+        ratio = None
+        files = write_files(folder, BENCHMARK_ROWS)
+        mine, scorers = [], []
+        for _ in range(arguments.rounds):
+            mine.append(measure(ours(files))[0])
+            if arguments.isic:
+                scorers.append(measure(theirs(arguments.isic, files))[0])
+        print(f"{BENCHMARK_ROWS:>9,} rows: {statistics.median(mine):6.2f} s")
+        if scorers:
+            ratio = statistics.median(a / b for a, b in zip(mine, scorers, strict=True))
+            print(f"  the archive's scorer: {statistics.median(scorers):.2f} s; ratio {ratio:.2f}")
+    seconds, peak = rows[arguments.rows]
+    growth = (seconds / arguments.rows) / (rows[arguments.rows // 10][0] / (arguments.rows // 10))
+    said = {
+        "seconds": round(seconds, 2),
+        "peak_mb": round(peak),
+        "rows": arguments.rows,
+        "ratio_growth": round(growth, 3),
+        "ratio_isic": None if ratio is None else round(ratio, 3),
+    }
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()
