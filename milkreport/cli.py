@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
 import sys
 import tempfile
 import traceback
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from milkreport import __version__, cli_data, cli_evaluate
+from milkreport import __version__, cli_check, cli_data, cli_evaluate
 from milkreport.cli_options import (
     CacheOption,
-    JsonOption,
     NoPdfOption,
     RunArgument,
     UnlabelledOption,
     cache_of,
 )
 from milkreport.errors import (
-    ConfigError,
     DataProblems,
     EnvironmentProblem,
     MilkreportError,
     Stopped,
 )
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="milkreport",
@@ -51,6 +44,7 @@ app = typer.Typer(
     **milkreport evaluate** scores anybody's predictions by the same rules, without training.""",
 )
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_check.reference_app, name="reference")
 
 _STATE = {"debug": False}
 
@@ -179,69 +173,8 @@ def report(run: RunArgument, no_pdf: NoPdfOption = False) -> None:
     execute.redraw(run, pdf=not no_pdf)
 
 
-@app.command()
-def check(
-    run: RunArgument,
-    against: Annotated[
-        str | None,
-        typer.Option(
-            help="Shipped reference, reference file, or run folder. (default: the suite's)"
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="An inconclusive check exits with 5.")
-    ] = False,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Train every cell again: are the weights the same bits?")
-    ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(envvar="MILKREPORT_DATA", help="The run's data, for --exact."),
-    ] = None,
-    cache_dir: CacheOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Check a run against published figures or an earlier run, or against itself trained again.
-
-    PASS: not worse by more than the margin. FAIL: worse. INCONCLUSIVE: the cases do not tell. NOT CHECKED:
-    unlike with unlike. Exit code 0, 1 (a FAIL), or 5 (nothing could be told).
-
-    With **--exact** every finished cell is trained again, in memory: equal, or the first epoch that differs.
-    Exit code 0 (all equal) or 1.
-    """
-    if exact:
-        raise typer.Exit(_check_exact(run, against, data, cache_of(cache_dir), as_json))
-    from milkreport.checks.verdict import exit_code
-    from milkreport.commands import screen
-    from milkreport.runs.checking import check_run
-    from milkreport.runs.folder import RunFolder
-
-    folder = RunFolder(run)
-    reference = against or folder.load_suite().reference
-    if not reference:
-        raise ConfigError("this run's suite names no reference", "give --against")
-    verdict = check_run(folder, reference)
-    if as_json:
-        print(verdict.model_dump_json(indent=1))
-    else:
-        screen.show_verdict(verdict)
-    raise typer.Exit(exit_code(verdict, strict))
-
-
-def _check_exact(
-    run: Path, against: str | None, data: Path | None, cache: Path, as_json: bool
-) -> int:
-    from milkreport.commands import execute, screen
-
-    if against:
-        raise ConfigError("--exact compares a run with itself", "leave --against out")
-    repeats = execute.repeat(run, data, cache)
-    if as_json:
-        print(json.dumps(asdict(repeats) | {"equal": repeats.equal}, indent=1))
-    screen.show_repeats(repeats)
-    return 0 if repeats.equal else 1
-
-
+app.command()(cli_check.check)
+app.command()(cli_check.audit)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.compare)
 app.command()(cli_evaluate.thresholds)

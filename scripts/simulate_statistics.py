@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from milkreport.checks.audit_matrices import audit_matrices
 from milkreport.checks.reference import load_reference
 from milkreport.evaluation.compare import compare_arms, is_shown
 from milkreport.evaluation.estimates import estimate
@@ -47,9 +48,8 @@ BANDS = ((1, 4), (5, 9), (10, 19), (20, 49), (50, 99), (100, 10_000))
 
 def shares(strong: bool) -> tuple[np.ndarray, np.ndarray]:
     """Share of each answer by true class, (11, 11), rows summing to 1; and the paper's test support."""
-    matrix = load_reference("paper").matrix("sampler", "test")
-    assert matrix is not None
-    counts = np.array(matrix.rows, float)
+    matrices, _ = audit_matrices(load_reference("paper"))
+    counts = matrices["sampler", "test"].counts.astype(float)
     p = (counts + 0.2) / (counts + 0.2).sum(axis=1, keepdims=True)
     return (0.55 * np.eye(11) + 0.45 * p if strong else p), counts.sum(axis=1).astype(int)
 

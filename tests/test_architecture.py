@@ -22,7 +22,17 @@ ALLOWED = {
     "reporting": {"evaluation", "checks", "runs"},
     "commands": {"data", "evaluation", "checks", "runs", "reporting"},
 }
-GROUND = {"errors", "settings", "resources", "streams", "suite", "tables", "atomic", "__version__"}
+GROUND = {
+    "errors",
+    "settings",
+    "resources",
+    "streams",
+    "suite",
+    "tables",
+    "atomic",
+    "markdown",
+    "__version__",
+}
 
 
 def imports(path: Path) -> Iterator[str]:

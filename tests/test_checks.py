@@ -5,25 +5,32 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from milkreport.checks.audit_matrices import audit_matrices
 from milkreport.checks.earlier import check_earlier
-from milkreport.checks.published import check_published, decide
-from milkreport.checks.reference import Figure, load_reference
-from milkreport.checks.verdict import CheckRow, Status, Verdict, exit_code, overall_status
+from milkreport.checks.published import check_published
+from milkreport.checks.reference import Figure, Frozen, Reference, load_reference
+from milkreport.checks.verdict import (
+    CheckRow,
+    Status,
+    Verdict,
+    decide,
+    exit_code,
+    overall_status,
+)
 from milkreport.errors import ConfigError
 from milkreport.evaluation.data_record import DataSummary
-from milkreport.evaluation.definitions import DEFINITIONS
+from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, Results
-from milkreport.evaluation.summarise import summarise_part
+from milkreport.evaluation.summarise import CaseFacts, summarise_part
 from milkreport.suite import load_suite
 
 ARMS = ("baseline", "weighted_loss", "sampler")
 CLASSES = tuple(load_reference("paper").classes)
 
 
-def expand(rows: list[list[int]]) -> Predictions:
+def expand(counts: np.ndarray) -> Predictions:
     """Predictions that have a given confusion matrix."""
-    counts = np.array(rows)
     truth = np.repeat(np.arange(11), counts.sum(axis=1))
     predicted = np.concatenate([np.repeat(np.arange(11), row) for row in counts])
     return make(truth, predicted)
@@ -46,7 +53,8 @@ def results(
     )  # fmt: skip
     return Results(
         suite="s", title="t", question="q?", primary_metric="macro_f1", split_rule="",
-        status="complete", classes=list(CLASSES), definitions=DEFINITIONS, data=data, splits=[],
+        status="complete", classes=list(CLASSES), definitions=DEFINITIONS | CLASS_DEFINITIONS,
+        data=data, splits=[],
         arms=[
             ArmResult(name=arm, title=arm, description="", correction="none",
                       parts=[summarise_part("test", {(0, 0): p}), summarise_part("train", {(0, 0): p})])
@@ -60,13 +68,13 @@ SETTINGS = load_suite("paper").flat()
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, Predictions]:
-    reference = load_reference("paper")
-    return {arm: expand(reference.matrix(arm, "test").rows) for arm in ARMS}
+    matrices, _ = audit_matrices(load_reference("paper"))
+    return {arm: expand(matrices[arm, "test"].counts) for arm in ARMS}
 
 
 def test_the_papers_own_matrices_never_fail_against_its_figures(published) -> None:
     verdict = check_published(results(published), SETTINGS, load_reference("paper"))
-    rows = {(r.arm, r.metric): r for r in verdict.rows if r.part == "test"}
+    rows = {(r.arm, r.metric): r for r in verdict.rows if r.part == "test" and r.arm in ARMS}
     assert len(rows) == 9
     assert {r.status for r in rows.values()} <= {Status.PASS, Status.INCONCLUSIVE}
     for row in rows.values():
@@ -88,7 +96,7 @@ def test_shuffled_predictions_fail(published) -> None:
 def test_perfect_predictions_pass_with_a_warning(published) -> None:
     perfect = {arm: make(p.truth, p.truth) for arm, p in published.items()}
     verdict = check_published(results(perfect), SETTINGS, load_reference("paper"))
-    assert verdict.counts == {"PASS": 9, "FAIL": 0, "INCONCLUSIVE": 0, "NOT CHECKED": 9}
+    assert verdict.counts == {"PASS": 9, "FAIL": 0, "INCONCLUSIVE": 0, "NOT CHECKED": 12}
     assert len(verdict.warnings) == 9
     assert "leak" in verdict.warnings[0]
     assert exit_code(verdict) == 0
@@ -107,7 +115,7 @@ def test_perfect_predictions_pass_with_a_warning(published) -> None:
 def test_unlike_protocols_are_not_checked(published, change, reason) -> None:
     verdict = check_published(results(published), SETTINGS | change, load_reference("paper"))
     assert {row.status for row in verdict.rows} == {Status.NOT_CHECKED}
-    assert all(reason in row.reason for row in verdict.rows)
+    assert all(reason in row.reason for row in verdict.rows if row.arm in ARMS)
     assert verdict.rows[0].difference is not None  # shown, not judged
     assert exit_code(verdict) == 5
 
@@ -126,7 +134,7 @@ def test_a_missing_arm_is_not_checked_and_listed(published) -> None:
         results({"baseline": published["baseline"]}), SETTINGS, load_reference("paper")
     )
     missing = [r for r in verdict.rows if r.arm == "sampler"]
-    assert {r.reason for r in missing} == {"this run has no such value"}
+    assert {r.reason for r in missing} == {"this run has no such arm"}
 
 
 def test_decisions_follow_the_bounds() -> None:
@@ -185,10 +193,39 @@ def earlier() -> Predictions:
     return make(truth, np.where(rng.random(len(truth)) < 0.6, truth, wrong))
 
 
-def compare(now: Predictions, before: Predictions) -> Verdict:
+def reference_of(before: Results, **changes: object) -> Reference:
+    """The four usual metrics of a run, as ``reference new`` freezes them."""
+    headline = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
+    part = before.arms[0].part("test")
+    values = {
+        "name": "earlier", "title": "t", "source": "own run", "data": "MILK10k",
+        "classes": before.classes, "split": "", "rounding": "exact", "margin": 0.03,
+        "margin_reason": "a test",
+        "rules": [rule_of(m) for m in (*headline, "recall")],
+        "figures": [
+            {"arm": "baseline", "part": "test", "metric": m, "printed": repr(part.metrics[m].value)}
+            for m in headline
+        ],
+        "frozen": Frozen(
+            suite="s", settings="a", data="b", milkreport="0", environment={}, synthetic=False,
+            history=[{"created": "2026-01-01", "reason": "a test"}],
+        ),
+    }  # fmt: skip
+    return Reference.model_validate(values | changes)
+
+
+def rule_of(metric: str) -> dict[str, str]:
+    d = (DEFINITIONS | CLASS_DEFINITIONS)[metric]
+    keys = ("metric", "decision", "averaging", "zero_division", "better")
+    return {key: getattr(d, key) for key in keys}
+
+
+def compare(
+    now: Predictions, before: Predictions, unlike: tuple[str, ...] = ("other settings",), **changes
+) -> Verdict:
     return check_earlier(
-        results({"baseline": now}), results({"baseline": before}),
-        {"baseline": {(0, 0): now}}, {"baseline": {(0, 0): before}}, 0.03, "earlier",
+        results({"baseline": now}), reference_of(results({"baseline": before}), **changes),
+        {"baseline": {(0, 0): now}}, {"baseline": {(0, 0): before}}, unlike, CaseFacts(),
     )  # fmt: skip
 
 
@@ -231,12 +268,13 @@ def test_other_cases_or_labels_are_not_checked(earlier) -> None:
     fewer = Predictions(
         earlier.case_ids[1:], earlier.truth[1:], earlier.probabilities[1:], earlier.classes
     )
-    assert {r.reason for r in compare(fewer, earlier).rows} == {"other test cases"}
+    reasons = {r.reason for r in compare(fewer, earlier).rows}
+    assert reasons == {"other test cases: 0 here alone, 1 there"}
     relabelled = Predictions(
         earlier.case_ids, (earlier.truth + 1) % 11, earlier.probabilities, earlier.classes
     )
     reasons = {r.reason for r in compare(relabelled, earlier).rows}
-    assert reasons == {"other labels of the test cases"}
+    assert reasons == {f"other labels of {len(earlier.truth):,} test cases"}
 
 
 def test_both_sides_of_a_row_are_over_the_shared_seeds(earlier) -> None:
@@ -244,10 +282,149 @@ def test_both_sides_of_a_row_are_over_the_shared_seeds(earlier) -> None:
     here = {"baseline": {(0, 0): worse, (1, 0): better}}
     there = {"baseline": {(0, 0): better}}
     verdict = check_earlier(
-        results({"baseline": worse}), results({"baseline": better}), here, there, 0.03, "earlier"
+        results({"baseline": worse}),
+        reference_of(results({"baseline": better})),
+        here,
+        there,
+        ["other settings"],
+        CaseFacts(),
     )
     for row in verdict.rows:
         assert row.difference == pytest.approx(row.ours - row.reference)
     accuracy = next(r for r in verdict.rows if r.metric == "accuracy")
     assert accuracy.difference == pytest.approx(-0.05, abs=1e-3)  # seed 1 is not in the other run
-    assert "one seed" in accuracy.reason
+    assert "1 shared seed" in accuracy.reason
+
+
+def test_the_same_settings_must_give_the_same_bits(earlier) -> None:
+    same = compare(earlier, earlier, unlike=())
+    first = same.rows[0]
+    assert (first.metric, first.status, first.reason) == (
+        "predictions",
+        Status.PASS,
+        "the same to the bit",
+    )
+    values = earlier.probabilities.copy()
+    values[7] += 1e-12
+    nearly = Predictions(earlier.case_ids, earlier.truth, values, earlier.classes)
+    verdict = compare(nearly, earlier, unlike=())
+    assert verdict.rows[0].status is Status.FAIL
+    assert f"1 of {len(earlier.truth):,} predictions differ" in verdict.rows[0].reason
+    assert {r.status for r in verdict.rows[1:]} == {Status.PASS}  # no metric is worse
+    assert exit_code(verdict) == 1
+    # With other settings nobody asks for the same bits.
+    assert [r.metric for r in compare(nearly, earlier).rows].count("predictions") == 0
+
+
+def test_another_definition_is_refused_by_its_own_exit_code(earlier) -> None:
+    rules = [rule_of(m) for m in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")]
+    rules[2]["zero_division"] = "a class never predicted has F1 1"
+    verdict = compare(earlier, earlier, rules=rules)
+    row = next(r for r in verdict.rows if r.metric == "macro_f1")
+    assert row.status is Status.NOT_CHECKED
+    assert row.refused
+    assert "zero division is 'F1 = 2TP/(2TP+FP+FN)" in row.reason
+    assert exit_code(verdict) == 2
+    assert [r.status for r in verdict.rows].count(Status.PASS) == 3
+
+
+def test_no_verdict_on_a_class_of_few_cases(earlier) -> None:
+    figures = [
+        {"arm": "baseline", "part": "test", "metric": "recall", "class_name": c, "printed": "0.6"}
+        for c in CLASSES[:2]
+    ]
+    kept = np.sort(
+        np.r_[np.flatnonzero(earlier.truth != 1), np.flatnonzero(earlier.truth == 1)[:49]]
+    )
+    fewer = Predictions(
+        earlier.case_ids[kept], earlier.truth[kept], earlier.probabilities[kept], CLASSES
+    )
+    many, few = compare(fewer, fewer, figures=figures).rows
+    assert (many.status, many.class_name) == (Status.PASS, "AKIEC")
+    assert (few.status, few.class_name) == (Status.NOT_CHECKED, "BCC")
+    assert few.reason == "no verdict on 49 cases of BCC: fewer than 50"
+    right = earlier.predicted == earlier.truth
+    assert many.ours == pytest.approx(right[earlier.truth == 0].mean())
+
+
+def test_a_loss_is_better_when_it_is_lower(earlier) -> None:
+    figures = [{"arm": "baseline", "part": "test", "metric": "log_loss", "printed": "1.0"}]
+    changes = {"figures": figures, "rules": [rule_of("log_loss")], "margin": 0.1}
+    rng = np.random.default_rng(3)
+    truth = earlier.truth
+    p = rng.dirichlet(np.ones(11), len(truth)) * 0.4
+    p[np.arange(len(truth)), truth] += 0.6
+    blunt = 0.5 * p + 0.5 / 11
+    sharp, dull = (Predictions(earlier.case_ids, truth, v, CLASSES) for v in (p, blunt))
+    worse = compare(dull, sharp, **changes).rows[0]
+    assert worse.difference > 0.1
+    assert worse.status is Status.FAIL
+    better = compare(sharp, dull, **changes)
+    assert better.rows[0].status is Status.PASS
+    assert "look for a leak" in better.warnings[-1]
+
+
+def test_fewer_seeds_than_asked_for_are_inconclusive(earlier, published) -> None:
+    verdict = compare(earlier, earlier, min_seeds=5)
+    assert {r.status for r in verdict.rows} == {Status.INCONCLUSIVE}
+    assert verdict.rows[0].reason == "1 of 5 seeds that the reference asks for"
+    paper = load_reference("paper").model_copy(update={"min_seeds": 3})
+    found = check_published(results(published), SETTINGS, paper)
+    judged = [r for r in found.rows if r.low is not None]
+    assert len(judged) == 9
+    assert {r.status for r in judged} == {Status.INCONCLUSIVE}
+
+
+def test_the_spread_over_trainings_widens_the_interval(published) -> None:
+    reference = load_reference("paper")
+    one = check_published(results(published), SETTINGS, reference)
+    p = published["baseline"]
+    rng = np.random.default_rng(5)
+    cells = {}
+    for seed in range(3):
+        answers = np.where(rng.random(len(p.truth)) < 0.1, p.truth, p.predicted)
+        cells[seed, 0] = make(p.truth, answers)
+    base = results(published)
+    arm = base.arms[0].model_copy(update={"parts": [summarise_part("test", cells)]})
+    three = check_published(
+        base.model_copy(update={"arms": [arm, *base.arms[1:]]}), SETTINGS, reference
+    )
+    assert "one training an arm" in one.remarks[0]
+
+    def width(verdict: Verdict) -> float:
+        row = next(r for r in verdict.rows if (r.arm, r.part, r.metric) == (
+            "baseline", "test", "accuracy"))  # fmt: skip
+        return row.high - row.low
+
+    # Two of t for 2 degrees of freedom, times the seeds' spread for ours and theirs: far wider.
+    sd = arm.parts[0].metrics["accuracy"].seed_sd
+    assert width(three) > width(one)
+    assert width(three) >= 2 * 4.3 * sd * np.sqrt(4 / 3)
+
+
+def test_figures_of_other_splits_are_compared_and_of_other_data_never(published) -> None:
+    paper = load_reference("paper")
+    settings = SETTINGS | {"training.epochs": 10}
+    other = paper.model_copy(update={"comparable": "other split"})
+    verdict = check_published(results(published), settings, other)
+    assert verdict.counts["NOT CHECKED"] < len(verdict.rows) - 3
+    foreign = paper.model_copy(update={"comparable": "other data"})
+    found = check_published(results(published), SETTINGS, foreign)
+    reasons = {r.reason for r in found.rows if r.arm in ARMS}
+    assert reasons == {"unlike the reported protocol: the figure is of other data"}
+
+
+def test_classes_in_another_order_are_the_same_classes(earlier) -> None:
+    order = list(np.random.default_rng(0).permutation(11))
+    names = tuple(CLASSES[i] for i in order)
+    turned = earlier.ordered(names)
+    assert turned.probabilities.tolist() == earlier.probabilities[:, order].tolist()
+    assert [names[t] for t in turned.truth] == [CLASSES[t] for t in earlier.truth]
+    reference = reference_of(results({"baseline": earlier}), classes=list(names))
+    verdict = check_earlier(
+        results({"baseline": earlier}), reference, {"baseline": {(0, 0): earlier}},
+        {"baseline": {(0, 0): turned}}, ["other settings"], CaseFacts(),
+    )  # fmt: skip
+    assert {(r.status, r.difference) for r in verdict.rows} == {(Status.PASS, 0.0)}
+    with pytest.raises(ValueError, match="not the same classes"):
+        earlier.ordered(names[:-1])

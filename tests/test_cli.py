@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from milkreport.checks.audit_matrices import audit_matrices
 from milkreport.checks.reference import load_reference
 
 from .conftest import Command
@@ -57,7 +58,7 @@ def test_evaluate_equals_scikit_learn_whatever_the_order(files, milkreport: Comm
 @pytest.mark.parametrize("arm", ["baseline", "weighted_loss", "sampler"])
 def test_evaluate_gives_the_papers_figures_on_its_matrices(arm, milkreport, tmp_path) -> None:
     reference = load_reference("paper")
-    rows = np.array(reference.matrix(arm, "test").rows)
+    rows = audit_matrices(reference)[0][arm, "test"].counts
     truth = np.repeat(np.arange(11), rows.sum(axis=1))
     predicted = np.concatenate([np.repeat(np.arange(11), row) for row in rows])
     ids = [f"c{i}" for i in range(len(truth))]

@@ -18,6 +18,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
+from milkreport.checks.audit_matrices import audit_matrices
 from milkreport.checks.reference import load_reference
 from milkreport.evaluation.metrics import confusion_counts, score_confusion, score_labels
 
@@ -108,7 +109,7 @@ def test_many_matrices_at_once_equal_one_by_one() -> None:
 
 @pytest.mark.parametrize("arm", PAPER)
 def test_the_papers_matrices_give_its_figures(arm: str) -> None:
-    rows = np.array(load_reference("paper").matrix(arm, "test").rows)
+    rows = audit_matrices(load_reference("paper"))[0][arm, "test"].counts
     truth = np.repeat(np.arange(11), rows.sum(axis=1))
     predicted = np.concatenate([np.repeat(np.arange(11), row) for row in rows])
     metrics = score_labels(truth, predicted, 11).metrics

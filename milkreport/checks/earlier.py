@@ -1,130 +1,205 @@
-"""A run against an earlier one: exact where predictions are identical, else paired over the cases."""
+"""A run against an earlier one: the same to the bit where that can be asked, else paired over the cases."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from milkreport.checks.published import decide
-from milkreport.checks.verdict import CheckRow, Status, Verdict, overall_status
-from milkreport.evaluation.compare import compare_arms
-from milkreport.evaluation.definitions import HEADLINE
-from milkreport.evaluation.metrics import score_labels
+from milkreport.checks.lookup import find_value
+from milkreport.checks.reference import Figure, Reference
+from milkreport.checks.verdict import (
+    CheckRow,
+    Status,
+    Verdict,
+    decide,
+    overall_status,
+    warn_of_gains,
+)
+from milkreport.errors import DataError
+from milkreport.evaluation.compare import describe_pair
 from milkreport.evaluation.results import Results
-from milkreport.evaluation.summarise import Cells, pool_folds
+from milkreport.evaluation.summarise import CaseFacts, Cells
 
-OURS, THEIRS = "this run", "earlier run"
+KIND = "earlier run"
+#: The row that asks for the same bits.
+PREDICTIONS = "predictions"
 
 
 def check_earlier(
     ours: Results,
-    theirs: Results,
+    reference: Reference,
     our_cells: Mapping[str, Cells],
     their_cells: Mapping[str, Cells],
-    margin: float,
-    title: str,
+    unlike: Sequence[str],
+    facts: CaseFacts,
 ) -> Verdict:
     """Compare the test predictions of two runs, arm by arm, metric by metric.
 
     Args:
+        reference: frozen from the earlier run.
         our_cells, their_cells: arm to its test predictions by (seed, fold).
-        margin: loss of a metric that is tolerable, 0 to 1, fixed beforehand.
+        unlike: what of settings, data, program and environment differs. Nothing: then the predictions must
+            be the same to the bit, and that they are not is a failure.
+        facts: which cases belong together.
     """
-    rows = []
-    for arm in [a.name for a in theirs.arms]:
+    rows: list[CheckRow] = []
+    warnings: list[str] = []
+    for arm in dict.fromkeys(figure.arm for figure in reference.figures):
+        figures = [f for f in reference.figures if f.arm == arm]
         here, there = our_cells.get(arm, {}), their_cells.get(arm, {})
-        seeds = {seed for seed, _ in here} & {seed for seed, _ in there}
-        # Like with like: both sides of a row, and its difference, are over the shared seeds.
-        here = {key: p for key, p in here.items() if key[0] in seeds}
-        there = {key: p for key, p in there.items() if key[0] in seeds}
-        reason = _unlike(ours, theirs, here, there)
-        if reason:
-            rows += [_row(arm, metric, {}, {}, margin, reason) for metric in HEADLINE]
-        else:
-            rows += _compare(arm, here, there, margin)
+        common = here.keys() & there.keys()
+        all_there = len(common) == len(there)
+        here = {key: p for key, p in here.items() if key in common}
+        there = {key: p for key, p in there.items() if key in common}
+        if sorted(ours.classes) == sorted(reference.classes):
+            # A truth with its rows or columns in another order names its classes in another order.
+            there = {key: p.ordered(ours.classes) for key, p in there.items()}
+        if reason := _unlike(ours, reference, arm, here, there):
+            rows += [_row(reference, f).model_copy(update={"reason": reason}) for f in figures]
+            continue
+        if not unlike:
+            rows.append(_same(arm, here, there))
+        compared = _compare(ours, reference, figures, (here, there), facts)
+        rows += compared
+        if all_there:
+            warnings += _altered(figures, compared)
+    remarks = [f"compared case by case, not to the bit: {'; '.join(unlike)}"] if unlike else []
     return Verdict(
-        reference=title,
-        title=theirs.title,
-        source="predictions of an earlier run",
-        kind="earlier run",
+        reference=reference.name,
+        title=reference.title,
+        source=reference.source,
+        kind=KIND,
         status=overall_status(rows),
+        arms={arm.name: arm.title for arm in reference.arms},
         rows=rows,
+        warnings=[*warnings, *warn_of_gains(rows)],
+        remarks=remarks,
     )
 
 
-def _compare(arm: str, here: Cells, there: Cells, margin: float) -> list[CheckRow]:
-    seeds = (
-        f"over {len(pool_folds(here))} shared seeds" if len(pool_folds(here)) > 1 else "one seed"
-    )
-    if _identical(here, there):
-        rows = [_row(arm, metric, here, there, margin, "") for metric in HEADLINE]
-        update = {"status": Status.PASS, "reason": "identical predictions", "low": 0.0, "high": 0.0}
-        return [row.model_copy(update=update) for row in rows]
-    comparison = compare_arms({THEIRS: there, OURS: here}, HEADLINE[0])
-    differences = {d.metric: d for d in comparison.differences} if comparison else {}
+def _compare(
+    ours: Results,
+    reference: Reference,
+    figures: Sequence[Figure],
+    sides: tuple[Cells, Cells],
+    facts: CaseFacts,
+) -> list[CheckRow]:
+    here, there = sides
+    seeds = len({seed for seed, _ in here})
+    counted = f"{seeds} shared {'seed' if seeds == 1 else 'seeds'}"
+    wanted = [(f.metric, f.class_name) for f in figures]
+    try:
+        found = describe_pair(here, there, wanted, facts)
+    except DataError as error:
+        return [_row(reference, f).model_copy(update={"reason": error.what}) for f in figures]
+    identical = _differing(here, there) == 0
     rows = []
-    for metric in HEADLINE:
-        row = _row(arm, metric, here, there, margin, "undefined in one of the runs")
-        found = differences.get(metric)
-        if found is not None:
-            status, reason = decide(found.low, found.high, margin)
-            update = {
-                "difference": found.value,
-                "low": found.low,
-                "high": found.high,
+    for figure, (mine, theirs, difference) in zip(figures, found, strict=True):
+        gap = None if mine is None or theirs is None else mine - theirs
+        values = {"ours": mine, "reference": theirs, "difference": gap}
+        row = _row(reference, figure).model_copy(update=values)
+        looked = find_value(ours, reference, figure)
+        if looked.reason or difference is None:
+            reason = looked.reason or "undefined in one of the runs"
+            row = row.model_copy(update={"reason": reason, "refused": looked.refused})
+        else:
+            margin, better = row.margin or 0.0, row.better
+            status, reason = decide(difference.low, difference.high, margin, better)
+            if seeds < reference.min_seeds:
+                status = Status.INCONCLUSIVE
+                reason = f"{seeds} of {reference.min_seeds} seeds that the reference asks for"
+            elif identical:
+                reason = "identical predictions"
+            judged = {
+                "low": difference.low,
+                "high": difference.high,
                 "status": status,
-                "reason": f"{reason} ({seeds})",
+                "reason": reason if identical else f"{reason} ({counted})",
             }
-            row = row.model_copy(update=update)
+            row = row.model_copy(update=judged)
         rows.append(row)
     return rows
 
 
-def _row(arm: str, metric: str, here: Cells, there: Cells, margin: float, reason: str) -> CheckRow:
-    ours, theirs = _value(here, metric), _value(there, metric)
+def _altered(figures: Sequence[Figure], rows: Sequence[CheckRow]) -> list[str]:
+    """Figures of the reference that its own predictions do not give: one of them was changed since."""
+    return [
+        f"{row.arm}, {row.name}: the reference says {figure.value:.6g}, its predictions give "
+        f"{row.reference:.6g}; its predictions were compared"
+        for figure, row in zip(figures, rows, strict=True)
+        if row.reference is not None and abs(row.reference - figure.value) > 1e-9
+    ]
+
+
+def _row(reference: Reference, figure: Figure) -> CheckRow:
+    margin, why = reference.margin_of(figure)
+    return CheckRow(
+        arm=figure.arm,
+        part=figure.part,
+        metric=figure.metric,
+        class_name=figure.class_name,
+        printed=f"{figure.value:.4f}",
+        reference=figure.value,
+        ours=None,
+        margin=margin,
+        margin_reason=why,
+        better=reference.rule(figure.metric).better,
+        status=Status.NOT_CHECKED,
+        reason="",
+    )
+
+
+def _same(arm: str, here: Cells, there: Cells) -> CheckRow:
+    """Whether settings, data, program and environment alike gave the same bits."""
+    n = _differing(here, there)
+    if n == 0:
+        status, reason = Status.PASS, "the same to the bit"
+    else:
+        total = sum(len(p.truth) for p in here.values())
+        status = Status.FAIL
+        reason = (
+            f"settings, data, program and environment are those of the earlier run, yet {n:,} of {total:,} "
+            "predictions differ"
+        )
     return CheckRow(
         arm=arm,
         part="test",
-        metric=metric,
-        printed="—" if theirs is None else f"{theirs:.4f}",
-        reference=theirs,
-        ours=ours,
-        difference=None if ours is None or theirs is None else ours - theirs,
-        margin=margin,
-        status=Status.NOT_CHECKED,
+        metric=PREDICTIONS,
+        printed="identical",
+        reference=None,
+        ours=None,
+        status=status,
         reason=reason,
     )
 
 
-def _value(cells: Cells, metric: str) -> float | None:
-    """Mean over seeds, folds pooled."""
-    values = [
-        score_labels(p.truth, p.predicted, len(p.classes)).metrics[metric]
-        for p in pool_folds(cells).values()
-    ]
-    defined = [v for v in values if v is not None]
-    return statistics.fmean(defined) if defined and len(defined) == len(values) else None
+def _differing(here: Cells, there: Cells) -> int:
+    """Cases of which any probability differs; both sides have the same cells and cases."""
+    n = 0
+    for key, mine in here.items():
+        theirs = there[key]
+        n += int((mine.probabilities != theirs.probabilities).any(axis=1).sum())
+    return n
 
 
-def _identical(here: Cells, there: Cells) -> bool:
-    return here.keys() == there.keys() and all(
-        np.array_equal(here[key].probabilities, there[key].probabilities) for key in here
-    )
-
-
-def _unlike(ours: Results, theirs: Results, here: Cells, there: Cells) -> str | None:
-    if ours.data.synthetic != theirs.data.synthetic:
+def _unlike(ours: Results, reference: Reference, arm: str, here: Cells, there: Cells) -> str:
+    """Why an arm can't be compared case by case, or nothing."""
+    frozen = reference.frozen
+    if frozen is not None and ours.data.synthetic != frozen.synthetic:
         return "one of the runs is on synthetic data"
-    if ours.classes != theirs.classes:
+    if sorted(ours.classes) != sorted(reference.classes):
         return "other classes"
-    if not here or not there:
+    if ours.arm(arm) is None:
+        return "this run has no such arm"
+    if not here:
         return "the runs share no complete training of this arm with one seed"
-    mine, other = pool_folds(here), pool_folds(there)
-    first, second = next(iter(mine.values())), next(iter(other.values()))
-    if not np.array_equal(first.case_ids, second.case_ids):
-        return "other test cases"
-    if not np.array_equal(first.truth, second.truth):
-        return "other labels of the test cases"
-    return None
+    for key, mine in here.items():
+        theirs = there[key]
+        mine_ids, other_ids = set(mine.case_ids.tolist()), set(theirs.case_ids.tolist())
+        if mine_ids != other_ids:
+            alone = f"{len(mine_ids - other_ids):,} here alone, {len(other_ids - mine_ids):,} there"
+            return f"other test cases: {alone}"
+        if not np.array_equal(mine.truth, theirs.truth):
+            return f"other labels of {int((mine.truth != theirs.truth).sum()):,} test cases"
+    return ""

@@ -1,36 +1,77 @@
-"""Published figures as a file: value as printed, how it was rounded, and the protocol behind it."""
+"""Reported figures as a file: each value as printed, with all that says what it may be compared with.
+
+A reference states published figures, or was frozen from an own run by ``milkreport reference new``; then
+the run's predictions lie beside it.
+"""
 
 from __future__ import annotations
 
 import difflib
-import tomllib
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+import tomli_w
+from pydantic import Field, field_validator, model_validator
 
 from milkreport.errors import ConfigError
-from milkreport.evaluation.data_record import Record
+from milkreport.evaluation.data_record import Part
+from milkreport.evaluation.part_record import Definition
 from milkreport.resources import resource_folder
+from milkreport.settings import Name, Section, read_toml, validate
+
+SCHEMA_VERSION = 1
+#: Where ``milkreport reference new`` puts what it freezes, below the working folder.
+LOCAL = Path("references")
+FILE = "reference.toml"
+#: From this many cases on, a class's 95% intervals cover 93 to 97% (docs/statistics.md).
+MIN_SUPPORT = 50
+
+#: How digits were lost: to the nearest, perhaps by cutting, not at all, or "about" (one unit either way).
+Rounding = Literal["rounded", "rounded or cut", "exact", "about"]
+#: Whether a run's cases are drawn by the same rule, by another, or from other data.
+Comparable = Literal["same split rule", "other split", "other data"]
+Margin = Annotated[float, Field(ge=0, le=1)]
 
 
-class Figure(Record):
-    """One reported value. ``printed`` keeps its digits: "0.590" was rounded more finely than "0.59"."""
+class Rule(Section):
+    """How the source computes a metric; a run's value is compared where it says the same.
 
-    arm: str
-    part: Literal["train", "validation", "test"]
+    The words are those of a run's ``results.json`` (listed in ``docs/metrics.md``).
+    """
+
     metric: str
+    decision: str
+    averaging: str
+    zero_division: str
+    better: Literal["higher", "lower"] = "higher"
+
+    def unlike(self, definition: Definition) -> str:
+        """Where a run's definition differs from this one, in words; empty where it does not."""
+        return "; ".join(
+            f"{key.replace('_', ' ')} is {getattr(definition, key)!r} here, "
+            f"{getattr(self, key)!r} in the reference"
+            for key in ("decision", "averaging", "zero_division", "better")
+            if getattr(definition, key) != getattr(self, key)
+        )
+
+
+class Value(Section):
+    """A printed number. "0.590" was rounded more finely than "0.59"."""
+
     printed: str
-    stands: str  # where it stands in the source
+    stands: str = ""
+    rounding: Rounding | None = None
 
     @field_validator("printed")
     @classmethod
-    def _fraction(cls, value: str) -> str:
-        number = Decimal(value)
-        if not 0 <= number <= 1:
-            hint = "; percent must be written as a fraction" if 1 < number <= 100 else ""
-            raise ValueError(f"{value} is outside 0 to 1{hint}")
+    def _number(cls, value: str) -> str:
+        try:
+            finite = Decimal(value).is_finite()
+        except InvalidOperation:
+            finite = False
+        if not finite:
+            raise ValueError("no number")
         return value
 
     @property
@@ -38,71 +79,240 @@ class Figure(Record):
         """The printed value as a number."""
         return float(self.printed)
 
-    def bounds(self, rounding: str) -> tuple[float, float]:
-        """Least and greatest value that prints so; a cut value may lie a whole unit higher."""
-        unit = 10.0 ** int(Decimal(self.printed).as_tuple().exponent)
-        high = unit if rounding == "rounded or cut" else unit / 2
-        return self.value - unit / 2, self.value + high
+    @property
+    def digits(self) -> int:
+        """Decimal places of the print."""
+        return max(0, -int(Decimal(self.printed).as_tuple().exponent))
+
+    def bounds(self, rounding: Rounding) -> tuple[float, float]:
+        """Least and greatest value that prints so; *rounding* where the value itself states none."""
+        unit = 10.0**-self.digits
+        below, above = {
+            "rounded": (unit / 2, unit / 2),
+            "rounded or cut": (unit / 2, unit),
+            "about": (unit, unit),
+            "exact": (0.0, 0.0),
+        }[self.rounding or rounding]
+        return self.value - below, self.value + above
 
 
-class Matrix(Record):
-    """A reported confusion matrix; rows true, columns predicted, in the order of the classes."""
+class Figure(Value):
+    """One reported value of one arm on one part; ``class_name`` for a metric of one class.
+
+    ``margin``, ``margin_reason`` and ``comparable`` default to the reference's.
+    """
 
     arm: str
-    part: Literal["train", "validation", "test"]
-    rows: list[list[Annotated[int, Field(ge=0)]]]
-    note: str = ""
+    part: Part
+    metric: str
+    class_name: str = ""
+    comparable: Comparable | None = None
+    margin: Margin | None = None
+    margin_reason: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What the figure is of."""
+        return self.arm, self.part, self.metric, self.class_name
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Figure:
+        least = -1 if self.metric in ("mcc", "kappa") else 0
+        greatest = float("inf") if self.metric == "log_loss" else 1
+        greatest = 2 if self.metric == "brier" else greatest
+        if not least <= self.value <= greatest:
+            hint = "; percent must be written as a fraction" if 1 < self.value <= 100 else ""
+            raise ValueError(f"{self.printed} is outside {least} to {greatest}{hint}")
+        return self
 
 
-class Reference(Record):
-    """All figures of one publication, with what a run must share to be compared with them."""
+class Arm(Section):
+    """An arm as the source describes it; ``correction``: what it does about imbalance, if anything."""
 
     name: str
     title: str
+    correction: str = "none"
+
+
+class Matrix(Section):
+    """A reported confusion matrix; rows true, columns predicted, in the order of the classes.
+
+    Rows are kept as printed, a number too many included: :mod:`milkreport.checks.matrices` reads them.
+    """
+
+    arm: str
+    part: Part
+    rows: list[list[Annotated[int, Field(ge=0)]]]
+    stands: str = ""
+    note: str = ""
+
+
+class Sum(Section):
+    """Stated counts that must add up."""
+
+    what: str
+    total: int
+    parts: dict[str, int]
+    stands: str = ""
+
+
+class Share(Value):
+    """A stated share of a whole, both counted in the source."""
+
+    what: str
+    part: int
+    whole: Annotated[int, Field(gt=0)]
+
+
+class Claim(Section):
+    """What the source says of an arm beside others.
+
+    ``than``: arms; none: all others with such a figure. "highest" and "lowest" say the same as "higher" and
+    "lower" than all.
+    """
+
+    text: str
+    arm: str
+    part: Part
+    metric: str
+    relation: Literal["highest", "lowest", "higher", "lower"]
+    than: list[str] = []
+    stands: str = ""
+
+
+class Change(Section):
+    """One freezing of a reference: when, and why."""
+
+    created: str
+    reason: str
+
+
+class Frozen(Section):
+    """What a frozen reference was made from; its predictions lie in the folder beside it.
+
+    ``settings``, ``data`` and ``milkreport`` with ``environment`` say what must agree for a repetition to be
+    the same to the bit; hashes, no paths.
+    """
+
+    suite: str
+    settings: str
+    data: str
+    milkreport: str
+    environment: dict[str, str]
+    synthetic: bool
+    history: Annotated[list[Change], Field(min_length=1)]
+
+
+class Reference(Section):
+    """All figures of one source, with what a run must share to be compared with them.
+
+    ``protocol``: suite settings, dotted, that must agree. ``min_seeds``: trainings an arm that a verdict asks
+    for. ``min_support``: cases of a class below which there is no verdict of it.
+    """
+
+    schema_version: Literal[1] = 1
+    name: Name
+    title: str
     source: str
     data: str
-    classes: list[str]
-    rounding: Literal["rounded", "rounded or cut"]
-    definition: str
-    n: dict[str, int]
-    margin: Annotated[float, Field(ge=0, le=1)]
-    margin_reason: str
-    protocol: dict[str, Any]  # suite settings, dotted, that must agree
+    classes: Annotated[list[str], Field(min_length=2)]
+    split: str
+    comparable: Comparable = "same split rule"
+    rounding: Rounding
+    n: dict[Part, Annotated[int, Field(gt=0)]] = {}
+    support: dict[Part, dict[str, Annotated[int, Field(ge=0)]]] = {}
+    margin: Margin
+    margin_reason: Annotated[str, Field(min_length=1)]
+    min_seeds: Annotated[int, Field(ge=1)] = 1
+    min_support: Annotated[int, Field(ge=1)] = MIN_SUPPORT
+    protocol: dict[str, Any] = {}
+    rules: Annotated[list[Rule], Field(min_length=1)]
+    arms: list[Arm] = []
     figures: Annotated[list[Figure], Field(min_length=1)]
+    repeats: list[
+        Figure
+    ] = []  # figures printed once more, perhaps with other digits: audited alone
     matrices: list[Matrix] = []
+    sums: list[Sum] = []
+    shares: list[Share] = []
+    claims: list[Claim] = []
+    frozen: Frozen | None = None
 
-    def matrix(self, arm: str, part: str) -> Matrix | None:
-        """The confusion matrix of one arm and part, if it was reported."""
-        return next((m for m in self.matrices if (m.arm, m.part) == (arm, part)), None)
+    @model_validator(mode="after")
+    def _complete(self) -> Reference:
+        known = {rule.metric for rule in self.rules}
+        for figure in self.figures:
+            if figure.metric not in known:
+                raise ValueError(f"metric {figure.metric} has no entry in rules")
+            if figure.class_name and figure.class_name not in self.classes:
+                raise ValueError(f"class_name {figure.class_name} is none of the classes")
+        twice = [f.key for f in self.figures if [g.key for g in self.figures].count(f.key) > 1]
+        if twice:
+            raise ValueError(f"two figures of {', '.join(filter(None, twice[0]))}")
+        return self
+
+    def rule(self, metric: str) -> Rule:
+        """How *metric* is computed; every figure has a rule."""
+        return next(rule for rule in self.rules if rule.metric == metric)
+
+    def margin_of(self, figure: Figure) -> tuple[float, str]:
+        """The loss that counts as tolerable, and why."""
+        if figure.margin is None:
+            return self.margin, self.margin_reason
+        return figure.margin, figure.margin_reason or self.margin_reason
+
+    def title_of(self, arm: str) -> str:
+        """An arm as the source calls it."""
+        return next((a.title for a in self.arms if a.name == arm), arm)
 
 
 def list_references() -> list[str]:
-    """Names of the references that ship with milkreport."""
-    return sorted(p.stem for p in (resource_folder("experiments") / "references").glob("*.toml"))
+    """Names of the references that ship with milkreport, and of those frozen below the working folder."""
+    return sorted(shipped_references() | {p.parent.name for p in LOCAL.glob(f"*/{FILE}")})
+
+
+def shipped_references() -> set[str]:
+    """Names of the references that ship with milkreport; no own one may have them."""
+    return {p.stem for p in (resource_folder("experiments") / "references").glob("*.toml")}
+
+
+def find_reference(name_or_path: str) -> Path:
+    """The file of a reference: by name (shipped, or frozen below the working folder), by file or folder.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = Path(name_or_path)
+    if (path / FILE).is_file():
+        return path / FILE
+    if name_or_path.endswith(".toml"):
+        if not path.is_file():
+            raise ConfigError("no such reference file", where=name_or_path)
+        return path
+    if name_or_path in shipped_references():
+        return resource_folder("experiments") / "references" / f"{name_or_path}.toml"
+    known = list_references()
+    if name_or_path in known:
+        return LOCAL / name_or_path / FILE
+    if path.is_dir():
+        do = "give a reference's name, its .toml file, or a finished run"
+        raise ConfigError("holds neither a run nor a reference", do, name_or_path)
+    near = difflib.get_close_matches(name_or_path, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    raise ConfigError(f"unknown reference {name_or_path!r}", hint)
 
 
 def load_reference(name_or_path: str) -> Reference:
-    """Read a reference by shipped name or by path to a TOML file.
+    """Read a reference; see :func:`find_reference`.
 
     Raises:
-        ConfigError: not found, not TOML, or not a reference.
+        ConfigError: not found, not TOML, or not a reference: all that is wrong with it.
     """
-    path = Path(name_or_path)
-    if not name_or_path.endswith(".toml"):
-        path = resource_folder("experiments") / "references" / f"{name_or_path}.toml"
-        if name_or_path not in list_references():
-            near = difflib.get_close_matches(name_or_path, list_references(), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(list_references())}"
-            raise ConfigError(f"unknown reference {name_or_path!r}", hint)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        return Reference.model_validate(values)
-    except OSError as error:
-        raise ConfigError("no such reference file", where=str(path)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not valid TOML: {error}", "mend the file", str(path)) from error
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
-        )
-        raise ConfigError(problems, "mend the file", str(path)) from error
+    path = find_reference(name_or_path)
+    return validate(Reference, read_toml(path), str(path))
+
+
+def as_toml(reference: Reference) -> str:
+    """The reference as a TOML file that reads back the same."""
+    values = reference.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    return tomli_w.dumps({"schema_version": SCHEMA_VERSION} | values)

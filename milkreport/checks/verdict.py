@@ -1,10 +1,14 @@
-"""The one verdict object that feeds console, JSON, report and exit code."""
+"""The one verdict object that feeds console, JSON, JUnit, step summary, report and exit code."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from enum import StrEnum
 
 from milkreport.evaluation.data_record import Record
+
+SCHEMA_VERSION = 2
 
 
 class Status(StrEnum):
@@ -19,13 +23,16 @@ class Status(StrEnum):
 class CheckRow(Record):
     """One figure of the reference beside ours.
 
-    ``difference`` is ours minus the reference, ``low`` and ``high`` its 95% interval with both sampling
-    errors and the reference's rounding; ``margin`` the loss that was declared tolerable beforehand.
+    ``difference`` is ours minus the reference, ``low`` and ``high`` its 95% interval: with both sampling
+    errors and the reference's rounding, or paired over the cases of both. ``margin``: the loss that was
+    declared tolerable beforehand; ``better``: which way the metric improves. ``refused``: both sides define
+    the metric otherwise. ``metric`` "predictions" asks whether all predictions are the same to the bit.
     """
 
     arm: str
     part: str
     metric: str
+    class_name: str = ""
     printed: str  # the reference's figure as printed
     reference: float | None
     ours: float | None
@@ -33,20 +40,34 @@ class CheckRow(Record):
     low: float | None = None
     high: float | None = None
     margin: float | None = None
+    margin_reason: str = ""
+    better: str = "higher"
     status: Status
     reason: str
+    refused: bool = False
+
+    @property
+    def name(self) -> str:
+        """The metric, with its class where it is of one."""
+        return f"{self.metric} ({self.class_name})" if self.class_name else self.metric
 
 
 class Verdict(Record):
-    """All checks of one run against one reference."""
+    """All checks of one run against one reference.
 
+    ``arms``: the reference's titles of its arms. ``remarks``: how the checks were made.
+    """
+
+    schema_version: int = SCHEMA_VERSION
     reference: str
     title: str
     source: str
     kind: str  # "published figures" or "earlier run"
     status: Status
+    arms: dict[str, str] = {}
     rows: list[CheckRow]
     warnings: list[str] = []
+    remarks: list[str] = []
 
     @property
     def counts(self) -> dict[str, int]:
@@ -54,7 +75,38 @@ class Verdict(Record):
         return {str(s): sum(row.status is s for row in self.rows) for s in Status}
 
 
-def overall_status(rows: list[CheckRow]) -> Status:
+def decide(low: float, high: float, margin: float, better: str = "higher") -> tuple[Status, str]:
+    """Outcome for a 95% interval of ours - reference.
+
+    With D the improvement: PASS where its lower bound is at least -*margin*, FAIL where its upper bound is
+    below -*margin*, else INCONCLUSIVE. A bound that is no number decides nothing.
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return Status.NOT_CHECKED, "the interval is not finite"
+    least, greatest = (low, high) if better == "higher" else (-high, -low)
+    if least >= -margin:
+        return Status.PASS, f"not worse by more than {margin:g}"
+    if greatest < -margin:
+        return Status.FAIL, f"worse by more than {margin:g}"
+    return Status.INCONCLUSIVE, f"the interval does not tell whether it is worse by {margin:g}"
+
+
+def warn_of_gains(rows: Sequence[CheckRow]) -> list[str]:
+    """Figures that are better than the reference's by more than their margin, surely: perhaps a leak."""
+    warnings = []
+    for row in rows:
+        if row.low is None or row.high is None or row.margin is None:
+            continue
+        least = row.low if row.better == "higher" else -row.high
+        if least > row.margin:
+            warnings.append(
+                f"{row.arm}, {row.name}: better than the reference by more than {row.margin:g}; "
+                "if nothing was changed to improve it, look for a leak"
+            )
+    return warnings
+
+
+def overall_status(rows: Sequence[CheckRow]) -> Status:
     """FAIL if any failed; NOT CHECKED if nothing could be compared; PASS only where something passed.
 
     An inconclusive row beside a passing one leaves the whole inconclusive.
@@ -69,11 +121,14 @@ def overall_status(rows: list[CheckRow]) -> Status:
 def exit_code(verdict: Verdict, strict: bool = False) -> int:
     """0 all compared rows pass or are inconclusive beside a pass; 1 a FAIL; 5 nothing could be told.
 
-    Zero passing checks never give 0.
+    2 where a metric was refused for its definition. *strict*: an inconclusive row gives 5 too. Zero passing
+    checks never give 0.
     """
     counts = verdict.counts
     if counts[Status.FAIL]:
         return 1
+    if any(row.refused for row in verdict.rows):
+        return 2
     if not counts[Status.PASS] or (strict and counts[Status.INCONCLUSIVE]):
         return 5
     return 0

@@ -9,6 +9,7 @@ from milkreport.commands.console import console
 from milkreport.evaluation.compare import is_shown
 from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.results import Difference, Results
+from milkreport.markdown import head, line, plain
 from milkreport.reporting.sentences import result_statement
 
 _MOST_SHOWN = 60
@@ -22,9 +23,9 @@ def show(results: Results) -> None:
         return
     pairs = {(d.arm, d.against) for d in comparison.differences}
     table = Table(box=None, pad_edge=False)
-    for head in ("metric", "pair", "difference", "95%", "p (Holm)", ""):
-        if head != "pair" or len(pairs) > 1:
-            table.add_column(head, no_wrap=head in ("difference", "95%"))
+    for title in ("metric", "pair", "difference", "95%", "p (Holm)", ""):
+        if title != "pair" or len(pairs) > 1:
+            table.add_column(title, no_wrap=title in ("difference", "95%"))
     for d in comparison.differences[:_MOST_SHOWN]:
         metric, pair, *others = _row(results, d)
         table.add_row(*map(escape, [metric, *([pair] if len(pairs) > 1 else []), *others]))
@@ -42,15 +43,14 @@ def as_markdown(results: Results) -> str:
     if comparison is None:
         return "Nothing was compared."
     arms = [arm.name for arm in results.arms]
-    head = ["Metric", *arms, "Pair", "Difference", "95% interval", "p (Holm)", ""]
-    lines = [_line(head), _line(["---"] * len(head))]
+    lines = [head(["Metric", *arms, "Pair", "Difference", "95% interval", "p (Holm)", ""])]
     for d in comparison.differences:
         values = [_value(results, arm, d.metric) for arm in arms]
         metric, *others = _row(results, d)
-        lines.append(_line([metric, *values, *others]))
+        lines.append(line([metric, *values, *others]))
     statement = result_statement(results)
-    said = [_plain(statement.headline), "", _plain(statement.reach), ""]
-    return "\n".join([f"### {_plain(results.title)}", "", *lines, "", *said])
+    said = [plain(statement.headline), "", plain(statement.reach), ""]
+    return "\n".join([f"### {plain(results.title)}", "", *lines, "", *said])
 
 
 def finding(results: Results, d: Difference) -> str:
@@ -79,12 +79,3 @@ def _value(results: Results, arm: str, metric: str) -> str:
     part = found.part("test") if found else None
     estimate = part.metrics.get(metric, Estimate(value=None)) if part else Estimate(value=None)
     return "—" if estimate.value is None else f"{estimate.value:.4f}"
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(_plain(cell) for cell in cells) + " |"
-
-
-def _plain(text: str) -> str:
-    """Text that opens no Markdown of its own."""
-    return "".join(f"\\{c}" if c in "|*_`<>[]#" else c for c in text)

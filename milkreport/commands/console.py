@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 
 from milkreport.evaluation.part_record import Estimate
 
@@ -19,3 +20,8 @@ def bounds(estimate: Estimate, digits: int = 3) -> str:
     if estimate.low is None or estimate.high is None:
         return "—"
     return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"
+
+
+def warn(line: str) -> None:
+    """Say one line that the user should not miss."""
+    console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)

@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.commands import screen
+from milkreport.commands.console import warn
 from milkreport.data.load import load_cases
 from milkreport.data.prepare import image_problems
 from milkreport.data.store import list_stores, open_store
@@ -17,6 +19,7 @@ from milkreport.evaluation.results import Results
 from milkreport.runs.checking import check_run, is_comparable, refuse_unknown
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.folder import RunFolder
+from milkreport.runs.manifest import read_clock
 from milkreport.suite import Data, Suite
 
 if TYPE_CHECKING:
@@ -47,11 +50,16 @@ def run(
         job = Job(suite, root, out, device, command, cache, checkpoint_every, restart)
         results = run_suite(job, watcher)
     folder = RunFolder(out)
-    verdict = None
+    verdict, unchecked = None, "no reference was named"
     if gate or (reference and is_comparable(results, reference)):
         verdict = check_run(folder, reference)
+    elif reference:
+        synthetic = results.data.synthetic
+        unchecked = f"{reference} is of other data than {'synthetic' if synthetic else 'this run'}"
     written = draw(folder, results, verdict, pdf)
     screen.show_results(results, verdict)
+    if verdict is None:
+        screen.say(f"NOT CHECKED: {unchecked}")
     screen.show_files(written, time.monotonic() - started)
     return results, verdict
 
@@ -87,7 +95,7 @@ def _results_so_far(folder: RunFolder) -> Results:
     except DataError as error:
         known = 0
         if (folder.path / "results.json").is_file():
-            screen.warn(f"{error.where}: {error.what}; scored again from the predictions")
+            warn(f"{error.where}: {error.what}; scored again from the predictions")
     if not any(folder.load_cell(cell) for cell in cells):
         raise DataError(
             "no training is finished here", "wait, or run run-all again", str(folder.path)
@@ -103,12 +111,25 @@ def draw(folder: RunFolder, results: Results, verdict: Verdict | None, pdf: bool
     from milkreport.reporting.write import write_report
 
     suite = folder.load_suite() if folder.has_suite else None
-    arguments = (folder.path, results, folder.load_manifest(), suite, verdict)
+    found = folder.load_audit() if verdict is not None else None
+    arguments = (folder.path, results, folder.load_manifest(), suite, verdict, found)
     try:
         return write_report(*arguments, pdf=pdf)
     except PdfProblem as problem:
-        screen.warn(f"no PDF: {problem}")
+        warn(f"no PDF: {problem}")
         return [folder.path / "report.html"]
+
+
+def write_audit(out: Path, audit: Audit, pdf: bool) -> None:
+    """Write an audit as a page, a PDF and a record; where no PDF can be made, say why and keep the rest."""
+    from milkreport.reporting.audit_page import write_audit_page
+
+    try:
+        written = write_audit_page(out, audit, read_clock(), pdf=pdf)
+    except PdfProblem as problem:
+        warn(f"no PDF: {problem}")
+        written = [out / "audit.html", out / "audit.json"]
+    screen.show_files(written, None)
 
 
 def synthetic_folder(suite: Suite, cache: Path) -> Path:

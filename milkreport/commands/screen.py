@@ -20,9 +20,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from milkreport.checks.verdict import Status, Verdict
+from milkreport.checks.verdict import Verdict
 from milkreport.commands.check_data import Finding, count_kinds
-from milkreport.commands.console import bounds, console, number
+from milkreport.commands.console import bounds, console, number, warn
+from milkreport.commands.verdicts import show_status
 from milkreport.data.store import StoreInfo
 from milkreport.errors import DataError
 from milkreport.evaluation.data_record import DataSummary
@@ -41,18 +42,6 @@ SHOWN_KEY = 8
 
 #: Problems that the screen shows; the file holds all.
 MOST_SHOWN = 20
-
-STYLES = {
-    Status.PASS: "green",
-    Status.FAIL: "red",
-    Status.INCONCLUSIVE: "yellow",
-    Status.NOT_CHECKED: "dim",
-}
-
-
-def warn(line: str) -> None:
-    """Say one line that the user should not miss."""
-    console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
 
 
 def say(line: str) -> None:
@@ -207,45 +196,7 @@ def show_results(results: Results, verdict: Verdict | None) -> None:
     if results.data.synthetic:
         console.print("[yellow]SYNTHETIC DATA - NOT A RESULT[/yellow]")
     if verdict is not None:
-        counts = ", ".join(f"{n} {status}" for status, n in verdict.counts.items() if n)
-        style = STYLES[verdict.status]
-        console.print(
-            f"against {escape(verdict.reference)}: [{style}]{verdict.status}[/{style}] ({counts})"
-        )
-
-
-def show_verdict(verdict: Verdict) -> None:
-    """Every row of a check."""
-    table = Table(
-        "arm", "part", "metric", "reference", "ours", "difference", "95%", "status",
-        box=None, pad_edge=False,
-    )  # fmt: skip
-    for row in verdict.rows:
-        interval = (
-            f"{row.low:+.3f} to {row.high:+.3f}"
-            if row.low is not None and row.high is not None
-            else "—"
-        )
-        table.add_row(
-            escape(row.arm),
-            row.part,
-            row.metric,
-            escape(row.printed),
-            number(row.ours),
-            "—" if row.difference is None else f"{row.difference:+.4f}",
-            interval,
-            f"[{STYLES[row.status]}]{row.status}[/{STYLES[row.status]}]",
-        )
-    table.columns[-1].no_wrap = True
-    console.print(table)
-    for reason in dict.fromkeys(row.reason for row in verdict.rows if row.reason):
-        console.print(f"[dim]{escape(reason)}[/dim]", soft_wrap=True)
-    for warning in verdict.warnings:
-        warn(warning)
-    style = STYLES[verdict.status]
-    console.print(
-        f"against {escape(verdict.reference)} ({verdict.kind}): [{style}]{verdict.status}[/{style}]"
-    )
+        show_status(verdict)
 
 
 def show_finding(finding: Finding, source: Path) -> None:

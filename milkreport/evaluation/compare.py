@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from milkreport.errors import DataError
 from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.definitions import DEFINITIONS
+from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.estimates import spread
 from milkreport.evaluation.measures import Measured, Plan, measure
 from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
@@ -126,14 +127,21 @@ def _difference(
     pair: tuple[str, str],
     points: tuple[Sequence[Measured], Sequence[Measured]],
     draws: Sequence[Sequence[Measured]],
+    place: int | None = None,
 ) -> Difference | None:
-    """One metric of two arms; ``None`` where it is undefined or was not resampled for either."""
-    if any(metric not in m.overall for side in (*points, *draws) for m in side):
+    """One metric of two arms, of the class at *place* or overall.
+
+    ``None`` where it is undefined or was not resampled for either.
+    """
+    if not all(_has(m, metric, place) for side in (*points, *draws) for m in side):
         return None
-    gaps = [float(a.overall[metric] - b.overall[metric]) for a, b in zip(*points, strict=True)]
+    gaps = [
+        float(_pick(a, metric, place) - _pick(b, metric, place))
+        for a, b in zip(*points, strict=True)
+    ]
     if not np.isfinite(gaps).all():
         return None
-    one, other = (np.stack([m.overall[metric] for m in side], axis=1) for side in draws)
+    one, other = (np.stack([_pick(m, metric, place) for m in side], axis=1) for side in draws)
     # Seeds are drawn after differencing, so both sides always have the same ones.
     drawn = over_seeds(one - other, stream(0, "seeds"))
     bounds, error = percentile_interval(drawn), spread(drawn)
@@ -153,6 +161,16 @@ def _difference(
         sampling_error=spread((one - other).mean(axis=1)),
         seed_sd=statistics.stdev(gaps) if len(gaps) > 1 else None,
     )
+
+
+def _has(m: Measured, metric: str, place: int | None) -> bool:
+    """Whether a metric was measured: overall, or by class where a place is asked for."""
+    return metric in (m.overall if place is None else m.classes)
+
+
+def _pick(m: Measured, metric: str, place: int | None) -> Floats:
+    """A metric, or one class's; resamples first where there are any."""
+    return m.overall[metric] if place is None else m.classes[metric][..., place]
 
 
 def _test(
@@ -271,3 +289,52 @@ def compare_arms(arms: Mapping[str, Cells], primary: str) -> Comparison | None:
     """Arms against one another by their test predictions; see :func:`compare_pools`."""
     plan, facts = Plan(primary=primary), CaseFacts()
     return compare_pools(pool_arms(arms, "test", plan, facts), plan, facts)
+
+
+def _harden(p: Predictions) -> Predictions:
+    """The answers alone."""
+    return replace(p, probabilities=np.eye(len(p.classes))[p.predicted])
+
+
+def describe_pair(
+    one: Cells, other: Cells, wanted: Sequence[tuple[str, str]], facts: CaseFacts
+) -> list[tuple[float | None, float | None, Difference | None]]:
+    """Two sets of test predictions on the seeds that both have, metric by metric; nothing is tested.
+
+    Args:
+        wanted: metric and class name, which is empty for a metric of all classes.
+
+    Returns:
+        for each: the first's value, the second's (means over seeds, ``None`` where undefined), and the paired
+        difference first - second.
+
+    Raises:
+        DataError: not the same cases, labels or folds, or no seed in common.
+    """
+    pair = ("this", "the other")
+    plan = Plan()
+    known = DEFINITIONS | CLASS_DEFINITIONS
+    sides = [one, other]
+    if all(known[metric].needs == "labels" for metric, _ in wanted):
+        # Ranks and probabilities are most of the work, and nobody asked for them.
+        sides = [{key: _harden(p) for key, p in side.items()} for side in sides]
+    pools = pool_arms(dict(zip(pair, sides, strict=True)), "test", plan, facts)
+    seeds = sorted(set.intersection(*(set(pool.seeds) for pool in pools.values())))
+    if not seeds:
+        raise DataError("no training seed in common", "run the same seeds")
+    _refuse_unpaired(pools, seeds)
+    classes = pools[pair[0]].first.classes
+    points = tuple([measure(pools[name].seeds[s]) for s in seeds] for name in pair)
+    draws = [[pools[name].draws[s] for s in seeds] for name in pair]
+    found = []
+    for metric, class_name in wanted:
+        place = classes.index(class_name) if class_name else None
+        means = [
+            defined(float(np.mean([_pick(m, metric, place) for m in side])))
+            if all(_has(m, metric, place) for m in side)
+            else None
+            for side in points
+        ]
+        difference = _difference(metric, pair, (points[0], points[1]), draws, place)
+        found.append((means[0], means[1], difference))
+    return found

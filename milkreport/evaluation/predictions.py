@@ -64,6 +64,24 @@ class Predictions:
         values = self.case_ids[rows], self.truth[rows], self.probabilities[rows]
         return Predictions(*values, self.classes)
 
+    def ordered(self, classes: Sequence[str]) -> Predictions:
+        """The same with its classes in another order.
+
+        Raises:
+            ValueError: *classes* are not the same names.
+        """
+        if tuple(classes) == self.classes:
+            return self
+        if sorted(classes) != sorted(self.classes):
+            raise ValueError("not the same classes")
+        places = [self.classes.index(name) for name in classes]
+        return Predictions(
+            self.case_ids,
+            np.argsort(places)[self.truth],
+            self.probabilities[:, places],
+            tuple(classes),
+        )
+
 
 def load_predictions(path: Path, classes: Sequence[str]) -> dict[Part, Predictions]:
     """Read one of our ``predictions.csv``: part name to predictions.
@@ -119,6 +137,9 @@ def read_probabilities(frame: pd.DataFrame, classes: Sequence[str], name: str) -
         finite = values[np.isfinite(values)]
         if wrong.mean() > 0.2 and (finite < 0).any() and (finite > 1).any():
             what, do = "these look like logits, not probabilities", "apply softmax first"
+        elif len(finite) and (finite >= 0).all() and 50 < finite.max() <= 100:
+            what = f"{values[row, column]:g} is no probability: these look like percent"
+            do = "divide by 100"
         else:
             what, do = f"{values[row, column]:g} is no probability", "give values from 0 to 1"
         raise DataError(what, do, where)

@@ -206,4 +206,7 @@ def _check_ids(predicted: set[str], known: set[str], name: str) -> None:
         if ids
     ]
     if problems:
-        raise DataError("; ".join(problems), "give exactly one row a case", name)
+        do = "give exactly one row a case"
+        if {case.lstrip("0") for case in predicted} == {case.lstrip("0") for case in known}:
+            do = "the ids differ in leading zeros alone: keep them as text where the file is made"
+        raise DataError("; ".join(problems), do, name)

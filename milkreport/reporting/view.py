@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.results import Results
 from milkreport.reporting import curves, figures
@@ -25,6 +26,7 @@ from milkreport.reporting.text import (
     without_paths,
 )
 from milkreport.reporting.view_arms import ArmView, build_arm, build_exposure
+from milkreport.reporting.view_audit import AuditView, build_audit
 from milkreport.reporting.view_compare import ComparisonView, build_comparison
 from milkreport.reporting.view_data import DataView, build_data
 from milkreport.reporting.view_protocol import ProtocolView, build_protocol
@@ -92,6 +94,7 @@ class ReportView:
     arms: tuple[ArmView, ...]
     subgroups: SubgroupsView
     reference: ReferenceView | None
+    audit: AuditView | None
     no_reference: str
     against: str
     ethics: EthicsView
@@ -111,6 +114,7 @@ def build_view(
     manifest: Manifest,
     suite: Suite | None,
     verdict: Verdict | None,
+    audit: Audit | None = None,
     *,
     data_argument: str = "$MILKREPORT_DATA",
 ) -> ReportView:
@@ -118,6 +122,7 @@ def build_view(
 
     Args:
         verdict: what ``check`` found, if anything was checked; never read for synthetic data.
+        audit: what was found of the reference's own figures; shown beside the verdict.
         data_argument: how the command to reproduce names the data's folder.
     """
     results = results.model_copy(update={"data": tidy(results.data)})
@@ -148,6 +153,7 @@ def build_view(
         arms=arms,
         subgroups=build_subgroups(results),
         reference=build_reference(results, compared) if compared else None,
+        audit=build_audit(audit) if audit and compared else None,
         no_reference=_no_reference(synthetic),
         ethics=build_ethics(results),
         provenance=build_provenance(results, manifest, suite, data_argument),

@@ -21,6 +21,7 @@ from milkreport.reporting.sentences import (
     arm_title,
 )
 from milkreport.reporting.text import (
+    capital,
     decimal,
     numeral,
     sentence,
@@ -54,6 +55,7 @@ class ReferenceView:
     table: Table
     chart: Figure | None
     warnings: tuple[str, ...]
+    remarks: tuple[str, ...]
 
 
 def status_badge(status: Status, text: str = "") -> Badge:
@@ -76,7 +78,9 @@ def build_reference(results: Results, verdict: Verdict) -> ReferenceView:
     arms = dict.fromkeys(row.arm for row in verdict.rows)
     groups = tuple(
         Group(
-            arm_title(results, arm),
+            arm_title(results, arm)
+            if results.arm(arm)
+            else shorten(verdict.arms.get(arm, arm), 60),
             tuple(_check_row(row, reasons) for row in verdict.rows if row.arm == arm),
         )
         for arm in arms
@@ -119,7 +123,8 @@ def build_reference(results: Results, verdict: Verdict) -> ReferenceView:
             "reference", "This run beside the reference.", columns, groups, notes, dense=True
         ),
         chart=_chart(results, verdict),
-        warnings=tuple(without_paths(w) for w in verdict.warnings),
+        warnings=tuple(sentence(capital(without_paths(w))) for w in verdict.warnings),
+        remarks=tuple(sentence(capital(without_paths(r))) for r in verdict.remarks),
     )
 
 
@@ -132,7 +137,7 @@ def _check_row(row: CheckRow, reasons: dict[str, str]) -> Row:
     symbol, kind = SYMBOLS[row.status]
     return Row(
         (
-            Cell(_metric_name(row.metric)),
+            Cell(_row_name(row)),
             Cell(row.part, kind="text"),
             Cell(shorten(row.printed, 20)),
             Cell(decimal(row.ours, 4)),
@@ -143,12 +148,21 @@ def _check_row(row: CheckRow, reasons: dict[str, str]) -> Row:
     )
 
 
+def _row_name(row: CheckRow) -> str:
+    name = _metric_name(row.metric)
+    return f"{name}, {shorten(row.class_name, 24)}" if row.class_name else name
+
+
 def _metric_name(metric: str) -> str:
     return shorten(metric.replace("_", " ").replace("f1", "F1").capitalize().replace("f1", "F1"))
 
 
 def _chart(results: Results, verdict: Verdict) -> Figure | None:
-    both = [row for row in verdict.rows if row.reference is not None and row.ours is not None]
+    both = [
+        row
+        for row in verdict.rows
+        if row.reference is not None and row.ours is not None and not row.class_name
+    ]
     if not both:
         return None
     names = list(dict.fromkeys((row.arm, row.part) for row in both))[:MOST_CHART_ROWS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from milkreport.atomic import write_text
+from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.results import Results
 from milkreport.reporting.html import render_html, render_print
@@ -21,6 +22,7 @@ def write_report(
     manifest: Manifest,
     suite: Suite | None,
     verdict: Verdict | None,
+    audit: Audit | None = None,
     *,
     pdf: bool = True,
 ) -> list[Path]:
@@ -30,7 +32,7 @@ def write_report(
         EnvironmentProblem: nothing can be written there.
         PdfProblem: the PDF could not be made; HTML and figures stand.
     """
-    view = build_view(results, manifest, suite, verdict)
+    view = build_view(results, manifest, suite, verdict, audit)
     written = []
     for figure in view.figures:
         path = folder / "figures" / f"{figure.key}.svg"

@@ -4,44 +4,70 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from milkreport.checks.audit import audit
 from milkreport.checks.earlier import check_earlier
+from milkreport.checks.findings import Audit
 from milkreport.checks.published import check_published
-from milkreport.checks.reference import load_reference
+from milkreport.checks.reference import FILE, Reference, find_reference, load_reference
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import Results
 from milkreport.runs.folder import Cell, RunFolder
-
-#: Loss that an own earlier run may differ by, where nothing else is declared.
-DEFAULT_MARGIN = 0.03
+from milkreport.runs.frozen import differences, freeze
 
 
 def check_run(folder: RunFolder, against: str) -> Verdict:
-    """Check a run against a shipped reference, a reference file, or the folder of an earlier run.
+    """Check a run against a shipped or frozen reference, a reference file, or the folder of an earlier run.
 
-    The verdict is written to ``checks.json``.
+    The verdict is written to ``checks.json``, and what was found of published figures themselves to
+    ``audit.json``.
 
     Raises:
         ConfigError: no such reference. DataError: not a finished run.
     """
-    results = folder.load_results()
-    earlier = RunFolder(Path(against))
-    if earlier.is_run():
-        before = earlier.load_results()
-        verdict = check_earlier(
-            results,
-            before,
-            load_test_predictions(folder, results),
-            load_test_predictions(earlier, before),
-            DEFAULT_MARGIN,
-            earlier.path.name,
-        )
-    else:
-        # Predictions that were made elsewhere state no protocol.
-        settings = folder.load_suite().flat() if folder.has_suite else {}
-        verdict = check_published(results, settings, load_reference(against))
+    verdict, found = compare_run(folder, against)
+    folder.write_audit(found)
     folder.write_verdict(verdict)
     return verdict
+
+
+def compare_run(folder: RunFolder, against: str) -> tuple[Verdict, Audit | None]:
+    """The same without writing anything."""
+    results = folder.load_results()
+    reference, earlier = _find(against)
+    if earlier is None:
+        # Predictions that were made elsewhere state no protocol.
+        settings = folder.load_suite().flat() if folder.has_suite else {}
+        return check_published(results, settings, reference), audit(reference)
+    assert reference.frozen is not None
+    verdict = check_earlier(
+        results,
+        reference,
+        load_test_predictions(folder, results),
+        load_test_predictions(earlier, earlier.load_results()),
+        differences(folder.load_manifest(), reference.frozen),
+        folder.load_case_facts(),
+    )
+    return verdict, None
+
+
+def _find(against: str) -> tuple[Reference, RunFolder | None]:
+    """A reference, and the folder of its predictions where it was frozen from a run."""
+    folder = RunFolder(Path(against))
+    if folder.is_run() and not (folder.path / FILE).is_file():
+        return freeze(folder, _name(folder.path), "not frozen: an earlier run as it is"), folder
+    reference = load_reference(against)
+    if reference.frozen is None:
+        return reference, None
+    return reference, RunFolder(find_reference(against).parent)
+
+
+def _name(path: Path) -> str:
+    """A folder's name as a reference may be called."""
+    safe = "".join(
+        c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in path.resolve().name
+    )
+    return safe.lstrip("_.-")[:64] or "run"
 
 
 def is_comparable(results: Results, reference: str) -> bool:
@@ -54,7 +80,7 @@ def is_comparable(results: Results, reference: str) -> bool:
 
 
 def refuse_unknown(reference: str) -> None:
-    """Raise a ConfigError if *reference* names neither a run folder nor published figures."""
+    """Raise a ConfigError if *reference* names neither a run folder nor a reference."""
     if reference and not RunFolder(Path(reference)).is_run():
         load_reference(reference)
 

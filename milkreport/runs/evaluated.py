@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.any_table import Source
 from milkreport.evaluation.evaluate import Inputs, evaluate_inputs, load_inputs
 from milkreport.evaluation.long_form import tabulate
@@ -53,6 +53,9 @@ def write_evaluation(out: Path, inputs: Inputs, results: Results, command: str) 
         results = results.model_copy(update={"arms": arms})
         if inputs.facts.subgroups is not None:
             folder.write_tables(subgroups=inputs.facts.subgroups.reset_index())
+        if inputs.facts.groups:
+            groups = pd.DataFrame(inputs.facts.groups.items(), columns=["case_id", "group_id"])
+            folder.write_tables(groups=groups)
         tables = {
             "metrics": tabulate(results, inputs.arms),
             "mistakes": list_mistakes(inputs.arms),
@@ -107,6 +110,10 @@ def compare_two(one: Path, other: Path, truth: Path | None, primary: str) -> lis
 
 def _compare(pair: tuple[Cells, Cells], names: tuple[str, str], plan: Plan, title: str) -> Results:
     mine, theirs = pair
+    classes = next(iter(mine.values())).classes
+    if any(sorted(p.classes) != sorted(classes) for p in theirs.values()):
+        raise DataError(f"{names[0]} and {names[1]} have other classes", "compare runs of one task")
+    theirs = {key: p.ordered(classes) for key, p in theirs.items()}
     inputs = Inputs(
         {names[1]: {"test": theirs}, names[0]: {"test": mine}},
         {name: name for name in names},

@@ -18,6 +18,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from milkreport.atomic import disk_problem, is_temporary, sweep, write_bytes, write_text
+from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from milkreport.evaluation.data_record import DataSummary, Part, Record, SplitSummary
@@ -36,9 +37,9 @@ R = TypeVar("R", bound=Record)
 
 _OWN_FOLDERS = ("cells", "figures")
 _OWN_FILES = (
-    *("report.html", "report.pdf", "checks.json", "results.json", "metrics.csv"),
-    *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "subgroups.csv", "data.json"),
-    "mistakes.csv",
+    *("report.html", "report.pdf", "checks.json", "audit.json", "results.json", "metrics.csv"),
+    *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "subgroups.csv", "groups.csv"),
+    *("data.json", "mistakes.csv"),
     *("suite.toml", "manifest.json"),
 )
 
@@ -241,10 +242,16 @@ class RunFolder:
         """Predictions of a finished cell by part."""
         return load_predictions(self.cell_path(cell) / "predictions.csv", classes)
 
-    def write_predictions(self, cell: Cell, parts: Mapping[Part, Predictions]) -> CellRecord:
-        """Write predictions that were made elsewhere as a cell without weights."""
+    def write_predictions(
+        self, cell: Cell, parts: Mapping[Part, Predictions], digits: int = 17
+    ) -> CellRecord:
+        """Write predictions that were made elsewhere as a cell without weights.
+
+        Args:
+            digits: 9 keep what a training of ours wrote, 17 whatever anybody did.
+        """
         path = self.cell_path(cell) / "predictions.csv"
-        write_csv(path, as_frame(parts), digits=17)
+        write_csv(path, as_frame(parts), digits=digits)
         record = CellRecord(
             seed=cell.seed, fold=cell.fold, status="complete", predictions_sha256=_hash(path)
         )
@@ -257,11 +264,9 @@ class RunFolder:
         Groups of a few duplicates would change no interval; they are taken as groups where they bind at
         least 2% of the cases.
         """
-        groups: dict[str, str] = {}
-        if (self.path / "splits.csv").is_file():
-            table = load_table(self.path / "splits.csv", ["case_id", "group_id"])
-            ids, named = table["case_id"].map(unguard), table["group_id"].map(unguard)
-            groups = dict(zip(ids, named, strict=True))
+        groups = self._load_groups("groups.csv")
+        if not groups:
+            groups = self._load_groups("splits.csv")
             if len(set(groups.values())) > 0.98 * len(groups):
                 groups = {}
         subgroups = None
@@ -270,6 +275,14 @@ class RunFolder:
             table = table.rename(columns=unguard).map(unguard)
             subgroups = table.set_index("case_id")
         return CaseFacts(groups, subgroups)
+
+    def _load_groups(self, name: str) -> dict[str, str]:
+        """Case to group; empty where there is no such table."""
+        if not (self.path / name).is_file():
+            return {}
+        table = load_table(self.path / name, ["case_id", "group_id"])
+        ids, named = table["case_id"].map(unguard), table["group_id"].map(unguard)
+        return dict(zip(ids, named, strict=True))
 
     def load_history(self, cell: Cell) -> dict[str, list[float | None]]:
         """Curves of a finished cell: column to values by epoch."""
@@ -296,6 +309,22 @@ class RunFolder:
         """Write ``checks.json``."""
         self._write_record("checks.json", verdict)
 
+    def write_audit(self, audit: Audit | None) -> None:
+        """Write ``audit.json``: what was found of the reference's own figures. ``None`` deletes it."""
+        if audit is not None:
+            self._write_record("audit.json", audit)
+            return
+        try:
+            (self.path / "audit.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise disk_problem(error, self.path) from error
+
+    def load_audit(self) -> Audit | None:
+        """What was found of the reference's figures, if the last reference was a published one."""
+        if not (self.path / "audit.json").is_file():
+            return None
+        return self._load_record("audit.json", Audit)
+
     def load_verdict(self) -> Verdict | None:
         """The last verdict, if the run was checked."""
         if not (self.path / "checks.json").is_file():
@@ -312,7 +341,9 @@ class RunFolder:
         except OSError as error:
             raise self._not_a_run(name) from error
         except ValueError as error:
-            do = "run the same run-all command again, with the version that wrote it"
+            do = "use the version that wrote it"
+            if name == "results.json" and self.has_suite:
+                do = "score it again: milkreport report RUN"
             raise DataError("damaged, or of another milkreport version", do, str(path)) from error
 
     def _not_a_run(self, lacks: str = "suite.toml") -> DataError:

@@ -1,0 +1,69 @@
+"""A run's own value for a figure of a reference: same arm, part, class, definition; or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from milkreport.checks.reference import Figure, Reference
+from milkreport.evaluation.part_record import Definition, Estimate, PartResult, RuleResult
+from milkreport.evaluation.results import Results
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run's value, or ``reason``: why there is none to be judged.
+
+    ``estimate`` may be shown even then. ``refused``: the run defines the metric otherwise.
+    """
+
+    estimate: Estimate | None = None
+    reason: str = ""
+    refused: bool = False
+    n_seeds: int = 0
+
+
+def find_value(results: Results, reference: Reference, figure: Figure) -> Found:
+    """What *results* hold for *figure*; by another decision rule, where the reference asks for one."""
+    arm = results.arm(figure.arm)
+    part = arm.part(figure.part) if arm else None
+    if arm is None:
+        return Found(reason="this run has no such arm")
+    if part is None:
+        return Found(reason=f"this run has no {figure.part} part of it")
+    definition = results.definitions.get(figure.metric)
+    rule = reference.rule(figure.metric)
+    if definition is None:
+        return Found(reason=f"this run has no {figure.metric}")
+    if unlike := rule.unlike(definition):
+        for other in part.rules:
+            if other.decision == rule.decision and other.zero_division == rule.zero_division:
+                return _judged(_ruled(other, figure), part, reference, figure)
+        return Found(reason=f"{figure.metric} is defined otherwise: {unlike}", refused=True)
+    return _judged(_plain(part, figure, definition), part, reference, figure)
+
+
+def _judged(
+    estimate: Estimate | None, part: PartResult, reference: Reference, figure: Figure
+) -> Found:
+    if estimate is None or estimate.value is None:
+        return Found(reason=f"this run has no {figure.metric} here")
+    if figure.class_name:
+        n = next((row.support for row in part.classes if row.name == figure.class_name), 0)
+        if n < reference.min_support:
+            reason = f"no verdict on {n:,} cases of {figure.class_name}: fewer than {reference.min_support}"
+            return Found(estimate, reason)
+    return Found(estimate, n_seeds=part.n_seeds)
+
+
+def _plain(part: PartResult, figure: Figure, definition: Definition) -> Estimate | None:
+    if not definition.per_class:
+        return part.metrics.get(figure.metric)
+    row = next((row for row in part.classes if row.name == figure.class_name), None)
+    return row.estimate(figure.metric) if row else None
+
+
+def _ruled(rule: RuleResult, figure: Figure) -> Estimate | None:
+    if not figure.class_name:
+        return rule.values.get(figure.metric)
+    value = rule.classes.get(figure.class_name, {}).get(figure.metric)
+    return Estimate(value=value)

@@ -1,0 +1,327 @@
+"""The commands about reported figures: check, audit, reference. See ``cli``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from milkreport.cli_options import CacheOption, JsonOption, NoPdfOption, RunArgument, cache_of
+from milkreport.errors import ConfigError
+
+if TYPE_CHECKING:
+    from milkreport.checks.verdict import Verdict
+    from milkreport.runs.frozen import Wanted
+
+reference_app = typer.Typer(
+    no_args_is_help=True,
+    help="Freeze own runs as references for **check**, renew them, look at them.",
+)
+
+
+def check(
+    run: Annotated[
+        Path | None, typer.Argument(help="Run folder: the --out of a run-all or of an evaluate.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE|RUN",
+            help="Shipped or frozen reference, reference file, or run folder. (default: the suite's)",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="An inconclusive check exits with 5.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the verdict as JUnit XML.")
+    ] = None,
+    github: Annotated[
+        bool,
+        typer.Option(
+            "--github",
+            help="Add the verdict to the job's summary ($GITHUB_STEP_SUMMARY), and print annotations.",
+        ),
+    ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Train every cell again: are the weights the same bits?")
+    ] = False,
+    self_test: Annotated[
+        bool,
+        typer.Option("--self-test", help="No RUN: does the check fail what it must fail, here?"),
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(envvar="MILKREPORT_DATA", help="The run's data, for --exact."),
+    ] = None,
+    cache_dir: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a run against published figures or an earlier run, or against itself trained again.
+
+    PASS: not worse by more than the margin. FAIL: worse. INCONCLUSIVE: the cases do not tell. NOT CHECKED:
+    unlike with unlike. Exit code 0, 1 (a FAIL), 2 (a metric that both sides define otherwise), or 5 (nothing
+    could be told).
+
+    Against an earlier run the predictions are compared case by case; they must be the same to the bit where
+    settings, data, program and environment are the same.
+
+    With **--exact** every finished cell is trained again, in memory: equal, or the first epoch that differs.
+    Exit code 0 (all equal) or 1.
+
+    Examples:
+
+    - milkreport check runs/paper
+
+    - milkreport check runs/now --against runs/before
+
+    - milkreport check runs/now --against main --strict --junit check.xml --github
+    """
+    if self_test:
+        if run is not None or against or exact:
+            raise ConfigError("--self-test takes no run", "leave everything else out")
+        raise typer.Exit(_test_itself(as_json))
+    if run is None:
+        raise ConfigError("no run is named", "give RUN, or --self-test")
+    if exact:
+        raise typer.Exit(_check_exact(run, against, data, cache_of(cache_dir), as_json))
+    from milkreport.checks.verdict import exit_code
+    from milkreport.commands import verdicts
+    from milkreport.runs.checking import check_run
+    from milkreport.runs.folder import RunFolder
+
+    folder = RunFolder(run)
+    reference = against
+    if reference is None:
+        folder.load_results()  # no run, or none that is finished, is said first
+        reference = folder.load_suite().reference if folder.has_suite else ""
+    if not reference:
+        raise ConfigError("this run names no reference", "give --against NAME|FILE|RUN")
+    verdict = check_run(folder, reference)
+    if as_json:
+        print(verdict.model_dump_json(indent=1))
+    else:
+        verdicts.show_verdict(verdict)
+    if junit is not None:
+        from milkreport.atomic import write_text
+        from milkreport.checks.formats import as_junit
+
+        write_text(junit, as_junit(verdict, strict))
+    if github:
+        _tell_github(verdict, strict, as_json)
+    raise typer.Exit(exit_code(verdict, strict))
+
+
+def _tell_github(verdict: Verdict, strict: bool, as_json: bool) -> None:
+    """The summary into the file that GitHub names, else onto stdout; annotations where it reads them."""
+    from milkreport.atomic import disk_problem
+    from milkreport.checks.formats import as_annotations, as_markdown
+
+    summary = as_markdown(verdict, strict)
+    place = os.environ.get("GITHUB_STEP_SUMMARY", "")
+    if place:
+        try:
+            with open(place, "a", encoding="utf-8") as file:
+                file.write(summary)
+        except OSError as error:
+            raise disk_problem(error, Path(place)) from error
+    elif not as_json:
+        print(summary, end="")
+    for line in as_annotations(verdict, strict):
+        print(line, file=sys.stderr if as_json else sys.stdout)
+
+
+def _check_exact(
+    run: Path, against: str | None, data: Path | None, cache: Path, as_json: bool
+) -> int:
+    from milkreport.commands import execute, screen
+
+    if against:
+        raise ConfigError("--exact compares a run with itself", "leave --against out")
+    repeats = execute.repeat(run, data, cache)
+    if as_json:
+        print(json.dumps(asdict(repeats) | {"equal": repeats.equal}, indent=1))
+    screen.show_repeats(repeats)
+    return 0 if repeats.equal else 1
+
+
+def _test_itself(as_json: bool) -> int:
+    from milkreport.commands import verdicts
+    from milkreport.runs.self_test import run_controls
+
+    controls = list(run_controls())
+    if as_json:
+        print(json.dumps([asdict(c) | {"holds": c.holds} for c in controls], indent=1))
+    else:
+        verdicts.show_self_test(controls)
+    return 0 if all(c.holds for c in controls) else 1
+
+
+def audit(
+    reference: Annotated[str, typer.Argument(help="Shipped reference, or a reference file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write audit.html, audit.pdf and audit.json here.")
+    ] = None,
+    no_pdf: NoPdfOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Do the numbers of a publication agree with each other? No data and no run are needed.
+
+    Recomputes every metric from the published matrices; checks row sums, totals and shares, printed numbers
+    against their rounding, and what is said of the arms against the numbers. Findings are no failure: exit
+    code 0.
+
+    Examples:
+
+    - milkreport audit paper
+
+    - milkreport audit my_paper.toml --out audit
+    """
+    from milkreport.checks.audit import audit as find
+    from milkreport.checks.reference import load_reference
+    from milkreport.commands import execute, verdicts
+
+    found = find(load_reference(reference))
+    if as_json:
+        print(found.model_dump_json(indent=1))
+    else:
+        verdicts.show_audit(found)
+    if out is not None:
+        execute.write_audit(out, found, pdf=not no_pdf)
+
+
+NameOption = Annotated[str, typer.Option(help="What the reference is called.")]
+ReasonOption = Annotated[str, typer.Option(help="Why this run is what others are held to.")]
+FolderOption = Annotated[
+    Path | None, typer.Option(help="Folder of frozen references. (default: references)")
+]
+
+
+@reference_app.command("new")
+def reference_new(
+    run: RunArgument,
+    name: NameOption,
+    reason: ReasonOption,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Hold later runs to this; repeatable. (default: primary, and the usual)"),
+    ] = None,
+    per_class: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC", help="Hold every class to this: recall, f1; repeatable."),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The loss that is tolerable. (default: 0.03)")
+    ] = None,
+    margin_reason: Annotated[str, typer.Option(help="Why so much is tolerable.")] = "",
+    min_seeds: Annotated[int, typer.Option(min=1, help="Fewer shared seeds give no verdict.")] = 1,
+    out: FolderOption = None,
+) -> None:
+    """Freeze a run's results and test predictions into references/NAME, for **check --against NAME**.
+
+    The folder can be committed; it holds case ids, labels and predictions, no images and no metadata.
+
+    Example:
+
+    - milkreport reference new runs/eval --name main --reason "release 1.2"
+    """
+    from milkreport.checks.reference import FILE, LOCAL, shipped_references
+    from milkreport.commands import screen
+    from milkreport.runs.folder import RunFolder
+    from milkreport.runs.frozen import freeze, write_reference
+
+    target = (out or LOCAL) / name
+    if name in shipped_references():
+        raise ConfigError(f"{name} is a shipped reference", "choose another --name")
+    if (target / FILE).is_file():
+        do = "renew it: milkreport reference update NAME RUN --reason ..."
+        raise ConfigError(f"reference {name} exists", do, str(target))
+    wanted = _wanted(metric, per_class, margin, margin_reason, min_seeds)
+    folder = RunFolder(run)
+    screen.show_files(
+        write_reference(folder, freeze(folder, name, _given(reason), wanted), target), None
+    )
+
+
+def _wanted(
+    metric: list[str] | None,
+    per_class: list[str] | None,
+    margin: float | None,
+    margin_reason: str,
+    min_seeds: int,
+) -> Wanted:
+    from milkreport.runs.frozen import MARGIN, MARGIN_REASON, Wanted
+
+    if margin is not None and not margin_reason.strip():
+        what = "a margin needs its reason, declared beforehand"
+        raise ConfigError(what, "give --margin-reason TEXT")
+    return Wanted(
+        metrics=tuple(metric or ()),
+        per_class=tuple(per_class or ()),
+        margin=MARGIN if margin is None else margin,
+        margin_reason=margin_reason.strip() or MARGIN_REASON,
+        min_seeds=min_seeds,
+    )
+
+
+def _given(reason: str) -> str:
+    if not reason.strip():
+        raise ConfigError("the reason is empty", "say why this run is what others are held to")
+    return reason.strip()
+
+
+@reference_app.command("update")
+def reference_update(
+    name: Annotated[str, typer.Argument(help="Name of the frozen reference, or its folder.")],
+    run: RunArgument,
+    reason: ReasonOption,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the difference, and change nothing.")
+    ] = False,
+) -> None:
+    """Show how a run differs from a frozen reference, and put it in its place.
+
+    Metrics, margins and demands stay; the reason is added to the history.
+    """
+    from milkreport.checks.reference import find_reference, load_reference
+    from milkreport.commands import screen, verdicts
+    from milkreport.runs.checking import compare_run
+    from milkreport.runs.folder import RunFolder
+    from milkreport.runs.frozen import renew, write_reference
+
+    old, folder = load_reference(name), RunFolder(run)
+    new = renew(old, folder, _given(reason))
+    verdicts.show_verdict(compare_run(folder, name)[0])
+    if not dry_run:
+        target = find_reference(name).parent
+        screen.show_files(write_reference(folder, new, target), None)
+
+
+@reference_app.command("list")
+def reference_list() -> None:
+    """Names of the references that ship with milkreport, and of those in references/."""
+    from milkreport.checks.reference import list_references
+
+    for name in list_references():
+        print(name)
+
+
+@reference_app.command("show")
+def reference_show(
+    name: Annotated[str, typer.Argument(help="Name, file or folder of a reference.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a reference holds a run to: values, margins, and why."""
+    from milkreport.checks.reference import load_reference
+    from milkreport.commands import verdicts
+
+    reference = load_reference(name)
+    if as_json:
+        print(reference.model_dump_json(indent=1))
+    else:
+        verdicts.show_reference(reference)

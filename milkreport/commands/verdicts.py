@@ -1,0 +1,130 @@
+"""Verdicts, audits and references on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from milkreport.checks.findings import Audit, Finding, Outcome
+from milkreport.checks.reference import Reference
+from milkreport.checks.verdict import CheckRow, Status, Verdict
+from milkreport.commands.console import console, number, warn
+from milkreport.runs.self_test import Control
+
+STYLES = {
+    Status.PASS: "green",
+    Status.FAIL: "red",
+    Status.INCONCLUSIVE: "yellow",
+    Status.NOT_CHECKED: "dim",
+}
+_COLOURS = {
+    Outcome.DIFFERS: "red",
+    Outcome.QUESTIONABLE: "yellow",
+    Outcome.CANNOT_TELL: "dim",
+    Outcome.AGREES: "green",
+}
+
+
+def show_verdict(verdict: Verdict) -> None:
+    """Every row of a check."""
+    table = Table(box=None, pad_edge=False)
+    parts = {row.part for row in verdict.rows}
+    for head in ("", "part", "reference", "ours", "difference", "95%", "status"):
+        if head != "part" or len(parts) > 1:
+            table.add_column(head, no_wrap=head != "", overflow="fold")
+    for arm in dict.fromkeys(row.arm for row in verdict.rows):
+        table.add_row(f"[bold]{escape(arm)}[/bold]")
+        for row in verdict.rows:
+            if row.arm == arm:
+                table.add_row(*_cells(row, len(parts) > 1))
+    console.print(table)
+    for reason in dict.fromkeys(row.reason for row in verdict.rows if row.reason):
+        console.print(f"[dim]{escape(reason)}[/dim]", soft_wrap=True)
+    for remark in verdict.remarks:
+        console.print(f"[dim]{escape(remark)}[/dim]", soft_wrap=True)
+    for warning in verdict.warnings:
+        warn(warning)
+    show_status(verdict)
+
+
+def _cells(row: CheckRow, with_part: bool) -> list[str]:
+    bounds = row.low is not None and row.high is not None
+    return [
+        f"  {escape(row.name)}",
+        *([row.part] if with_part else []),
+        escape(row.printed),
+        number(row.ours),
+        "—" if row.difference is None else f"{row.difference:+.4f}",
+        f"{row.low:+.3f}..{row.high:+.3f}" if bounds else "—",
+        f"[{STYLES[row.status]}]{row.status}[/{STYLES[row.status]}]",
+    ]
+
+
+def show_status(verdict: Verdict) -> None:
+    """The verdict in one line."""
+    counts = ", ".join(f"{n} {status}" for status, n in verdict.counts.items() if n)
+    style = STYLES[verdict.status]
+    console.print(
+        f"against {escape(verdict.reference)} ({verdict.kind}): "
+        f"[{style}]{verdict.status}[/{style}] ({counts})"
+    )
+
+
+def show_audit(audit: Audit) -> None:
+    """What does not agree first, each with what could explain it; what agrees last."""
+    console.print(f"[bold]{escape(audit.title)}[/bold]", soft_wrap=True)
+    console.print(f"[dim]{escape(audit.source)}[/dim]", soft_wrap=True)
+    for outcome in Outcome:
+        found = audit.of(outcome)
+        if found:
+            colour = _COLOURS[outcome]
+            console.print(f"\n[{colour}]{outcome}[/{colour}] ({len(found)})")
+        for finding in found:
+            _show_finding(audit, finding)
+    console.print()
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in audit.counts.items() if n)
+    console.print(f"{escape(audit.reference)}: {counts}")
+
+
+def _show_finding(audit: Audit, finding: Finding) -> None:
+    about = [audit.arms.get(finding.arm, finding.arm), finding.part, finding.metric]
+    lead = ", ".join(part for part in (*about, finding.class_name) if part)
+    lead = f"{lead}: " if lead and finding.topic != "claim" else ""
+    place = f" [dim]({finding.stands})[/dim]" if finding.stands else ""
+    console.print(f"  {escape(lead + finding.what)}{place}", soft_wrap=True)
+    if finding.outcome is not Outcome.AGREES:
+        for note in finding.notes:
+            console.print(f"    [dim]{escape(note)}[/dim]", soft_wrap=True)
+
+
+def show_reference(reference: Reference) -> None:
+    """What a reference holds a run to."""
+    console.print(f"[bold]{escape(reference.title)}[/bold]", soft_wrap=True)
+    console.print(f"{escape(reference.source)}; data {escape(reference.data)}", soft_wrap=True)
+    console.print(f"split: {escape(reference.split)}", soft_wrap=True)
+    table = Table("arm", "part", "metric", "value", "margin", "stands", box=None, pad_edge=False)
+    for figure in reference.figures:
+        name = f"{figure.metric} ({figure.class_name})" if figure.class_name else figure.metric
+        value = f"{figure.value:.4f}" if reference.rounding == "exact" else figure.printed
+        margin, _ = reference.margin_of(figure)
+        row = (figure.arm, figure.part, name, value, f"{margin:g}", figure.stands)
+        table.add_row(*map(escape, row))
+    console.print(table)
+    console.print(f"[dim]margin: {escape(reference.margin_reason)}[/dim]", soft_wrap=True)
+    if reference.frozen:
+        for change in reference.frozen.history:
+            console.print(f"[dim]{change.created}: {escape(change.reason)}[/dim]", soft_wrap=True)
+
+
+def show_self_test(controls: Sequence[Control]) -> None:
+    """Every control with what was asked of it and what came."""
+    table = Table("control", "must give", "gave", "", box=None, pad_edge=False)
+    for control in controls:
+        mark = "[green]as it must[/green]" if control.holds else "[red]NOT AS IT MUST[/red]"
+        table.add_row(escape(control.name), escape(control.wanted), escape(control.found), mark)
+    console.print(table)
+    wrong = sum(not control.holds for control in controls)
+    said = f"[red]{wrong} of {len(controls)} controls fail[/red]" if wrong else "all controls hold"
+    console.print(f"{said}: the gate {'cannot be trusted here' if wrong else 'works here'}")

@@ -1,0 +1,220 @@
+"""Negative controls of the gate: does it fail what it must fail, here, on this installation?
+
+Each control takes the way that a user's predictions take: a file, an evaluation, a frozen reference, a check.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from milkreport.checks.reference import Reference, as_toml
+from milkreport.checks.verdict import Verdict, exit_code
+from milkreport.errors import MilkreportError
+from milkreport.evaluation.any_table import Source
+from milkreport.evaluation.evaluate import Inputs, evaluate_inputs, load_inputs
+from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.summarise import CaseFacts
+from milkreport.resources import resource_folder
+from milkreport.runs.checking import compare_run
+from milkreport.runs.evaluated import write_evaluation
+from milkreport.runs.folder import RunFolder
+from milkreport.runs.frozen import Wanted, freeze, write_reference
+from milkreport.settings import validate
+
+Floats = npt.NDArray[np.float64]
+Change = Callable[[Predictions], Floats]
+ARM = "model"
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control: what the check must say of it, and what it says."""
+
+    name: str
+    wanted: str
+    found: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the check says what it must."""
+        return self.wanted == self.found
+
+
+def run_controls() -> Iterator[Control]:
+    """Every control in turn, on shipped predictions that are made up, paired out of fold."""
+    base = load_fixture()
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        before = _evaluate(place / "before", base.probabilities, base)
+        write_reference(before, freeze(before, "before", "control"), place / "reference")
+        against = str(place / "reference")
+
+        def paired(change: Change) -> str:
+            after = _evaluate(place / "after", change(base), base)
+            return _said(compare_run(after, against)[0])
+
+        yield Control("the same predictions", "PASS, exit 0", paired(lambda p: p.probabilities))
+        yield Control(
+            "0.1 points worse, paired", "PASS, exit 0", paired(lambda p: worsen(p, 0.001))
+        )
+        yield Control("10 points worse, paired", "FAIL, exit 1", paired(lambda p: worsen(p, 0.10)))
+        yield Control(
+            "10 points better, paired",
+            "PASS, exit 0, warns of a leak",
+            paired(lambda p: worsen(p, -0.10)),
+        )
+        yield Control("shuffled labels, paired", "FAIL, exit 1", paired(shuffle))
+        yield Control("two columns swapped, paired", "FAIL, exit 1", paired(swap))
+        yield Control("a probability that is no number", "exit 3", _refused(place, base))
+        yield Control(
+            "a metric that the run lacks", "NOT CHECKED, exit 5", _lacking(place, before, base)
+        )
+        yield Control(
+            "a metric defined otherwise", "NOT CHECKED, exit 2", _redefined(place, before, base)
+        )
+        yield Control("other cases", "NOT CHECKED, exit 5", _others(place, against, base))
+        printed = _as_published(before, place / "printed.toml")
+        yield Control(
+            "published figures, shuffled labels",
+            "FAIL, exit 1",
+            _said(compare_run(_evaluate(place / "after", shuffle(base), base), printed)[0]),
+        )
+        yield Control(
+            "published figures, 10 points worse",
+            "FAIL, exit 1",
+            _said(compare_run(_evaluate(place / "after", worsen(base, 0.1), base), printed)[0]),
+        )
+
+
+def load_fixture() -> Predictions:
+    """The shipped predictions: 2,000 cases of five classes."""
+    path = resource_folder("experiments") / "self_test" / "predictions.csv"
+    table = pd.read_csv(path)
+    classes = tuple(map(str, table.columns[3:]))
+    truth = table["label"].map({name: i for i, name in enumerate(classes)})
+    return Predictions(
+        table["case_id"].to_numpy(np.str_),
+        np.asarray(truth, np.int64),
+        table[[*classes]].to_numpy(np.float64),
+        classes,
+    )
+
+
+def worsen(p: Predictions, share: float) -> Floats:
+    """Probabilities with a *share* of the cases of each class answered wrong that were right; 0 to 1.
+
+    A negative share mends answers instead.
+    """
+    values = p.probabilities.copy()
+    sizes = np.bincount(p.truth, minlength=len(p.classes))
+    exact = abs(share) * sizes
+    numbers = exact.astype(int)
+    # The share of all cases to the case: what rounding lost goes to the classes that lost most.
+    lost = round(float(exact.sum())) - int(numbers.sum())
+    numbers[np.argsort(numbers - exact, kind="stable")[:lost]] += 1
+    for c, n in enumerate(numbers.tolist()):
+        mine = np.flatnonzero(p.truth == c)
+        right = p.predicted[mine] == c
+        pool = mine[right if share > 0 else ~right]
+        # Cases spread over the class, so that every fold has some.
+        for case in pool[np.linspace(0, len(pool) - 1, min(n, len(pool))).astype(int)]:
+            other = (c + 1) % len(p.classes) if share > 0 else int(p.predicted[case])
+            values[case, [c, other]] = values[case, [other, c]]
+    return values
+
+
+def shuffle(p: Predictions) -> Floats:
+    """Probabilities handed round among the cases."""
+    return np.asarray(p.probabilities[np.random.default_rng(1).permutation(len(p.truth))])
+
+
+def swap(p: Predictions) -> Floats:
+    """The two most frequent classes' columns exchanged."""
+    first, second = np.argsort(-np.bincount(p.truth))[:2].tolist()
+    values = p.probabilities.copy()
+    values[:, [first, second]] = values[:, [second, first]]
+    return values
+
+
+def _evaluate(out: Path, probabilities: Floats, base: Predictions) -> RunFolder:
+    """Score probabilities of the fixture's cases, five folds, into a folder."""
+    cells = {}
+    for fold in range(5):
+        mine = np.arange(len(base.truth)) % 5 == fold
+        cells[0, fold] = Predictions(
+            base.case_ids[mine], base.truth[mine], probabilities[mine], base.classes
+        )
+    return _score(out, Inputs({ARM: {"test": cells}}, {ARM: ARM}, ("made up", ""), CaseFacts()))
+
+
+def _score(out: Path, inputs: Inputs) -> RunFolder:
+    write_evaluation(out, inputs, evaluate_inputs(inputs, Plan()), "milkreport check --self-test")
+    return RunFolder(out)
+
+
+def _said(verdict: Verdict) -> str:
+    warns = ", warns of a leak" if verdict.warnings else ""
+    return f"{verdict.status}, exit {exit_code(verdict)}{warns}"
+
+
+def _frames(base: Predictions) -> tuple[pd.DataFrame, Source]:
+    frame = pd.DataFrame(base.probabilities, columns=list(base.classes))
+    frame.insert(0, "case_id", base.case_ids)
+    labels = [base.classes[t] for t in base.truth]
+    return frame, pd.DataFrame({"case_id": base.case_ids, "label": labels})
+
+
+def _refused(place: Path, base: Predictions) -> str:
+    frame, truth = _frames(base)
+    frame.iloc[7, 2] = np.nan
+    frame.to_csv(place / "nan.csv", index=False)
+    try:
+        load_inputs(place / "nan.csv", truth)
+    except MilkreportError as error:
+        return f"exit {error.exit_code}"
+    return "read as if nothing were wrong"
+
+
+def _lacking(place: Path, before: RunFolder, base: Predictions) -> str:
+    """Hard labels against a reference that holds them to an AUC."""
+    reference = freeze(before, "ranks", "control", Wanted(metrics=("macro_auc",)))
+    write_reference(before, reference, place / "ranks")
+    hard = np.eye(len(base.classes))[base.predicted]
+    return _said(compare_run(_evaluate(place / "after", hard, base), str(place / "ranks"))[0])
+
+
+def _redefined(place: Path, before: RunFolder, base: Predictions) -> str:
+    reference = freeze(before, "other", "control", Wanted(metrics=("macro_f1",)))
+    rules = [rule.model_copy(update={"zero_division": "1"}) for rule in reference.rules]
+    write_reference(before, reference.model_copy(update={"rules": rules}), place / "other")
+    after = _evaluate(place / "after", base.probabilities, base)
+    return _said(compare_run(after, str(place / "other"))[0])
+
+
+def _others(place: Path, against: str, base: Predictions) -> str:
+    """One case fewer in every fold."""
+    kept = np.arange(len(base.truth)) >= 5
+    fewer = Predictions(
+        base.case_ids[kept], base.truth[kept], base.probabilities[kept], base.classes
+    )
+    return _said(compare_run(_evaluate(place / "after", fewer.probabilities, fewer), against)[0])
+
+
+def _as_published(before: RunFolder, path: Path) -> str:
+    """The same figures as a publication has them: rounded, and without predictions."""
+    frozen = freeze(before, "printed", "control")
+    figures = [
+        f.model_copy(update={"printed": f"{f.value:.4f}", "rounding": "rounded"})
+        for f in frozen.figures
+    ]
+    values = frozen.model_dump() | {"figures": [f.model_dump() for f in figures], "frozen": None}
+    path.write_text(as_toml(validate(Reference, values)), encoding="utf-8")
+    return str(path)
