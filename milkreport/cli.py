@@ -16,10 +16,13 @@ import typer
 from milkreport import __version__, cli_check, cli_data, cli_evaluate
 from milkreport.cli_options import (
     CacheOption,
+    NoImagesOption,
     NoPdfOption,
+    PdfOption,
     RunArgument,
     UnlabelledOption,
     cache_of,
+    pdf_wish,
 )
 from milkreport.errors import (
     DataProblems,
@@ -91,10 +94,9 @@ def run_all(
     ] = None,
     cache_dir: CacheOption = None,
     allow_unlabelled: UnlabelledOption = False,
+    pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
-    no_images: Annotated[
-        bool, typer.Option("--no-images", help="Keep case images out of the report (now: always).")
-    ] = False,
+    no_images: NoImagesOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be trained, and stop.")
     ] = False,
@@ -128,6 +130,7 @@ def run_all(
     from milkreport.runs.checking import refuse_unknown
     from milkreport.suite import load_suite
 
+    wish = pdf_wish(pdf, no_pdf)
     settings = [*(overrides or []), *(["data.unlabelled=drop"] if allow_unlabelled else [])]
     chosen = load_suite(suite, settings)
     if seeds is not None:
@@ -154,10 +157,11 @@ def run_all(
         device,
         line,
         gate,
-        not no_pdf,
+        wish,
         cache_of(cache_dir),
         checkpoint_every,
         restart,
+        not no_images,
     )
     if results.status == "partial":
         raise typer.Exit(6)
@@ -166,11 +170,30 @@ def run_all(
 
 
 @app.command()
-def report(run: RunArgument, no_pdf: NoPdfOption = False) -> None:
+def report(
+    run: RunArgument,
+    pdf: PdfOption = "auto",
+    no_pdf: NoPdfOption = False,
+    no_images: NoImagesOption = False,
+) -> None:
     """Draw the report of a run folder again, without training."""
     from milkreport.commands import execute
 
-    execute.redraw(run, pdf=not no_pdf)
+    execute.redraw(run, pdf=pdf_wish(pdf, no_pdf), images=not no_images)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    out: Annotated[Path | None, typer.Option(help="Where to. (default: RUN/export)")] = None,
+) -> None:
+    """Write a report's tables as LaTeX and Markdown, its figures as SVG and PNG (300 dpi), and a summary.
+
+    summary.md is the first page, for a pull request.
+    """
+    from milkreport.commands import execute
+
+    execute.export(run, out)
 
 
 app.command()(cli_check.check)

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from milkreport.cli_options import CacheOption, JsonOption, NoPdfOption, RunArgument, cache_of
+from milkreport.cli_options import (
+    CacheOption,
+    JsonOption,
+    NoPdfOption,
+    PdfOption,
+    RunArgument,
+    cache_of,
+    pdf_wish,
+)
 from milkreport.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -167,6 +175,7 @@ def audit(
     out: Annotated[
         Path | None, typer.Option(help="Write audit.html, audit.pdf and audit.json here.")
     ] = None,
+    pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -192,7 +201,7 @@ def audit(
     else:
         verdicts.show_audit(found)
     if out is not None:
-        execute.write_audit(out, found, pdf=not no_pdf)
+        execute.write_audit(out, found, pdf=pdf_wish(pdf, no_pdf))
 
 
 NameOption = Annotated[str, typer.Option(help="What the reference is called.")]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from milkreport.cli_options import JsonOption, NoPdfOption
+from milkreport.cli_options import JsonOption, NoPdfOption, PdfOption, pdf_wish
 from milkreport.errors import ConfigError
 
 
@@ -60,6 +60,7 @@ def evaluate(
         typer.Option("--no-intervals", help="Points alone: no resampling, tests, thresholds."),
     ] = False,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
+    pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -98,7 +99,7 @@ def evaluate(
         command += ["--slice", column]
     command += ["--no-intervals"] if no_intervals else []
     line = shlex.join(command) + " --out $OUT"
-    results = work.evaluate(inputs, plan, title, out, line, not no_pdf)
+    results = work.evaluate(inputs, plan, title, out, line, pdf_wish(pdf, no_pdf))
     if as_json:
         print(results.model_dump_json(indent=1))
     else:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from milkreport.errors import ConfigError
+
 RunArgument = Annotated[Path, typer.Argument(help="Run folder: the --out of a run-all.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Complete, unrounded JSON on stdout.")]
 CacheOption = Annotated[
@@ -16,7 +18,27 @@ CacheOption = Annotated[
 UnlabelledOption = Annotated[
     bool, typer.Option("--allow-unlabelled", help="Leave out what has no label, or only a label.")
 ]
+NoImagesOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-images", help="No mistakes gallery: no image, case id or metadata of a case."
+    ),
+]
 NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]
+PdfOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|require|none",
+        help="require: exit code 4 where no PDF can be made. auto: say so, and keep the HTML.",
+    ),
+]
+
+
+def pdf_wish(pdf: str, no_pdf: bool) -> str:
+    """auto, require or none."""
+    if pdf not in ("auto", "require", "none"):
+        raise ConfigError(f"--pdf is {pdf!r}", "give auto, require or none")
+    return "none" if no_pdf else pdf
 
 
 def cache_of(named: Path | None) -> Path:

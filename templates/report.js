@@ -1,4 +1,4 @@
-// The report reads without this: it only switches the theme and sorts tables.
+// The report reads without this: it switches the theme, sorts and copies tables, filters arms, links places.
 (function () {
   "use strict";
   var root = document.documentElement, button = document.getElementById("theme");
@@ -53,4 +53,137 @@
       });
     });
   });
+
+  // Copying: the table as a reader sees it, notes in brackets.
+  function cellText(cell) {
+    var main = cell.querySelector("bdi"), note = cell.querySelector("small");
+    var text = (main || cell).textContent.trim();
+    if (cell.tagName === "TH" && !main) {
+      text = (cell.firstChild ? cell.firstChild.textContent : "").trim();
+    }
+    return note ? text + " (" + note.textContent.trim() + ")" : text;
+  }
+  function lines(table) {
+    var rows = [], group = "";
+    Array.from(table.rows).forEach(function (row) {
+      if (row.className === "group") { group = row.textContent.trim(); return; }
+      if (row.hidden) { return; }
+      var cells = Array.from(row.cells).map(cellText);
+      if (table.querySelector("tr.group")) { cells.unshift(row.closest("thead") ? "" : group); }
+      rows.push(cells);
+    });
+    return rows;
+  }
+  function asCsv(rows) {
+    return rows.map(function (row) {
+      return row.map(function (cell) {
+        var safe = /^[=+@]|^-(?![0-9.])/.test(cell) ? "'" + cell : cell;
+        return /[",\n]/.test(safe) ? '"' + safe.replace(/"/g, '""') + '"' : safe;
+      }).join(",");
+    }).join("\n") + "\n";
+  }
+  function asMarkdown(rows) {
+    var text = rows.map(function (row) {
+      return "| " + row.map(function (cell) { return cell.replace(/[|\\]/g, "\\$&"); }).join(" | ") + " |";
+    });
+    text.splice(1, 0, "|" + " --- |".repeat(rows[0].length));
+    return text.join("\n") + "\n";
+  }
+  function copy(text, done) {
+    function old() {
+      var area = document.createElement("textarea");
+      area.value = text;
+      document.body.appendChild(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+      done();
+    }
+    if (navigator.clipboard) { navigator.clipboard.writeText(text).then(done, old); } else { old(); }
+  }
+  document.querySelectorAll("div.table").forEach(function (box) {
+    var bar = document.createElement("p");
+    bar.className = "copy";
+    [["CSV", asCsv], ["Markdown", asMarkdown]].forEach(function (kind) {
+      var button = document.createElement("button");
+      button.type = "button";
+      button.textContent = kind[0];
+      var caption = box.querySelector("caption").textContent.trim();
+      button.setAttribute("aria-label", "Copy as " + kind[0] + ": " + caption);
+      button.addEventListener("click", function () {
+        copy(kind[1](lines(box.querySelector("table"))), function () {
+          button.textContent = "copied";
+          setTimeout(function () { button.textContent = kind[0]; }, 1200);
+        });
+      });
+      bar.appendChild(button);
+    });
+    box.insertBefore(bar, box.firstChild);
+  });
+
+  // Places that can be linked to.
+  document.querySelectorAll("main section[id] > h2, main section[id] > h3, div.table[id], figure[id]")
+    .forEach(function (place) {
+      var target = /^H/.test(place.tagName) ? place.parentNode : place;
+      var link = document.createElement("a");
+      link.className = "anchor";
+      link.href = "#" + target.id;
+      link.textContent = "#";
+      link.setAttribute("aria-label", "Link to this place");
+      (place.querySelector("figcaption") || place.querySelector("caption") || place).appendChild(link);
+    });
+
+  // Arms: sections, and rows and columns that carry an arm's name.
+  var arms = Array.from(document.querySelectorAll("section.arm"));
+  if (arms.length > 1) {
+    var names = arms.map(function (arm) { return arm.querySelector("h3 bdi").textContent.trim(); });
+    var which = function (text) {
+      text = text.trim();
+      var cut = text.slice(-1) === "\u2026" ? text.slice(0, -1) : null;
+      return names.findIndex(function (name) {
+        return name === text || (cut !== null && cut.length > 3 && name.indexOf(cut) === 0);
+      });
+    };
+    var shown = names.map(function () { return true; });
+    var apply = function () {
+      arms.forEach(function (arm, i) { arm.hidden = !shown[i]; });
+      document.querySelectorAll("main table").forEach(function (table) {
+        var heads = table.tHead ? Array.from(table.tHead.rows[0].cells) : [];
+        var columns = heads.map(function (head) { return which(cellText(head).split(" (")[0]); });
+        Array.from(table.rows).forEach(function (row) {
+          if (row.closest("thead")) { return; }
+          var of = row.className === "group" ? which(row.textContent) : which(cellText(row.cells[0]).split(" (")[0]);
+          if (row.className === "group") { row.closest("tbody").hidden = of >= 0 && !shown[of]; return; }
+          var named = [of];
+          if (row.cells.length > 1) { named.push(which(cellText(row.cells[1]))); }
+          cellText(row.cells[0]).split(" minus ").forEach(function (name) { named.push(which(name)); });
+          row.hidden = named.some(function (i) { return i >= 0 && !shown[i]; });
+        });
+        columns.forEach(function (of, index) {
+          if (of < 0 || index === 0) { return; }
+          Array.from(table.rows).forEach(function (row) {
+            if (row.cells.length === heads.length) { row.cells[index].hidden = !shown[of]; }
+          });
+        });
+      });
+      document.querySelectorAll("nav.contents a").forEach(function (link) {
+        var i = arms.findIndex(function (arm) { return "#" + arm.id === link.getAttribute("href"); });
+        if (i >= 0) { link.parentNode.hidden = !shown[i]; }
+      });
+    };
+    var box = document.createElement("fieldset"), legend = document.createElement("legend");
+    box.className = "filter";
+    legend.textContent = "Arms in tables";
+    box.appendChild(legend);
+    names.forEach(function (name, i) {
+      var label = document.createElement("label"), tick = document.createElement("input");
+      tick.type = "checkbox";
+      tick.checked = true;
+      tick.addEventListener("change", function () { shown[i] = tick.checked; apply(); });
+      label.appendChild(tick);
+      label.appendChild(document.createTextNode(" " + name));
+      box.appendChild(label);
+    });
+    document.querySelector("nav.contents details").appendChild(box);
+  }
 })();

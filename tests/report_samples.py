@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from milkreport.checks.audit import audit
+from milkreport.checks.findings import Audit
+from milkreport.checks.reference import load_reference
 from milkreport.checks.verdict import CheckRow, Status, Verdict, overall_status
 from milkreport.evaluation.data_record import (
     CategoricalSummary,
@@ -27,6 +32,7 @@ from milkreport.evaluation.results import (
     Difference,
     Results,
 )
+from milkreport.runs.gallery_record import Gallery, Mistake, Shown
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite, build_suite
 
@@ -667,3 +673,27 @@ def sample_verdict(results: Results) -> Verdict:
         status=overall_status(rows),
         rows=rows,
     )
+
+
+def sample_audit() -> Audit:
+    """What is found of the paper's own figures."""
+    return audit(load_reference("paper"))
+
+
+def sample_gallery() -> tuple[Gallery, dict[str, bytes]]:
+    """Two mistakes with grey thumbnails."""
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16), (120, 120, 120)).save(stream, "JPEG")
+    mistakes = [
+        Mistake(
+            arm=arm, rank=1, case_id="IL_0000001", label="MEL", predicted="NV", probability=0.93, seed=0,
+            fold=0, probabilities={"NV": 0.93, "MEL": 0.04}, metadata={"sex": "female"},
+            attributions={"age_approx": 0.52, "sex_female": -0.11},
+            images=[Shown(view="clinical", file=f"{arm}.jpg", heat=f"{arm}-heat.jpg")],
+        )
+        for arm in ("baseline", "sampler")
+    ]  # fmt: skip
+    files = {
+        name: stream.getvalue() for m in mistakes for i in m.images for name in (i.file, i.heat)
+    }
+    return Gallery(key="k", explained=True, mistakes=mistakes), files

@@ -169,7 +169,7 @@ def test_sums_that_are_off_are_noticed_and_never_renormalised(files, milkreport)
 
 
 WRONG = {
-    "unknown command": (["reprot"], 2, "Did you mean 'report'?"),
+    "unknown command": (["reprot"], 2, "Did you mean 'report'"),
     "unknown option": (["run-all", "--sedes", "3"], 2, "--sedes"),
     "unknown suite": (["run-all", "quik"], 2, "did you mean quick?"),
     "unknown key": (["run-all", "--set", "training.epoch=3"], 2, "did you mean training.epochs?"),

@@ -14,7 +14,7 @@ from milkreport.evaluation.closed_form import (
     wilson_bounds,
     with_seeds,
 )
-from milkreport.evaluation.compare import compare_arms
+from milkreport.evaluation.compare import compare_arms, is_shown
 from milkreport.evaluation.metrics import score_confusion
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.resampling import (
@@ -200,3 +200,24 @@ def test_the_training_part_gets_no_interval(truth: np.ndarray) -> None:
     cells = {(0, 0): predictions(truth, truth)}
     assert summarise_part("train", cells).metrics["accuracy"].low is None
     assert summarise_part("test", cells).metrics["accuracy"].low == 1
+
+
+def test_many_arms_can_still_be_told_apart() -> None:
+    """Sixteen arms make 120 pairs: 120 times the least p of 2,000 permutations is above 0.05."""
+    rng = np.random.default_rng(2)
+    truth = np.repeat(np.arange(3), 60)
+    ids = np.array([f"c{i:03d}" for i in range(len(truth))])
+
+    def arm(skill: float) -> dict[tuple[int, int], Predictions]:
+        logits = rng.normal(size=(len(truth), 3)) + skill * np.eye(3)[truth]
+        p = np.exp(logits)
+        return {(0, 0): Predictions(ids, truth, p / p.sum(axis=1, keepdims=True), ("a", "b", "c"))}
+
+    arms = {f"weak-{i}": arm(0.3) for i in range(15)} | {"strong": arm(4.0)}
+    comparison = compare_arms(arms, "macro_f1")
+    tested = {(d.arm, d.against): d for d in comparison.differences if d.p_holm is not None}
+    assert len(tested) == 120
+    assert 120 / 2001 > 0.05  # what would have been the least
+    assert all(is_shown(tested["strong", f"weak-{i}"]) for i in range(15))
+    others = [d for (a, _), d in tested.items() if a != "strong"]
+    assert not any(is_shown(d) for d in others)

@@ -10,7 +10,7 @@ from milkreport.evaluation.results import Results
 
 
 def evaluate(
-    inputs: Inputs, plan: Plan, title: str, out: Path | None, command: str, pdf: bool
+    inputs: Inputs, plan: Plan, title: str, out: Path | None, command: str, pdf: str
 ) -> Results:
     """Score and compare predictions; where *out* is named, write results and report into it."""
     results = evaluate_inputs(inputs, plan, title=title, suite=out.name if out else "evaluate")

@@ -33,10 +33,11 @@ def run(
     device: str,
     command: str,
     gate: str | None,
-    pdf: bool,
+    pdf: str,
     cache: Path,
     checkpoint_every: float = 30,
     restart: bool = False,
+    images: bool = True,
 ) -> tuple[Results, Verdict | None]:
     """Carry a suite out, check it, write the report, and show the outcome."""
     from milkreport.runs.runner import Job, run_suite
@@ -47,7 +48,7 @@ def run(
     root = data or synthetic_folder(suite, cache)
     screen.show_start(suite, root, out, synthetic=data is None)
     with screen.progress() as watcher:
-        job = Job(suite, root, out, device, command, cache, checkpoint_every, restart)
+        job = Job(suite, root, out, device, command, cache, checkpoint_every, restart, images)
         results = run_suite(job, watcher)
     folder = RunFolder(out)
     verdict, unchecked = None, "no reference was named"
@@ -56,7 +57,7 @@ def run(
     elif reference:
         synthetic = results.data.synthetic
         unchecked = f"{reference} is of other data than {'synthetic' if synthetic else 'this run'}"
-    written = draw(folder, results, verdict, pdf)
+    written = draw(folder, results, verdict, pdf, images)
     screen.show_results(results, verdict)
     if verdict is None:
         screen.say(f"NOT CHECKED: {unchecked}")
@@ -77,14 +78,14 @@ def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
         return repeat_run(folder, root, cache, watcher)
 
 
-def redraw(run_path: Path, pdf: bool) -> None:
+def redraw(run_path: Path, pdf: str, images: bool = True) -> None:
     """Draw the report of a run folder again; cells that were finished since are scored first."""
     folder = RunFolder(run_path)
     if folder.is_run() and not folder.has_suite:
         results = folder.load_results()
     else:
         results = _results_so_far(folder)
-    screen.show_files(draw(folder, results, folder.load_verdict(), pdf), None)
+    screen.show_files(draw(folder, results, folder.load_verdict(), pdf, images), None)
 
 
 def _results_so_far(folder: RunFolder) -> Results:
@@ -106,27 +107,49 @@ def _results_so_far(folder: RunFolder) -> Results:
     return results
 
 
-def draw(folder: RunFolder, results: Results, verdict: Verdict | None, pdf: bool) -> list[Path]:
+def draw(
+    folder: RunFolder, results: Results, verdict: Verdict | None, pdf: str, images: bool = True
+) -> list[Path]:
     """Write the report; where no PDF can be made, say why in one line and keep the HTML."""
     from milkreport.reporting.write import write_report
 
     suite = folder.load_suite() if folder.has_suite else None
     found = folder.load_audit() if verdict is not None else None
-    arguments = (folder.path, results, folder.load_manifest(), suite, verdict, found)
+    gallery = folder.load_gallery() if images else None
+    arguments = (folder.path, results, folder.load_manifest(), suite, verdict, found, gallery)
     try:
-        return write_report(*arguments, pdf=pdf)
+        return write_report(*arguments, pdf=pdf != "none")
     except PdfProblem as problem:
+        if pdf == "require":
+            raise
         warn(f"no PDF: {problem}")
         return [folder.path / "report.html"]
 
 
-def write_audit(out: Path, audit: Audit, pdf: bool) -> None:
+def export(run_path: Path, out: Path | None) -> None:
+    """Write a run's tables, figures and summary for other documents."""
+    from milkreport.reporting.export import write_export
+    from milkreport.reporting.svg import keeping_pictures
+    from milkreport.reporting.view import build_view
+
+    folder = RunFolder(run_path)
+    suite = folder.load_suite() if folder.has_suite else None
+    verdict = folder.load_verdict()
+    found = folder.load_audit() if verdict is not None else None
+    with keeping_pictures() as pictures:
+        view = build_view(folder.load_results(), folder.load_manifest(), suite, verdict, found)
+    screen.show_files(write_export(view, pictures, out or run_path / "export"), None)
+
+
+def write_audit(out: Path, audit: Audit, pdf: str) -> None:
     """Write an audit as a page, a PDF and a record; where no PDF can be made, say why and keep the rest."""
     from milkreport.reporting.audit_page import write_audit_page
 
     try:
-        written = write_audit_page(out, audit, read_clock(), pdf=pdf)
+        written = write_audit_page(out, audit, read_clock(), pdf=pdf != "none")
     except PdfProblem as problem:
+        if pdf == "require":
+            raise
         warn(f"no PDF: {problem}")
         written = [out / "audit.html", out / "audit.json"]
     screen.show_files(written, None)

@@ -34,7 +34,7 @@ class Card:
     """What a report must say about the data, whatever the data is.
 
     ``positive``: classes that count as disease. ``rules``: decision rules of the data's benchmark, beside
-    argmax.
+    argmax. ``guidelines``: reporting guidelines of the field, beside TRIPOD+AI.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Card:
     class_titles: dict[str, str] = field(default_factory=dict)
     positive: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    guidelines: tuple[str, ...] = ()
     banned_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -251,6 +251,7 @@ def _card(mark: Path | None) -> Card:
         class_titles=dict(CLASSES),
         positive=MALIGNANT,
         rules=("isic",),
+        guidelines=("CLEAR Derm",),
         banned_columns=(*BANNED, *_ALSO_BANNED),
         notes=(note,),
     )

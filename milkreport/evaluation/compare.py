@@ -173,6 +173,13 @@ def _pick(m: Measured, metric: str, place: int | None) -> Floats:
     return m.overall[metric] if place is None else m.classes[metric][..., place]
 
 
+def most_permutations(n_resamples: int, n_pairs: int) -> int:
+    """Permutations of a pair that no permutation has reached: Holm's correction multiplies the least p by
+    the number of pairs, and half the level must be left.
+    """
+    return max(n_resamples, int(2 * n_pairs / ALPHA))
+
+
 def _test(
     rows: Sequence[Difference],
     answers: Mapping[str, Sequence[Ints]],
@@ -181,19 +188,27 @@ def _test(
     plan: Plan,
 ) -> list[Difference]:
     """Rows of the primary metric with their permutation p, plain and after Holm."""
-    p_values = [
-        permutation_p(
+    most = most_permutations(plan.n_resamples, len(rows))
+
+    def permute(row: Difference, n: int) -> float:
+        return permutation_p(
             first.truth,
             answers[row.arm],
             answers[row.against],
             len(first.classes),
             plan.primary,
-            plan.n_resamples,
+            n,
             stream(0, "permutation"),
             groups,
         )
-        for row in rows
-    ]
+
+    p_values = [permute(row, plan.n_resamples) for row in rows]
+    if most > plan.n_resamples:
+        # The least p that can be reached, times the pairs, must be able to fall below the level.
+        least = 1 / (plan.n_resamples + 1) + 1e-12
+        p_values = [
+            permute(row, most) if p <= least else p for row, p in zip(rows, p_values, strict=True)
+        ]
     return [
         row.model_copy(update={"p": p, "p_holm": adjusted})
         for row, p, adjusted in zip(rows, p_values, holm(p_values), strict=True)

@@ -119,6 +119,7 @@ class DataSummary(Record):
     class_titles: dict[str, str] = {}
     positive: list[str] = []  # classes that count as disease
     rules: list[str] = []  # decision rules of the benchmark, beside argmax
+    guidelines: list[str] = []  # reporting guidelines of the field, beside TRIPOD+AI
     duplicate_groups: int = 0
     imputed: dict[str, int] = {}
     features: list[str] = []

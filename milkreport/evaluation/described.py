@@ -28,6 +28,7 @@ from milkreport.evaluation.part_record import (
 )
 from milkreport.evaluation.positive import SPECIFICITIES, THRESHOLDS
 from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.rank_curves import positive_curve
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -129,4 +130,5 @@ def describe_positive(
         if "at_specificity" in names
         else [],
         net_benefit=benefit,
+        curve=positive_curve(seeds, plan.positive) if "auc" in names else None,
     )

@@ -12,7 +12,7 @@ from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS, co
 from milkreport.evaluation.measures import measure
 from milkreport.evaluation.part_record import Definition, Estimate, PartResult
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.results import ArmResult, Results
+from milkreport.evaluation.results import ArmResult, Comparison, Difference, Results
 from milkreport.evaluation.summarise import Cells, pool_folds
 
 COLUMNS = (
@@ -21,6 +21,12 @@ COLUMNS = (
 )
 #: Stands for a mean over seeds, folds pooled.
 ALL = "all"
+
+
+def tabulate_differences(comparison: Comparison | None) -> pd.DataFrame:
+    """Every paired difference, one a row, as the records have it."""
+    rows = [d.model_dump() for d in comparison.differences] if comparison else []
+    return pd.DataFrame(rows, columns=list(Difference.model_fields))
 
 
 def tabulate(results: Results, cells: Mapping[str, Mapping[Part, Cells]]) -> pd.DataFrame:

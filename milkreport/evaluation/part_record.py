@@ -44,12 +44,22 @@ class Estimate(Record):
     sampling_error: float | None = None
 
 
+class RankCurve(Record):
+    """ROC and precision-recall curve of one class against the others, means over seeds.
+
+    ``sensitivity`` at the false positive rates 0, 0.02, ..., 1; ``precision`` at the same recalls.
+    """
+
+    sensitivity: list[float]
+    precision: list[float]
+
+
 class ClassRow(Record):
     """One row of the classification report, means over seeds.
 
     ``intervals``: metric to its 95% interval: Wilson's for proportions and F1 (see ``closed_form``),
-    bootstrap for the others and where groups of cases are resampled. ``auc`` and ``average_precision``
-    are ``None`` where labels hold no ranks.
+    bootstrap for the others and where groups of cases are resampled. ``auc``, ``average_precision`` and
+    ``curve`` (test part alone) are ``None`` where labels hold no ranks.
     """
 
     name: str
@@ -62,6 +72,7 @@ class ClassRow(Record):
     auc: float | None = None
     average_precision: float | None = None
     intervals: dict[str, tuple[float, float]] = {}
+    curve: RankCurve | None = None
 
     def estimate(self, metric: str) -> Estimate:
         """One of the row's metrics with its interval."""
@@ -123,6 +134,7 @@ class PositiveResult(Record):
     auc: Estimate | None = None
     operating: list[Operating] = []
     net_benefit: list[NetBenefit] = []
+    curve: RankCurve | None = None
 
 
 class RuleResult(Record):

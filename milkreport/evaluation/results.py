@@ -39,6 +39,7 @@ class CellRecord(Record):
     parameters: int | None = None
     scalars: dict[str, float] = {}
     exposure: dict[str, int] = {}
+    peak_memory_bytes: int | None = None
 
 
 class ArmResult(Record):

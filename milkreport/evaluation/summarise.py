@@ -27,6 +27,7 @@ from milkreport.evaluation.measures import Measured, Plan, draw, measure, weakes
 from milkreport.evaluation.metrics import confusion_counts, score_classes
 from milkreport.evaluation.part_record import ClassRow, Estimate, PartResult
 from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.rank_curves import class_curves
 from milkreport.evaluation.ruled import describe_rules
 from milkreport.evaluation.slices import FEWEST, Slice, make_slices
 from milkreport.evaluation.subgroups import describe_slices
@@ -177,6 +178,9 @@ def summarise_pool(pool: Pool, plan: Plan, facts: CaseFacts) -> PartResult:
         if name in points[0].overall
     }
     rows = _class_rows(first.classes, points, draws, confusions, groups is not None)
+    if tested and kind != "labels":
+        curves = class_curves(seeds)
+        rows = [row.model_copy(update={"curve": c}) for row, c in zip(rows, curves, strict=True)]
     if draws and groups is None:
         metrics = _with_macro_bounds(metrics, rows)
     slices = describe_slices(pool.seeds, pool.draws, plan, facts.slices(first.case_ids))
@@ -243,7 +247,7 @@ def _class_rows(
                 support=int(confusions[0][c].sum()),
                 predicted=statistics.fmean(float(m[:, c].sum()) for m in confusions),
                 intervals=intervals,
-                **values,
+                **values,  # type: ignore[arg-type]
             )
         )
     return rows

@@ -51,7 +51,7 @@ def write_audit_page(out: Path, audit: Audit, created: str, *, pdf: bool = True)
 
 def build_audit_page(audit: Audit, created: str) -> AuditPageView:
     """The page as frozen values, all of them text."""
-    view = build_audit(audit)
+    view = build_audit(audit, with_matrices=True)
     titles = {
         "disagreeing": "What does not agree" if view.disagreeing else "",
         "metrics": "Metrics computed again" if view.metrics else "",

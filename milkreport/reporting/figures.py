@@ -293,7 +293,9 @@ def _diamond(axes: Axes, value: float | None, row: float) -> Line2D:
     return line
 
 
-def most_frequent(classes: Sequence[str], counts: dict[str, int]) -> list[str]:
+def most_frequent(
+    classes: Sequence[str], counts: dict[str, int], most: int = MOST_CLASSES
+) -> list[str]:
     """All classes in their order, or only the largest where the figure would grow too tall."""
-    largest = sorted(classes, key=lambda name: -counts.get(name, 0))[:MOST_CLASSES]
+    largest = sorted(classes, key=lambda name: -counts.get(name, 0))[:most]
     return [name for name in classes if name in set(largest)]

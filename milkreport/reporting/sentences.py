@@ -56,6 +56,29 @@ def primary_pairs(results: Results) -> list[Difference]:
     return [d for d in results.comparison.differences if d.metric == results.primary_metric]
 
 
+#: More pairs than this, and a table holds those against the first arm and the surest others.
+MOST_PAIRS = 24
+
+
+def shown_pairs(results: Results) -> list[Difference]:
+    """The pairs that a table holds; all of them stand in ``differences.csv``."""
+    pairs = primary_pairs(results)
+    if len(pairs) <= MOST_PAIRS:
+        return pairs
+    first = results.arms[0].name
+    order = sorted(pairs, key=lambda d: (first not in (d.arm, d.against), d.p_holm or 0.0))
+    return order[:MOST_PAIRS]
+
+
+def left_out(results: Results) -> str:
+    """What tables of pairs leave out."""
+    n = len(primary_pairs(results))
+    if n <= MOST_PAIRS:
+        return ""
+    rest = "those with the first arm, then the surest; all in differences.csv."
+    return f" The first {MOST_PAIRS} of {n} pairs: {rest}"
+
+
 def headline_part(results: Results) -> str:
     """The part the result is about: the test part, or the best that is there."""
     found = [part.part for arm in results.arms for part in arm.parts]

@@ -14,6 +14,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import matplotlib
@@ -82,6 +83,22 @@ def drawing() -> Iterator[None]:
             font_log.setLevel(level)
 
 
+#: Where drawings are kept as pictures too; see :func:`keeping_pictures`.
+_PICTURES: ContextVar[dict[str, bytes] | None] = ContextVar("pictures", default=None)
+PICTURE_DPI = 300
+
+
+@contextmanager
+def keeping_pictures() -> Iterator[dict[str, bytes]]:
+    """While it lasts, every drawing is kept as a PNG of 300 dpi too, by its key."""
+    kept: dict[str, bytes] = {}
+    token = _PICTURES.set(kept)
+    try:
+        yield kept
+    finally:
+        _PICTURES.reset(token)
+
+
 def colour(index: int) -> str:
     """Colour of the arm at *index*."""
     return COLOURS[index % len(COLOURS)]
@@ -94,6 +111,13 @@ def marker(index: int) -> str:
 
 def to_svg(figure: Figure, key: str, title: str, description: str) -> str:
     """*figure* as an ``<svg>`` element that says in words what it shows."""
+    pictures = _PICTURES.get()
+    if pictures is not None:
+        picture = io.BytesIO()
+        figure.savefig(
+            picture, format="png", dpi=PICTURE_DPI, facecolor="white", metadata={"Software": None}
+        )
+        pictures[key] = picture.getvalue()
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.results import Results
 from milkreport.reporting import curves, figures
-from milkreport.reporting.blocks import Badge, Entry, Figure, Table
+from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
+from milkreport.reporting.guidelines import GuidelinesView, build_guidelines
 from milkreport.reporting.sentences import (
     SYNTHETIC_BANNER,
     headline_part,
@@ -28,7 +30,9 @@ from milkreport.reporting.text import (
 from milkreport.reporting.view_arms import ArmView, build_arm, build_exposure
 from milkreport.reporting.view_audit import AuditView, build_audit
 from milkreport.reporting.view_compare import ComparisonView, build_comparison
+from milkreport.reporting.view_cost import build_cost
 from milkreport.reporting.view_data import DataView, build_data
+from milkreport.reporting.view_gallery import GalleryView, build_gallery
 from milkreport.reporting.view_protocol import ProtocolView, build_protocol
 from milkreport.reporting.view_provenance import (
     EthicsView,
@@ -44,6 +48,7 @@ from milkreport.reporting.view_reference import (
     status_badge,
 )
 from milkreport.reporting.view_subgroups import SubgroupsView, build_subgroups
+from milkreport.runs.gallery_record import Gallery
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
 
@@ -93,18 +98,26 @@ class ReportView:
     exposure: Table | None
     arms: tuple[ArmView, ...]
     subgroups: SubgroupsView
+    gallery: GalleryView | None
     reference: ReferenceView | None
     audit: AuditView | None
     no_reference: str
     against: str
+    cost: Chapter | None
     ethics: EthicsView
     provenance: ProvenanceView
+    guidelines: GuidelinesView
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """Section to its number."""
+        return {entry.key: entry.number for entry in self.contents}
 
     @property
     def figures(self) -> tuple[Figure, ...]:
         """All drawings, in reading order."""
         found = [self.summary.chart, *self.data.figures, *self.curves.figures]
-        found += [self.comparison.per_class, *(arm.matrix for arm in self.arms)]
+        found += [*self.comparison.figures, *(arm.matrix for arm in self.arms)]
         found.append(self.reference.chart if self.reference else None)
         return tuple(figure for figure in found if figure is not None)
 
@@ -115,6 +128,7 @@ def build_view(
     suite: Suite | None,
     verdict: Verdict | None,
     audit: Audit | None = None,
+    gallery: tuple[Gallery, Mapping[str, bytes]] | None = None,
     *,
     data_argument: str = "$MILKREPORT_DATA",
 ) -> ReportView:
@@ -123,6 +137,7 @@ def build_view(
     Args:
         verdict: what ``check`` found, if anything was checked; never read for synthetic data.
         audit: what was found of the reference's own figures; shown beside the verdict.
+        gallery: the mistakes gallery and its thumbnails by file name.
         data_argument: how the command to reproduce names the data's folder.
     """
     results = results.model_copy(update={"data": tidy(results.data)})
@@ -132,6 +147,11 @@ def build_view(
     against = "Against an earlier run" if earlier else "Against the reported figures"
     arms = tuple(build_arm(results, arm, index) for index, arm in enumerate(results.arms))
     data = build_data(results.data, results.classes, results.splits)
+    comparison, drawn = build_comparison(results), _curves(results)
+    cost = build_cost(results, manifest)
+    shown = build_gallery(results, *gallery) if gallery else None
+    there = {"curves": bool(drawn.figures), "cost": cost is not None, "mistakes": shown is not None}
+    missing = [key for key, present in there.items() if not present]
     return ReportView(
         title=shorten(results.title, 160),
         data_name=shorten(results.data.name, 80),
@@ -142,21 +162,24 @@ def build_view(
         banner=SYNTHETIC_BANNER if synthetic else "",
         partial=_partial(results),
         notices=tuple(shorten(without_paths(notice), 400) for notice in results.notices),
-        contents=_contents(data, arms, against),
+        contents=_contents(data, arms, comparison, against, missing),
         against=against,
         summary=_summary(results, compared),
         data=data,
         protocol=build_protocol(results, suite),
-        curves=_curves(results),
-        comparison=build_comparison(results),
+        curves=drawn,
+        comparison=comparison,
         exposure=build_exposure(results),
         arms=arms,
         subgroups=build_subgroups(results),
+        gallery=shown,
         reference=build_reference(results, compared) if compared else None,
         audit=build_audit(audit) if audit and compared else None,
         no_reference=_no_reference(synthetic),
-        ethics=build_ethics(results),
+        cost=cost,
+        ethics=build_ethics(results, shown is not None),
         provenance=build_provenance(results, manifest, suite, data_argument),
+        guidelines=build_guidelines(results, suite),
     )
 
 
@@ -177,7 +200,13 @@ def _no_reference(synthetic: bool) -> str:
     return "No reference was named for this run."
 
 
-def _contents(data: DataView, arms: tuple[ArmView, ...], against: str) -> tuple[Entry, ...]:
+def _contents(
+    data: DataView,
+    arms: tuple[ArmView, ...],
+    comparison: ComparisonView,
+    against: str,
+    missing: Sequence[str],
+) -> tuple[Entry, ...]:
     titles = {
         "summary": "Summary",
         "data": "Data",
@@ -186,18 +215,28 @@ def _contents(data: DataView, arms: tuple[ArmView, ...], against: str) -> tuple[
         "comparison": "Comparison",
         "arms": "Arm by arm",
         "subgroups": "Subgroups",
+        "mistakes": "Most confident mistakes",
         "reference": against,
+        "cost": "Cost",
         "ethics": "Limitations, ethics and privacy",
         "provenance": "Provenance",
     }
     below = {
-        "data": tuple(Entry(c.key, f"2.{i}", c.title) for i, c in enumerate(data.chapters, 1)),
-        "arms": tuple(Entry(arm.key, f"6.{i}", arm.title) for i, arm in enumerate(arms, 1)),
+        "data": [(c.key, c.title) for c in data.chapters],
+        "comparison": [(c.key, c.title) for c in comparison.chapters],
+        "arms": [(arm.key, arm.title) for arm in arms],
     }
-    return tuple(
-        Entry(key, str(number), title, below.get(key, ()))
-        for number, (key, title) in enumerate(titles.items(), 1)
-    )
+    shown = [(key, title) for key, title in titles.items() if key not in missing]
+    numbered = [
+        Entry(
+            key,
+            str(n),
+            title,
+            tuple(Entry(k, f"{n}.{i}", t) for i, (k, t) in enumerate(below.get(key, ()), 1)),
+        )
+        for n, (key, title) in enumerate(shown, 1)
+    ]
+    return (*numbered, Entry("appendix", "A", "Reporting guidelines"))
 
 
 def _summary(results: Results, verdict: Verdict | None) -> SummaryView:

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from milkreport.evaluation.results import Comparison, Results
+from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Cell, Column, Row, Table, table
-from milkreport.reporting.sentences import arm_title, metric_title, metric_words, primary_pairs
+from milkreport.reporting.sentences import arm_title, metric_title, metric_words, shown_pairs
 from milkreport.reporting.text import decimal, listing, p_cell, percent, whole
-
-
-def more_tables(results: Results) -> tuple[Table, ...]:
-    """Spread, McNemar and agreement, those that there are."""
-    comparison = results.comparison
-    if comparison is None:
-        return ()
-    tables = (_spread(results), _mcnemar(results, comparison), _agreement(results, comparison))
-    return tuple(t for t in tables if t is not None)
 
 
 def rank_sentence(results: Results) -> str:
@@ -35,9 +26,9 @@ def rank_sentence(results: Results) -> str:
     )
 
 
-def _spread(results: Results) -> Table | None:
+def spread_table(results: Results) -> Table | None:
     """Sampling of cases and chance of training, apart."""
-    pairs = [d for d in primary_pairs(results) if d.seed_sd is not None]
+    pairs = [d for d in shown_pairs(results) if d.seed_sd is not None]
     if not pairs:
         return None
     rows = [
@@ -62,7 +53,11 @@ def _spread(results: Results) -> Table | None:
     return table("spread", caption, columns, rows, dense=True)
 
 
-def _mcnemar(results: Results, comparison: Comparison) -> Table | None:
+def mcnemar_table(results: Results) -> Table | None:
+    """Exact tests of the accuracy, where one seed and single cases allow them."""
+    comparison = results.comparison
+    if comparison is None:
+        return None
     rows = [
         Row(
             (
@@ -73,7 +68,7 @@ def _mcnemar(results: Results, comparison: Comparison) -> Table | None:
             )
         )
         for d in comparison.differences
-        if d.mcnemar is not None
+        if d.mcnemar is not None and (d.arm, d.against) in _shown(results)
     ]
     if not rows:
         return None
@@ -89,7 +84,11 @@ def _mcnemar(results: Results, comparison: Comparison) -> Table | None:
     return table("mcnemar", caption, columns, rows, dense=True)
 
 
-def _agreement(results: Results, comparison: Comparison) -> Table | None:
+def agreement_table(results: Results) -> Table | None:
+    """How often two arms answer alike, and which of them is right where they do not."""
+    comparison = results.comparison
+    if comparison is None:
+        return None
     n = comparison.n_cases
     rows = [
         Row(
@@ -105,6 +104,7 @@ def _agreement(results: Results, comparison: Comparison) -> Table | None:
             )
         )
         for a in comparison.agreement
+        if (a.arm, a.against) in _shown(results)
     ]
     if not rows:
         return None
@@ -121,3 +121,7 @@ def _agreement(results: Results, comparison: Comparison) -> Table | None:
     caption = f"Agreement of the arms, {results.data.units} by who is right"
     caption += ", means over seeds." if comparison.n_seeds > 1 else "."
     return table("agreement", caption, columns, rows, dense=True)
+
+
+def _shown(results: Results) -> set[tuple[str, str]]:
+    return {(d.arm, d.against) for d in shown_pairs(results)}

@@ -72,8 +72,8 @@ class AuditView:
     rest: tuple[Items, ...]
 
 
-def build_audit(audit: Audit) -> AuditView:
-    """Everything that was found, as text and drawings."""
+def build_audit(audit: Audit, with_matrices: bool = False) -> AuditView:
+    """Everything that was found, as text and, on a page of its own, drawings."""
     disagreeing = [*audit.of(Outcome.DIFFERS), *audit.of(Outcome.QUESTIONABLE)]
     by_topic = [
         Items(title, tuple(_item(audit, f) for f in disagreeing if f.topic == topic))
@@ -93,7 +93,7 @@ def build_audit(audit: Audit) -> AuditView:
         counts=tuple(_badge(o, whole(audit.counts[str(o)])) for o in _BADGES),
         disagreeing=tuple(group for group in by_topic if group.items),
         metrics=_metrics(audit),
-        matrices=tuple(_matrices(audit)),
+        matrices=tuple(_matrices(audit)) if with_matrices else (),
         rest=tuple(group for group in rest if group.items),
     )
 
@@ -157,7 +157,7 @@ def _metrics(audit: Audit) -> Table | None:
         Column("Part", text=True),
         Column("Printed"),
         Column("By the matrix"),
-        Column("", text=True),
+        Column("Finding", text=True),
     )
     caption = "Printed metrics, and the same from the published confusion matrices."
     return Table("audit-metrics", caption, columns, groups, dense=True) if shown else None

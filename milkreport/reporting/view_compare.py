@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milkreport.evaluation.compare import is_shown
+from milkreport.evaluation.compare import is_shown, most_permutations
 from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
-from milkreport.reporting import figures
+from milkreport.reporting import figures, rank_figures
 from milkreport.reporting.blocks import (
     Cell,
+    Chapter,
     Column,
     Figure,
     Row,
@@ -19,8 +20,10 @@ from milkreport.reporting.sentences import (
     arm_title,
     headline_part,
     imbalance_note,
+    left_out,
     metric_title,
     primary_pairs,
+    shown_pairs,
     yardstick_sentence,
 )
 from milkreport.reporting.text import (
@@ -28,67 +31,172 @@ from milkreport.reporting.text import (
     decimal,
     numeral,
     p_cell,
+    shorten,
     signed,
     signed_interval,
     whole,
 )
-from milkreport.reporting.view_agreement import more_tables, rank_sentence
+from milkreport.reporting.view_agreement import (
+    agreement_table,
+    mcnemar_table,
+    rank_sentence,
+    spread_table,
+)
 from milkreport.reporting.view_arms import TOO_FEW
-from milkreport.reporting.view_measures import measure_tables
+from milkreport.reporting.view_measures import metric_tables, positive_table
 
 
 @dataclass(frozen=True)
 class ComparisonView:
     """The arms beside one another."""
 
-    method: tuple[str, ...]
-    primary: Table | None
-    others: Table | None
-    more: tuple[Table, ...]
-    per_class: Figure | None
-    remarks: tuple[str, ...]
+    chapters: tuple[Chapter, ...]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All drawings, in reading order."""
+        return tuple(figure for chapter in self.chapters for figure in chapter.figures)
 
 
 def build_comparison(results: Results) -> ComparisonView:
     """Pairwise differences on the primary metric; the other metrics are described."""
+    chapters = (_primary(results), _others(results), _differing(results), _scores(results))
+    return ComparisonView(tuple(chapter for chapter in chapters if not chapter.is_empty))
+
+
+def _tables(*found: Table | None) -> tuple[Table, ...]:
+    return tuple(table for table in found if table is not None)
+
+
+def _primary(results: Results) -> Chapter:
     comparison = results.comparison
+    primary = _primary_table(results)
     remarks = [
         rank_sentence(results),
         yardstick_sentence(results),
         imbalance_note(results, TOO_FEW),
     ]
-    part = headline_part(results)
-    chart = None
-    if any(arm.part(part) for arm in results.arms):
-        caption = (
-            f"F1 and recall of each class on the {part} part, support in brackets. A class without "
-            "predictions has no F1 mark where its F1 is undefined."
-        )
-        svg = figures.per_class("per-class", results.arms, part)
-        chart = Figure("per-class", caption, svg)
+    none = "No two arms have a result, so there is nothing to compare."
+    return Chapter(
+        "comparison-primary",
+        "The primary metric",
+        texts=(_method(results, comparison) if comparison else ()) if primary else (none,),
+        tables=_tables(primary, spread_table(results)),
+        remarks=tuple(r for r in remarks if r),
+    )
+
+
+def _others(results: Results) -> Chapter:
+    comparison = results.comparison
     others = [
         d
         for d in (comparison.differences if comparison else [])
         if d.metric != results.primary_metric and d.against == results.arms[0].name
     ]
-    return ComparisonView(
-        method=_method(results, comparison) if comparison else (),
-        primary=_primary_table(results),
-        others=_other_table(results, others) if others else None,
-        more=(*more_tables(results), *measure_tables(results)),
-        per_class=chart,
-        remarks=tuple(r for r in remarks if r),
+    described = _other_table(results, others) if others else None
+    return Chapter(
+        "comparison-metrics",
+        "Other metrics and decision rules",
+        tables=_tables(described, *metric_tables(results), mcnemar_table(results)),
+    )
+
+
+def _differing(results: Results) -> Chapter:
+    """By case, by class, by rank."""
+    part = headline_part(results)
+    drawn = []
+    if any(arm.part(part) for arm in results.arms):
+        caption = (
+            f"F1 and recall of each class on the {part} part, support in brackets. A class without "
+            "predictions has no F1 mark where its F1 is undefined."
+        )
+        drawn.append(
+            Figure("per-class", caption, figures.per_class("per-class", results.arms, part))
+        )
+    arms = [
+        (i, arm.title or arm.name, found.classes)
+        for i, arm in enumerate(results.arms)
+        if (found := arm.part(part)) is not None and any(row.curve for row in found.classes)
+    ]
+    if arms:
+        seeds = (
+            ", means over seeds" if results.comparison and results.comparison.n_seeds > 1 else ""
+        )
+        few = _cut(results, len(arms), len(rank_figures.shown_classes(arms)))
+        caption = (
+            f"ROC curve of each class against the others on the {part} part{seeds}; support in brackets. "
+            f"Dotted: chance.{few}"
+        )
+        drawn.append(Figure("roc", caption, rank_figures.roc("roc", arms, part)))
+        caption = (
+            "Precision over recall of the same; dotted: the class's share, which chance reaches. Where a "
+            "class is rare, this tells more than the ROC curve."
+        )
+        svg = rank_figures.precision_recall("precision-recall", arms, part)
+        drawn.append(Figure("precision-recall", caption, svg))
+    return Chapter(
+        "comparison-differing",
+        "Where the arms differ" if len(results.arms) > 1 else "Class by class",
+        tables=_tables(agreement_table(results)),
+        figures=tuple(drawn),
+    )
+
+
+def _cut(results: Results, n_arms: int, n_classes: int) -> str:
+    """What a figure leaves out."""
+    said = ""
+    if n_arms > rank_figures.MOST_LINES:
+        said += f" The first {numeral(rank_figures.MOST_LINES)} arms."
+    if n_classes < len(results.classes) and n_classes == rank_figures.MOST_PANELS:
+        said += f" The {numeral(n_classes)} most frequent classes."
+    return said
+
+
+def _scores(results: Results) -> Chapter:
+    """Whether probabilities can be taken at their word, and what decisions by them are worth."""
+    part = headline_part(results)
+    found = [(i, a.title or a.name, r) for i, a in enumerate(results.arms) if (r := a.part(part))]
+    calibrated = [
+        (i, name, r.calibration, r.metrics["ece"].value)
+        for i, name, r in found
+        if r.calibration is not None and "ece" in r.metrics
+    ]
+    drawn = []
+    if calibrated:
+        caption = (
+            "Reliability: share of right answers over the largest probability, 15 bins, dots as large as "
+            "their bins; below the dotted line an arm is too sure. Number: expected calibration error."
+        )
+        svg = rank_figures.reliability("reliability", calibrated)
+        drawn.append(Figure("reliability", caption, svg))
+    decided = [
+        (i, name, r.positive) for i, name, r in found if r.positive and r.positive.net_benefit
+    ]
+    if decided:
+        classes = ", ".join(shorten(name, 20) for name in decided[0][2].classes)
+        caption = (
+            f"Decision curve: net benefit of acting on the summed probability of {classes}, with 95% "
+            "intervals. At a threshold of t, one true positive is held to be worth (1 − t)/t false ones."
+        )
+        svg = rank_figures.decision_curve("decision-curve", decided)
+        drawn.append(Figure("decision-curve", caption, svg))
+    return Chapter(
+        "comparison-scores",
+        "Probabilities and decisions",
+        tables=_tables(positive_table(results)),
+        figures=tuple(drawn),
     )
 
 
 def _method(results: Results, comparison: Comparison) -> tuple[str, ...]:
-    least = 1 / (comparison.resamples + 1)
+    n_pairs = len(primary_pairs(results))
+    least = 1 / (most_permutations(comparison.resamples, n_pairs) + 1)
     text = [
         f"Differences are paired over the same {whole(comparison.n_cases)} {comparison.part} "
         f"{results.data.units}{_grouped(results, comparison)}. Intervals: "
         f"{whole(comparison.resamples)} stratified bootstrap "
-        f"resamples; p: two-sided permutation over {results.data.units}, not below {least:.2g} with "
-        "as many resamples; Holm's correction over the pairs. Detectable: the difference found with "
+        f"resamples; p: two-sided permutation over {results.data.units}, not below {least:.2g}; "
+        "Holm's correction over the pairs. Detectable: the difference found with "
         "80% power, one pair alone.",
         "A difference counts as shown where both agree: Holm-adjusted p below 0.05 and an interval "
         "without 0. They ask different things: p whether the arms' predictions could change sides "
@@ -115,7 +223,7 @@ def _grouped(results: Results, comparison: Comparison) -> str:
 
 
 def _primary_table(results: Results) -> Table | None:
-    pairs = primary_pairs(results)
+    pairs = shown_pairs(results)
     if not pairs:
         return None
     columns = (
@@ -126,7 +234,7 @@ def _primary_table(results: Results) -> Table | None:
         Column("p"),
         Column("p\u00a0(Holm)"),
         Column("Detectable"),
-        Column("", text=True),
+        Column("Finding", text=True),
     )
     rows = [
         Row(
@@ -144,7 +252,7 @@ def _primary_table(results: Results) -> Table | None:
         for d in pairs
     ]
     metric = metric_title(results, results.primary_metric)
-    caption = f"{metric}, the primary metric: differences between the arms."
+    caption = f"{metric}, the primary metric: differences between the arms.{left_out(results)}"
     return table("differences", caption, columns, rows)
 
 

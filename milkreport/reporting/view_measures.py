@@ -32,21 +32,29 @@ MOST_ARMS = 5
 Arms = Sequence[tuple[str, PartResult]]
 
 
-def measure_tables(results: Results) -> tuple[Table, ...]:
-    """The tables that have something to say, over the first five arms."""
+def metric_tables(results: Results) -> tuple[Table, ...]:
+    """All metrics, and the same predictions under other decision rules, over the first five arms."""
+    arms, note = _arms(results)
+    tables = (_metrics(results, arms, note), _rules(results, arms, note)) if arms else ()
+    return tuple(t for t in tables if t is not None)
+
+
+def positive_table(results: Results) -> Table | None:
+    """The positive classes against the others, where they are declared."""
+    arms, note = _arms(results)
+    return _positive(arms, note) if arms else None
+
+
+def _arms(results: Results) -> tuple[Arms, str]:
+    """The first five arms, and the sentence that says so."""
     part = headline_part(results)
     arms = [
         (shorten(arm.title or arm.name, 26), found)
         for arm in results.arms
         if (found := arm.part(part)) is not None
     ]
-    if not arms:
-        return ()
     more = f" The first {numeral(MOST_ARMS)} arms; all stand in metrics.csv."
-    note = more if len(arms) > MOST_ARMS else ""
-    arms = arms[:MOST_ARMS]
-    tables = (_metrics(results, arms, note), _rules(results, arms, note), _positive(arms, note))
-    return tuple(t for t in tables if t is not None)
+    return arms[:MOST_ARMS], more if len(arms) > MOST_ARMS else ""
 
 
 def calibration_sentence(part: PartResult) -> str:

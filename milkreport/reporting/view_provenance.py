@@ -31,7 +31,7 @@ class ProvenanceView:
     trainings: Table | None
 
 
-def build_ethics(results: Results) -> EthicsView:
+def build_ethics(results: Results, has_gallery: bool = False) -> EthicsView:
     data = results.data
     held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
     if not data.n_images:
@@ -39,6 +39,12 @@ def build_ethics(results: Results) -> EthicsView:
     if data.features:
         n = plural(len(data.features), "feature", "features")
         held += f", and for each {data.unit} {n}, named in section 2"
+    shown = "The report holds counts and scores, no image, no row of the data and no case id."
+    if has_gallery:
+        shown = (
+            "The report holds counts and scores, and in the gallery of mistakes thumbnails, ids and metadata "
+            "of single cases; --no-images leaves these out."
+        )
     points = [
         Fact(
             "Use",
@@ -53,8 +59,7 @@ def build_ethics(results: Results) -> EthicsView:
         Fact("What the data holds", f"{held}."),
         Fact(
             "What leaves the machine",
-            "Nothing: no part of training, evaluation or this report uses a network. The report "
-            "holds counts and scores, no image, no row of the data and no case id.",
+            f"Nothing: no part of training, evaluation or this report uses a network. {shown}",
         ),
     ]
     points += [Fact("Note on the data", shorten(without_paths(note), 400)) for note in data.notes]

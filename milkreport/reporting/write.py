@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from milkreport.atomic import write_text
@@ -12,6 +13,7 @@ from milkreport.reporting.html import render_html, render_print
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.svg import for_paper
 from milkreport.reporting.view import build_view
+from milkreport.runs.gallery_record import Gallery
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
 
@@ -23,6 +25,7 @@ def write_report(
     suite: Suite | None,
     verdict: Verdict | None,
     audit: Audit | None = None,
+    gallery: tuple[Gallery, Mapping[str, bytes]] | None = None,
     *,
     pdf: bool = True,
 ) -> list[Path]:
@@ -32,7 +35,7 @@ def write_report(
         EnvironmentProblem: nothing can be written there.
         PdfProblem: the PDF could not be made; HTML and figures stand.
     """
-    view = build_view(results, manifest, suite, verdict, audit)
+    view = build_view(results, manifest, suite, verdict, audit, gallery)
     written = []
     for figure in view.figures:
         path = folder / "figures" / f"{figure.key}.svg"

@@ -7,7 +7,7 @@ import pandas as pd
 from milkreport.evaluation.compare import PARTS, evaluate_arms
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
-from milkreport.evaluation.long_form import tabulate
+from milkreport.evaluation.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.mistakes import list_mistakes
 from milkreport.evaluation.predictions import Predictions
@@ -75,7 +75,12 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         comparison=comparison,
         notices=notices,
     )
-    return results, {"metrics": tabulate(results, cells), "mistakes": list_mistakes(cells)}
+    tables = {
+        "metrics": tabulate(results, cells),
+        "mistakes": list_mistakes(cells),
+        "differences": tabulate_differences(comparison),
+    }
+    return results, tables
 
 
 def load_parts(folder: RunFolder, suite: Suite, arm: str, classes: list[str]) -> dict[Part, Cells]:

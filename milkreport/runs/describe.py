@@ -51,6 +51,7 @@ def summarise_data(prepared: Prepared, settings: Data, image_size: int | None) -
         class_titles=cases.card.class_titles,
         positive=[name for name in cases.card.positive if name in cases.classes],
         rules=list(cases.card.rules),
+        guidelines=list(cases.card.guidelines),
         duplicate_groups=prepared.n_duplicate_groups,
         imputed=cleaned.imputed,
         features=[feature.column for feature in features],

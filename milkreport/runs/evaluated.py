@@ -11,7 +11,7 @@ import pandas as pd
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.any_table import Source
 from milkreport.evaluation.evaluate import Inputs, evaluate_inputs, load_inputs
-from milkreport.evaluation.long_form import tabulate
+from milkreport.evaluation.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.mistakes import list_mistakes
 from milkreport.evaluation.predictions import Predictions
@@ -59,6 +59,7 @@ def write_evaluation(out: Path, inputs: Inputs, results: Results, command: str) 
         tables = {
             "metrics": tabulate(results, inputs.arms),
             "mistakes": list_mistakes(inputs.arms),
+            "differences": tabulate_differences(results.comparison),
         }
         folder.write_results(results, tables)
     return results

@@ -25,6 +25,8 @@ from milkreport.evaluation.data_record import DataSummary, Part, Record, SplitSu
 from milkreport.evaluation.predictions import Predictions, as_frame, load_predictions
 from milkreport.evaluation.results import CellRecord, Results
 from milkreport.evaluation.summarise import CaseFacts
+from milkreport.runs.gallery_record import FOLDER as GALLERY
+from milkreport.runs.gallery_record import Gallery
 from milkreport.runs.manifest import Manifest, read_clock
 from milkreport.suite import Suite, build_suite
 from milkreport.tables import guard, load_table, read_numbers, unguard
@@ -35,11 +37,11 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 
-_OWN_FOLDERS = ("cells", "figures")
+_OWN_FOLDERS = ("cells", "figures", "export", GALLERY)
 _OWN_FILES = (
     *("report.html", "report.pdf", "checks.json", "audit.json", "results.json", "metrics.csv"),
     *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "subgroups.csv", "groups.csv"),
-    *("data.json", "mistakes.csv"),
+    *("data.json", "mistakes.csv", "differences.csv"),
     *("suite.toml", "manifest.json"),
 )
 
@@ -211,6 +213,7 @@ class RunFolder:
             parameters=trained.parameters,
             scalars=trained.scalars,
             exposure=trained.exposure,
+            peak_memory_bytes=trained.peak_memory_bytes,
         )
         self.write_cell_record(cell, record)
         return record
@@ -324,6 +327,18 @@ class RunFolder:
         if not (self.path / "audit.json").is_file():
             return None
         return self._load_record("audit.json", Audit)
+
+    def load_gallery(self) -> tuple[Gallery, dict[str, bytes]] | None:
+        """The mistakes gallery with its thumbnails by name, where one was made."""
+        place = self.path / GALLERY
+        if not (place / "gallery.json").is_file():
+            return None
+        gallery = self._load_record(f"{GALLERY}/gallery.json", Gallery)
+        files = {shown.file for m in gallery.mistakes for shown in m.images}
+        files |= {shown.heat for m in gallery.mistakes for shown in m.images if shown.heat}
+        # A name from a file: nothing outside the folder.
+        known = {path.name: path for path in place.glob("*.jpg")}
+        return gallery, {name: known[name].read_bytes() for name in files if name in known}
 
     def load_verdict(self) -> Verdict | None:
         """The last verdict, if the run was checked."""

@@ -15,6 +15,7 @@ from milkreport.evaluation.results import CellRecord, Results
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.describe import summarise_data, summarise_splits
 from milkreport.runs.folder import Cell, DataRecord, RunFolder, differing_keys, refuse_foreign
+from milkreport.runs.gallery import write_gallery
 from milkreport.runs.manifest import Manifest, read_environment
 from milkreport.runs.proof import prove_splits
 from milkreport.runs.stopping import StopSign
@@ -59,7 +60,8 @@ class Job:
     """One run to carry out.
 
     ``command``: how to reproduce it, without any path of the machine. ``checkpoint_every``: seconds.
-    ``restart``: forget what the folder holds.
+    ``restart``: forget what the folder holds. ``gallery``: keep
+    thumbnails of the most confident mistakes.
     """
 
     suite: Suite
@@ -70,6 +72,7 @@ class Job:
     cache: Path
     checkpoint_every: float = EVERY
     restart: bool = False
+    gallery: bool = True
 
 
 def run_suite(job: Job, watcher: Watcher) -> Results:
@@ -118,6 +121,8 @@ def run_suite(job: Job, watcher: Watcher) -> Results:
             stop.obey()
         results, tables = collect(folder)
         folder.write_results(results, tables)
+        if job.gallery:
+            write_gallery(folder, results, tables["mistakes"], prepared, folds)
     return results
 
 

@@ -30,7 +30,7 @@ from milkreport.training.checkpoint import (
     network_tensors,
     restore_network,
 )
-from milkreport.training.device import describe_memory
+from milkreport.training.device import describe_memory, peak_memory
 from milkreport.training.failures import TrainingFailed, is_out_of_memory
 from milkreport.training.fit import TrainingPart, fit, score
 from milkreport.training.pixels import Pixels
@@ -57,6 +57,7 @@ class TrainedCell:
     parameters: int
     scalars: dict[str, float]
     exposure: dict[str, int]
+    peak_memory_bytes: int | None
 
 
 def train_cell(
@@ -136,6 +137,7 @@ def train_cell(
         exposure={
             name: int(n) for name, n in zip(cases.classes, keeper.drawn.tolist(), strict=True)
         },
+        peak_memory_bytes=peak_memory(pixels.device),
     )
 
 

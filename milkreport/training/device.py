@@ -88,6 +88,18 @@ def describe_memory(device: torch.device) -> str:
     return "this computer"
 
 
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes that tensors held on a GPU, or that this process held so far; ``None`` if not known."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 def cpu_capability() -> str:
     """Instruction set that the CPU's kernels use: weights depend on it."""
     return str(torch.backends.cpu.get_cpu_capability())

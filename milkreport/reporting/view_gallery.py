@@ -1,0 +1,125 @@
+"""The mistakes gallery: what each arm got wrong and was surest of."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from milkreport.evaluation.results import Results
+from milkreport.reporting.blocks import Fact
+from milkreport.reporting.sentences import arm_title
+from milkreport.reporting.text import decimal, percent, shorten, signed
+from milkreport.runs.gallery_record import Gallery, Mistake, Shown
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A thumbnail as a ``data:`` address, what it shows, and its caption."""
+
+    address: str
+    alternative: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class MistakeView:
+    """One mistake."""
+
+    key: str
+    title: str
+    pictures: tuple[Picture, ...]
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class ArmMistakes:
+    """Those of one arm."""
+
+    title: str
+    mistakes: tuple[MistakeView, ...]
+
+
+@dataclass(frozen=True)
+class GalleryView:
+    """All of them, with how to read them and whose images they are."""
+
+    texts: tuple[str, ...]
+    arms: tuple[ArmMistakes, ...]
+    credit: str
+
+
+def build_gallery(
+    results: Results, gallery: Gallery, images: Mapping[str, bytes]
+) -> GalleryView | None:
+    """The gallery's view; ``None`` where it holds nothing.
+
+    Args:
+        images: file name to JPEG bytes; a file that lacks is left out.
+    """
+    arms = []
+    for arm in dict.fromkeys(m.arm for m in gallery.mistakes):
+        mine = [m for m in gallery.mistakes if m.arm == arm]
+        views = tuple(_mistake(m, images) for m in mine)
+        arms.append(ArmMistakes(arm_title(results, arm), views))
+    if not arms:
+        return None
+    unit, units = results.data.unit, results.data.units
+    text = (
+        f"The wrong answers that each arm was surest of, on test {units}. They show what kind of {unit} "
+        "misleads it, and sometimes a doubtful label; they are no sample of its errors."
+    )
+    texts = [text]
+    if gallery.explained:
+        texts.append(
+            "Blue on grey: where the image spoke for the wrong answer (Grad-CAM at the last convolution). "
+            "Columns: what they add to the log probability of the answer beside an average case (integrated "
+            "gradients). Both say what the network used, not what is true, and can mislead."
+        )
+    else:
+        texts.append("What the answers rest on is shown where milkreport[explain] is installed.")
+    credit = " ".join(
+        part
+        for part in (f"Images: {results.data.attribution}.", f"Licence: {results.data.licence}.")
+        if "not stated" not in part
+    )
+    return GalleryView(tuple(texts), tuple(arms), shorten(credit.replace("..", "."), 600))
+
+
+def _mistake(mistake: Mistake, images: Mapping[str, bytes]) -> MistakeView:
+    taken, true = shorten(mistake.predicted, 24), shorten(mistake.label, 24)
+    pictures = [
+        picture for shown in mistake.images for picture in _pictures(mistake, shown, images)
+    ]
+    likely = ", ".join(
+        f"{shorten(c, 20)} {percent(p, 1)}" for c, p in mistake.probabilities.items()
+    )
+    columns = ", ".join(
+        f"{shorten(name.replace('_', ' '), 36)} {signed(value, 2)}"
+        for name, value in mistake.attributions.items()
+    )
+    known = ", ".join(
+        f"{shorten(name.replace('_', ' '), 30)} {shorten(value, 40)}"
+        for name, value in mistake.metadata.items()
+    )
+    trained = f"seed {mistake.seed}, fold {mistake.fold}"
+    facts = [Fact("Probabilities", f"{likely} ({trained})")]
+    facts += [Fact("Known", known)] if known else []
+    facts += [Fact("Columns", columns)] if columns else []
+    title = f"{true} taken for {taken}, {decimal(mistake.probability, 2)}: {shorten(mistake.case_id, 40)}"
+    return MistakeView(
+        f"mistake-{mistake.arm}-{mistake.rank}", title, tuple(pictures), tuple(facts)
+    )
+
+
+def _pictures(mistake: Mistake, shown: Shown, images: Mapping[str, bytes]) -> list[Picture]:
+    found = []
+    for file, caption in (
+        (shown.file, shown.view),
+        (shown.heat, f"{shown.view}, what spoke for it"),
+    ):
+        if file in images:
+            address = f"data:image/jpeg;base64,{base64.b64encode(images[file]).decode()}"
+            alternative = f"{caption}: case {shorten(mistake.case_id, 30)}, {mistake.label}"
+            found.append(Picture(address, alternative, shorten(caption, 40)))
+    return found

@@ -1,0 +1,49 @@
+"""The mistakes gallery as it lies in a run folder: ``gallery/gallery.json`` and thumbnails."""
+
+from __future__ import annotations
+
+from milkreport.evaluation.data_record import Record
+
+FOLDER = "gallery"
+
+
+class Shown(Record):
+    """One image of a case: its thumbnail, and the same with what spoke for the answer tinted.
+
+    File names below the gallery's folder; ``heat`` is empty where nothing was explained.
+    """
+
+    view: str
+    file: str
+    heat: str = ""
+
+
+class Mistake(Record):
+    """One confident wrong answer.
+
+    ``probabilities``: class to probability, the most likely first. ``metadata``: column to value as text.
+    ``attributions``: column to what it adds to the answer's log probability, the strongest first.
+    ``seed``, ``fold``: the training that is explained.
+    """
+
+    arm: str
+    rank: int
+    case_id: str
+    label: str
+    predicted: str
+    probability: float
+    seed: int
+    fold: int
+    probabilities: dict[str, float]
+    metadata: dict[str, str]
+    attributions: dict[str, float] = {}
+    images: list[Shown]
+
+
+class Gallery(Record):
+    """All of them. ``key``: hash of what it was made from, so that it is made once."""
+
+    schema_version: int = 1
+    key: str
+    explained: bool
+    mistakes: list[Mistake]
