@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -23,7 +24,7 @@ def show() -> None:
     commit, _ = read_commit()
     table.add_row("milkreport", f"{__version__}{f', commit {commit[:8]}' if commit else ''}", "")
     table.add_row("Python", f"{python} on {system}, {os.cpu_count()} cores", "")
-    for name, found, advice in (_training(), _pdf(), _data(), _cache()):
+    for name, found, advice in (_training(), _explaining(), _pdf(), _data(), _cache()):
         table.add_row(name, escape(found), escape(advice))
     versions = ", ".join(f"{k} {v}" for k, v in read_versions().items() if k != "milkreport")
     table.add_row("packages", versions, "")
@@ -39,6 +40,12 @@ def _training() -> tuple[str, str, str]:
     if torch.cuda.is_available():
         return "training", f"on {torch.cuda.get_device_name(0)}", ""
     return "training", f"on the CPU ({torch.backends.cpu.get_cpu_capability()}), no GPU found", ""
+
+
+def _explaining() -> tuple[str, str, str]:
+    if importlib.util.find_spec("captum") is None:
+        return "explaining", "no Grad-CAM, no attributions", 'pip install "milkreport[explain]"'
+    return "explaining", "Grad-CAM and attributions in the gallery of mistakes", ""
 
 
 def _pdf() -> tuple[str, str, str]:
