@@ -150,7 +150,7 @@ def test_bad_absent_and_flat_images_take_no_part(root: Path, tmp_path: Path) -> 
 def test_the_search_finds_what_all_pairs_do(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Against every distance in one matrix and SciPy's components, with chunks of few rows."""
+    """Against every distance in one matrix and SciPy's components, with chunks of few pairs."""
     rng = np.random.default_rng(3)
     n = 300
     seeds = rng.integers(0, 2, (60, 256), dtype=np.uint8)
@@ -163,7 +163,7 @@ def test_the_search_finds_what_all_pairs_do(
     table = images[["case_id"]].assign(group_id=[f"g{g:03d}" for g in groups])
     cases = Cases(table, ("v",), (), (), Card("", "", ""), root)
     store = open_store(as_cases(root, {"a": ["a.png"]}, {}), 4, tmp_path)
-    monkeypatch.setattr(module, "_CHUNK_BYTES", 8 * n * 7)
+    monkeypatch.setattr(module, "_CHUNK_PAIRS", 50)
     found = find_duplicates(cases, replace(store, images=images))
 
     distances = (bits[:, None] != bits[None]).sum(axis=2)
