@@ -27,7 +27,7 @@ run-all: $(STAMP) ## train, evaluate, check and report one suite (SUITE=quick, A
 	$(VENV)/bin/milkreport run-all $(SUITE) $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS go to pytest)
-	$(VENV)/bin/pytest $(ARGS)
+	$(VENV)/bin/pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(STAMP) ## check style and types
 	$(VENV)/bin/ruff check .

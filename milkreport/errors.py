@@ -31,6 +31,10 @@ class MilkreportError(Exception):
         # One line, whatever a file or id contained.
         return "".join(c if c.isprintable() else "�" for c in line.replace("\n", " "))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors come home from other processes."""
+        return type(self), (self.what, self.do, self.where)
+
 
 class ConfigError(MilkreportError):
     """A suite, option or reference that cannot be used (exit code 2)."""
@@ -68,6 +72,9 @@ class DataProblems(DataError):
         what = f"{first.what} (and {more:,} more problems)" if more else first.what
         super().__init__(what, first.do, first.where)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.problems,)
+
 
 class Stopped(Exception):
     """A signal asked to stop, and what was done is kept. ``signum``: SIGINT or SIGTERM."""
@@ -75,6 +82,9 @@ class Stopped(Exception):
     def __init__(self, signum: int) -> None:
         self.signum = signum
         super().__init__(f"stopped by signal {signum}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.signum,)
 
 
 class EnvironmentProblem(MilkreportError):

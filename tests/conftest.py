@@ -40,6 +40,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _no_user_settings(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setenv("MILKREPORT_CACHE", str(cache))
     monkeypatch.delenv("MILKREPORT_DATA", raising=False)
+    monkeypatch.setenv("MILKREPORT_WORKERS", "1")  # the executors have tests of their own
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,10 @@ import torch
 import milkreport.atomic as atomic
 from milkreport.data.prepare import prepare
 from milkreport.evaluation.results import CellRecord
-from milkreport.runs.folder import Cell
-from milkreport.runs.runner import Job, run_suite
+from milkreport.runs.executors import InProcess
+from milkreport.runs.manifest import Manifest
+from milkreport.runs.runner import Job, run_suites
+from milkreport.runs.tasks import Study, Task
 from milkreport.suite import build_suite
 from milkreport.training.cell import Row
 
@@ -63,17 +65,19 @@ class Silent:
     def notice(self, line: str) -> None:
         print(line, file=sys.stderr)
 
-    def begin(self, cell: Cell, position: int, total: int) -> None: ...
-    def epoch(self, cell: Cell, epoch: int, epochs: int, row: Row) -> None: ...
-    def damaged(self, cell: Cell) -> None:
-        print(f"damaged: {cell}", file=sys.stderr)
+    def study(self, study: Study, manifest: Manifest) -> None: ...
+    def plan(self, total: int) -> None: ...
+    def begin(self, task: Task) -> None: ...
+    def epoch(self, task: Task, epoch: int, epochs: int, row: Row) -> None: ...
+    def damaged(self, task: Task) -> None:
+        print(f"damaged: {task}", file=sys.stderr)
 
-    def end(self, cell: Cell, record: CellRecord, skipped: bool) -> None: ...
+    def end(self, task: Task, record: CellRecord, skipped: bool) -> None: ...
 
 
 def attempt(job: Job) -> None:
     """One child's life: everything, from the start or from where the last one was killed."""
-    run_suite(job, Silent())
+    run_suites([job], InProcess("cpu"), Silent(), checkpoint_every=0)
 
 
 def fork(work: Callable[[], None], kill_after: float | None = None) -> int:
@@ -140,7 +144,7 @@ def write_in_place(wanted: int) -> None:
 
 def main() -> None:
     out, data, cache, how, *numbers = sys.argv[1:]
-    job = Job(build_suite(SUITE), Path(data), Path(out), "cpu", "", Path(cache), checkpoint_every=0)
+    job = Job(build_suite(SUITE), Path(data), Path(out), "", Path(cache))
     # Once here, so that no child imports what it needs, or decodes.
     prepare(job.data, job.suite.data, job.cache)
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])

@@ -58,3 +58,13 @@ def test_growth_measures_each_size() -> None:
     said = run("growth", "--size", "16", "--cases", "60", "120")
     assert [row["cases"] for row in said["rows"]] == [60, 120]
     assert said["ratio_time"] > 0
+
+
+def test_fanout_measures_both_ways_and_the_bits_agree() -> None:
+    pytest.importorskip("torch")
+    said = run("fanout", "--epochs", "1", "--tiny", "3", "--no-ray")
+    assert (said["cells"], said["workers"], said["tiny_cells"]) == (6, 2, 3)
+    wanted = said["one_worker_s"] / (2 * said["two_workers_s"])
+    assert said["efficiency"] == pytest.approx(wanted)
+    assert said["overhead_ray"] is None
+    assert said["overhead_local"] > said["overhead_in_process"] > 0

@@ -141,7 +141,7 @@ def test_ci_calls_make_lint_and_make_test() -> None:
             ["run-all", "SUITE=paper", "ARGS=--data DIR"],
             ".venv/bin/milkreport run-all paper --data DIR",
         ),
-        (["test"], ".venv/bin/pytest"),
+        (["test"], ".venv/bin/pytest -n auto --dist loadfile"),
         (["lint"], ".venv/bin/mypy"),
     ],
 )

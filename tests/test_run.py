@@ -329,8 +329,9 @@ def test_a_loss_that_is_not_finite_fails_its_cells_with_6(synthetic, milkreport,
 
 
 def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> None:
-    from milkreport.commands import execute
-    from milkreport.runs import runner
+    from milkreport.commands import run_all
+    from milkreport.runs import trainer
+    from milkreport.runs.grid import Point
     from milkreport.suite import load_suite
     from milkreport.training.failures import TrainingFailed
 
@@ -339,12 +340,20 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
             raise TrainingFailed("the loss is nan at epoch 3")
         return whole(prepared, suite, arm, *rest)
 
-    whole = runner.train_cell
-    monkeypatch.setattr(runner, "train_cell", train)
+    whole = trainer.train_cell
+    monkeypatch.setattr(trainer, "train_cell", train)
     suite = load_suite("quick", SMALL[1:-2:2])
-    results, _ = execute.run(
-        suite, synthetic, tmp_path / "out", "cpu", "", None, False, tmp_path / "cache"
+    order = run_all.Order(
+        runs=[(Point("", ()), suite)],
+        data=synthetic,
+        out=tmp_path / "out",
+        device="cpu",
+        command="",
+        cache=tmp_path / "cache",
+        pdf="none",
+        workers="1",
     )
+    ((results,), _) = run_all.run(order)
     assert results.status == "partial"
     statuses = {arm.name: arm.cells[0].status for arm in results.arms}
     assert statuses == {"baseline": "complete", "weighted_loss": "failed", "sampler": "complete"}
@@ -353,9 +362,7 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
     assert "the loss is nan at epoch 3" in (tmp_path / "out" / "report.html").read_text()
     monkeypatch.undo()
     monkeypatch.setenv("MILKREPORT_CACHE", str(tmp_path / "cache"))
-    again, _ = execute.run(
-        suite, synthetic, tmp_path / "out", "cpu", "", None, False, tmp_path / "cache"
-    )
+    ((again,), _) = run_all.run(order)
     assert again.status == "complete"  # the failed arm alone was trained
 
 

@@ -25,3 +25,12 @@ def bounds(estimate: Estimate, digits: int = 3) -> str:
 def warn(line: str) -> None:
     """Say one line that the user should not miss."""
     console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """Time as a reader says it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

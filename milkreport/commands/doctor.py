@@ -24,7 +24,9 @@ def show() -> None:
     commit, _ = read_commit()
     table.add_row("milkreport", f"{__version__}{f', commit {commit[:8]}' if commit else ''}", "")
     table.add_row("Python", f"{python} on {system}, {os.cpu_count()} cores", "")
-    for name, found, advice in (_training(), _explaining(), _pdf(), _data(), _cache()):
+    for name, found, advice in (
+        *(_training(), _executors(), _trackers(), _explaining(), _pdf(), _data(), _cache()),
+    ):
         table.add_row(name, escape(found), escape(advice))
     versions = ", ".join(f"{k} {v}" for k, v in read_versions().items() if k != "milkreport")
     table.add_row("packages", versions, "")
@@ -40,6 +42,20 @@ def _training() -> tuple[str, str, str]:
     if torch.cuda.is_available():
         return "training", f"on {torch.cuda.get_device_name(0)}", ""
     return "training", f"on the CPU ({torch.backends.cpu.get_cpu_capability()}), no GPU found", ""
+
+
+def _executors() -> tuple[str, str, str]:
+    if importlib.util.find_spec("ray") is None:
+        return "executors", "local", 'for clusters: pip install "milkreport[ray]"'
+    return "executors", "local, Ray", ""
+
+
+def _trackers() -> tuple[str, str, str]:
+    packages = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
+    missing = [name for name, package in packages.items() if not importlib.util.find_spec(package)]
+    found = ", ".join(name for name in packages if name not in missing) or "none"
+    extras = ",".join(packages[name] for name in missing)
+    return "trackers", found, f'pip install "milkreport[{extras}]"' if missing else ""
 
 
 def _explaining() -> tuple[str, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from milkreport.data.store import list_stores, open_store
 from milkreport.data.synthetic import write_synthetic
 from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
 from milkreport.evaluation.results import Results
-from milkreport.runs.checking import check_run, is_comparable, refuse_unknown
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_clock
@@ -24,45 +23,6 @@ from milkreport.suite import Data, Suite
 
 if TYPE_CHECKING:
     from milkreport.runs.exact import Repeats
-
-
-def run(
-    suite: Suite,
-    data: Path | None,
-    out: Path,
-    device: str,
-    command: str,
-    gate: str | None,
-    pdf: str,
-    cache: Path,
-    checkpoint_every: float = 30,
-    restart: bool = False,
-    images: bool = True,
-) -> tuple[Results, Verdict | None]:
-    """Carry a suite out, check it, write the report, and show the outcome."""
-    from milkreport.runs.runner import Job, run_suite
-
-    started = time.monotonic()
-    reference = gate or suite.reference
-    refuse_unknown(reference)  # before hours of training, not after
-    root = data or synthetic_folder(suite, cache)
-    screen.show_start(suite, root, out, synthetic=data is None)
-    with screen.progress() as watcher:
-        job = Job(suite, root, out, device, command, cache, checkpoint_every, restart, images)
-        results = run_suite(job, watcher)
-    folder = RunFolder(out)
-    verdict, unchecked = None, "no reference was named"
-    if gate or (reference and is_comparable(results, reference)):
-        verdict = check_run(folder, reference)
-    elif reference:
-        synthetic = results.data.synthetic
-        unchecked = f"{reference} is of other data than {'synthetic' if synthetic else 'this run'}"
-    written = draw(folder, results, verdict, pdf, images)
-    screen.show_results(results, verdict)
-    if verdict is None:
-        screen.say(f"NOT CHECKED: {unchecked}")
-    screen.show_files(written, time.monotonic() - started)
-    return results, verdict
 
 
 def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
@@ -86,6 +46,21 @@ def redraw(run_path: Path, pdf: str, images: bool = True) -> None:
     else:
         results = _results_so_far(folder)
     screen.show_files(draw(folder, results, folder.load_verdict(), pdf, images), None)
+
+
+def combined(runs: Sequence[Path], out: Path, arms: Sequence[str], primary: str, pdf: str) -> None:
+    """Write one report of several runs, and show the outcome."""
+    from milkreport.runs.combined import combine
+
+    names = [path.name or str(path) for path in runs]
+    command = ["milkreport", "report", *names, "--out", "$OUT"]
+    for arm in arms:
+        command += ["--arm", arm]
+    command += ["--primary", primary] if primary else []
+    results = combine(runs, out, arms, primary, " ".join(command))
+    written = draw(RunFolder(out), results, None, pdf)
+    screen.show_results(results, None)
+    screen.show_files(written, None)
 
 
 def _results_so_far(folder: RunFolder) -> Results:

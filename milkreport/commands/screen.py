@@ -22,7 +22,7 @@ from rich.table import Table
 
 from milkreport.checks.verdict import Verdict
 from milkreport.commands.check_data import Finding, count_kinds
-from milkreport.commands.console import bounds, console, number, warn
+from milkreport.commands.console import bounds, console, duration, number, warn
 from milkreport.commands.verdicts import show_status
 from milkreport.data.store import StoreInfo
 from milkreport.errors import DataError
@@ -31,17 +31,22 @@ from milkreport.evaluation.definitions import DEFINITIONS, HEADLINE
 from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.results import CellRecord, Results
 from milkreport.runs.collect import plan_cells
-from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.folder import Cell
 from milkreport.suite import Suite
 
 if TYPE_CHECKING:
     from milkreport.runs.exact import Repeats
+    from milkreport.runs.forecast import Forecast
+    from milkreport.runs.manifest import Manifest
+    from milkreport.runs.tasks import Study, Task
 
 #: Letters of a store's key that tell it from any other.
 SHOWN_KEY = 8
 
 #: Problems that the screen shows; the file holds all.
 MOST_SHOWN = 20
+#: Trainings of a plan that the screen shows.
+MOST_CELLS = 60
 
 
 def say(line: str) -> None:
@@ -49,7 +54,14 @@ def say(line: str) -> None:
     console.print(escape(line), soft_wrap=True)
 
 
-def show_start(suite: Suite, data: Path, out: Path, synthetic: bool) -> None:
+def note(line: str) -> None:
+    """Say something that the user should know."""
+    console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
+
+
+def show_start(
+    suite: Suite, data: Path, out: Path, synthetic: bool, points: int = 1, place: str = ""
+) -> None:
     """Say what is about to be done."""
     console.print(f"[bold]{escape(suite.title)}[/bold]")
     if synthetic:
@@ -58,24 +70,44 @@ def show_start(suite: Suite, data: Path, out: Path, synthetic: bool) -> None:
         )
     else:
         console.print(f"data: {escape(str(data))}", soft_wrap=True)
-    cells = plan_cells(suite)
+    cells = points * len(plan_cells(suite))
+    grid = f" x {points} points of the grid" if points > 1 else ""
     console.print(
-        f"{len(cells)} trainings: {len(suite.arms)} arms x {len(suite.seeds)} seeds x "
-        f"{suite.split.n_folds} folds, into {escape(str(out))}",
+        f"{cells} trainings: {len(suite.arms)} arms x {len(suite.seeds)} seeds x "
+        f"{suite.split.n_folds} folds{grid}, into {escape(str(out))}"
+        + (f", {place}" if place else ""),
         soft_wrap=True,
     )
 
 
-def show_plan(suite: Suite, out: Path, data: Path | None) -> None:
-    """Show the cells of a suite and which of them are done."""
-    folder = RunFolder(out)
-    show_start(suite, data or Path(), out, synthetic=data is None)
-    table = Table("arm", "seed", "fold", "state", box=None, pad_edge=False)
-    for cell in plan_cells(suite):
-        record = folder.load_cell(cell)
-        state = record.status if record else "to do"
-        table.add_row(escape(cell.arm), str(cell.seed), str(cell.fold), state)
+def show_cells(tasks: Sequence[tuple[str, Cell, str, str]]) -> None:
+    """The trainings of a plan: point of the grid, cell, state, key."""
+    grid = any(point for point, *_ in tasks)
+    columns = (["point"] if grid else []) + ["arm", "seed", "fold", "state", "key"]
+    table = Table(*columns, box=None, pad_edge=False)
+    for point, cell, state, key in tasks[:MOST_CELLS]:
+        row = [escape(cell.arm), str(cell.seed), str(cell.fold), state, key[:12]]
+        table.add_row(*([escape(point)] if grid else []), *row)
     console.print(table)
+    if len(tasks) > MOST_CELLS:
+        console.print(f"... and {len(tasks) - MOST_CELLS:,} more")
+
+
+def show_forecast(forecasts: Sequence[Forecast]) -> None:
+    """Time and space of what is still to be done."""
+    cells, workers = sum(e.cells for e in forecasts), forecasts[0].workers
+    seconds = duration(sum(e.total for e in forecasts))
+    size = sum(e.total_bytes for e in forecasts) / 1e6
+    at_a_time = f", {workers} at a time" if workers > 1 else ""
+    console.print(f"{cells:,} to do: about {seconds}{at_a_time}, {size:,.0f} MB on disk")
+    for e in forecasts[:MOST_CELLS]:
+        parts = [f"{duration(e.training)} a training", f"{e.cell_bytes / 1e6:.1f} MB each"]
+        if e.store_bytes:
+            parts.append(
+                f"decoding once {duration(e.decoding)} and {e.store_bytes / 1e6:,.0f} MB of cache"
+            )
+        console.print(f"[dim]  {', '.join(parts)}[/dim]", soft_wrap=True)
+    console.print("[dim]  measured on a few batches; the report comes on top[/dim]")
 
 
 class ScreenWatcher:
@@ -91,36 +123,43 @@ class ScreenWatcher:
 
     def notice(self, line: str) -> None:
         """Something about the data that the user should know."""
-        self.bars.console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
+        note(line)
 
-    def begin(self, cell: Cell, position: int, total: int) -> None:
-        """A cell starts."""
-        self._update("Trainings", position - 1, total)
+    def study(self, study: Study, manifest: Manifest) -> None:
+        """Nothing to show."""
 
-    def epoch(self, cell: Cell, epoch: int, epochs: int, row: dict[str, float]) -> None:
+    def plan(self, total: int) -> None:
+        """The bar of all trainings."""
+        self._update("Trainings", 0, total)
+
+    def begin(self, task: Task) -> None:
+        """A training starts: its bar comes with its first epoch."""
+
+    def epoch(self, task: Task, epoch: int, epochs: int, row: dict[str, float]) -> None:
         """An epoch is done."""
-        self._update(f"  {cell}", epoch, epochs)
+        self._update(f"  {task}", epoch, epochs)
 
-    def damaged(self, cell: Cell) -> None:
+    def damaged(self, task: Task) -> None:
         """A finished cell was changed on disk."""
         self.bars.console.print(
-            f"[yellow]warning:[/yellow] {cell}: its files changed since it was trained; training again"
+            f"[yellow]warning:[/yellow] {task}: its files changed since it was trained; training again",
+            soft_wrap=True,
         )
 
-    def end(self, cell: Cell, record: CellRecord, skipped: bool) -> None:
-        """A cell is done."""
-        task = self.tasks.pop(f"  {cell}", None)
-        if task is not None:
-            self.bars.remove_task(task)
+    def end(self, task: Task, record: CellRecord, skipped: bool) -> None:
+        """A training is over."""
+        bar = self.tasks.pop(f"  {task}", None)
+        if bar is not None:
+            self.bars.remove_task(bar)
         if "Trainings" in self.tasks:
             self.bars.advance(self.tasks["Trainings"])
         if skipped:
-            line = f"{cell}: done before"
+            line = f"{task}: done before"
         elif record.status == "failed":
-            line = f"[red]{escape(str(cell))}: failed: {escape(record.message)}[/red]"
+            line = f"[red]{escape(str(task))}: failed: {escape(record.message)}[/red]"
         else:
-            line = f"{cell}: done in {record.seconds:.0f} s, epoch {record.epoch_used} used"
-        self.bars.console.print(line)
+            line = f"{task}: done in {record.seconds:.0f} s, epoch {record.epoch_used} used"
+        self.bars.console.print(line, soft_wrap=True)
 
     def _update(self, name: str, done: int, total: int) -> None:
         if name not in self.tasks:
@@ -170,7 +209,7 @@ def show_repeats(repeats: Repeats) -> None:
 def show_results(results: Results, verdict: Verdict | None) -> None:
     """The comparison as a table, and the verdict's line."""
     table = Table(title="Test part", title_justify="left", box=None, pad_edge=False)
-    table.add_column("arm")
+    table.add_column("arm", overflow="fold", min_width=20)
     for name in HEADLINE:
         mark = " *" if name == results.primary_metric else ""
         table.add_column(DEFINITIONS[name].title + mark, justify="right")

@@ -35,7 +35,7 @@ from milkreport.data.store_files import (
     list_stores,
     map_in_order,
 )
-from milkreport.errors import DataError
+from milkreport.errors import DataError, EnvironmentProblem
 
 __all__ = [
     "Notice",
@@ -54,6 +54,24 @@ Notice = Callable[[str], None]
 _SCHEMA = 1
 _MAPPED = 256_000_000  # bytes
 _FOUND = ["case_id", "view", "file", "n_bytes", "sha256"]
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """Where the pixels of a store lie."""
+
+    path: str
+    shape: tuple[int, ...]
+
+    def open(self) -> Pixels:
+        what = "the decoded images are not on this machine"
+        do = "put the cache on a folder that all machines share (--cache-dir)"
+        if not Path(self.path).with_suffix(".jsonl").is_file():
+            raise EnvironmentProblem(what, do, self.path)  # none, or not all of them
+        try:
+            return np.memmap(self.path, np.uint8, "r", shape=self.shape)
+        except (OSError, ValueError) as error:
+            raise EnvironmentProblem(f"{what}: {error}", do, self.path) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +99,18 @@ class PixelStore:
     def size(self) -> int:
         """Side of an image in pixels."""
         return int(self.pixels.shape[2])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pixels that are mapped from a file travel to other processes as the file's name."""
+        state = dict(self.__dict__, _gathered=[0])
+        if isinstance(self.pixels, np.memmap):
+            state["pixels"] = _Mapped(str(self.pixels.filename), self.pixels.shape)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if isinstance(mapped := state["pixels"], _Mapped):
+            state = state | {"pixels": mapped.open()}
+        self.__dict__.update(state)
 
     def take(self, positions: npt.ArrayLike) -> PixelStore:
         """The cases at *positions*, in that order; copies no pixels."""

@@ -26,12 +26,17 @@ class Curve(Record):
 
 
 class CellRecord(Record):
-    """One training: what it cost and learned, or why it failed."""
+    """One training: what it cost and learned, or why it failed.
+
+    ``key``: SHA-256 of all that its weights depend on but the machine. ``device``: what trained it.
+    """
 
     seed: int
     fold: int
     status: Literal["complete", "failed"]
     message: str = ""
+    key: str = ""
+    device: str = ""
     seconds: float | None = None
     epoch_used: int | None = None
     weights_sha256: str = ""

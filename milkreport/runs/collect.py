@@ -60,6 +60,10 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
     notices = []
     if done < planned:
         notices.append(f"Partial: {done} of {planned} trainings are complete.")
+    devices = sorted({cell.device for arm in arms for cell in arm.cells if cell.device})
+    if len(devices) > 1:
+        listed = "; ".join(devices)
+        notices.append(f"Trained on unlike devices, which give unlike bits: {listed}.")
     results = Results(
         suite=suite.name,
         title=suite.title,

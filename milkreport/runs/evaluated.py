@@ -37,10 +37,11 @@ def write_evaluation(out: Path, inputs: Inputs, results: Results, command: str) 
         raise ConfigError("holds the run of a suite", "choose another --out", str(out))
     with folder.lock():
         folder.clear()
-        folder.write_manifest(_manifest(inputs, command))
+        folder.write_manifest(_manifest(inputs, command, results.suite))
         arms = []
         for arm in results.arms:
             records: list[CellRecord] = []
+            known = {(cell.seed, cell.fold): cell for cell in arm.cells}
             parts = inputs.arms[arm.name]
             for seed, fold in parts["test"]:
                 mine = {
@@ -48,7 +49,9 @@ def write_evaluation(out: Path, inputs: Inputs, results: Results, command: str) 
                     for part, cells in parts.items()
                     if (seed, fold) in cells
                 }
-                records.append(folder.write_predictions(Cell(arm.name, seed, fold), mine))
+                record = folder.write_predictions(Cell(arm.name, seed, fold), mine)
+                update = {"predictions_sha256": record.predictions_sha256}
+                records.append(known.get((seed, fold), record).model_copy(update=update))
             arms.append(arm.model_copy(update={"cells": records}))
         results = results.model_copy(update={"arms": arms})
         if inputs.facts.subgroups is not None:
@@ -161,10 +164,10 @@ def _labels(arms: Mapping[str, Cells]) -> Source | None:
     return frame
 
 
-def _manifest(inputs: Inputs, command: str) -> Manifest:
+def _manifest(inputs: Inputs, command: str, suite: str) -> Manifest:
     return Manifest(
         **read_environment(),
-        suite="evaluate",
+        suite=suite,
         suite_sha256="",
         data_sha256=inputs.truth[1],
         command=command,

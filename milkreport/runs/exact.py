@@ -14,6 +14,7 @@ from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.runs.manifest import Manifest, read_versions
 from milkreport.runs.runner import Watcher
+from milkreport.runs.tasks import Task
 from milkreport.suite import Suite
 from milkreport.tables import load_table
 from milkreport.training.cell import Row, train_cell
@@ -84,8 +85,9 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
     folds = make_folds(prepared.cases, suite.split)
     pixels = place_pixels(prepared.store, device)
     repeats = []
-    for position, (cell, record) in enumerate(cells, 1):
-        watcher.begin(cell, position, len(cells))
+    watcher.plan(len(cells))
+    for cell, record in cells:
+        watcher.begin(Task("", cell))
         history = load_table(folder.cell_path(cell) / "history.csv", ["epoch"])
         repeat = _repeat(
             cell, record.weights_sha256, history, suite, prepared, folds, pixels, watcher
@@ -106,7 +108,7 @@ def _repeat(
     watcher: Watcher,
 ) -> Repeat:
     def compare(epoch: int, row: Row) -> None:
-        watcher.epoch(cell, epoch, suite.training.epochs, row)
+        watcher.epoch(Task("", cell), epoch, suite.training.epochs, row)
         before = history.iloc[epoch - 1] if epoch <= len(history) else pd.Series(dtype=object)
         for name, value in row.items():
             if name not in before or float(before[name]) != float(f"{value:.9g}"):

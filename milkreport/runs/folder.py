@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 
-_OWN_FOLDERS = ("cells", "figures", "export", GALLERY)
+#: Folder of a run's event files.
+TENSORBOARD = "tensorboard"
+_OWN_FOLDERS = ("cells", "figures", "export", GALLERY, TENSORBOARD)
 _OWN_FILES = (
     *("report.html", "report.pdf", "checks.json", "audit.json", "results.json", "metrics.csv"),
     *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "subgroups.csv", "groups.csv"),
-    *("data.json", "mistakes.csv", "differences.csv"),
+    *("data.json", "mistakes.csv", "differences.csv", ".progress.json"),
     *("suite.toml", "manifest.json"),
 )
 
@@ -195,7 +197,7 @@ class RunFolder:
         """What the data and splits of this run were."""
         return self._load_record("data.json", DataRecord)
 
-    def write_cell(self, cell: Cell, trained: TrainedCell) -> CellRecord:
+    def write_cell(self, cell: Cell, trained: TrainedCell, key: str) -> CellRecord:
         """Write a finished cell; its ``cell.json`` comes last and is the commit."""
         folder = self.cell_path(cell)
         write_csv(folder / "history.csv", trained.history)
@@ -206,6 +208,8 @@ class RunFolder:
             seed=cell.seed,
             fold=cell.fold,
             status="complete",
+            key=key,
+            device=trained.device,
             seconds=trained.seconds,
             epoch_used=trained.epoch_used,
             weights_sha256=trained.weights_sha256,

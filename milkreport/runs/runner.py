@@ -1,7 +1,9 @@
-"""Carries a suite out: prepare the data once, train every cell that is not done, collect."""
+"""Carries suites out: prepare the data once, have every cell trained that is not done, collect."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,27 +16,23 @@ from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.results import CellRecord, Results
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.describe import summarise_data, summarise_splits
-from milkreport.runs.folder import Cell, DataRecord, RunFolder, differing_keys, refuse_foreign
+from milkreport.runs.desk import ResultsDesk
+from milkreport.runs.executors import Executor
+from milkreport.runs.folder import DataRecord, RunFolder, differing_keys, refuse_foreign
 from milkreport.runs.gallery import write_gallery
 from milkreport.runs.manifest import Manifest, read_environment
 from milkreport.runs.proof import prove_splits
+from milkreport.runs.reuse import Finished
 from milkreport.runs.stopping import StopSign
+from milkreport.runs.tasks import Study, Task
+from milkreport.runs.trainer import Machine
 from milkreport.suite import Suite
-from milkreport.training.cell import Row, train_cell
-from milkreport.training.checkpoint import EVERY, Checkpoints
-from milkreport.training.device import (
-    Device,
-    cpu_capability,
-    describe_device,
-    pin,
-    resolve_device,
-)
-from milkreport.training.failures import TrainingFailed, telling_undetermined
-from milkreport.training.pixels import Pixels, place_pixels
+from milkreport.training.cell import Row
+from milkreport.training.checkpoint import EVERY
 
 
 class Watcher(Protocol):
-    """What a run tells while it goes; the command line shows it."""
+    """What a run tells while it goes; the command line shows it, trackers log it."""
 
     def images(self, done: int, total: int) -> None:
         """Images decoded so far."""
@@ -42,148 +40,143 @@ class Watcher(Protocol):
     def notice(self, line: str) -> None:
         """Something about the data that the user should know."""
 
-    def begin(self, cell: Cell, position: int, total: int) -> None:
-        """A cell starts (positions from 1)."""
+    def study(self, study: Study, manifest: Manifest) -> None:
+        """The trainings of *study* are about to start."""
 
-    def epoch(self, cell: Cell, epoch: int, epochs: int, row: Row) -> None:
-        """An epoch of a cell is done; *row* is its line of history."""
+    def plan(self, total: int) -> None:
+        """So many trainings belong to the run, those that were done before too."""
 
-    def damaged(self, cell: Cell) -> None:
+    def begin(self, task: Task) -> None:
+        """A training starts, or goes on."""
+
+    def epoch(self, task: Task, epoch: int, epochs: int, row: Row) -> None:
+        """An epoch is done; *row* is its line of history."""
+
+    def damaged(self, task: Task) -> None:
         """A finished cell's files are not what was written; it is trained again."""
 
-    def end(self, cell: Cell, record: CellRecord, skipped: bool) -> None:
-        """A cell is done, failed, or was done before."""
+    def end(self, task: Task, record: CellRecord, skipped: bool) -> None:
+        """A training is done, failed, or was done before."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One run to carry out.
 
-    ``command``: how to reproduce it, without any path of the machine. ``checkpoint_every``: seconds.
-    ``restart``: forget what the folder holds. ``gallery``: keep
-    thumbnails of the most confident mistakes.
+    ``name``: tells the runs of a grid apart. ``command``: how to reproduce it, without any path of the
+    machine. ``restart``: forget what the folder holds. ``gallery``: keep thumbnails of the most confident
+    mistakes. ``reuse``: folder with runs, whose finished trainings are taken over where they are the same.
     """
 
     suite: Suite
     data: Path
     out: Path
-    device: str
     command: str
     cache: Path
-    checkpoint_every: float = EVERY
     restart: bool = False
     gallery: bool = True
+    name: str = ""
+    reuse: Path | None = None
 
 
-def run_suite(job: Job, watcher: Watcher) -> Results:
-    """Train all cells of ``job.suite`` into ``job.out`` and collect the results.
+def run_suites(
+    jobs: Sequence[Job],
+    executor: Executor,
+    watcher: Watcher,
+    checkpoint_every: float = EVERY,
+    fail_fast: bool = False,
+) -> list[Results]:
+    """Train all cells of the jobs' suites, each into its ``out``, and collect the results.
 
     Finished cells are skipped, begun ones go on from their last checkpoint, a cell that fails leaves
     the others alone.
 
+    Args:
+        checkpoint_every: seconds.
+        fail_fast: let the first failure end it; what was under way is kept, results are partial.
+
     Raises:
-        Stopped: SIGINT or SIGTERM came while a cell was trained; what was done is kept.
+        Stopped: SIGINT or SIGTERM came while cells were trained; what was done is kept.
         ConfigError: the folder holds another suite, or is no run. DataError: bad or changed data.
         EnvironmentProblem: no such device, the folder is in use or cannot be written.
     """
-    folder, suite = RunFolder(job.out), job.suite
-    device = resolve_device(job.device)
-    refuse_foreign(folder)
-    with folder.lock():
-        pin(suite.training, device)
-        prepared = prepare(job.data, suite.data, job.cache, watcher.images, watcher.notice)
-        folds = make_folds(prepared.cases, suite.split)
-        if job.restart:
-            folder.clear()
-        manifest = _begin(folder, job, prepared, folds, device)
-        pixels = place_pixels(prepared.store, device)
-        cells, stop = plan_cells(suite), StopSign(watcher.notice)
-        for position, cell in enumerate(cells, 1):
-            checkpoints = Checkpoints(
-                folder.checkpoint_path(cell),
-                _describe_maker(manifest, suite, cell),
-                job.checkpoint_every,
-                stop,
-                watcher.notice,
-            )
-            known = folder.load_cell(cell)
-            if known is not None and known.status == "complete":
-                if folder.is_sound(cell, known):
-                    checkpoints.clear()  # killed between the record and this
-                    watcher.end(cell, known, skipped=True)
-                    continue
-                watcher.damaged(cell)
-            watcher.begin(cell, position, len(cells))
-            fold = folds[cell.fold]
-            with stop.watching(), telling_undetermined(watcher.notice):
-                record = _train(folder, suite, cell, prepared, fold, pixels, watcher, checkpoints)
-            watcher.end(cell, record, skipped=False)
-            stop.obey()
-        results, tables = collect(folder)
-        folder.write_results(results, tables)
-        if job.gallery:
-            write_gallery(folder, results, tables["mistakes"], prepared, folds)
+    for job in jobs:
+        refuse_foreign(RunFolder(job.out))
+    with ExitStack() as held:
+        for job in jobs:
+            held.enter_context(RunFolder(job.out).lock())
+        studies: dict[str, Study] = {}
+        prepared: dict[str, Prepared] = {}
+        for job in jobs:
+            machine = executor.survey(job.suite.training)
+            key = f"{job.data} {job.suite.data.model_dump_json()}"
+            if key not in prepared:
+                prepared[key] = prepare(
+                    job.data, job.suite.data, job.cache, watcher.images, watcher.notice
+                )
+            studies[job.name] = _begin(job, prepared[key], machine, watcher)
+        stop = StopSign(watcher.notice)
+        reuse = {
+            job.name: Finished(job.reuse, RunFolder(job.out).load_manifest())
+            for job in jobs
+            if job.reuse is not None
+        }
+        with ResultsDesk(
+            studies, watcher, stop, checkpoint_every, fail_fast, executor.workers, reuse
+        ) as desk:
+            tasks = _open_tasks(studies, desk)
+            if tasks:
+                with stop.watching():
+                    executor.run(studies, tasks, desk)
+        stop.obey()
+        return [_collect(job, studies[job.name]) for job in jobs]
+
+
+def _open_tasks(studies: Mapping[str, Study], desk: ResultsDesk) -> list[Task]:
+    """The trainings that are not done yet, in the order of the plan."""
+    planned = [
+        Task(name, cell) for name, study in studies.items() for cell in plan_cells(study.suite)
+    ]
+    desk.watcher.plan(len(planned))
+    return [task for task in planned if not desk.is_done(task)]
+
+
+def _collect(job: Job, study: Study) -> Results:
+    folder = RunFolder(job.out)
+    results, tables = collect(folder)
+    folder.write_results(results, tables)
+    if job.gallery:
+        write_gallery(folder, results, tables["mistakes"], study.prepared, study.folds)
     return results
 
 
-def _train(
-    folder: RunFolder,
-    suite: Suite,
-    cell: Cell,
-    prepared: Prepared,
-    fold: Fold,
-    pixels: Pixels,
-    watcher: Watcher,
-    checkpoints: Checkpoints,
-) -> CellRecord:
-    """Train one cell and write it, or the reason why it failed."""
-
-    def on_epoch(epoch: int, row: Row) -> None:
-        watcher.epoch(cell, epoch, suite.training.epochs, row)
-
-    try:
-        arm = suite.arm(cell.arm)
-        trained = train_cell(prepared, suite, arm, cell.seed, fold, pixels, on_epoch, checkpoints)
-    except TrainingFailed as error:
-        record = CellRecord(seed=cell.seed, fold=cell.fold, status="failed", message=str(error))
-        folder.write_cell_record(cell, record)
-        return record
-    record = folder.write_cell(cell, trained)
-    checkpoints.clear()
-    return record
-
-
-def _describe_maker(manifest: Manifest, suite: Suite, cell: Cell) -> dict[str, str]:
-    """What a cell's weights depend on, to the bit; other seeds of the suite are none of it."""
-    return {
-        "cell": str(cell),
-        "settings": suite.model_copy(update={"seeds": [cell.seed]}).fingerprint(),
-        "data": manifest.data_sha256,
-        **manifest.environment(),
-    }
-
-
-def _begin(
-    folder: RunFolder, job: Job, prepared: Prepared, folds: list[Fold], device: Device
-) -> Manifest:
+def _begin(job: Job, prepared: Prepared, machine: Machine, watcher: Watcher) -> Study:
+    """Write what the run is, or see that it is what lies there."""
+    folder = RunFolder(job.out)
+    folds = make_folds(prepared.cases, job.suite.split)
+    if job.restart:
+        folder.clear()
     manifest = Manifest(
         **read_environment(),
         suite=job.suite.name,
         suite_sha256=job.suite.fingerprint(),
         data_sha256=prepared.fingerprint,
         command=job.command,
-        device=device.type,
-        device_name=describe_device(device),
-        cpu_capability=cpu_capability(),
+        device=machine.device,
+        device_name=machine.name,
+        cpu_capability=machine.cpu_capability,
         threads=job.suite.training.threads,
     )
     if folder.is_run():
         _refuse_changed(folder, job.suite, manifest, prepared)
-        folder.write_suite(job.suite)  # it may have more seeds now
+        folder.write_suite(job.suite)  # it may have more seeds or arms now
+        manifest = folder.load_manifest()
     else:
         folder.begin(job.suite, manifest)
     _write_data(folder, prepared, folds, job.suite)
-    return manifest
+    study = Study(job.name, job.suite, prepared, tuple(folds), job.out)
+    watcher.study(study, manifest)
+    return study
 
 
 def _refuse_changed(
@@ -194,10 +187,12 @@ def _refuse_changed(
         raise ConfigError(what, "choose another --out", str(folder.path))
     old_suite, old = folder.load_suite(), folder.load_manifest()
     before, now = old_suite.flat(), suite.flat()
+    # More seeds and more arms leave what is there as it is.
     if set(old_suite.seeds) <= set(suite.seeds):
-        # More seeds leave what is there as it is.
         before.pop("seeds")
         now.pop("seeds")
+    for arm in {arm.name for arm in suite.arms} - {arm.name for arm in old_suite.arms}:
+        now = {key: value for key, value in now.items() if not key.startswith(f"arms.{arm}.")}
     before["device"], now["device"] = old.device, manifest.device
     changed = differing_keys(before, now)
     if changed:

@@ -30,7 +30,7 @@ from milkreport.training.checkpoint import (
     network_tensors,
     restore_network,
 )
-from milkreport.training.device import describe_memory, peak_memory
+from milkreport.training.device import describe_device, describe_memory, peak_memory
 from milkreport.training.failures import TrainingFailed, is_out_of_memory
 from milkreport.training.fit import TrainingPart, fit, score
 from milkreport.training.pixels import Pixels
@@ -44,7 +44,7 @@ class TrainedCell:
     """What a training leaves: curves, predictions of every part, weights and the model's card.
 
     ``history``: one row an epoch. ``predictions``: case_id, split, label and a probability column a
-    class. ``weights``: safetensors bytes, which depend on the weights alone.
+    class. ``weights``: safetensors bytes, which depend on the weights alone. ``device``: what trained it.
     """
 
     history: pd.DataFrame
@@ -58,6 +58,7 @@ class TrainedCell:
     scalars: dict[str, float]
     exposure: dict[str, int]
     peak_memory_bytes: int | None
+    device: str
 
 
 def train_cell(
@@ -138,6 +139,7 @@ def train_cell(
             name: int(n) for name, n in zip(cases.classes, keeper.drawn.tolist(), strict=True)
         },
         peak_memory_bytes=peak_memory(pixels.device),
+        device=describe_device(pixels.device),
     )
 
 

@@ -83,14 +83,11 @@ class Checkpoints:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write *checkpoint*; only then the oldest goes."""
-        assert self.folder is not None
         at = checkpoint.position
         facts = {"epoch": at.epoch, "step": at.step, "made_by": self.made_by} | checkpoint.facts
         body = json.dumps(facts).encode() + b"\n" + safetensors.torch.save(checkpoint.tensors)
         head = _MARK + hashlib.sha256(body).hexdigest().encode() + b"\n"
-        write_bytes(self.folder / f"{at.epoch:05d}-{at.step:07d}.checkpoint", head + body)
-        for old in self._files()[:-_KEPT]:
-            old.unlink(missing_ok=True)
+        self.adopt(f"{at.epoch:05d}-{at.step:07d}.checkpoint", head + body)
 
     def load(self) -> Checkpoint | None:
         """The furthest checkpoint that is whole and made by the same; others are told of and deleted."""
@@ -111,6 +108,18 @@ class Checkpoints:
             self.notice(f"checkpoint {path.name} is passed over: {reason}")
             path.unlink(missing_ok=True)
         return None
+
+    def adopt(self, name: str, data: bytes) -> None:
+        """Keep a checkpoint that was saved elsewhere; only then the oldest goes."""
+        assert self.folder is not None
+        write_bytes(self.folder / name, data)
+        for old in self._files()[:-_KEPT]:
+            old.unlink(missing_ok=True)
+
+    def latest(self) -> tuple[str, bytes] | None:
+        """Name and content of the furthest file, to be adopted elsewhere."""
+        files = self._files()
+        return (files[-1].name, files[-1].read_bytes()) if files else None
 
     def clear(self) -> None:
         """Delete all: the training is over."""

@@ -100,6 +100,18 @@ def peak_memory(device: torch.device) -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that are free on a GPU, beside what this process keeps; ``None`` on a CPU."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else None
+
+
+def list_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them for another."""
+    n = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return named[:n] if n and len(named) >= n and all(named) else [str(i) for i in range(n)]
+
+
 def cpu_capability() -> str:
     """Instruction set that the CPU's kernels use: weights depend on it."""
     return str(torch.backends.cpu.get_cpu_capability())

@@ -1,0 +1,170 @@
+"""Several runs as one: their arms side by side, paired over the cases that all of them scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from milkreport.errors import ConfigError, DataError
+from milkreport.evaluation.data_record import Part
+from milkreport.evaluation.evaluate import Inputs, evaluate_inputs
+from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.results import ArmResult, Results
+from milkreport.evaluation.summarise import Cells
+from milkreport.runs.evaluated import write_evaluation
+from milkreport.runs.folder import Cell, RunFolder
+
+#: Arms in one report: every pair is compared, so that their number grows by its square.
+MOST_ARMS = 30
+
+Parts = dict[Part, dict[tuple[int, int], Predictions]]
+
+
+def combine(
+    paths: Sequence[Path], out: Path, arms: Sequence[str], primary: str, command: str
+) -> Results:
+    """Score the arms of several runs together, and write that as an evaluation into *out*.
+
+    Args:
+        arms: names of those to take; empty: all.
+        primary: the metric that is tested; empty: the one that all runs declared.
+
+    Raises:
+        ConfigError: no arm or too many, or the runs declared several metrics.
+        DataError: a folder is no run, or the runs have other classes, cases or labels.
+    """
+    runs = {name: _load(path) for name, path in zip(_labels(paths), paths, strict=True)}
+    first_name, (first_folder, first) = next(iter(runs.items()))
+    declared = list(dict.fromkeys(results.primary_metric for _, results in runs.values()))
+    if not primary and len(declared) > 1:
+        what = f"the runs declared {' and '.join(declared)} as their primary metric"
+        raise ConfigError(what, "choose by --primary")
+    named: dict[str, tuple[ArmResult, str]] = {}
+    parts: dict[str, Parts] = {}
+    for label, (folder, results) in runs.items():
+        _refuse_other(first_name, first, label, results)
+        for arm in results.arms:
+            if (arms and arm.name not in arms) or arm.part("test") is None:
+                continue
+            name = f"{label}-{arm.name}"[:64]
+            named[name] = arm, label
+            parts[name] = _load_parts(folder, arm, first.classes)
+    if not named:
+        raise ConfigError("no scored arm of that name in these runs", "look: milkreport list")
+    if len(named) > MOST_ARMS:
+        what = f"these runs have {len(named)} arms, a report takes {MOST_ARMS}"
+        raise ConfigError(what, "choose some by --arm NAME")
+    facts = first_folder.load_case_facts()
+    arms_of: dict[str, dict[Part, Cells]] = {name: {**mine} for name, mine in parts.items()}
+    sources = {name: label for name, (_, label) in named.items()}
+    inputs = Inputs(arms_of, sources, (first.data.name, first.data.fingerprint), facts)
+    plan = Plan(primary or declared[0], tuple(first.data.positive), tuple(first.data.rules))
+    scored = evaluate_inputs(inputs, plan, title=f"{first.data.name}: {len(runs)} runs together")
+    results = scored.model_copy(
+        update={
+            "suite": "combined",
+            "question": "How do the arms of these runs compare?",
+            "split_rule": first.split_rule,
+            "data": first.data,
+            "splits": first.splits,
+            "arms": [_dress(arm, *named[arm.name]) for arm in scored.arms],
+            "notices": [*scored.notices, *_notices(runs, bool(_validated(scored)))],
+        }
+    )
+    return write_evaluation(out, inputs, results, command)
+
+
+def _load(path: Path) -> tuple[RunFolder, Results]:
+    folder = RunFolder(path)
+    if not folder.is_run():
+        raise DataError("no such run", "give run folders: milkreport list", str(path))
+    return folder, folder.load_results()
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """Folder names, with as much of what stands above as tells them apart."""
+    resolved = [path.resolve() for path in paths]
+    if len(set(resolved)) < len(resolved):
+        raise ConfigError("one run is named twice", "name each once")
+    for depth in range(1, max(len(path.parts) for path in resolved) + 1):
+        labels = ["-".join(path.parts[-depth:]).replace(" ", "-") for path in resolved]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
+
+
+def _refuse_other(first_name: str, first: Results, name: str, results: Results) -> None:
+    """Runs of other cases are not one comparison; what differs is said here, not in a pairing's words."""
+    if sorted(first.classes) != sorted(results.classes):
+        raise DataError(f"{first_name} and {name} have other classes", "report them one by one")
+    if (first.data.fingerprint, first.split_rule) == (results.data.fingerprint, results.split_rule):
+        return
+    if first.data.fingerprint != results.data.fingerprint:
+        what = f"{first_name} and {name} were made from other data"
+    else:
+        what = f"{first_name} and {name} were split otherwise ({first.split_rule}; {results.split_rule})"
+    raise DataError(what, "report them one by one, or check one against the other")
+
+
+def _load_parts(folder: RunFolder, arm: ArmResult, classes: Sequence[str]) -> Parts:
+    """Predictions of the cells that an arm's results rest on, classes in the first run's order."""
+    test = arm.part("test")
+    assert test is not None
+    done = [cell for cell in arm.cells if cell.status == "complete"]
+    seeds = [cell.seed for cell in done]
+    found: Parts = {}
+    for cell in done:
+        if seeds.count(cell.seed) == test.n_folds:
+            loaded = folder.load_predictions(Cell(arm.name, cell.seed, cell.fold), classes)
+            for part, predictions in loaded.items():
+                found.setdefault(part, {})[cell.seed, cell.fold] = predictions
+    return found
+
+
+def _dress(scored: ArmResult, arm: ArmResult, label: str) -> ArmResult:
+    """What the arm's own run knows of it, beside what was scored here."""
+    kept = {(cell.seed, cell.fold) for cell in scored.cells}
+    return scored.model_copy(
+        update={
+            "title": f"{arm.title} ({label})",
+            "description": arm.description,
+            "correction": arm.correction,
+            "cells": [cell for cell in arm.cells if (cell.seed, cell.fold) in kept],
+            "curves": arm.curves,
+        }
+    )
+
+
+def _validated(results: Results) -> list[ArmResult]:
+    return [arm for arm in results.arms if arm.part("validation")]
+
+
+def _notices(runs: Mapping[str, tuple[RunFolder, Results]], validated: bool) -> list[str]:
+    notices = [f"Arms of {len(runs)} runs: {', '.join(runs)}."]
+    partial = [name for name, (_, results) in runs.items() if results.status == "partial"]
+    if partial:
+        notices.append(f"Partial runs, scored as far as they are: {', '.join(partial)}.")
+    if validated:
+        notices.append(
+            "Which setting to use is chosen on the validation part; the test part reports."
+        )
+    else:
+        notices.append(
+            "No validation part: choosing a setting by these figures makes them optimistic."
+        )
+    return notices
+
+
+def best_on_validation(
+    found: Sequence[tuple[str, Results]], metric: str
+) -> list[tuple[str, str, float]]:
+    """Of each arm the run whose validation part reached most: (arm, run, value); empty without one."""
+    best: dict[str, tuple[str, float]] = {}
+    for name, results in found:
+        for arm in results.arms:
+            part = arm.part("validation")
+            value = part.metrics[metric].value if part else None
+            if value is not None and value > best.get(arm.name, ("", -1.0))[1]:
+                best[arm.name] = name, value
+    return [(arm, name, value) for arm, (name, value) in best.items()]

@@ -1,0 +1,151 @@
+"""How long a suite will take and how much it will write, from a short measurement of the real thing."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from milkreport.data.cases import Cases
+from milkreport.data.cleaning import clean
+from milkreport.data.load import load_cases
+from milkreport.data.prepare import Prepared, group
+from milkreport.data.splits import Fold
+from milkreport.data.store import list_stores, open_store
+from milkreport.evaluation.data_record import Record
+from milkreport.runs.folder import Cell
+from milkreport.runs.tasks import Study
+from milkreport.runs.trainer import Trainer
+from milkreport.suite import Split, Suite
+from milkreport.tables import guard
+from milkreport.training.checkpoint import Checkpoint, Checkpoints, Position
+
+#: Cases that are decoded and scored to measure; batches of the two trainings that are compared.
+_SAMPLE, _SHORT, _LONG = 128, 2, 6
+_EPOCHS = 3  # the first warms up
+
+
+class Forecast(Record):
+    """What is still to be done of a run. Seconds and bytes; nothing is promised.
+
+    ``decoding``: of all images, 0 where they are decoded already. ``training``: of one cell. ``total``:
+    decoding, and all open cells by so many ``workers``. ``store_bytes``: the decoded images that are
+    still to be written, ``cell_bytes`` what one cell leaves, ``total_bytes`` both, for all open cells.
+    """
+
+    cells: int
+    workers: int
+    decoding: float
+    training: float
+    total: float
+    store_bytes: int
+    cell_bytes: int
+    total_bytes: int
+
+
+def forecast(
+    suite: Suite,
+    data: Path,
+    cache: Path,
+    device: str,
+    open_cells: int,
+    workers: int,
+    notice: Callable[[str], None] = lambda line: None,
+) -> Forecast:
+    """Decode some images, train and score two small parts of a cell, and extrapolate.
+
+    A batch costs what the longer of the two trainings took more than the shorter, the scoring of the
+    cases that are not trained on what is left.
+
+    Raises:
+        DataError, ConfigError, EnvironmentProblem: as the run itself would.
+    """
+    cases = load_cases(data, suite.data.adapter, cache, notice)
+    kept = clean(cases, suite.data.cleaning, unlabelled=suite.data.unlabelled).cases
+    positions = np.linspace(0, len(kept.table) - 1, min(_SAMPLE, len(kept.table)), dtype=np.int64)
+    sample = replace(kept, table=kept.table.iloc[positions].reset_index(drop=True))
+    with tempfile.TemporaryDirectory(prefix="milkreport-") as place:
+        started = time.perf_counter()
+        store = open_store(sample, suite.data.image_size, Path(place), decoder=suite.data.decoder)
+        decoding = (time.perf_counter() - started) * len(cases.table) / len(sample.table)
+        prepared = group(sample, store, suite.data)
+        short, _ = _measure(suite, prepared, device, _SHORT, Path(place))
+        long, cell_bytes = _measure(suite, prepared, device, _LONG, Path(place))
+    n_train, n = _n_train(suite.split, len(kept.table)), len(kept.table)
+    batch = max(long - short, 0.0) / (_LONG - _SHORT)  # a step, and the scoring of its cases
+    scoring = max(short - _SHORT * batch, 0.0) / len(prepared.cases.table)
+    epoch = -(-n_train // suite.training.batch_size) * batch + (n - n_train) * scoring
+    training = epoch * suite.training.epochs
+    store_bytes = 0 if _is_decoded(cases, suite, cache) else _store_bytes(cases, suite)
+    decoding = decoding if store_bytes else 0.0
+    weights, row = cell_bytes
+    one = weights + row * n
+    rounds = -(-open_cells // workers)
+    return Forecast(
+        cells=open_cells,
+        workers=workers,
+        decoding=decoding,
+        training=training,
+        total=decoding + rounds * training,
+        store_bytes=store_bytes,
+        cell_bytes=one,
+        total_bytes=store_bytes + one * open_cells,
+    )
+
+
+@dataclass
+class _Stopwatch(Checkpoints):
+    """Keeps nothing but when each epoch was over."""
+
+    ends: list[float] = field(default_factory=list)
+
+    def reached(self, position: Position, state: Callable[[], Checkpoint]) -> None:
+        if position.step == 0:
+            self.ends.append(time.perf_counter())
+
+
+def _measure(
+    suite: Suite, prepared: Prepared, device: str, batches: int, place: Path
+) -> tuple[float, tuple[int, int]]:
+    """Seconds of an epoch of so many batches that scores all of *prepared*; bytes of weights, of a row."""
+    n = len(prepared.cases.table)
+    everyone = np.arange(n, dtype=np.int64)
+    training = suite.training.model_copy(update={"epochs": _EPOCHS, "select": "last"})
+    short = suite.model_copy(update={"training": training})
+    train = np.resize(everyone, batches * suite.training.batch_size)
+    fold = Fold(0, train=train, validation=everyone[:0], test=everyone)
+    watch = _Stopwatch()
+    study = Study("", short, prepared, (fold,), place)
+    trained = Trainer(device, lambda line: None).train(
+        study, Cell(suite.arms[0].name, 0, 0), lambda epoch, row: None, watch
+    )
+    epochs = np.diff(watch.ends)  # the first is not among them
+    rows = trained.predictions.rename(columns=guard).head(100)
+    row = len(rows.to_csv(index=False, float_format="%.9g")) // len(rows)
+    return float(np.median(epochs)), (len(trained.weights), row)
+
+
+def _n_train(split: Split, n: int) -> int:
+    """Cases of a training part, about."""
+    if split.kind == "support":
+        rest = n - sum(split.test_support.values())
+    elif split.kind == "kfold":
+        rest = n - n // split.folds
+    else:
+        rest = round(n * (1 - split.test_fraction))
+    return max(round(rest * (1 - split.validation)), 1)
+
+
+def _store_bytes(cases: Cases, suite: Suite) -> int:
+    return len(cases.table) * len(cases.views) * suite.data.image_size**2 * 3
+
+
+def _is_decoded(cases: Cases, suite: Suite, cache: Path) -> bool:
+    """Whether the cache holds a whole store of as many images of this name and size."""
+    n_images = sum(int(cases.image_paths(view).notna().sum()) for view in cases.views)
+    wanted = (cases.card.name, n_images, suite.data.image_size, True)
+    return any((s.name, s.n_images, s.size, s.complete) == wanted for s in list_stores(cache))

@@ -1,0 +1,67 @@
+"""Takes over finished trainings of other runs that are the same: same key, same environment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from milkreport.atomic import disk_problem
+from milkreport.errors import MilkreportError
+from milkreport.evaluation.results import CellRecord
+from milkreport.runs.finding import find_run_folders
+from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.manifest import Manifest
+
+_FILES = ("history.csv", "predictions.csv", "model.safetensors", "model.json")
+
+
+class Finished:
+    """Finished trainings below a folder, by key; those of other torch builds or devices are left out."""
+
+    def __init__(self, root: Path, manifest: Manifest) -> None:
+        self._cells: dict[str, tuple[Path, CellRecord]] = {}
+        for path in find_run_folders(root):
+            folder = RunFolder(path)
+            try:
+                same = folder.load_manifest().environment() == manifest.environment()
+            except MilkreportError:
+                continue
+            for place, record in _finished(folder) if same else ():
+                if record.device == manifest.device_name:
+                    self._cells.setdefault(record.key, (place, record))
+
+    def take(self, key: str, folder: RunFolder, cell: Cell) -> CellRecord | None:
+        """Copy the training of that *key* into *folder* as *cell*; ``None`` if there is no sound one.
+
+        Raises:
+            EnvironmentProblem: it cannot be written.
+        """
+        if key not in self._cells:
+            return None
+        source, known = self._cells[key]
+        target = folder.cell_path(cell)
+        if source == target:
+            return None
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            for name in _FILES:
+                shutil.copyfile(source / name, target / name)
+        except OSError as error:
+            raise disk_problem(error, target) from error
+        record = known.model_copy(update={"seed": cell.seed, "fold": cell.fold})
+        if not folder.is_sound(cell, record):
+            return None
+        folder.write_cell_record(cell, record)
+        return record
+
+
+def _finished(folder: RunFolder) -> Iterator[tuple[Path, CellRecord]]:
+    for path in folder.path.glob("cells/*/*/*/cell.json"):
+        try:
+            record = CellRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            continue
+        if record.status == "complete" and record.key:
+            yield path.parent, record

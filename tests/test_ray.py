@@ -1,0 +1,115 @@
+"""A real Ray cluster of two nodes on this machine: the same bits, whatever becomes of a node."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("ray")
+
+from milkreport.runs.executors import InProcess
+
+from . import ray_nodes
+from .fanout_tools import Memory, bits, carry_out, small_suite
+
+SCRIPT = Path(ray_nodes.__file__)
+
+
+def on_cluster(out: Path, data: Path, cache: Path, how: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, SCRIPT, out, data, cache, how], capture_output=True, text=True, timeout=400,
+        env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_cluster_gives_the_same_bits_and_nodes_without_the_images_get_them(
+    small, cache, tmp_path
+) -> None:
+    carry_out(small_suite(), small, tmp_path / "alone", cache, InProcess("cpu"), Memory())
+    said = on_cluster(tmp_path / "run", small, tmp_path / "cache", "ship")
+    assert (said["status"], said["workers"], said["most_at_work"]) == ("complete", 2, 2)
+    assert said["place"] == "on a Ray cluster of 2 nodes, 2 at a time"
+    assert bits(tmp_path / "run") == bits(tmp_path / "alone")
+    shipped = [line for line in said["notices"] if "decoded images to nodes that lack" in line]
+    assert len(shipped) == 1  # once, whoever asked
+    # Nobody needs to be told that a worker was lost.
+    assert not [line for line in said["notices"] if "lost" in line]
+    assert sorted(said["begun"]) == sorted(set(said["begun"]))
+
+
+def test_a_node_that_dies_costs_its_cell_what_came_after_the_checkpoint(
+    small, cache, tmp_path
+) -> None:
+    suite = small_suite(epochs=60, batch_size=4)
+    carry_out(
+        suite, small, tmp_path / "alone", cache, InProcess("cpu"), Memory(), checkpoint_every=1e9
+    )
+    said = on_cluster(tmp_path / "run", small, cache, "kill")
+    assert said["status"] == "complete"
+    assert bits(tmp_path / "run") == bits(tmp_path / "alone")
+    assert said["most_at_work"] == 2  # a CPU each, also while they wait for the board
+    (notice,) = [line for line in said["notices"] if "its worker was lost" in line]
+    lost = notice.partition(": its worker")[0]
+    assert said["begun"].count(lost) == 2
+    assert len(said["begun"]) == 4  # of the others none was begun twice
+    epochs = [epoch for name, epoch in said["epochs"] if name == lost]
+    assert epochs.count(1) == 1
+    assert sorted(set(epochs)) == list(range(1, 61))
+    assert not list((tmp_path / "run").glob("cells/*/*/*/checkpoints"))
+
+
+def test_a_stopped_cluster_leaves_checkpoints_that_any_executor_goes_on_from(
+    small, cache, tmp_path
+) -> None:
+    said = on_cluster(tmp_path / "run", small, cache, "stop")
+    assert (said["stopped"], said["most_at_work"]) == (2, 2)
+    kept = list((tmp_path / "run").glob("cells/*/*/*/checkpoints/*.checkpoint"))
+    assert len({path.parent for path in kept}) == 2
+    suite, watcher = small_suite(epochs=60, batch_size=4), Memory()
+    carry_out(
+        suite, small, tmp_path / "run", cache, InProcess("cpu"), watcher, checkpoint_every=1e9
+    )
+    again = {name: min(e for n, e in watcher.epochs if n == name) for name, _ in watcher.epochs}
+    assert sorted(epoch > 3 for epoch in again.values()) == [False, True, True]
+    carry_out(
+        suite, small, tmp_path / "alone", cache, InProcess("cpu"), Memory(), checkpoint_every=1e9
+    )
+    assert bits(tmp_path / "run") == bits(tmp_path / "alone")
+
+
+def test_a_failed_training_on_a_cluster_says_why(small, cache, tmp_path) -> None:
+    said = on_cluster(tmp_path / "run", small, cache, "fail")
+    assert said["status"] == "partial"
+    assert len(said["messages"]) == 3
+    for message in said["messages"]:
+        assert message == "the loss is nan at epoch 1: lower the learning rate"
+
+
+def test_ray_on_the_command_line(small, milkreport, tmp_path) -> None:
+    """With a cluster of its own, and the bits of a run without one."""
+    options = [
+        "--data", small, "--set", "data.image_size=16", "--set", "training.threads=1",
+        "--set", "training.epochs=2", "--set", "model.metadata_hidden_layers=1", "--device", "cpu",
+        "--no-pdf", "--no-images",
+    ]  # fmt: skip
+    done = milkreport("run-all", "quick", "--out", "run", "--executor", "ray", *options)
+    assert done.returncode == 0, done.stderr
+    assert "on a Ray cluster of 1 node" in done.stderr
+    assert milkreport("run-all", "quick", "--out", "alone", *options).returncode == 0
+    assert bits(tmp_path / "run") == bits(tmp_path / "alone")
+    nobody = milkreport(
+        "run-all", "quick", "--out", "x", "--executor", "ray", "--ray-address", "127.0.0.1:1",
+        *options,
+    )  # fmt: skip
+    assert nobody.returncode == 4
+    assert "no Ray cluster" in nobody.stderr
+    assert len(nobody.stderr.strip().splitlines()) == 1, nobody.stderr
