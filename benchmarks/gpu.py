@@ -42,8 +42,9 @@ from torchvision.models import resnet18
 
 from milkreport.data.store import PixelStore
 from milkreport.models.lesion_net import MultiModalLesionNet
+from milkreport.models.shape import Shape
 from milkreport.suite import Model, Training
-from milkreport.training.batches import Inputs
+from milkreport.training.batches import ImageInputs
 from milkreport.training.checkpoint import Position
 from milkreport.training.device import describe_device, pin, resolve_device
 from milkreport.training.fit import TrainingPart, fit, initialise, score
@@ -110,7 +111,7 @@ def our_epochs(
     """Seconds of each epoch of the product's loop, the first left out."""
     device = pixels.device
     pin(settings, device)
-    inputs = Inputs(pixels, [table.to(device) for table in cases.features])
+    inputs = ImageInputs(pixels, [0, 1], [table.to(device) for table in cases.features])
     part = TrainingPart(cases.train, cases.labels[cases.train], CLASSES)
     seconds: list[float] = []
     started = 0.0
@@ -206,7 +207,7 @@ def lightning_epochs(cases: Cases, pixels: Pixels, settings: Training) -> list[f
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     device, seconds = pixels.device, []
-    inputs = Inputs(pixels, [table.to(device) for table in cases.features])
+    inputs = ImageInputs(pixels, [0, 1], [table.to(device) for table in cases.features])
     labels = cases.labels.to(device)
 
     class Batches:
@@ -287,7 +288,7 @@ def copy_bandwidth(device: torch.device) -> float:
 
 def build_paper(size: int) -> MultiModalLesionNet:
     """The paper's network."""
-    return MultiModalLesionNet(Model(), size, VIEWS, [FEATURES] * 2, CLASSES)
+    return MultiModalLesionNet(Model(), Shape(size, tuple(VIEWS), (FEATURES,) * 2, CLASSES))
 
 
 def time_suite(data: Path, device: torch.device) -> float:

@@ -36,8 +36,9 @@ from torch.nn.functional import cross_entropy
 
 from milkreport.data.store import PixelStore
 from milkreport.models.lesion_net import MultiModalLesionNet
+from milkreport.models.shape import Shape
 from milkreport.suite import Model, Training
-from milkreport.training.batches import Inputs
+from milkreport.training.batches import ImageInputs
 from milkreport.training.checkpoint import Position
 from milkreport.training.device import pin
 from milkreport.training.fit import TrainingPart, fit, initialise
@@ -81,7 +82,9 @@ class Work:
     def build(self) -> MultiModalLesionNet:
         """The paper's network."""
         views = ["clinical", "dermoscopic"]
-        return MultiModalLesionNet(Model(), self.size, views, [FEATURES] * 2, CLASSES)
+        return MultiModalLesionNet(
+            Model(), Shape(self.size, tuple(views), (FEATURES,) * 2, CLASSES)
+        )
 
     def epoch(self, number: int, memory_format: torch.memory_format) -> Iterator[Any]:
         """Batches of float images, features and labels, in the order of epoch *number*."""
@@ -174,7 +177,7 @@ def train_ours(work: Work, signal: Signal) -> None:
     start, end = signal
     rows = np.arange(len(work.pixels))
     store = PixelStore(work.pixels, pd.DataFrame(), rows, "", "")
-    inputs = Inputs(MappedPixels(store), work.features)
+    inputs = ImageInputs(MappedPixels(store), [0, 1], work.features)
     part = TrainingPart(torch.from_numpy(rows), work.labels, CLASSES)
 
     class NoJournal:

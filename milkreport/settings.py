@@ -16,6 +16,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 MAX_BYTES = 1_000_000
 
+#: Begins the name of a choice between sections, which pydantic puts into locations; no user's key.
+TAG = "tag:"
+
 
 class Section(BaseModel):
     """Base of all sections: frozen, strict about keys and about nan."""
@@ -57,7 +60,7 @@ def validate(kind: type[S], values: Mapping[str, Any], where: str = "") -> S:
 
 
 def _explain(item: Any, known: Sequence[tuple[str, str]]) -> str:
-    location = [str(part) for part in item["loc"]]
+    location = [str(part) for part in item["loc"] if not str(part).startswith(TAG)]
     key = ".".join(location)
     if item["type"] == "extra_forbidden":
         # A key of the same section is nearer than any other.
@@ -72,14 +75,27 @@ def _explain(item: Any, known: Sequence[tuple[str, str]]) -> str:
         return f"unknown key {key}{hint}"
     if item["type"] == "missing":
         return f"{key} is missing"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{key} = {item['input']!r}: {message}" if key and location else message
+    message: str = item["msg"].removeprefix("Value error, ")
+    if not location:
+        return message
+    return (
+        f"{key}: {message}"
+        if isinstance(item["input"], dict)
+        else f"{key} = {item['input']!r}: {message}"
+    )
 
 
 def _keys(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Every key of *kind* and of the sections in it, with its dotted name."""
     for name, field in kind.model_fields.items():
         yield name, prefix + name
-        for inner in (field.annotation, *get_args(field.annotation)):
+        for inner in _within(field.annotation):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 yield from _keys(inner, f"{prefix}{name}.")
+
+
+def _within(annotation: Any) -> Iterator[Any]:
+    """A type and all that it is made of."""
+    yield annotation
+    for inner in get_args(annotation):
+        yield from _within(inner)

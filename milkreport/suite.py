@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from milkreport.arm_settings import ON_CASES, ON_LOGITS, SHARED, Arm, ArmInputs, Correction
 from milkreport.errors import ConfigError
+from milkreport.model_settings import AnyModel, Classifier, Model
 from milkreport.resources import resource_folder
-from milkreport.settings import Name, Section, read_toml, validate
+from milkreport.settings import Name, S, Section, read_toml, validate
+
+__all__ = ["Arm", "ArmInputs", "Correction", "Data", "Model", "Split", "Suite", "Training"]
+__all__ += ["Precision", "Synthetic", "build_suite", "list_suites", "load_suite"]
 
 MAX_SEED = 2**63 - 1
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
-
-#: What an arm does about class imbalance. One correction an arm; doing two things at once has a name
-#: of its own, so that a confounded arm can never pass for a pure one.
-Correction = Literal["none", "weighted_loss", "sampler", "weighted_loss_and_sampler"]
 
 #: How a network's products are made: exactly as float32, rounded to TF32, or in bfloat16.
 Precision = Literal["float32", "tf32", "bf16"]
@@ -94,31 +95,6 @@ class Split(Section):
         return self.folds if self.kind == "kfold" else 1
 
 
-class Model(Section):
-    """The network. What the paper leaves open is a setting; ``models/lesion_net.py`` argues defaults."""
-
-    name: Literal["MultiModalLesionNet"] = "MultiModalLesionNet"
-    hidden_units: Annotated[int, Field(ge=1, le=1024)] = 10
-    blocks: Annotated[int, Field(ge=1, le=6)] = 2
-    convolutions_per_block: Annotated[int, Field(ge=1, le=6)] = 2
-    kernel_size: Annotated[int, Field(ge=1, le=11)] = 3
-    metadata_hidden_layers: Annotated[int, Field(ge=1, le=100)] = 10
-    metadata_width: Annotated[int, Field(ge=1, le=4096)] = 64
-    metadata_scale: float = 1.0
-    fusion_hidden_layers: Annotated[int, Field(ge=0, le=8)] = 0
-    fusion_width: Annotated[int, Field(ge=1, le=4096)] = 64
-    classifier_hidden_layers: Annotated[int, Field(ge=1, le=8)] = 1
-    classifier_width: Annotated[int, Field(ge=1, le=4096)] = 64
-    output: Literal["logits", "softmax"] = "logits"
-
-    @field_validator("kernel_size")
-    @classmethod
-    def _odd(cls, value: int) -> int:
-        if value % 2 == 0:
-            raise ValueError("must be odd, so that padding keeps the image size")
-        return value
-
-
 class Training(Section):
     """How a cell is trained. ``threads`` is part of the result: other counts give other weights.
 
@@ -129,27 +105,40 @@ class Training(Section):
 
     ``chunk``: cases a forward and backward pass on the CPU, gradients accumulated to the same step;
     0 chooses by image size. ``select``: which epoch's weights are kept; ``best_validation`` needs a
-    validation part and reads nothing else.
+    validation part and reads nothing else. ``patience``: stop after so many epochs without a better one
+    on the validation part; 0: never.
+
+    ``schedule``: the learning rate is ``constant``, falls to 0 along half a ``cosine``, or is divided by 10
+    after 60% and 80% of the epochs (``step``); before, it rises linearly over ``warmup_epochs``.
+    ``augmentation``: ``flips`` turns and mirrors training images by one of the eight ways that keep every
+    pixel, all views of a case by ways of their own; ``flips_and_light`` also changes brightness and contrast
+    by up to 20%. Off by default, as in the paper: MONET scores belong to the untouched image.
     """
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 50
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 32
-    optimizer: Literal["adam"] = "adam"
+    optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    warmup_epochs: Annotated[int, Field(ge=0, le=10_000)] = 0
+    augmentation: Literal["none", "flips", "flips_and_light"] = "none"
     threads: Annotated[int, Field(ge=1, le=1024)] = 2
     precision: Precision = "float32"
     determinism: Literal["strict", "warn", "off"] = "strict"
     chunk: Annotated[int, Field(ge=0, le=65_536)] = 0
     select: Literal["last", "best_validation"] = "last"
+    patience: Annotated[int, Field(ge=0, le=10_000)] = 0
 
-
-class Arm(Section):
-    """One arm: a name and one correction."""
-
-    name: Name
-    correction: Correction
-    title: str = ""
-    description: str = ""
+    @model_validator(mode="after")
+    def _consistent(self) -> Training:
+        if self.patience and self.select != "best_validation":
+            raise ValueError("patience: needs select = 'best_validation', whose epochs it watches")
+        if self.warmup_epochs and self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs = {self.warmup_epochs} leaves nothing of {self.epochs} epochs"
+            )
+        return self
 
 
 class Suite(Section):
@@ -163,7 +152,7 @@ class Suite(Section):
     reference: str = ""
     data: Data = Data()
     split: Split = Split()
-    model: Model = Model()
+    model: AnyModel = Model()
     training: Training = Training()
     arms: Annotated[list[Arm], Field(min_length=1, max_length=100)]
 
@@ -171,26 +160,88 @@ class Suite(Section):
     def _consistent(self) -> Suite:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: {self.seeds} names one seed twice")
-        for what in ("name", "correction"):
-            values = [getattr(arm, what) for arm in self.arms]
-            for position, value in enumerate(values):
-                if value in values[:position]:
-                    raise ValueError(
-                        f"arms: arm {values.index(value) + 1} and arm {position + 1} have one "
-                        f"{what}, {value!r}: arms must exclude one another"
-                    )
-        if self.training.select == "best_validation" and self.split.validation == 0:
+        _refuse_twins([arm.name for arm in self.arms], "name", [arm.name for arm in self.arms])
+        done = [json.dumps(self.recipe(arm), sort_keys=True) for arm in self.arms]
+        _refuse_twins(done, "correction", [arm.correction for arm in self.arms])
+        for arm in self.arms:
+            self._refuse_arm(arm)
+        return self
+
+    def _refuse_arm(self, arm: Arm) -> None:
+        model, training = self.model_of(arm), self.training_of(arm)
+        if training.select == "best_validation" and self.split.validation == 0:
             raise ValueError(
                 "training.select: best_validation needs split.validation above 0; "
                 "the test part selects nothing"
             )
-        smallest = 2**self.model.blocks
-        if self.data.image_size < smallest:
+        if isinstance(model, Model):
+            smallest = 2**model.blocks
+            if self.data.image_size < smallest:
+                raise ValueError(
+                    f"data.image_size: {self.data.image_size} px is less than {smallest} px, the least "
+                    f"that model.blocks = {model.blocks} poolings leave a pixel of"
+                )
+            if model.output == "softmax" and arm.correction in ON_LOGITS:
+                what = f"arms.{arm.name}: {arm.correction} is defined on logits"
+                raise ValueError(f"{what}, and model.output is softmax")
+        if isinstance(model, Classifier):
+            self._refuse_classifier(arm, model)
+
+    def _refuse_classifier(self, arm: Arm, model: Classifier) -> None:
+        where = f"arms.{arm.name}: {model.name}"
+        if arm.correction not in ON_CASES:
+            allowed = " or ".join(sorted(ON_CASES))
+            raise ValueError(f"{where} takes the correction {allowed}, not {arm.correction}")
+        if arm.training:
             raise ValueError(
-                f"data.image_size: {self.data.image_size} px is less than {smallest} px, the least "
-                f"that model.blocks = {self.model.blocks} poolings leave a pixel of"
+                f"{where} is not trained in epochs: leave out {next(iter(arm.training))}"
             )
-        return self
+        if model.backbone and not arm.inputs.images:
+            raise ValueError(f"{where} has a backbone and no images to see")
+        if not model.backbone and not arm.inputs.metadata:
+            raise ValueError(f"{where} reads metadata alone, unless it has a backbone")
+
+    def model_of(self, arm: Arm) -> AnyModel:
+        """The arm's model: the suite's with the arm's changes, or one of the arm's own.
+
+        Raises:
+            ValueError: the arm's settings are not those of its model.
+        """
+        own = arm.model
+        base = (
+            {} if own.get("name", self.model.name) != self.model.name else self.model.model_dump()
+        )
+        return _resolve(_ModelHolder, {"model": base | own}, f"arms.{arm.name}").model
+
+    def training_of(self, arm: Arm) -> Training:
+        """The suite's training with the arm's changes.
+
+        Raises:
+            ValueError: not settings of a training, or such that all arms share.
+        """
+        for key in SHARED:
+            if key in arm.training:
+                raise ValueError(
+                    f"arms.{arm.name}.training.{key}: the same for all arms of a suite"
+                )
+        if not arm.training:
+            return self.training
+        values = self.training.model_dump() | arm.training
+        return _resolve(Training, values, f"arms.{arm.name}.training")
+
+    def epochs(self, arm: Arm) -> int:
+        """Epochs of an arm's training, at most; a classifier is fitted in one go."""
+        return 1 if isinstance(self.model_of(arm), Classifier) else self.training_of(arm).epochs
+
+    def recipe(self, arm: Arm) -> dict[str, Any]:
+        """All settings that tell arms apart: equal recipes are one and the same arm."""
+        return {
+            "correction": arm.correction,
+            "strength": arm.amount,
+            "inputs": arm.inputs.model_dump(),
+            "model": self.model_of(arm).model_dump(),
+            "training": self.training_of(arm).model_dump(),
+        }
 
     def arm(self, name: str) -> Arm:
         """The arm of that name."""
@@ -215,7 +266,28 @@ class Suite(Section):
 
     def to_toml(self) -> str:
         """The resolved suite as TOML; loading it gives this suite again."""
-        return tomli_w.dumps(self.model_dump(mode="json"))
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+class _ModelHolder(Section):
+    model: AnyModel
+
+
+def _resolve(kind: type[S], values: dict[str, Any], where: str) -> S:
+    """Validate within a validation: errors come as one ValueError."""
+    try:
+        return validate(kind, values, where)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+def _refuse_twins(keys: Sequence[str], what: str, names: Sequence[str]) -> None:
+    for position, key in enumerate(keys):
+        if key in keys[:position]:
+            raise ValueError(
+                f"arms: arm {keys.index(key) + 1} and arm {position + 1} have one "
+                f"{what}, {names[position]!r}: arms must exclude one another"
+            )
 
 
 def list_suites() -> list[str]:

@@ -141,8 +141,8 @@ def test_memory_that_runs_out_is_told_with_the_gpus_memory(prepared, suite, fold
         )
         return network
 
-    whole = module.MultiModalLesionNet
+    whole = module.build_network
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "MultiModalLesionNet", greedy)
+        patch.setattr(module, "build_network", greedy)
         with pytest.raises(TrainingFailed, match=r"out of memory on .* \(\d+ GB\) at .*: halve"):
             train(prepared, suite, fold, ResidentPixels(prepared.store, GPU))

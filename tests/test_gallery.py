@@ -15,6 +15,7 @@ from PIL import Image
 
 from milkreport.runs.folder import RunFolder
 from milkreport.training.explain import Explainer, explain, is_available
+from milkreport.training.saved import load_model
 from tests.conftest import Command
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="captum is not installed")
@@ -111,11 +112,10 @@ def test_a_name_in_the_record_reads_nothing_outside_the_gallery(run: Path) -> No
 @pytest.fixture(scope="module")
 def trained(run: Path):
     folder = run / "cells/baseline/seed-0/fold-0"
-    card = json.loads((folder / "model.json").read_text())
-    explainer = Explainer(card, (folder / "model.safetensors").read_bytes())
-    network, encoder = explainer.network, explainer.encoder
+    explainer = Explainer(load_model(folder))
+    network, encoder = explainer.network, explainer.reads.encoder
     generator = torch.Generator().manual_seed(0)
-    size = card["image_size"]
+    size = explainer.reads.image_size
     images = [torch.rand((1, 3, size, size), generator=generator) for _ in network.views]
     features = [torch.randn((1, len(encoder.names(v))), generator=generator) for v in network.views]
     return network, images, features

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from milkreport.data.store import PixelStore  # noqa: E402
 from milkreport.training import pixels as module  # noqa: E402
-from milkreport.training.batches import Inputs  # noqa: E402
+from milkreport.training.batches import ImageInputs  # noqa: E402
 from milkreport.training.pixels import (  # noqa: E402
     MappedPixels,
     ResidentPixels,
@@ -57,13 +57,13 @@ def test_every_place_gives_the_stores_pixels(store: PixelStore, place: str) -> N
 def test_no_batches_are_no_pixels(store: PixelStore, place: str) -> None:
     pixels = PLACES[place](store)
     assert list(pixels.stream([])) == []
-    assert list(Inputs(pixels, []).passes([])) == []
+    assert list(ImageInputs(pixels, [0, 1], []).passes([])) == []
 
 
 def test_inputs_are_floats_from_0_to_1_channels_last_with_their_features(store: PixelStore) -> None:
     features = [torch.arange(170.0)[:, None] + view for view in (0, 1000)]
     for place in PLACES.values():
-        inputs = Inputs(place(store), features)
+        inputs = ImageInputs(place(store), [0, 1], features)
         for (images, tables), positions in zip(inputs.passes(batches()), batches(), strict=True):
             raw = store.pixels[store.rows[positions.numpy()]]
             for view, (image, table) in enumerate(zip(images, tables, strict=True)):

@@ -66,6 +66,11 @@ class FeatureEncoder(BaseModel):
         parts = [column.encode(table) for column in self._of(view)]
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(table), 0), np.float32)
 
+    def encode_once(self, table: pd.DataFrame) -> Array:
+        """All columns, each once whatever views read it: float32 of shape (n_cases, n_columns)."""
+        parts = [column.encode(table) for column in self.columns]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((len(table), 0), np.float32)
+
     def _of(self, view: str) -> list[ColumnEncoder]:
         return [column for column in self.columns if column.view in ("case", view)]
 

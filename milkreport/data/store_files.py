@@ -37,6 +37,8 @@ R = TypeVar("R")
 
 _KEY = re.compile(r"[0-9a-f]{24}")
 # The last is the index of version 0.1.
+#: Folder beside the stores for the features that frozen backbones made of their images.
+EMBEDDINGS = "embeddings"
 _SUFFIXES = (".jsonl", ".partial", ".u8", ".json")
 _BLOCK = 4  # items that a thread is given at a time
 _SPAN = 8_000_000  # bytes of rows that a thread verifies at a time
@@ -162,6 +164,9 @@ class StoreFiles:
             with suppress(FileNotFoundError):
                 freed += path.stat().st_size
                 path.unlink()
+        for path in (self.folder / EMBEDDINGS).glob(f"{self.key}-*"):
+            freed += path.stat().st_size
+            path.unlink()
         return freed
 
     def _count_good(self, records: Sequence[Record]) -> int:

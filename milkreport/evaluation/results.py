@@ -39,6 +39,7 @@ class CellRecord(Record):
     device: str = ""
     seconds: float | None = None
     epoch_used: int | None = None
+    weights_file: str = "model.safetensors"
     weights_sha256: str = ""
     predictions_sha256: str = ""
     parameters: int | None = None

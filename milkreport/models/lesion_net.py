@@ -21,11 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from milkreport.suite import Model
+from milkreport.model_settings import Model
+from milkreport.models.shape import Shape
 
 
 class MaxPool(nn.MaxPool2d):
@@ -76,6 +78,13 @@ class ImageBranch(nn.Module):
                 layers.append(nn.ReLU(inplace=True))
         self.layers = nn.Sequential(*layers)
         self.n_features = channels * size * size
+        self.per_block = settings.convolutions_per_block
+
+    def blocks(self) -> list[list[nn.Module]]:
+        """The convolutions of each block."""
+        convolutions = [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
+        n = self.per_block
+        return [[*convolutions[i : i + n]] for i in range(0, len(convolutions), n)]
 
     def forward(self, images: Tensor) -> Tensor:
         """Features of *images*, flattened in the order they lie in memory (channels last)."""
@@ -86,59 +95,68 @@ class ImageBranch(nn.Module):
 class MultiModalLesionNet(nn.Module):
     """The paper's network for any number of views, feature columns and classes.
 
+    Without images each view keeps its metadata branch alone, and the other way round.
+
     Args:
         settings: the suite's model section.
-        size: side of the square images in pixels.
-        views: view names, in the order of the images.
-        n_features: metadata columns of each view, in the same order.
-        n_classes: number of classes.
+        shape: what it is built for.
     """
 
-    def __init__(
-        self,
-        settings: Model,
-        size: int,
-        views: Sequence[str],
-        n_features: Sequence[int],
-        n_classes: int,
-    ) -> None:
+    def __init__(self, settings: Model, shape: Shape) -> None:
         super().__init__()
-        self.views = tuple(views)
+        self.views = shape.views
         self.softmax_output = settings.output == "softmax"
         self.image_branches = nn.ModuleDict()
         self.metadata_branches = nn.ModuleDict()
         self.fusions = nn.ModuleDict()
         self.metadata_scales = nn.ParameterDict()
-        for view, n in zip(views, n_features, strict=True):
-            branch = ImageBranch(settings, size)
-            self.image_branches[view] = branch
-            width = branch.n_features
+        for view, n in zip(shape.views, shape.n_features, strict=True):
+            width = 0
+            if shape.images:
+                branch = ImageBranch(settings, shape.image_size)
+                self.image_branches[view] = branch
+                width = branch.n_features
             if n:
                 hidden = [settings.metadata_width] * settings.metadata_hidden_layers
                 self.metadata_branches[view] = _mlp([n, *hidden], relu_at_end=True)
                 self.metadata_scales[view] = nn.Parameter(torch.tensor(settings.metadata_scale))
                 width += settings.metadata_width
             hidden = [settings.fusion_width] * settings.fusion_hidden_layers
-            self.fusions[view] = _mlp([width, *hidden, n_classes])
+            self.fusions[view] = _mlp([width, *hidden, shape.n_classes])
         hidden = [settings.classifier_width] * settings.classifier_hidden_layers
-        self.classifier = _mlp([n_classes * len(self.views), *hidden, n_classes])
+        n_fused = shape.n_classes * len(self.views)
+        self.classifier = _mlp([n_fused, *hidden, shape.n_classes])
 
     def forward(self, images: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:
         """Scores of shape (n, n_classes): logits, or probabilities where ``output`` is softmax.
 
         Args:
-            images: one float32 (n, 3, size, size) a view, values 0 to 1.
+            images: one float32 (n, 3, size, size) a view, values 0 to 1; none for a network without images.
             features: one float32 (n, n_features) a view.
         """
         fused = []
         for position, view in enumerate(self.views):
-            joint = self.image_branches[view](images[position])
+            parts = []
+            if view in self.image_branches:
+                parts.append(self.image_branches[view](images[position]))
             if view in self.metadata_branches:
                 metadata = self.metadata_branches[view](features[position])
-                joint = torch.cat([joint, self.metadata_scales[view] * metadata], dim=1)
+                parts.append(self.metadata_scales[view] * metadata)
+            joint = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
             fused.append(self.fusions[view](joint))
         scores: Tensor = self.classifier(torch.cat(fused, dim=1))
         return scores.softmax(dim=1) if self.softmax_output else scores
+
+    def stages(self) -> dict[str, list[nn.Module]]:
+        """The parts that fine-tuning may freeze, in the order of the data's way, all views' together."""
+        parts: dict[str, list[nn.Module]] = {}
+        for branch in self.image_branches.values():
+            for number, block in enumerate(cast(ImageBranch, branch).blocks(), 1):
+                parts.setdefault(f"block_{number}", []).extend(block)
+        parts["metadata"] = [*self.metadata_branches.values(), self.metadata_scales]
+        parts["fusion"] = [*self.fusions.values()]
+        parts["classifier"] = [self.classifier]
+        return parts
 
     def log_probabilities(self, scores: Tensor) -> Tensor:
         """Logarithms of the class probabilities, from what :meth:`forward` gave."""

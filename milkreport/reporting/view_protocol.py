@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from milkreport.arm_settings import Arm
 from milkreport.evaluation.results import Results
+from milkreport.model_settings import AnyModel, Model
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
 from milkreport.reporting.text import (
     decimal,
@@ -22,7 +24,16 @@ CORRECTIONS = {
     "weighted_loss": "class-weighted loss",
     "sampler": "weighted random sampler",
     "weighted_loss_and_sampler": "class-weighted loss and weighted random sampler",
+    "effective_number_loss": "loss weighted by effective number of cases",
+    "sqrt_sampler": "square-root sampler",
+    "capped_sampler": "capped sampler",
+    "focal_loss": "focal loss",
+    "logit_adjustment": "logit adjustment",
+    "label_smoothing": "label smoothing",
 }
+
+#: What an arm's inputs say, where their key alone would not.
+_INPUTS = {"images": "without images", "metadata": "without metadata"}
 
 _PRECISIONS = {
     "float32": "float32",
@@ -51,24 +62,33 @@ class ProtocolView:
 def build_protocol(results: Results, suite: Suite | None) -> ProtocolView:
     """The arms and the settings that matter; predictions that were made elsewhere have no suite."""
     return ProtocolView(
-        arms=_arms_table(results, trained=suite is not None),
+        arms=_arms_table(results, suite),
         split_rule=sentence(without_paths(results.split_rule)),
         epoch_rule=_epoch_rule(suite) if suite else GIVEN,
         settings=_settings(suite) if suite else (),
     )
 
 
-def _arms_table(results: Results, trained: bool) -> Table:
-    rows = []
+def _arms_table(results: Results, suite: Suite | None) -> Table:
+    rows, trained = [], suite is not None
+    changes = {arm.name: _changes(suite, arm) for arm in suite.arms} if suite else {}
+    strengths = {arm.name: arm.amount for arm in suite.arms} if suite else {}
     for arm in results.arms:
         cells = [Cell(shorten(arm.title or arm.name))]
         if trained:
-            cells.append(Cell(CORRECTIONS.get(arm.correction, arm.correction), kind="text"))
+            correction = CORRECTIONS.get(arm.correction, arm.correction)
+            if strengths.get(arm.name):
+                correction += f" ({strengths[arm.name]:g})"
+            cells.append(Cell(correction, kind="text"))
+            if any(changes.values()):
+                cells.append(Cell(changes.get(arm.name) or "nothing", kind="text"))
         cells.append(Cell(shorten(without_paths(arm.description), 400), kind="text"))
         rows.append(Row(tuple(cells)))
     columns = [Column("Arm", text=True)]
     if trained:
         columns.append(Column("Correction for imbalance", text=True))
+        if any(changes.values()):
+            columns.append(Column("Changed of the suite's settings", text=True))
     columns.append(Column("What it does" if trained else "Where it comes from", text=True))
     caption = "The arms, which exclude one another." if trained else "The predictions."
     return table("arms", caption, tuple(columns), rows)
@@ -85,7 +105,7 @@ def _epoch_rule(suite: Suite) -> str:
 
 
 def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
-    data, split, model, training = suite.data, suite.split, suite.model, suite.training
+    data, split, training = suite.data, suite.split, suite.training
     image = f"{data.image_size} × {data.image_size} px"
     held = {
         "support": "drawn to the given number of cases a class",
@@ -94,8 +114,6 @@ def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
     }[split.kind]
     cut = percent(split.validation) + " of the rest" if split.validation else "none"
     rate = f"{training.learning_rate:g}"
-    last = "softmax before the loss" if model.output == "softmax" else "logits"
-    blocks = f"{model.blocks} × {model.convolutions_per_block} convolutions"
     selected = "last" if training.select == "last" else "best on validation"
     return (
         (
@@ -121,25 +139,51 @@ def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
                 Fact("Determinism", training.determinism),
             ),
         ),
-        (
-            "Network",
-            (
-                Fact("Name", model.name),
-                Fact("Image branch", f"{blocks}, {model.hidden_units} channels"),
-                Fact("Kernel", f"{model.kernel_size} × {model.kernel_size}"),
-                Fact(
-                    "Metadata branch",
-                    _layers(model.metadata_hidden_layers, model.metadata_width),
-                ),
-                Fact("Metadata scale at the start", decimal(model.metadata_scale, 1)),
-                Fact(
-                    "Classifier",
-                    _layers(model.classifier_hidden_layers, model.classifier_width),
-                ),
-                Fact("Output", last),
-            ),
-        ),
+        ("Model", _model_facts(suite.model)),
     )
+
+
+def _model_facts(model: AnyModel) -> tuple[Fact, ...]:
+    if not isinstance(model, Model):
+        return tuple(Fact(_words(key), _shown(value)) for key, value in model.model_dump().items())
+    blocks = f"{model.blocks} × {model.convolutions_per_block} convolutions"
+    return (
+        Fact("Name", model.name),
+        Fact("Image branch", f"{blocks}, {model.hidden_units} channels"),
+        Fact("Kernel", f"{model.kernel_size} × {model.kernel_size}"),
+        Fact("Metadata branch", _layers(model.metadata_hidden_layers, model.metadata_width)),
+        Fact("Metadata scale at the start", decimal(model.metadata_scale, 1)),
+        Fact("Classifier", _layers(model.classifier_hidden_layers, model.classifier_width)),
+        Fact("Output", "softmax before the loss" if model.output == "softmax" else "logits"),
+    )
+
+
+def _changes(suite: Suite, arm: Arm) -> str:
+    """What an arm changes beside its correction, in words; empty where it changes nothing."""
+    own, shared = suite.recipe(arm), suite.recipe(Arm(name="suite"))
+    texts = []
+    if own["model"].get("name") != shared["model"].get("name"):
+        given = {k: v for k, v in arm.model.items() if k != "name"}
+        texts.append(f"model {own['model']['name']}")
+        texts += [f"{_words(key)} {_shown(value)}" for key, value in given.items()]
+    for section in ("model", "training", "inputs"):
+        if section == "model" and texts:
+            continue
+        for key, value in own[section].items():
+            if value != shared[section][key]:
+                texts.append(_INPUTS.get(key) or f"{_words(key)} {_shown(value)}")
+                if key == "views":
+                    texts[-1] = f"views: {', '.join(value)}"
+    return "; ".join(texts)
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _shown(value: object) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return shorten(without_paths(text), 80)
 
 
 def _layers(n: int, width: int) -> str:

@@ -83,7 +83,7 @@ class ResultsDesk:
     def epoch(self, task: Task, epoch: int, row: Row) -> None:
         """An epoch is over."""
         self._progress[task.study].epoch(task.cell, epoch)
-        self.watcher.epoch(task, epoch, self.studies[task.study].suite.training.epochs, row)
+        self.watcher.epoch(task, epoch, self.studies[task.study].epochs(task.cell), row)
 
     def done(self, task: Task, trained: TrainedCell) -> None:
         """Write a finished cell."""

@@ -108,7 +108,7 @@ def _repeat(
     watcher: Watcher,
 ) -> Repeat:
     def compare(epoch: int, row: Row) -> None:
-        watcher.epoch(Task("", cell), epoch, suite.training.epochs, row)
+        watcher.epoch(Task("", cell), epoch, suite.epochs(suite.arm(cell.arm)), row)
         before = history.iloc[epoch - 1] if epoch <= len(history) else pd.Series(dtype=object)
         for name, value in row.items():
             if name not in before or float(before[name]) != float(f"{value:.9g}"):

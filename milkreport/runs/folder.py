@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import socket
@@ -202,8 +201,8 @@ class RunFolder:
         folder = self.cell_path(cell)
         write_csv(folder / "history.csv", trained.history)
         write_csv(folder / "predictions.csv", trained.predictions)
-        write_bytes(folder / "model.safetensors", trained.weights)
-        write_text(folder / "model.json", json.dumps(trained.card, indent=1))
+        write_bytes(folder / trained.card.weights_file, trained.weights)
+        write_text(folder / "model.json", trained.card.model_dump_json(indent=1))
         record = CellRecord(
             seed=cell.seed,
             fold=cell.fold,
@@ -212,6 +211,7 @@ class RunFolder:
             device=trained.device,
             seconds=trained.seconds,
             epoch_used=trained.epoch_used,
+            weights_file=trained.card.weights_file,
             weights_sha256=trained.weights_sha256,
             predictions_sha256=_hash(folder / "predictions.csv"),
             parameters=trained.parameters,
@@ -241,7 +241,7 @@ class RunFolder:
         folder = self.cell_path(cell)
         return (
             (folder / "history.csv").is_file()
-            and _hash(folder / "model.safetensors") == record.weights_sha256
+            and _hash(folder / record.weights_file) == record.weights_sha256
             and _hash(folder / "predictions.csv") == record.predictions_sha256
         )
 

@@ -25,6 +25,7 @@ from milkreport.evaluation.results import Results
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.runs.gallery_record import FOLDER, Gallery, Mistake, Shown
 from milkreport.training.explain import Explainer, is_available
+from milkreport.training.saved import load_model
 
 #: Mistakes an arm; a page of the report holds four.
 MOST = 4
@@ -92,21 +93,21 @@ def _mistake(
     if cell not in loaded:
         loaded.clear()  # one network at a time
         path = folder.cell_path(cell)
-        card = json.loads((path / "model.json").read_text(encoding="utf-8"))
-        loaded[cell] = Explainer(card, (path / "model.safetensors").read_bytes())
+        loaded[cell] = Explainer(load_model(path))
     explainer = loaded[cell]
     cases = prepared.cases
     raw = prepared.store.batch([position])[0]
     table = cases.table.iloc[[position]]
     p, why = explainer.look(raw, table, str(row["predicted"]))
+    maps = dict(zip(explainer.reads.views, why.maps if why else (), strict=False))
     name = f"{row['arm']}-{row['rank']}"
     shown = []
     for i, view in enumerate(cases.views):
         plain, tinted = f"{name}-{i + 1}.jpg", ""
         write_bytes(place / plain, _thumbnail(raw[i]))
-        if why is not None:
+        if view in maps:
             tinted = f"{name}-{i + 1}-heat.jpg"
-            write_bytes(place / tinted, _thumbnail(_tint(raw[i], why.maps[i])))
+            write_bytes(place / tinted, _thumbnail(_tint(raw[i], maps[view])))
         shown.append(Shown(view=view, file=plain, heat=tinted))
     likely = sorted(p, key=lambda c: -p[c])[:MOST_PROBABILITIES]
     return Mistake(

@@ -14,7 +14,7 @@ from milkreport.runs.finding import find_run_folders
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.runs.manifest import Manifest
 
-_FILES = ("history.csv", "predictions.csv", "model.safetensors", "model.json")
+_FILES = ("history.csv", "predictions.csv", "model.json")
 
 
 class Finished:
@@ -46,7 +46,7 @@ class Finished:
             return None
         try:
             target.mkdir(parents=True, exist_ok=True)
-            for name in _FILES:
+            for name in (*_FILES, known.weights_file):
                 shutil.copyfile(source / name, target / name)
         except OSError as error:
             raise disk_problem(error, target) from error

@@ -27,7 +27,7 @@ from milkreport.runs.stopping import StopSign
 from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Machine
 from milkreport.suite import Suite
-from milkreport.training.cell import Row
+from milkreport.training.cell import Row, try_arms
 from milkreport.training.checkpoint import EVERY
 
 
@@ -154,6 +154,7 @@ def _begin(job: Job, prepared: Prepared, machine: Machine, watcher: Watcher) -> 
     """Write what the run is, or see that it is what lies there."""
     folder = RunFolder(job.out)
     folds = make_folds(prepared.cases, job.suite.split)
+    try_arms(prepared, job.suite, folds[0])
     if job.restart:
         folder.clear()
     manifest = Manifest(

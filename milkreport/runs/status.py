@@ -57,8 +57,10 @@ def read_status(folder: RunFolder) -> RunStatus:
     holder = _holder(folder.path)
     progress = load_progress(folder.path) if holder else Progress()
     running = {Cell(c.arm, c.seed, c.fold): c for c in progress.running}
-    epochs = suite.training.epochs
-    cells = [_read_cell(folder, cell, epochs, running.get(cell)) for cell in plan_cells(suite)]
+    epochs = {arm.name: suite.epochs(arm) for arm in suite.arms}
+    cells = [
+        _read_cell(folder, cell, epochs[cell.arm], running.get(cell)) for cell in plan_cells(suite)
+    ]
     return RunStatus(
         suite=suite.name,
         title=suite.title,

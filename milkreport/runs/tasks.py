@@ -9,6 +9,7 @@ from pathlib import Path
 
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
+from milkreport.model_settings import read_sources
 from milkreport.runs.folder import Cell
 from milkreport.suite import Suite
 
@@ -34,6 +35,10 @@ class Study:
         lean = replace(prepared, store=store, images=none, duplicates=prepared.duplicates.iloc[:0])
         return replace(self, prepared=lean)
 
+    def epochs(self, cell: Cell) -> int:
+        """Epochs of a cell's training, at most."""
+        return self.suite.epochs(self.suite.arm(cell.arm))
+
     def key(self, cell: Cell) -> str:
         """See :func:`cell_key`."""
         return cell_key(self.suite, cell, self.prepared.fingerprint)
@@ -55,16 +60,17 @@ def cell_key(suite: Suite, cell: Cell, data_sha256: str) -> str:
 
     Names, titles and the other arms and seeds of the suite are none of it.
     """
+    arm = suite.arm(cell.arm)
+    model = suite.model_of(arm)
     settings = {
         "data": suite.data.model_dump(exclude={"synthetic"}),
         "split": suite.split.model_dump(),
-        "model": suite.model.model_dump(),
-        "training": suite.training.model_dump(),
-        "correction": suite.arm(cell.arm).correction,
+        **suite.recipe(arm),
+        "sources": read_sources(model),
         "seed": cell.seed,
         "fold": cell.fold,
         "data_sha256": data_sha256,
     }
-    if suite.training.select == "best_validation":
+    if suite.training_of(arm).select == "best_validation":
         settings["selected by"] = suite.primary_metric
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

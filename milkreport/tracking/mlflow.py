@@ -23,7 +23,7 @@ _EXPERIMENT = "milkreport"
 _BATCH = 100  # parameters, and tags, that a request may hold
 _LONGEST = 500  # characters of a value that every store takes
 #: Files of a training that go along; predictions, which name cases, stay.
-_CELL_FILES = ("history.csv", "model.json", "model.safetensors", "cell.json")
+_CELL_FILES = ("history.csv", "model.json", "cell.json")
 
 
 class MLflow:
@@ -99,7 +99,7 @@ class MLflow:
         self._client.log_metric(run, "seconds", record.seconds or 0.0)
         self._client.log_metric(run, "epoch_used", float(record.epoch_used or 0))
         folder = RunFolder(study.out).cell_path(task.cell)
-        for name in _CELL_FILES:
+        for name in (*_CELL_FILES, record.weights_file):
             self._client.log_artifact(run, str(folder / name))
         self._close(run, "FINISHED")
 

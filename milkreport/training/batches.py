@@ -1,9 +1,12 @@
-"""Inputs of the network: pixels to float on the device, and the features beside them."""
+"""Inputs of the network: pixels to float on the device, or features of images, and the columns beside
+them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,20 +20,11 @@ CHUNK_PIXELS = 8 * 256 * 256
 Pass = tuple[list[Tensor], list[Tensor]]
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """All cases' inputs, without any label.
-
-    ``pixels``: the cases' images. ``features``: float32 (n_cases, n_features) a view, on the same device.
-    """
-
-    pixels: Pixels
-    features: Sequence[Tensor]
+class Inputs(Protocol):
+    """All cases' inputs, without any label. ``device``: where they come out."""
 
     @property
-    def device(self) -> torch.device:
-        """Where the inputs come out."""
-        return self.pixels.device
+    def device(self) -> torch.device: ...
 
     def passes(self, batches: Sequence[Tensor]) -> Iterator[Pass]:
         """The inputs of each of *batches* in turn, made when they are asked for.
@@ -38,6 +32,30 @@ class Inputs:
         Args:
             batches: int64 of shape (n,) each, positions of cases, on the CPU.
         """
+
+    def chunk(self, wanted: int, batch_size: int) -> int:
+        """Cases a pass: *wanted*, or what suits the device, *batch_size* at most."""
+
+
+@dataclass(frozen=True)
+class ImageInputs:
+    """Images and columns.
+
+    ``pixels``: the cases' images. ``views``: positions of the views that are seen. ``features``: float32
+    (n_cases, n_features) a view that is seen, on the same device.
+    """
+
+    pixels: Pixels
+    views: Sequence[int]
+    features: Sequence[Tensor]
+
+    @property
+    def device(self) -> torch.device:
+        """See :class:`Inputs`."""
+        return self.pixels.device
+
+    def passes(self, batches: Sequence[Tensor]) -> Iterator[Pass]:
+        """See :class:`Inputs`."""
         if not batches:
             return
         order = torch.cat(list(batches)).to(self.device)
@@ -47,12 +65,46 @@ class Inputs:
         ):
             # uint8 came to the device; a float copy would have been four times as large.
             images = [
-                view.permute(0, 3, 1, 2)
+                raw[:, view]
+                .permute(0, 3, 1, 2)
                 .to(torch.float32, memory_format=torch.channels_last)
                 .div_(255)
-                for view in raw.unbind(dim=1)
+                for view in self.views
             ]
             yield images, [table[positions] for table in self.features]
+
+    def chunk(self, wanted: int, batch_size: int) -> int:
+        """See :class:`Inputs`."""
+        return chunk_size(wanted, self.pixels.size, batch_size, self.device)
+
+
+@dataclass(frozen=True)
+class ColumnInputs:
+    """Columns, and features of images that a frozen backbone made, where there are any.
+
+    ``embedded``: float32 (n_cases, n_features) a view that is seen, or none. ``features``: as in
+    :class:`ImageInputs`, all on one device.
+    """
+
+    embedded: Sequence[Tensor]
+    features: Sequence[Tensor]
+
+    @property
+    def device(self) -> torch.device:
+        """See :class:`Inputs`."""
+        return [*self.embedded, *self.features][0].device
+
+    def passes(self, batches: Sequence[Tensor]) -> Iterator[Pass]:
+        """See :class:`Inputs`; features of images stand where images would."""
+        for positions in (batch.to(self.device) for batch in batches):
+            yield (
+                [view[positions] for view in self.embedded],
+                [table[positions] for table in self.features],
+            )
+
+    def chunk(self, wanted: int, batch_size: int) -> int:
+        """See :class:`Inputs`: one pass a batch."""
+        return min(wanted, batch_size) if wanted else batch_size
 
 
 def chunk_size(wanted: int, image_size: int, batch_size: int, device: torch.device) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,28 +15,40 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from milkreport.data.features import FeatureEncoder, fit_encoder
+from milkreport import __version__
+from milkreport.arm_settings import Arm, ArmInputs
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
-from milkreport.evaluation.definitions import HEADLINE
-from milkreport.evaluation.metrics import confusion_counts, score_confusion
-from milkreport.models.lesion_net import MultiModalLesionNet
-from milkreport.suite import Arm, Suite
-from milkreport.training.batches import Inputs
-from milkreport.training.checkpoint import (
-    Checkpoint,
-    Checkpoints,
-    Position,
-    network_tensors,
-    restore_network,
+from milkreport.errors import ConfigError
+from milkreport.model_settings import AnyModel, Classifier, Model, OwnModel, read_sources
+from milkreport.models.backbone import load_embedder
+from milkreport.models.build import build_network, stages, try_network
+from milkreport.models.classifier import (
+    count_numbers,
+    dump_classifier,
+    fit_classifier,
+    score_classifier,
 )
+from milkreport.suite import Suite
+from milkreport.training.batches import Inputs
+from milkreport.training.card import (
+    CLASSIFIER_FILE,
+    NETWORK_FILE,
+    ModelCard,
+    Reads,
+    as_columns,
+    fit_reads,
+    make_inputs,
+)
+from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.device import describe_device, describe_memory, peak_memory
 from milkreport.training.failures import TrainingFailed, is_out_of_memory
-from milkreport.training.fit import TrainingPart, fit, score
+from milkreport.training.fit import TrainingPart, fit
+from milkreport.training.imbalance import make_loss
+from milkreport.training.keeper import Keeper, KeptJournal, OnEpoch, Row
 from milkreport.training.pixels import Pixels
 
-Row = dict[str, float]
-OnEpoch = Callable[[int, Row], None]
+__all__ = ["OnEpoch", "Row", "Start", "TrainedCell", "train_cell", "try_arms"]
 
 
 @dataclass(frozen=True)
@@ -44,14 +56,14 @@ class TrainedCell:
     """What a training leaves: curves, predictions of every part, weights and the model's card.
 
     ``history``: one row an epoch. ``predictions``: case_id, split, label and a probability column a
-    class. ``weights``: safetensors bytes, which depend on the weights alone. ``device``: what trained it.
+    class. ``weights``: bytes of a file that depend on the weights alone. ``device``: what trained it.
     """
 
     history: pd.DataFrame
     predictions: pd.DataFrame
     weights: bytes
     weights_sha256: str
-    card: dict[str, Any]
+    card: ModelCard
     epoch_used: int
     seconds: float
     parameters: int
@@ -59,6 +71,15 @@ class TrainedCell:
     exposure: dict[str, int]
     peak_memory_bytes: int | None
     device: str
+
+
+@dataclass(frozen=True)
+class Start:
+    """A trained model to go on from: what it reads, its weights, the stages that stay as they are."""
+
+    reads: Reads
+    weights: dict[str, torch.Tensor]
+    frozen: tuple[str, ...] = ()
 
 
 def train_cell(
@@ -70,6 +91,7 @@ def train_cell(
     pixels: Pixels,
     on_epoch: OnEpoch = lambda epoch, row: None,
     checkpoints: Checkpoints | None = None,
+    start: Start | None = None,
 ) -> TrainedCell:
     """Train one cell. Training receives the training labels alone; selection reads validation alone.
 
@@ -77,54 +99,73 @@ def train_cell(
         pixels: those of all cases, on the device to train on.
         on_epoch: called after each epoch with its row of the history.
         checkpoints: where the training goes on from and keeps its progress; by default nowhere.
+        start: of a network, where it begins; by default fresh weights.
 
     Raises:
         TrainingFailed: the loss is not finite any more, or memory ran out.
         Stopped: a signal asked for it.
+        ConfigError: the arm's model cannot be built for these data.
     """
     started = time.perf_counter()
-    cases, parts = prepared.cases, fold.parts()
-    encoder = fit_encoder(cases.table.iloc[fold.train], cases.features)
-    inputs = _inputs(prepared, encoder, pixels)
+    cases, parts, model = prepared.cases, fold.parts(), suite.model_of(arm)
+    reads = (
+        start.reads
+        if start
+        else fit_reads(cases, arm.inputs, fold.train, pixels.size, suite.data.decoder)
+    )
+    inputs = make_inputs(reads, model, cases.table, prepared.store, pixels)
     labels = np.asarray(cases.labels(), np.int64)
     part = TrainingPart(
         torch.from_numpy(fold.train), torch.from_numpy(labels[fold.train]), len(cases.classes)
     )
-
-    def build() -> MultiModalLesionNet:
-        widths = [table.shape[1] for table in inputs.features]
-        return MultiModalLesionNet(
-            suite.model, pixels.size, cases.views, widths, len(cases.classes)
-        )
-
-    keeper = _Keeper(suite, {name: (p, labels[p]) for name, p in parts.items()}, inputs, on_epoch)
-    journal = _Journal(keeper, checkpoints or Checkpoints(), started)
+    labelled = {name: (positions, labels[positions]) for name, positions in parts.items()}
+    keeper = Keeper(suite, suite.training_of(arm), labelled, inputs, on_epoch)
+    journal = KeptJournal(keeper, checkpoints or Checkpoints(), started)
     keeper.pause = journal.pause
     try:
-        fit(build, inputs, part, suite.training, arm.correction, seed, keeper.observe, journal)
+        if isinstance(model, Classifier):
+            columns = as_columns(inputs, reads, cases.table)
+            weights, parameters = _fit_classifier(model, arm, columns, part, keeper, seed)
+        else:
+            _fit_network(model, suite, arm, reads, inputs, part, keeper, journal, seed, start)
+            weights = safetensors.torch.save(keeper.state)
+            parameters = sum(tensor.numel() for tensor in keeper.state.values())
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        size = suite.training.batch_size
+        size = suite.training_of(arm).batch_size
         what = f"out of memory on {describe_memory(pixels.device)} at training.batch_size {size}"
         raise TrainingFailed(f"{what}: halve it") from error
-    weights = safetensors.torch.save(keeper.state)
     weights_sha256 = hashlib.sha256(weights).hexdigest()
     frames = [
         _frame(cases.table.iloc[positions], name, keeper.probabilities[name], cases.classes)
         for name, positions in parts.items()
     ]
-    card = {
-        "schema_version": 1,
-        "architecture": suite.model.name,
-        "model": suite.model.model_dump(),
-        "image_size": pixels.size,
-        "views": list(cases.views),
-        "classes": list(cases.classes),
-        "encoder": encoder.model_dump(),
-        "data_sha256": prepared.fingerprint,
-        "weights_sha256": weights_sha256,
-    }
+    device = describe_device(pixels.device)
+    card = ModelCard(
+        milkreport=__version__,
+        architecture=model.name,
+        model=model,
+        reads=reads,
+        classes=list(cases.classes),
+        suite=suite.name,
+        arm=arm.name,
+        correction=arm.correction,
+        strength=arm.amount,
+        training=suite.training_of(arm).model_dump(),
+        seed=seed,
+        fold=fold.index,
+        epoch_used=keeper.epoch,
+        device=device,
+        data=cases.card.name,
+        data_sha256=prepared.fingerprint,
+        class_counts=_count(cases.classes, labels[fold.train]),
+        metrics=keeper.metrics(),
+        sources=read_sources(model),
+        packages=_versions(),
+        weights_file=CLASSIFIER_FILE if isinstance(model, Classifier) else NETWORK_FILE,
+        weights_sha256=weights_sha256,
+    )
     return TrainedCell(
         history=pd.DataFrame(keeper.rows),
         predictions=pd.concat(frames, ignore_index=True),
@@ -133,151 +174,106 @@ def train_cell(
         card=card,
         epoch_used=keeper.epoch,
         seconds=journal.seconds(),
-        parameters=sum(tensor.numel() for tensor in keeper.state.values()),
+        parameters=parameters,
         scalars=keeper.scalars,
-        exposure={
-            name: int(n) for name, n in zip(cases.classes, keeper.drawn.tolist(), strict=True)
-        },
+        exposure=dict(zip(cases.classes, map(int, keeper.drawn.tolist()), strict=True)),
         peak_memory_bytes=peak_memory(pixels.device),
-        device=describe_device(pixels.device),
+        device=device,
     )
 
 
-class _Keeper:
-    """Watches the epochs: scores every part, keeps the weights of the epoch that the suite selects."""
+def try_arms(prepared: Prepared, suite: Suite, fold: Fold) -> None:
+    """Refuse, before anything is trained, an arm whose model cannot be built for these data.
 
-    def __init__(
-        self,
-        suite: Suite,
-        parts: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
-        inputs: Inputs,
-        on_epoch: OnEpoch,
-    ) -> None:
-        self.suite, self.parts, self.inputs, self.on_epoch = suite, parts, inputs, on_epoch
-        self.rows: list[Row] = []
-        self.state: dict[str, torch.Tensor] = {}
-        self.probabilities: dict[str, npt.NDArray[np.float32]] = {}
-        self.scalars: dict[str, float] = {}
-        self.drawn = torch.zeros(0, dtype=torch.int64)
-        self.epoch, self.best = 0, -1.0
-        self.pause: Callable[[], None] = lambda: None
-
-    def observe(self, epoch: int, network: MultiModalLesionNet, drawn: torch.Tensor) -> None:
-        """Score the network after *epoch*; keep it if it is the one to use so far."""
-        row: Row = {"epoch": epoch}
-        probabilities = {}
-        for name, (positions, labels) in self.parts.items():
-            of_part = torch.from_numpy(positions)
-            precision = self.suite.training.precision
-            logs = score(network, self.inputs, of_part, precision, self.pause).numpy()
-            if np.isnan(logs).any():
-                what = f"the network's outputs for the {name} part are not numbers at epoch {epoch}"
-                raise TrainingFailed(f"{what}: lower the learning rate")
-            probabilities[name] = np.exp(logs)
-            row |= {f"{name}_{key}": value for key, value in _curve_point(logs, labels).items()}
-        self.rows.append(row)
-        self.drawn = drawn if epoch == 1 else self.drawn + drawn
-        if self._is_chosen(row):
-            self.epoch, self.probabilities = epoch, probabilities
-            self.scalars = network.scalars()
-            self.state = {
-                name: tensor.detach().to("cpu", copy=True).contiguous()
-                for name, tensor in sorted(network.state_dict().items())
-            }
-        self.on_epoch(epoch, row)
-
-    def facts(self) -> dict[str, Any]:
-        """What it keeps that is no tensor; JSON holds each float exactly."""
-        return {
-            "rows": self.rows,
-            "scalars": self.scalars,
-            "epoch_used": self.epoch,
-            "best": self.best,
-        }
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """What it keeps as tensors."""
-        kept = {f"kept/{name}": tensor for name, tensor in self.state.items()}
-        for name, probabilities in self.probabilities.items():
-            kept[f"probabilities/{name}"] = torch.from_numpy(probabilities)
-        return kept | {"drawn": self.drawn}
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Take over what :meth:`facts` and :meth:`tensors` gave."""
-        facts, tensors = checkpoint.facts, checkpoint.tensors
-        self.rows, self.scalars = facts["rows"], facts["scalars"]
-        self.epoch, self.best = facts["epoch_used"], facts["best"]
-        self.drawn = tensors["drawn"]
-        for name, tensor in tensors.items():
-            kind, _, rest = name.partition("/")
-            if kind == "kept":
-                self.state[rest] = tensor
-            elif kind == "probabilities":
-                self.probabilities[rest] = tensor.numpy()
-
-    def _is_chosen(self, row: Row) -> bool:
-        if self.suite.training.select == "last":
-            return row["epoch"] == self.suite.training.epochs
-        reached = row[f"validation_{self.suite.primary_metric}"]
-        if reached <= self.best:
-            return False
-        self.best = reached
-        return True
+    Raises:
+        ConfigError, EnvironmentProblem: which, and why.
+    """
+    cases, n_classes = prepared.cases, len(prepared.cases.classes)
+    for arm in suite.arms:
+        model, settings = suite.model_of(arm), suite.data
+        reads = fit_reads(cases, arm.inputs, fold.train, settings.image_size, settings.decoder)
+        if isinstance(model, Classifier):
+            if model.backbone:
+                load_embedder(model)
+            elif not reads.encoder.columns:
+                what = f"arm {arm.name}: the data have no metadata columns for it"
+                raise ConfigError(what, "leave the arm out, or give its model a backbone")
+        elif not isinstance(model, Model) or arm.inputs != ArmInputs():
+            network = build_network(model, reads.shape(n_classes))
+            if isinstance(model, OwnModel):
+                try_network(network, reads.shape(n_classes), model.name)
 
 
-class _Journal:
-    """The checkpoints of one training: the network's state and the keeper's, together."""
+def _fit_network(
+    model: AnyModel,
+    suite: Suite,
+    arm: Arm,
+    reads: Reads,
+    inputs: Inputs,
+    part: TrainingPart,
+    keeper: Keeper,
+    journal: KeptJournal,
+    seed: int,
+    start: Start | None,
+) -> None:
+    def build() -> nn.Module:
+        network = build_network(model, reads.shape(part.n_classes))
+        if start is not None:
+            network.load_state_dict(start.weights)
+        return network
 
-    def __init__(self, keeper: _Keeper, checkpoints: Checkpoints, started: float) -> None:
-        self.keeper, self.checkpoints = keeper, checkpoints
-        self.started, self.before = started, 0.0
-        self.last: tuple[Position, nn.Module, torch.optim.Optimizer] | None = None
+    def frozen(network: nn.Module) -> list[nn.Module]:
+        named = stages(network)
+        return [module for name in (start.frozen if start else ()) for module in named[name]]
 
-    def seconds(self) -> float:
-        """Time spent on this training, that of interrupted attempts up to their last checkpoint too."""
-        return self.before + time.perf_counter() - self.started
-
-    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
-        checkpoint = self.checkpoints.load()
-        if checkpoint is None:
-            return Position()
-        restore_network(checkpoint.tensors, network, optimizer)
-        self.keeper.restore(checkpoint)
-        self.before = float(checkpoint.facts["seconds"])
-        return checkpoint.position
-
-    def reached(
-        self, position: Position, network: nn.Module, optimizer: torch.optim.Optimizer
-    ) -> None:
-        self.last = (position, network, optimizer)
-
-        def state() -> Checkpoint:
-            facts = self.keeper.facts() | {"seconds": self.seconds()}
-            tensors = network_tensors(network, optimizer) | self.keeper.tensors()
-            return Checkpoint(position, facts, tensors)
-
-        self.checkpoints.reached(position, state)
-
-    def pause(self) -> None:
-        """A moment of the scoring, at which the network still stands where it was last."""
-        if self.last:
-            self.reached(*self.last)
+    fit(
+        build,
+        inputs,
+        part,
+        suite.training_of(arm),
+        arm.correction,
+        seed,
+        keeper.observe,
+        journal,
+        amount=arm.amount,
+        frozen=frozen,
+        is_over=keeper.is_over,
+    )
 
 
-def _inputs(prepared: Prepared, encoder: FeatureEncoder, pixels: Pixels) -> Inputs:
-    cases = prepared.cases
-    tables = [torch.from_numpy(encoder.encode(cases.table, view)) for view in cases.views]
-    return Inputs(pixels, [table.to(pixels.device) for table in tables])
+def _fit_classifier(
+    model: Classifier,
+    arm: Arm,
+    columns: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    part: TrainingPart,
+    keeper: Keeper,
+    seed: int,
+) -> tuple[bytes, int]:
+    """The classifier's bytes and the count of its numbers; its one "epoch" goes to the keeper."""
+    train = part.positions.numpy()
+    case_weights = make_loss(arm.correction, part.labels, part.n_classes).weights[part.labels]
+    plain, embedded = columns
+    pipeline = fit_classifier(
+        model,
+        plain[train],
+        embedded[train],
+        part.labels.numpy(),
+        case_weights.numpy().astype(np.float64),
+        seed,
+    )
+    drawn = torch.bincount(part.labels, minlength=part.n_classes)
+    keeper.observe_only(
+        lambda p: score_classifier(pipeline, plain[p], embedded[p], part.n_classes), drawn
+    )
+    return dump_classifier(pipeline), count_numbers(pipeline)
 
 
-def _curve_point(logs: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Row:
-    """Unweighted cross-entropy and the curve metrics of one part after one epoch."""
-    of_truth = logs[np.arange(len(labels)), labels].astype(np.float64)
-    # A probability that underflowed to 0 counts as the least float32 above 0, as in scikit-learn.
-    loss = -np.maximum(of_truth, np.log(np.finfo(np.float32).tiny)).mean()
-    counts = confusion_counts(labels, logs.argmax(axis=1).astype(np.int64), logs.shape[1])
-    metrics = score_confusion(counts)
-    return {"loss": float(loss)} | {name: float(metrics[name]) for name in HEADLINE}
+def _count(classes: Sequence[str], labels: npt.NDArray[np.int64]) -> dict[str, int]:
+    return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("torch", "scikit-learn", "numpy")}
 
 
 def _frame(

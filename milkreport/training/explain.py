@@ -5,20 +5,20 @@ By captum, which has both for networks of several inputs. It is an extra (``milk
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from milkreport.data.features import FeatureEncoder
+from milkreport.models.backbone import load_embedder
+from milkreport.models.build import log_probabilities
+from milkreport.models.classifier import score_classifier
 from milkreport.models.lesion_net import MultiModalLesionNet
-from milkreport.suite import Model
+from milkreport.training.saved import SavedModel
 
 Floats = npt.NDArray[np.float32]
 
@@ -30,9 +30,10 @@ N_STEPS = 24
 class Explanation:
     """What an answer of one case rests on.
 
-    ``maps``: one float32 (size, size) a view, 0 to 1, where an image speaks for the answer (Grad-CAM,
-    Selvaraju et al., 2017). ``attributions``: one float32 (n_features,) a view, what each column adds to the
-    answer's score beside a case of average columns (integrated gradients, Sundararajan et al., 2017).
+    ``maps``: one float32 (size, size) a view that is seen, 0 to 1, where an image speaks for the answer
+    (Grad-CAM, Selvaraju et al., 2017); none of networks whose image branches are not known.
+    ``attributions``: one float32 (n_features,) a view, what each column adds to the answer's score beside a
+    case of average columns (integrated gradients, Sundararajan et al., 2017).
     """
 
     maps: tuple[Floats, ...]
@@ -40,46 +41,59 @@ class Explanation:
 
 
 class Explainer:
-    """A finished training's network, read from ``model.json`` and its weights."""
+    """A saved model that says what its answers rest on, as far as it is a network."""
 
-    def __init__(self, card: Mapping[str, Any], weights: bytes) -> None:
-        self.encoder = FeatureEncoder.model_validate(card["encoder"])
-        self.classes = list(card["classes"])
-        views = list(card["views"])
-        network = MultiModalLesionNet(
-            Model.model_validate(card["model"]),
-            int(card["image_size"]),
-            views,
-            [len(self.encoder.names(view)) for view in views],
-            len(self.classes),
-        )
-        network.load_state_dict(safetensors.torch.load(weights))
-        self.network = network.eval()
+    def __init__(self, model: SavedModel) -> None:
+        self.card, self.reads, self.network = model.card, model.card.reads, model.network
+        self._classifier = model.classifier
+        frozen = model.card.frozen_backbone
+        self._embedder = load_embedder(frozen) if frozen and self.reads.images else None
 
     def look(
         self, pixels: npt.NDArray[np.uint8], table: pd.DataFrame, answer: str
     ) -> tuple[dict[str, float], Explanation | None]:
-        """A case's probabilities, and what *answer* rests on; ``None`` without captum.
+        """A case's probabilities, and what *answer* rests on; ``None`` without captum, or without a network.
 
         Args:
-            pixels: uint8 (n_views, size, size, 3). table: the case's row.
+            pixels: uint8 (n_views, size, size, 3), all views of the data. table: the case's row.
         """
-        images = [
-            torch.from_numpy(v.astype(np.float32) / 255).permute(2, 0, 1)[None] for v in pixels
-        ]
-        features = [torch.from_numpy(self.encoder.encode(table, v)) for v in self.network.views]
-        with torch.no_grad():
-            log_p = self.network.log_probabilities(self.network(images, features))[0]
-        p = dict(zip(self.classes, log_p.exp().tolist(), strict=True))
-        if not is_available():
+        images = self._images(pixels)
+        features = self.reads.tables(table)
+        if self.network is None:
+            log_p = torch.from_numpy(self._classify(images, table))
+        else:
+            with torch.no_grad():
+                log_p = log_probabilities(self.network, self.network(images, features))[0]
+        p = dict(zip(self.card.classes, log_p.exp().tolist(), strict=True))
+        if self.network is None or not is_available():
             return p, None
-        return p, explain(self.network, images, features, self.classes.index(answer))
+        return p, explain(self.network, images, features, self.card.classes.index(answer))
+
+    def _images(self, pixels: npt.NDArray[np.uint8]) -> list[Tensor]:
+        """What the model gets of the images: themselves, their features, or nothing."""
+        if not self.reads.images or (self._classifier is not None and self._embedder is None):
+            return []
+        images = [
+            torch.from_numpy(pixels[i].astype(np.float32) / 255).permute(2, 0, 1)[None]
+            for i in self.reads.positions
+        ]
+        if self._embedder is None:
+            return images
+        with torch.no_grad():
+            return [self._embedder(image) for image in images]
+
+    def _classify(self, embedded: Sequence[Tensor], table: pd.DataFrame) -> Floats:
+        assert self._classifier is not None
+        wide = torch.cat([*embedded], dim=1).numpy() if embedded else np.zeros((1, 0), np.float32)
+        columns = self.reads.encoder.encode_once(table)
+        found: Floats = score_classifier(self._classifier, columns, wide, len(self.card.classes))[0]
+        return found
 
     def strongest(self, why: Explanation, most: int) -> dict[str, float]:
         """Columns that moved the answer most; one beside several views counts with all of them."""
         summed: dict[str, float] = {}
-        for view, values in zip(self.network.views, why.attributions, strict=True):
-            for name, value in zip(self.encoder.names(view), values.tolist(), strict=True):
+        for view, values in zip(self.reads.views, why.attributions, strict=True):
+            for name, value in zip(self.reads.encoder.names(view), values.tolist(), strict=True):
                 summed[name] = summed.get(name, 0.0) + value
         order = sorted(summed, key=lambda name: -abs(summed[name]))[:most]
         return {name: summed[name] for name in order}
@@ -93,24 +107,27 @@ def is_available() -> bool:
 
 
 def explain(
-    network: MultiModalLesionNet, images: Sequence[Tensor], features: Sequence[Tensor], answer: int
+    network: nn.Module, images: Sequence[Tensor], features: Sequence[Tensor], answer: int
 ) -> Explanation:
     """One case's answer.
 
     Args:
-        images: one float32 (1, 3, size, size) a view, 0 to 1. features: one float32 (1, n_features) a view.
-        answer: position of the class to explain.
+        images: one float32 (1, 3, size, size) a view, 0 to 1, or a frozen backbone's features. features:
+        one float32 (1, n_features) a view. answer: position of the class to explain.
     """
     from captum.attr import IntegratedGradients, LayerGradCam
 
     n = len(images)
 
     def forward(*inputs: Tensor) -> Tensor:
-        return network.log_probabilities(network(inputs[:n], inputs[n:]))
+        return log_probabilities(network, network(inputs[:n], inputs[n:]))
 
     maps = []
-    for view in network.views:
-        layer = _last_convolution(network.image_branches[view])
+    branches: list[nn.Module] = []
+    if isinstance(network, MultiModalLesionNet):
+        branches = [*network.image_branches.values()]
+    for branch in branches:
+        layer = _last_convolution(branch)
         found = LayerGradCam(forward, layer).attribute(
             (*images, *features), target=answer, relu_attributions=True
         )
@@ -126,9 +143,9 @@ def explain(
             columns = list(features)
             for i, values in zip(used, chosen, strict=True):
                 columns[i] = values
-            many = [image.expand(len(chosen[0]), -1, -1, -1) for image in images]
+            many = [image.expand(len(chosen[0]), *image.shape[1:]) for image in images]
             whole = [c.expand(len(chosen[0]), -1) for c in columns]
-            return network.log_probabilities(network(many, whole))
+            return log_probabilities(network, network(many, whole))
 
         values = IntegratedGradients(by_columns).attribute(
             tuple(features[i] for i in used), target=answer, n_steps=N_STEPS, internal_batch_size=8

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from milkreport.models.lesion_net import MultiModalLesionNet
+from milkreport.arm_settings import Correction
+from milkreport.models.build import log_probabilities
 from milkreport.streams import stream_seed
-from milkreport.suite import Correction, Precision, Training
-from milkreport.training.batches import Inputs, Pass, chunk_size
+from milkreport.suite import Precision, Training
+from milkreport.training.augment import augmented
+from milkreport.training.batches import Inputs, Pass
 from milkreport.training.checkpoint import Position
 from milkreport.training.device import autocast
 from milkreport.training.failures import TrainingFailed, refuse_undetermined
-from milkreport.training.imbalance import epoch_order, loss_weights
+from milkreport.training.imbalance import Loss, epoch_order, make_loss
+from milkreport.training.schedule import learning_rate
 
-Observe = Callable[[int, MultiModalLesionNet, Tensor], None]
+#: Cases a pass where nothing is learned, at most.
+SCORED_AT_ONCE = 256
+
+Observe = Callable[[int, nn.Module, Tensor], None]
 
 
 class Journal(Protocol):
@@ -49,7 +54,7 @@ class TrainingPart:
 
 
 def fit(
-    build: Callable[[], MultiModalLesionNet],
+    build: Callable[[], nn.Module],
     inputs: Inputs,
     part: TrainingPart,
     settings: Training,
@@ -57,7 +62,11 @@ def fit(
     seed: int,
     observe: Observe,
     journal: Journal,
-) -> MultiModalLesionNet:
+    *,
+    amount: float | None = None,
+    frozen: Callable[[nn.Module], Sequence[nn.Module]] = lambda network: (),
+    is_over: Callable[[], bool] = lambda: False,
+) -> nn.Module:
     """Train a network for ``settings.epochs`` epochs, from where *journal* stands, and return it.
 
     Args:
@@ -65,6 +74,8 @@ def fit(
         observe: called after each epoch with the epoch (from 1), the network in evaluation mode, and
             the number of times each class was drawn, int64 (n_classes,). It may keep weights and curves.
         journal: gives the state to go on from, and is told of every state that one can go on from.
+        amount: the correction's strength; by default the usual one. frozen: those of the network's modules
+        that stay as they are. is_over: asked before each epoch; ends the training early.
 
     Raises:
         TrainingFailed: the loss was not finite, or an operation is not deterministic and must be.
@@ -72,24 +83,35 @@ def fit(
     device = inputs.device
     network = initialise(build, seed).to(device)
     network.to(memory_format=torch.channels_last)
-    weights = loss_weights(correction, part.labels, part.n_classes).to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
-    chunk = chunk_size(settings.chunk, inputs.pixels.size, settings.batch_size, device)
+    resting = frozen(network)
+    for module in resting:
+        module.requires_grad_(False)
+    loss = make_loss(correction, part.labels, part.n_classes, amount).to(device)
+    optimizer = _make_optimizer(network, settings)
+    chunk = inputs.chunk(settings.chunk, settings.batch_size)
     if has_batch_statistics(network):
         chunk = settings.batch_size
-    take = partial(step, network, optimizer, weights, chunk, settings.precision)
+    take = partial(step, network, optimizer, loss, chunk, settings.precision)
     at = journal.restore(network, optimizer)
     for epoch in range(at.epoch + 1, settings.epochs + 1):
+        if is_over():
+            break
         network.train()
-        order = epoch_order(correction, part.labels, part.n_classes, seed, epoch)
+        for module in resting:
+            module.eval()  # batch statistics rest, too
+        order = epoch_order(correction, part.labels, part.n_classes, seed, epoch, amount)
         done = at.step if epoch == at.epoch + 1 else 0  # before the training was interrupted
         batches = torch.split(part.positions[order], settings.batch_size)[done:]
         targets = torch.split(part.labels[order].to(device), settings.batch_size)[done:]
         passes = inputs.passes([some for batch in batches for some in torch.split(batch, chunk)])
+        if settings.augmentation != "none":
+            kind = settings.augmentation
+            passes = augmented(passes, kind, batches, chunk, seed, epoch, done + 1)
         total = torch.zeros((), device=device)
         for number, (batch, truth) in enumerate(zip(batches, targets, strict=True), done + 1):
             # Of the position alone: a network that drops units goes on as if it had never stopped.
             torch.manual_seed(stream_seed(seed, "dropout", epoch, number))
+            _set_rate(optimizer, settings, epoch - 1, number, done + len(batches))
             try:
                 total += take(passes, truth)
             except RuntimeError as error:
@@ -98,8 +120,8 @@ def fit(
                 raise
             journal.reached(Position(epoch - 1, number), network, optimizer)
         # The only moment of an epoch at which the host waits for a GPU.
-        if not math.isfinite(loss := float(total)):
-            raise TrainingFailed(f"the loss is {loss} at epoch {epoch}: lower the learning rate")
+        if not math.isfinite(mean := float(total)):
+            raise TrainingFailed(f"the loss is {mean} at epoch {epoch}: lower the learning rate")
         network.eval()
         drawn = torch.bincount(part.labels[order], minlength=part.n_classes)
         observe(epoch, network, drawn)
@@ -107,7 +129,25 @@ def fit(
     return network
 
 
-def initialise(build: Callable[[], MultiModalLesionNet], seed: int) -> MultiModalLesionNet:
+def _make_optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimizer:
+    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
+    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return kind(learned, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+
+
+def _set_rate(
+    optimizer: torch.optim.Optimizer, settings: Training, epochs: int, number: int, n_steps: int
+) -> None:
+    """Set the rate of step *number* (from 1) of *n_steps* after *epochs* epochs; a warm-up starts above 0."""
+    if settings.schedule == "constant" and not settings.warmup_epochs:
+        return
+    warming = epochs < settings.warmup_epochs
+    rate = learning_rate(settings, epochs + (number if warming else number - 1) / n_steps)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Build the network on the CPU from the seed's own stream: the same start on every device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(seed, "init"))
@@ -115,9 +155,9 @@ def initialise(build: Callable[[], MultiModalLesionNet], seed: int) -> MultiModa
 
 
 def step(
-    network: MultiModalLesionNet,
+    network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    weights: Tensor,
+    loss: Loss,
     chunk: int,
     precision: Precision,
     passes: Iterator[Pass],
@@ -130,26 +170,26 @@ def step(
     ``CrossEntropyLoss(weight=w)`` does. Averaging the chunks' means would change the weighted arm alone.
 
     Args:
-        weights: of each class in the loss, float32 (n_classes,), on the device.
+        loss: on the device.
         passes: gives the inputs of the batch's chunks, *chunk* cases each, in turn.
         truth: int64 (n,), the batch's class positions, on the device.
     """
     optimizer.zero_grad(set_to_none=True)
-    total_weight = weights[truth].sum()
-    loss = torch.zeros((), device=weights.device)
+    weight = loss.weigh(truth)
+    mean = torch.zeros((), device=truth.device)
     for labels in torch.split(truth, chunk):
-        with autocast(precision, weights.device):
-            scores = network(*next(passes)).to(weights.dtype)
-        share = cross_entropy(scores, labels, weight=weights, reduction="sum") / total_weight
+        with autocast(precision, truth.device):
+            scores = network(*next(passes)).to(loss.weights.dtype)
+        share = loss.total(scores, labels) / weight
         share.backward()  # type: ignore[no-untyped-call]
-        loss += share.detach()
+        mean += share.detach()
     optimizer.step()
-    return loss
+    return mean
 
 
 @torch.inference_mode()
 def score(
-    network: MultiModalLesionNet,
+    network: nn.Module,
     inputs: Inputs,
     positions: Tensor,
     precision: Precision,
@@ -160,13 +200,13 @@ def score(
     Args:
         pause: called now and then; what it raises ends the scoring.
     """
-    chunk = chunk_size(0, inputs.pixels.size, 256, inputs.device)
+    chunk = inputs.chunk(0, SCORED_AT_ONCE)
     found, done = torch.empty(0), 0
     for images, features in inputs.passes(torch.split(positions, chunk)):
         pause()
         with autocast(precision, inputs.device):
             scores = network(images, features)
-        logs = network.log_probabilities(scores.float())
+        logs = log_probabilities(network, scores.float())
         if not done:
             # In one piece from the start: small results kept between large blocks would split the heap.
             found = logs.new_empty(len(positions), logs.shape[1])

@@ -1,0 +1,112 @@
+"""From settings to a network that is not trained yet; an own model's module is imported here and nowhere
+else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from milkreport.errors import ConfigError
+from milkreport.model_settings import AnyModel, Backbone, Model, OwnModel, find_module
+from milkreport.models.backbone import BackboneNet, Head, load_embedder
+from milkreport.models.lesion_net import MultiModalLesionNet
+from milkreport.models.shape import Shape
+
+
+def build_network(model: AnyModel, shape: Shape) -> nn.Module:
+    """The network of *model* for inputs of *shape*, with fresh weights (a backbone's own where it has some).
+
+    Called as ``network(images, features)`` it gives scores (n, n_classes): logits, unless it has a method
+    ``log_probabilities(scores)``. A frozen backbone's network is its head, on features instead of images.
+
+    Raises:
+        ConfigError: nothing is left to see; or an own model cannot be built, or gives something else.
+    """
+    if not shape.images and not any(shape.n_features):
+        raise ConfigError(
+            "the data have no metadata columns for this arm", "set inputs.images = true"
+        )
+    if isinstance(model, Model):
+        return MultiModalLesionNet(model, shape)
+    if isinstance(model, Backbone):
+        if not shape.images:
+            raise ConfigError("a backbone without images", "leave out inputs.images = false")
+        if model.frozen:
+            return Head(model, shape, load_embedder(model).n_features(shape.image_size))
+        return BackboneNet(model, shape)
+    if isinstance(model, OwnModel):
+        return _build_own(model, shape)
+    raise ConfigError(f"{model.name} is no network", "choose another model")
+
+
+def log_probabilities(network: nn.Module, scores: Tensor) -> Tensor:
+    """Logarithms of the class probabilities, from what the network gave: (n, n_classes)."""
+    own = getattr(network, "log_probabilities", None)
+    found: Tensor = own(scores) if own else scores.log_softmax(dim=1)
+    return found
+
+
+def scalars(network: nn.Module) -> dict[str, float]:
+    """Single learned numbers that a network wants to be reported, by name."""
+    own = getattr(network, "scalars", None)
+    return dict(own()) if own else {}
+
+
+def stages(network: nn.Module) -> dict[str, list[nn.Module]]:
+    """The parts that fine-tuning may freeze, from the input on: a network's own list, or its children."""
+    own = getattr(network, "stages", None)
+    return dict(own()) if own else {name: [child] for name, child in network.named_children()}
+
+
+def _build_own(model: OwnModel, shape: Shape) -> nn.Module:
+    where = f"model {model.name}"
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # as for a script that is run here
+    find_module(model.name)
+    module_name, _, function = model.name.partition(":")
+    try:
+        build = getattr(importlib.import_module(module_name), function)
+        network = build(shape, **model.options)
+    except Exception as error:
+        raise ConfigError(
+            f"{where}: {type(error).__name__}: {error}", "see docs/your_own_model.md"
+        ) from error
+    if not isinstance(network, nn.Module):
+        what = f"{where}: gave {type(network).__name__}, no torch.nn.Module"
+        raise ConfigError(what, "see docs/your_own_model.md")
+    return network
+
+
+@torch.no_grad()
+def try_network(network: nn.Module, shape: Shape, name: str) -> None:
+    """Refuse a network that does not take two empty cases to scores of (2, n_classes).
+
+    Raises:
+        ConfigError: it fails, or gives another shape.
+    """
+    images = [
+        torch.zeros(2, 3, shape.image_size, shape.image_size) for _ in shape.views if shape.images
+    ]
+    features = [torch.zeros(2, n) for n in shape.n_features]
+    network.eval()
+    try:
+        scores = network(images, features)
+    except Exception as error:
+        what = f"model {name} fails on two empty cases: {type(error).__name__}: {error}"
+        raise ConfigError(
+            what, f"it is called with {_describe(images)} and {_describe(features)}"
+        ) from error
+    found = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+    if found != (2, shape.n_classes):
+        what = f"model {name} gives {found} for two cases of {shape.n_classes} classes"
+        raise ConfigError(what, f"return logits of shape (n, {shape.n_classes})")
+
+
+def _describe(tensors: Sequence[Tensor]) -> str:
+    return f"[{', '.join(str(tuple(tensor.shape)) for tensor in tensors)}]"

@@ -1,0 +1,156 @@
+"""The card beside a model's weights: all that is needed to build it again, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from milkreport.arm_settings import ArmInputs
+from milkreport.data.cases import Cases
+from milkreport.data.features import FeatureEncoder, fit_encoder
+from milkreport.data.store import PixelStore
+from milkreport.model_settings import AnyModel, Backbone, Classifier, Pretrained
+from milkreport.models.shape import Shape
+from milkreport.training.batches import ColumnInputs, ImageInputs, Inputs
+from milkreport.training.embeddings import embed_cases
+from milkreport.training.pixels import Pixels
+
+SCHEMA_VERSION = 2
+NETWORK_FILE, CLASSIFIER_FILE = "model.safetensors", "model.skops"
+
+
+class Reads(BaseModel):
+    """What a model reads of a case.
+
+    ``views``: those that are seen, of the data's ``all_views``. ``images``: whether their images are.
+    ``image_size``: pixels. ``decoder``: the rule by which files become pixels. ``encoder``: of the columns.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    views: list[str]
+    all_views: list[str]
+    images: bool
+    image_size: int
+    decoder: Literal["exact", "fast"]
+    encoder: FeatureEncoder
+
+    def shape(self, n_classes: int) -> Shape:
+        """What a network that reads this is built for."""
+        n_features = tuple(len(self.encoder.names(view)) for view in self.views)
+        return Shape(self.image_size, tuple(self.views), n_features, n_classes, self.images)
+
+    @property
+    def positions(self) -> list[int]:
+        """Where the seen views stand among all."""
+        return [self.all_views.index(view) for view in self.views]
+
+    def tables(self, table: pd.DataFrame) -> list[torch.Tensor]:
+        """The columns of each seen view: float32 (n_cases, n_features) each."""
+        return [torch.from_numpy(self.encoder.encode(table, view)) for view in self.views]
+
+
+def fit_reads(
+    cases: Cases, inputs: ArmInputs, train: npt.NDArray[np.int64], size: int, decoder: str
+) -> Reads:
+    """What an arm's *inputs* leave of *cases*; the encoder is fitted on the *train* positions alone.
+
+    Raises:
+        ConfigError: a view that the data do not have.
+    """
+    views = inputs.choose(cases.views)
+    features = [f for f in cases.features if inputs.metadata and f.view in ("case", *views)]
+    return Reads(
+        views=list(views),
+        all_views=list(cases.views),
+        images=inputs.images,
+        image_size=size,
+        decoder="fast" if decoder == "fast" else "exact",
+        encoder=fit_encoder(cases.table.iloc[train], features),
+    )
+
+
+class ModelCard(BaseModel):
+    """``model.json``. ``class_counts``: training cases. ``metrics``: of each part, at the epoch that was
+    kept.
+
+    ``sources``: SHA-256 of files that the model depends on beside its weights: an own model's module, the
+    weights of a frozen backbone. ``packages``: versions of what made it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    schema_version: int = SCHEMA_VERSION
+    milkreport: str
+    architecture: str
+    model: AnyModel
+    reads: Reads
+    classes: list[str]
+    suite: str = ""
+    arm: str = ""
+    correction: str = "none"
+    strength: float = 0.0
+    training: dict[str, object] = {}
+    seed: int = 0
+    fold: int = 0
+    epoch_used: int = 0
+    device: str = ""
+    data: str = ""
+    data_sha256: str = ""
+    class_counts: dict[str, int] = {}
+    metrics: dict[str, dict[str, float]] = {}
+    sources: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    weights_file: str = NETWORK_FILE
+    weights_sha256: str
+    note: str = ""
+
+    @property
+    def frozen_backbone(self) -> Pretrained | None:
+        """The backbone whose features stand for the images, if there is one."""
+        return frozen_backbone(self.model)
+
+
+def frozen_backbone(model: AnyModel) -> Pretrained | None:
+    """The backbone of *model* whose features are computed beforehand, if there is one."""
+    if isinstance(model, Classifier) and model.backbone:
+        return Pretrained(backbone=model.backbone, weights=model.weights)
+    if isinstance(model, Backbone) and model.frozen:
+        return Pretrained(backbone=model.backbone, weights=model.weights)
+    return None
+
+
+def make_inputs(
+    reads: Reads, model: AnyModel, table: pd.DataFrame, store: PixelStore, pixels: Pixels
+) -> Inputs:
+    """Inputs of all cases of *table* (whose images *store* and *pixels* hold) for a model that reads
+    *reads*.
+    """
+    features = [values.to(pixels.device) for values in reads.tables(table)]
+    frozen = frozen_backbone(model)
+    if not reads.images or (isinstance(model, Classifier) and frozen is None):
+        return ColumnInputs([], features)
+    if frozen is not None:
+        embedded = embed_cases(store, pixels, frozen).to(pixels.device)
+        return ColumnInputs([embedded[:, i] for i in reads.positions], features)
+    return ImageInputs(pixels, reads.positions, features)
+
+
+def as_columns(
+    inputs: Inputs, reads: Reads, table: pd.DataFrame
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """A classifier's inputs: the metadata with each column once, and the features of all images side by
+    side.
+    """
+    assert isinstance(inputs, ColumnInputs)
+    embedded: Sequence[torch.Tensor] = [view.cpu() for view in inputs.embedded]
+    width = (
+        torch.cat([*embedded], dim=1).numpy() if embedded else np.zeros((len(table), 0), np.float32)
+    )
+    return reads.encoder.encode_once(table), width
