@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -165,9 +166,12 @@ def find_module(name: str) -> Path:
     """The file of an own model's module; looked for as ``import`` does, the working folder included.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or it is Python's own: a card from elsewhere shall call none of those.
     """
     module = name.partition(":")[0]
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        what = f"model {name!r}: {module} is a module of Python's own"
+        raise ConfigError(what, "name a module of yours")
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):

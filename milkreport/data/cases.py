@@ -60,7 +60,8 @@ class Cases:
     feature columns, and ``slices``: columns that are no input and tell subgroups apart. Sorted by
     ``case_id``. ``layout``: how the files were found, one line. ``extra``:
     image files below ``root`` that belong to no case. ``orphans``: ids that have a label and nothing
-    else. ``remarks``: what a careful reader should know of the tables, a line each.
+    else. ``remarks``: what a careful reader should know of the tables, a line each. ``id_column``: what the
+    tables call a case's id.
     """
 
     table: pd.DataFrame
@@ -75,6 +76,7 @@ class Cases:
     orphans: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
+    id_column: str = "case_id"
 
     @property
     def is_labelled(self) -> bool:

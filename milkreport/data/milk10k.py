@@ -128,6 +128,7 @@ def load_milk10k(tree: Tree) -> Cases:
         orphans=mapped.orphans,
         remarks=mapped.remarks,
         slices=mapped.slices,
+        id_column=_TABLE.case,
     )
 
 

@@ -49,6 +49,7 @@ def load_described(tree: Tree, spec: DataSpec) -> Cases:
         orphans=mapped.orphans,
         remarks=(*mapped.remarks, *telling),
         slices=mapped.slices,
+        id_column=settings.case,
     )
 
 

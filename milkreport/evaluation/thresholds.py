@@ -72,3 +72,14 @@ def fold_thresholds(scores: Floats, thresholds: Floats) -> Floats:
     low = np.where(t > 0, low, 0)
     high = np.where(t < 1, high, 1)
     return np.where(above, np.maximum(high, PLAIN + AWAY), np.minimum(low, PLAIN - AWAY))
+
+
+def keep_away(scores: Floats) -> Floats:
+    """The same values, none within 1e-6 of 0.5; each stays on its side, and their order stays.
+
+    Only values within 2e-6 of 0.5 move, 1e-6 at most: the two ends of that stretch are squeezed outwards.
+    """
+    off = scores - PLAIN
+    # Halving keeps the order strictly: moving all to one value would make ties of two near classes.
+    squeezed = np.where(off > 0, AWAY + off / 2, off / 2 - AWAY)
+    return np.where(np.abs(off) < 2 * AWAY, PLAIN + squeezed, scores)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from milkreport.errors import ConfigError, EnvironmentProblem
 from milkreport.model_settings import Backbone, Pretrained
 from milkreport.models.shape import Shape
+from milkreport.streams import stream_seed
 
 LITE = "efficientnet_lite0"
 #: Channel means and deviations, values 0 to 1. ImageNet's, as torchvision's models were trained with; and the
@@ -96,7 +97,7 @@ class BackboneNet(nn.Module):
 
     def __init__(self, settings: Backbone, shape: Shape) -> None:
         super().__init__()
-        self.embedder = load_embedder(settings)
+        self.embedder = _make_embedder(settings)
         self.head = Head(settings, shape, self.embedder.n_features(shape.image_size))
 
     def forward(self, images: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:
@@ -112,14 +113,21 @@ class BackboneNet(nn.Module):
 
 
 def load_embedder(settings: Pretrained) -> Embedder:
-    """The backbone with its weights, without its own classifier, in evaluation mode.
+    """The backbone with its weights, without its own classifier, in evaluation mode: for features.
+
+    Weights of ``none`` are the same in every process: what is trained on the features must find them again.
 
     Raises:
         ConfigError: an unknown backbone; weights that are not its own, or no weights.
         EnvironmentProblem: the package with the weights lacks, or a download failed.
     """
-    embedder = _lite(settings) if settings.backbone == LITE else _torchvision(settings)
-    return embedder.eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(0, "backbone"))
+        return _make_embedder(settings).eval()
+
+
+def _make_embedder(settings: Pretrained) -> Embedder:
+    return _lite(settings) if settings.backbone == LITE else _torchvision(settings)
 
 
 def weights_sha256(embedder: Embedder) -> str:

@@ -397,13 +397,17 @@ def refuse_foreign(folder: RunFolder) -> None:
 
 
 def write_csv(path: Path, frame: pd.DataFrame, digits: int = 9) -> None:
-    """Write a table: text that a spreadsheet can't run; 9 digits keep a float32 exactly, 17 a float64."""
+    """Write a table as :func:`csv_text` gives it."""
+    write_text(path, csv_text(frame, digits))
+
+
+def csv_text(frame: pd.DataFrame, digits: int = 9) -> str:
+    """A table without what a spreadsheet would run; 9 digits keep a float32 exactly, 17 a float64."""
     safe = frame.rename(columns=guard)
     for column in safe.columns:
         if safe[column].dtype.kind not in "fiub":
             safe[column] = safe[column].map(guard, na_action="ignore")
-    text = safe.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n")
-    write_text(path, text)
+    return safe.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n")
 
 
 def _hash(path: Path) -> str:

@@ -20,7 +20,7 @@ from milkreport.training.saved import SavedModel
 def answer(
     model: SavedModel,
     table: pd.DataFrame,
-    store: PixelStore,
+    store: PixelStore | None,
     pixels: Pixels,
     positions: npt.NDArray[np.int64] | None = None,
     pause: Callable[[], None] = lambda: None,
@@ -28,7 +28,8 @@ def answer(
     """Log probabilities of cases: float32 (n, n_classes), classes in the order of the model's card.
 
     Args:
-        table: all cases; *store* and *pixels* hold their images in the same order.
+        table: all cases; *store* and *pixels* hold their images in the same order. A model that sees no
+            images needs no *store*.
         positions: the cases to answer, int64 (n,); by default all.
         pause: called now and then; what it raises ends it.
     """

@@ -112,6 +112,12 @@ class ModelCard(BaseModel):
     note: str = ""
 
     @property
+    def sees_images(self) -> bool:
+        """Whether its answers depend on images."""
+        is_on_columns = isinstance(self.model, Classifier) and self.frozen_backbone is None
+        return self.reads.images and not is_on_columns
+
+    @property
     def frozen_backbone(self) -> Pretrained | None:
         """The backbone whose features stand for the images, if there is one."""
         return frozen_backbone(self.model)
@@ -127,16 +133,17 @@ def frozen_backbone(model: AnyModel) -> Pretrained | None:
 
 
 def make_inputs(
-    reads: Reads, model: AnyModel, table: pd.DataFrame, store: PixelStore, pixels: Pixels
+    reads: Reads, model: AnyModel, table: pd.DataFrame, store: PixelStore | None, pixels: Pixels
 ) -> Inputs:
     """Inputs of all cases of *table* (whose images *store* and *pixels* hold) for a model that reads
-    *reads*.
+    *reads*; a model without images needs no *store*.
     """
     features = [values.to(pixels.device) for values in reads.tables(table)]
     frozen = frozen_backbone(model)
     if not reads.images or (isinstance(model, Classifier) and frozen is None):
         return ColumnInputs([], features)
     if frozen is not None:
+        assert store is not None
         embedded = embed_cases(store, pixels, frozen).to(pixels.device)
         return ColumnInputs([embedded[:, i] for i in reads.positions], features)
     return ImageInputs(pixels, reads.positions, features)

@@ -38,10 +38,12 @@ from milkreport.training.card import (
     Reads,
     as_columns,
     fit_reads,
+    frozen_backbone,
     make_inputs,
 )
 from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.device import describe_device, describe_memory, peak_memory
+from milkreport.training.embeddings import backbone_sha256
 from milkreport.training.failures import TrainingFailed, is_out_of_memory
 from milkreport.training.fit import TrainingPart, fit
 from milkreport.training.imbalance import make_loss
@@ -161,7 +163,7 @@ def train_cell(
         data_sha256=prepared.fingerprint,
         class_counts=_count(cases.classes, labels[fold.train]),
         metrics=keeper.metrics(),
-        sources=read_sources(model),
+        sources=read_sources(model) | _backbone_source(model, reads),
         packages=_versions(),
         weights_file=CLASSIFIER_FILE if isinstance(model, Classifier) else NETWORK_FILE,
         weights_sha256=weights_sha256,
@@ -270,6 +272,11 @@ def _fit_classifier(
 
 def _count(classes: Sequence[str], labels: npt.NDArray[np.int64]) -> dict[str, int]:
     return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
+
+
+def _backbone_source(model: AnyModel, reads: Reads) -> dict[str, str]:
+    frozen = frozen_backbone(model)
+    return {"backbone": backbone_sha256(frozen)} if frozen and reads.images else {}
 
 
 def _versions() -> dict[str, str]:

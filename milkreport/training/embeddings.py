@@ -41,6 +41,11 @@ def embed_cases(store: PixelStore, pixels: Pixels, settings: Pretrained) -> Tens
     return _Kept.get(key.hexdigest(), store, pixels, embedder)
 
 
+def backbone_sha256(settings: Pretrained) -> str:
+    """SHA-256 over the weights of a frozen backbone: what is trained on its features depends on them."""
+    return weights_sha256(_embedder(settings))
+
+
 class _Kept:
     """The last features that this process used."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -124,6 +125,17 @@ def _take(slot: _Slot, coming: Future[Tensor]) -> Tensor:
         stream.wait_event(slot.copied)
         block.record_stream(stream)  # its memory is not reused before the computation is past it
     return block
+
+
+@dataclass(frozen=True)
+class NoPixels:
+    """For a model that sees no images: nothing but the device."""
+
+    device: torch.device
+    size: int = 0
+
+    def stream(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        raise AssertionError("a model without images asked for some")
 
 
 def place_pixels(store: PixelStore, device: torch.device) -> Pixels:

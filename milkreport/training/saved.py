@@ -1,14 +1,19 @@
-"""A saved model, read back: card and weights, each checked before it is used. Nothing in them is executed."""
+"""A saved model, read back: card and weights, each checked before it is used. Nothing in them is executed.
+
+The one exception is an own model (``package.module:function``): the module that its card names is imported
+from this machine, as training did.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors.torch
 import torch
@@ -18,23 +23,32 @@ from sklearn.pipeline import Pipeline
 from torch import Tensor, nn
 
 from milkreport.errors import DataError, MilkreportError
-from milkreport.model_settings import Classifier
+from milkreport.model_settings import AnyModel, Backbone, Classifier, OwnModel, read_sources
 from milkreport.models.build import build_network
 from milkreport.models.classifier import load_classifier
 from milkreport.training.card import SCHEMA_VERSION, ModelCard
+from milkreport.training.embeddings import backbone_sha256
 
 CARD_FILE = "model.json"
 #: Bytes of a safetensors header, at most: a network of 100,000 tensors has less.
 _MOST_HEADER = 16_000_000
+#: Bytes of a card, at most: one with 100,000 categories has less.
+_MOST_CARD = 16_000_000
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+_AGAIN = "get it again, or train again"
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model that can answer: ``network`` in evaluation mode, on the CPU, or a fitted ``classifier``."""
+    """A model that can answer: ``network`` in evaluation mode, on the CPU, or a fitted ``classifier``.
+
+    ``remarks``: what is not as it was when the model was trained, a line each.
+    """
 
     card: ModelCard
     network: nn.Module | None
     classifier: Pipeline | None
+    remarks: tuple[str, ...] = ()
 
 
 def load_model(folder: Path) -> SavedModel:
@@ -45,16 +59,42 @@ def load_model(folder: Path) -> SavedModel:
         ConfigError, EnvironmentProblem: an own model's module or a backbone's package is not here.
     """
     card = load_card(folder / CARD_FILE)
+    data = load_weights(folder, card)
     path = folder / card.weights_file
-    data = _read(path)
     if isinstance(card.model, Classifier):
-        _refuse_changed(card, data, path)
+        refuse_other_backbone(card, str(path))
         return SavedModel(card, None, load_classifier(data, str(path)))
     weights = read_weights(data, str(path))
-    _refuse_changed(card, data, path)
-    network = build_network(card.model, card.reads.shape(len(card.classes)))
-    fill(network, weights, str(path))
-    return SavedModel(card, network.eval(), None)
+    refuse_other_backbone(card, str(path))
+    return SavedModel(card, build_filled(card, weights, str(path)), None, _remarks(card))
+
+
+def load_weights(folder: Path, card: ModelCard) -> bytes:
+    """The bytes of a model's weights, which are those that its card speaks of.
+
+    Raises:
+        DataError: there are none; truncated, a pickle, or other bytes than the card's.
+    """
+    if Path(card.weights_file).name != card.weights_file:
+        what = f"names weights outside its folder: {card.weights_file[:80]!r}"
+        raise DataError(what, "get it again", str(folder / CARD_FILE))
+    path = folder / card.weights_file
+    try:
+        with path.open("rb") as file:
+            if not isinstance(card.model, Classifier):
+                _check_header(file, path.stat().st_size, str(path))
+                file.seek(0)
+            data = file.read()
+    except OSError as error:
+        what = f"cannot be read: {(error.strerror or str(error)).lower()}"
+        raise DataError(what, _others(path), str(path)) from error
+    except DataError as error:
+        do = error.do if error.do != _AGAIN else _others(path)
+        raise DataError(error.what, do, error.where) from error
+    if (found := hashlib.sha256(data).hexdigest()) != card.weights_sha256:
+        what = f"SHA-256 is {found[:16]}, its card says {card.weights_sha256[:16]}: damaged or exchanged"
+        raise DataError(what, _others(path), str(path))
+    return data
 
 
 def load_card(path: Path) -> ModelCard:
@@ -63,17 +103,26 @@ def load_card(path: Path) -> ModelCard:
     Raises:
         DataError: it is not there, damaged, or of a newer milkreport.
     """
-    where = str(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(
-            "no model here", "name a run, or a folder with model.json", where
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(
-            "not a milkreport model card (truncated or no JSON)", "get it again", where
-        ) from error
+        if path.stat().st_size > _MOST_CARD:
+            raise DataError(f"{path.stat().st_size:,} bytes are no card", "get it again", str(path))
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        do = "name a run, or a folder with model.json"
+        raise DataError("no model here", do, str(path)) from error
+    except OSError as error:
+        what = f"cannot be read: {(error.strerror or str(error)).lower()}"
+        raise DataError(what, "check its permissions", str(path)) from error
+    return read_card(data, str(path))
+
+
+def read_card(data: bytes | str, where: str) -> ModelCard:
+    """A card from its JSON; see :func:`load_card`."""
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        what = "not a milkreport model card (truncated or no JSON)"
+        raise DataError(what, "get it again", where) from error
     version = values.get("schema_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         what = f"written by milkreport {values.get('milkreport', 'unknown')} (schema {version}); this one"
@@ -83,12 +132,17 @@ def load_card(path: Path) -> ModelCard:
         raise DataError(what, "train it again, or use the milkreport that wrote it", where)
     try:
         return ModelCard.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise DataError(
-            f"damaged model card: {key}: {first['msg']}", "get it again", where
-        ) from error
+    except (ValidationError, MilkreportError) as error:
+        what = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            what = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise DataError(f"damaged model card: {what}", "get it again", where) from error
+
+
+def is_pickle(head: bytes) -> bool:
+    """Whether a file that begins so is a pickle, or one of PyTorch's files around a pickle."""
+    return head.startswith(_PICKLES)
 
 
 def read_weights(data: bytes, where: str) -> dict[str, Tensor]:
@@ -97,30 +151,34 @@ def read_weights(data: bytes, where: str) -> dict[str, Tensor]:
     Raises:
         DataError: empty, truncated, a pickle or something else; overlapping tensors; NaN or infinite values.
     """
-    if (
-        data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-        or data[:4] == b"PK\x03\x04"
-    ):
-        do = "if you trust its source: milkreport import-pickle FILE --i-trust-this-file"
-        raise DataError("a pickle, which can execute anything: it is not opened", do, where)
-    header = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else -1
-    if header < 2 or header > len(data) - 8 or data[8:9] != b"{":
-        what = f"not a milkreport checkpoint (truncated, or no safetensors; {len(data):,} bytes)"
-        raise DataError(what, "get it again, or train again", where)
-    if header > _MOST_HEADER:
-        raise DataError(f"its header claims {header:,} bytes", "get it again", where)
+    _check_header(io.BytesIO(data), len(data), where)
     try:
         weights = safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        what = (
-            f"not a milkreport checkpoint (truncated, or its tensors overlap: {str(error)[:120]})"
-        )
-        raise DataError(what, "get it again, or train again", where) from error
+        what = f"not a milkreport checkpoint (damaged header: {str(error)[:120]})"
+        raise DataError(what, _AGAIN, where) from error
+    refuse_no_numbers(weights, where)
+    return weights
+
+
+def refuse_no_numbers(weights: Mapping[str, Tensor], where: str) -> None:
+    """Raise a DataError for the first tensor with values that are NaN or infinite, with their count."""
     for name, tensor in weights.items():
         if tensor.is_floating_point() and (bad := int((~torch.isfinite(tensor)).sum())):
             what = f"{name} holds {bad:,} values of {tensor.numel():,} that are no numbers"
             raise DataError(what, "train again", where)
-    return weights
+
+
+def build_filled(card: ModelCard, weights: Mapping[str, Tensor], where: str) -> nn.Module:
+    """The network of *card* with *weights*, in evaluation mode. Raises a DataError where they do not fit."""
+    model: AnyModel = card.model
+    if isinstance(model, Backbone) and not model.frozen:
+        # All weights are in the file: none need be installed, downloaded or read from elsewhere.
+        model = model.model_copy(update={"weights": "none"})
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(model, card.reads.shape(len(card.classes)))
+    fill(network, weights, where)
+    return network.eval()
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
@@ -138,21 +196,53 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
     network.load_state_dict(dict(weights))
 
 
+def refuse_other_backbone(card: ModelCard, where: str) -> None:
+    """Raise a DataError where the frozen backbone here is not the one on whose features was trained."""
+    frozen, then = card.frozen_backbone, card.sources.get("backbone")
+    if frozen and then and card.reads.images and (now := backbone_sha256(frozen)) != then:
+        what = f"was trained on features of another {frozen.backbone} ({then[:16]}, here {now[:16]})"
+        raise DataError(what, "use the backbone's weights of then", where)
+
+
+def _remarks(card: ModelCard) -> tuple[str, ...]:
+    if not isinstance(card.model, OwnModel):
+        return ()
+    if read_sources(card.model).get("module") == card.sources.get("module"):
+        return ()
+    return (f"the module of {card.model.name} is not what it was when this model was trained",)
+
+
 def _shape(state: Mapping[str, Any], name: str) -> str:
     return str(tuple(state[name].shape)) if name in state else "missing"
 
 
-def _refuse_changed(card: ModelCard, data: bytes, path: Path) -> None:
-    if (found := hashlib.sha256(data).hexdigest()) != card.weights_sha256:
-        what = f"SHA-256 is {found[:16]}, its card says {card.weights_sha256[:16]}: damaged or exchanged"
-        raise DataError(what, _others(path), str(path))
-
-
-def _read(path: Path) -> bytes:
+def _check_header(file: BinaryIO, size: int, where: str) -> None:
+    """Raise a DataError for a header that no safetensors file has; reads the header and nothing after it."""
+    head = file.read(9)
+    if is_pickle(head):
+        do = "if you trust its source: milkreport import-pickle FILE --i-trust-this-file --out FOLDER"
+        raise DataError("a pickle, which can execute anything: it is not opened", do, where)
+    n = struct.unpack("<Q", head[:8])[0] if len(head) == 9 else -1
+    if n < 2 or n > size - 8 or head[8:] != b"{":
+        what = f"not a milkreport checkpoint (truncated, or no safetensors; {size:,} bytes)"
+        raise DataError(what, _AGAIN, where)
+    if n > _MOST_HEADER:
+        raise DataError(f"its header claims {n:,} bytes", "get it again", where)
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", _others(path), str(path)) from error
+        tensors = json.loads(head[8:] + file.read(n - 1))
+        tensors.pop("__metadata__", None)
+        spans = sorted((*entry["data_offsets"], name) for name, entry in tensors.items())
+        at = 0
+        for begin, end, name in spans:
+            if begin != at or end < begin:
+                what = f"its tensors overlap or leave holes: {name[:80]} from byte {begin:,} to {end:,}"
+                raise DataError(what, _AGAIN, where)
+            at = end
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError("not a milkreport checkpoint (damaged header)", _AGAIN, where) from error
+    if at != size - 8 - n:
+        what = f"not a milkreport checkpoint (truncated: {size:,} bytes of {at + 8 + n:,})"
+        raise DataError(what, _AGAIN, where)
 
 
 def _others(path: Path) -> str:
@@ -167,4 +257,4 @@ def _others(path: Path) -> str:
                 return f"get it again, or use another training that is whole: {where}"
         except (MilkreportError, OSError):
             continue
-    return "get it again, or train again"
+    return _AGAIN
