@@ -13,13 +13,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from milkreport import __version__, cli_check, cli_data, cli_evaluate, cli_look
+from milkreport import __version__, cli_check, cli_data, cli_evaluate, cli_look, cli_models
 from milkreport.cli_options import (
     CacheOption,
     NoImagesOption,
     NoPdfOption,
     PdfOption,
-    RunArgument,
     UnlabelledOption,
     cache_of,
     pdf_wish,
@@ -276,20 +275,9 @@ def report(
     execute.combined(runs, out, arm or [], primary, wish)
 
 
-@app.command()
-def export(
-    run: RunArgument,
-    out: Annotated[Path | None, typer.Option(help="Where to. (default: RUN/export)")] = None,
-) -> None:
-    """Write a report's tables as LaTeX and Markdown, its figures as SVG and PNG (300 dpi), and a summary.
-
-    summary.md is the first page, for a pull request.
-    """
-    from milkreport.commands import execute
-
-    execute.export(run, out)
-
-
+app.command()(cli_models.export)
+app.command()(cli_models.predict)
+app.command("import-pickle")(cli_models.import_pickle)
 app.command()(cli_look.status)
 app.command("list")(cli_look.list_runs)
 app.command()(cli_check.check)

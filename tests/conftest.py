@@ -120,3 +120,49 @@ def data(small: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     shutil.copytree(small, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def model_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """130 synthetic lesions, to train the models on that tests use."""
+    folder = tmp_path_factory.mktemp("model-data") / "data"
+    write_synthetic(folder, cases=130, seed=5, size=32)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_run(tmp_path_factory: pytest.TempPathFactory, model_data: Path, cache: Path) -> Path:
+    """A finished run: a network, a classifier and a frozen backbone, two seeds, two folds with validation."""
+    from milkreport.runs.executors import InProcess
+    from milkreport.runs.runner import Job, run_suites
+    from milkreport.suite import build_suite
+    from tests.killing import Silent
+
+    values = {
+        "name": "models",
+        "title": "Models",
+        "question": "None.",
+        "primary_metric": "macro_f1",
+        "seeds": [0, 1],
+        "data": {"image_size": 32, "cleaning": "impute"},
+        "split": {"kind": "kfold", "folds": 2, "validation": 0.3},
+        "model": {"metadata_hidden_layers": 1},
+        "training": {"epochs": 1, "learning_rate": 0.01},
+        "arms": [
+            {"name": "net"},
+            {"name": "logistic", "model": "logistic_regression"},
+            {
+                "name": "frozen",
+                "model": {
+                    "name": "backbone",
+                    "backbone": "squeezenet1_1",
+                    "weights": "none",
+                    "frozen": True,
+                },
+            },
+        ],
+    }
+    out = tmp_path_factory.mktemp("model-run") / "run"
+    job = Job(build_suite(values), model_data, out, "milkreport run-all", cache, gallery=False)
+    run_suites([job], InProcess("cpu"), Silent())
+    return out

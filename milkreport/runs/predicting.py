@@ -121,8 +121,9 @@ def predict(
 def _refuse_unlike(first: ModelCard, card: ModelCard, model: Found) -> None:
     """Raise a DataError for models whose mean would mean nothing."""
     if sorted(first.classes) != sorted(card.classes):
-        what = f"its classes are {first_few(card.classes, 30)}, the first model's {first_few(first.classes, 30)}"
-        raise DataError(what, "choose models of the same classes", str(model))
+        what = f"its classes are {first_few(card.classes, 30)}"
+        do = f"choose models of the same classes; the first model's are {first_few(first.classes, 30)}"
+        raise DataError(what, do, str(model))
     mine, others = (
         (c.reads.views, c.reads.images, c.reads.image_size, c.reads.decoder,
          sorted({e.column for e in c.reads.encoder.columns})) for c in (first, card)
@@ -152,9 +153,13 @@ def _remarks(card: ModelCard, device: torch.device, asked: Asked) -> list[str]:
     here = describe_device(device)
     lines = []
     if card.device and card.device != here:
-        lines.append(f"trained on {card.device}, used on {here}: the same to rounding, not to the bit")
+        lines.append(
+            f"trained on {card.device}, used on {here}: the same to rounding, not to the bit"
+        )
     if asked.store is not None and card.data_sha256:
         text = f"{asked.cases.table_fingerprint()}/{asked.store.fingerprint}"
         if hashlib.sha256(text.encode()).hexdigest() == card.data_sha256:
-            lines.append("these are the data of its training: most of the answers are no test of it")
+            lines.append(
+                "these are the data of its training: most of the answers are no test of it"
+            )
     return lines

@@ -12,16 +12,17 @@ from pydantic import ValidationError
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.folding import Thresholds, fit_thresholds
-from milkreport.runs.models import Found
+from milkreport.runs.models import CARD_FILE, Found
 from milkreport.tables import first_few
+from milkreport.training.saved import load_card
 
 VALIDATION = "validation"
 
 
 def find_thresholds(
-    wish: str, models: Sequence[Found], classes: Sequence[str]
+    wish: str, models: Sequence[Found]
 ) -> tuple[Thresholds, npt.NDArray[np.float64]]:
-    """The thresholds that *wish* names, and their values in the order of *classes*: float64 (n_classes,).
+    """The thresholds that *wish* names, and their values by the first model's classes: float64 (n_classes,).
 
     Args:
         wish: ``validation``, or a file as ``milkreport thresholds --json`` prints it.
@@ -30,6 +31,7 @@ def find_thresholds(
         DataError: a training without a validation part; a file that is none, or of other classes.
         ConfigError: a model that comes from no run.
     """
+    classes = load_card(models[0].folder / CARD_FILE).classes
     found = fit_on_validation(models, classes) if wish == VALIDATION else load_thresholds(wish)
     named = {c.name: c.threshold for c in found.classes}
     if sorted(named) != sorted(classes):
@@ -54,7 +56,7 @@ def load_thresholds(file: str) -> Thresholds:
 
 
 def fit_on_validation(models: Sequence[Found], classes: Sequence[str]) -> Thresholds:
-    """Thresholds found on saved validation predictions: each case's mean over the trainings that held it back.
+    """Thresholds found on saved validation predictions, a case's mean over the trainings that held it back.
 
     Trainings of one fold hold back the same cases; one that learned from a case has no say in it. So in an
     ensemble over folds the means are over fewer models than answer later.

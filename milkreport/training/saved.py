@@ -196,11 +196,19 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
     network.load_state_dict(dict(weights))
 
 
+def pack_weights(network: nn.Module) -> bytes:
+    """The weights as a safetensors file whose bytes depend on them alone, as training writes it."""
+    state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    return safetensors.torch.save({name: t.contiguous() for name, t in state.items()})
+
+
 def refuse_other_backbone(card: ModelCard, where: str) -> None:
     """Raise a DataError where the frozen backbone here is not the one on whose features was trained."""
     frozen, then = card.frozen_backbone, card.sources.get("backbone")
     if frozen and then and card.reads.images and (now := backbone_sha256(frozen)) != then:
-        what = f"was trained on features of another {frozen.backbone} ({then[:16]}, here {now[:16]})"
+        what = (
+            f"was trained on features of another {frozen.backbone} ({then[:16]}, here {now[:16]})"
+        )
         raise DataError(what, "use the backbone's weights of then", where)
 
 
