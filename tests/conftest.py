@@ -155,7 +155,7 @@ def model_run(tmp_path_factory: pytest.TempPathFactory, model_data: Path, cache:
                 "name": "frozen",
                 "model": {
                     "name": "backbone",
-                    "backbone": "squeezenet1_1",
+                    "backbone": "resnet18",
                     "weights": "none",
                     "frozen": True,
                 },

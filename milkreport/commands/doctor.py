@@ -25,7 +25,16 @@ def show() -> None:
     table.add_row("milkreport", f"{__version__}{f', commit {commit[:8]}' if commit else ''}", "")
     table.add_row("Python", f"{python} on {system}, {os.cpu_count()} cores", "")
     for name, found, advice in (
-        *(_training(), _executors(), _trackers(), _explaining(), _pdf(), _data(), _cache()),
+        *(
+            _training(),
+            _executors(),
+            _trackers(),
+            _explaining(),
+            _exporting(),
+            _pdf(),
+            _data(),
+            _cache(),
+        ),
     ):
         table.add_row(name, escape(found), escape(advice))
     versions = ", ".join(f"{k} {v}" for k, v in read_versions().items() if k != "milkreport")
@@ -62,6 +71,14 @@ def _explaining() -> tuple[str, str, str]:
     if importlib.util.find_spec("captum") is None:
         return "explaining", "no Grad-CAM, no attributions", 'pip install "milkreport[explain]"'
     return "explaining", "Grad-CAM and attributions in the gallery of mistakes", ""
+
+
+def _exporting() -> tuple[str, str, str]:
+    packages = ("onnx", "onnxscript", "onnxruntime")
+    if lacking := [name for name in packages if importlib.util.find_spec(name) is None]:
+        found = f"safetensors, pickle; ONNX lacks {', '.join(lacking)}"
+        return "model export", found, 'pip install "milkreport[onnx]"'
+    return "model export", "safetensors, ONNX, pickle", ""
 
 
 def _pdf() -> tuple[str, str, str]:

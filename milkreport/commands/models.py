@@ -213,9 +213,12 @@ def _show_speed(answers: Answers) -> None:
     n, what = (asked.n_images, "images") if asked.n_images else (len(asked.cases.table), "cases")
     of = f"{answers.n_models} models" if answers.n_models > 1 else "model"
     speed = n * answers.n_models / max(answers.seconds, 1e-9)
-    seconds = f"{answers.seconds:.2f} s"
+    kept = (
+        ", features of a frozen backbone from the cache where it has them" if answers.frozen else ""
+    )
     screen.say(
-        f"{of}: {n:,} {what} in {seconds}, {speed:,.0f} a second and model, on {answers.device}"
+        f"{of}: {n:,} {what} in {answers.seconds:.2f} s, {speed:,.0f} a second and model, "
+        f"on {answers.device}{kept}"
     )
 
 

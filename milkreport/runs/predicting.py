@@ -34,7 +34,8 @@ class Answers:
 
     ``probabilities``: float64 (n_cases, n_classes), classes as in ``classes``; each row sums to 1.
     ``prior``: the classes' shares in the training parts, float64 (n_classes,); the answer to the cases of
-    ``asked.lacking``. ``seconds``: of the networks alone.
+    ``asked.lacking``. ``seconds``: of the networks alone. ``frozen``: whether they read a frozen backbone's
+    features, which may have been computed before.
     """
 
     asked: Asked
@@ -44,6 +45,7 @@ class Answers:
     n_models: int
     seconds: float
     device: str
+    frozen: bool
     remarks: tuple[str, ...]
 
     @property
@@ -114,6 +116,7 @@ def predict(
         n_models=len(models),
         seconds=seconds,
         device=describe_device(device),
+        frozen=first.sees_images and first.frozen_backbone is not None,
         remarks=tuple(remarks),
     )
 

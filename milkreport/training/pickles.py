@@ -83,7 +83,7 @@ def read_pickle(data: bytes, where: str) -> Any:
         return _read(data)
     except _Wanted as error:
         what = f"asks for {str(error)[:120]}, which is no tensor, array, dict, number or string"
-        do = "stopped there; save a state dict instead; if its source may run programs here: --execute-its-code"
+        do = "save a state dict instead; if its source may run programs here: --execute-its-code"
         raise DataError(what, do, where) from error
     except Exception as error:  # a damaged pickle raises anything
         reason = " ".join(str(error).split())[:120]
