@@ -71,6 +71,7 @@ HEAVY = {
     "mlflow": {"tracking/"},
     "safetensors": {"training/", "models/"},
     "skops": {"models/"},
+    "onnxruntime": {"training/"},
     "matplotlib": {"reporting/"},
     "jinja2": {"reporting/"},
     "weasyprint": {"reporting/"},

@@ -11,7 +11,7 @@ import pickle
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ from milkreport.training.card import ModelCard
 #: Names under which checkpoints keep their weights.
 STATES = ("weights", "state_dict", "model_state_dict", "model")
 FORMAT = "milkreport model"
+_OLD_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+#: How PyTorch says what a file asked for.
+_NAMED = re.compile(r"(?:GLOBAL|[Ff]unction|class) ([\w.]+\w)")
 
 
 def _storage(data: bytes) -> Any:
@@ -161,14 +164,11 @@ def _read(data: bytes) -> Any:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if named := re.search(
-            r"GLOBAL ([\w.]+) was not|class ([\w.]+)|function ([\w.]+)", str(error)
-        ):
-            raise _Wanted(next(filter(None, named.groups()))) from error
+        if named := _NAMED.search(str(error)):
+            raise _Wanted(named[1]) from error
         raise
 
 
 def _is_torch(data: bytes) -> bool:
     """Whether ``torch.save`` wrote it: its zip, or the magic number of its older files."""
-    magic: Callable[[bytes], bool] = lambda start: b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." in start  # noqa: E731
-    return data[:4] == b"PK\x03\x04" or magic(data[:32])
+    return data[:4] == b"PK\x03\x04" or _OLD_MAGIC in data[:32]
