@@ -377,6 +377,52 @@ def test_a_translation_that_answers_otherwise_is_not_kept(
     assert list((done.folder / "o").iterdir()) == []
 
 
+def test_parity_sees_other_weights(model_run: Path) -> None:
+    """Negative control of the comparison with ONNX Runtime."""
+    model = load_model(model_run / "cells/net/seed-0/fold-0")
+    made = onnx_model.to_onnx(model)
+    whole = onnx_model.WholeNetwork(model).eval()
+    inputs = onnx_model._random_inputs(whole.inputs)
+    assert onnx_model._largest_difference(whole, made.data, inputs) == pytest.approx(
+        made.parity.largest_difference, abs=1e-6
+    )
+    with torch.no_grad():
+        model.network.classifier[-1].bias[0] += 0.01
+    assert onnx_model._largest_difference(whole, made.data, inputs) > 10 * onnx_model.TOLERANCE
+
+
+@pytest.mark.parametrize("settings", [{"output": "softmax"}, {}])
+def test_networks_without_columns_and_with_a_softmax_translate(
+    model_run: Path, settings: dict[str, str]
+) -> None:
+    from milkreport.data.features import FeatureEncoder
+    from milkreport.model_settings import Model
+    from milkreport.models.build import build_network
+    from milkreport.training.saved import SavedModel
+
+    card = load_model(model_run / "cells/net/seed-0/fold-0").card
+    reads = card.reads.model_copy(update={"image_size": 21})
+    if not settings:
+        reads = reads.model_copy(update={"encoder": FeatureEncoder(columns=[])})
+    kind = Model(**settings, blocks=1, metadata_hidden_layers=1)
+    card = card.model_copy(update={"reads": reads, "model": kind})
+    network = build_network(kind, reads.shape(len(NAMES))).eval()
+    made = onnx_model.to_onnx(SavedModel(card, network, None))
+    kinds = [wanted.kind for wanted in made.inputs]
+    assert kinds == ["image"] * 2 + (["columns"] * 2 if settings else [])
+
+
+def test_a_frozen_backbone_without_weights_is_the_same_in_every_process() -> None:
+    from milkreport.model_settings import Pretrained
+    from milkreport.models.backbone import load_embedder, weights_sha256
+
+    hashes = set()
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        hashes.add(weights_sha256(load_embedder(Pretrained(backbone="resnet18", weights="none"))))
+    assert len(hashes) == 1
+
+
 def test_classifiers_are_copied_and_are_no_onnx(in_process, model_run: Path) -> None:
     place = ("export", model_run, "--arm", "logistic", "--out", "o", "--format")
     for kind in ("onnx", "pickle"):

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands import screen
-from milkreport.commands.console import console, duration, warn
+from milkreport.commands.console import console, warn
 from milkreport.commands.scores import show_thresholds
 from milkreport.errors import ConfigError, EnvironmentProblem
 from milkreport.evaluation.thresholds import PLAIN, fold_thresholds, keep_away
@@ -153,7 +153,8 @@ def _refuse_place(out: Path) -> None:
 
 def _say_choice(models: Sequence[Found], found: Sequence[Found]) -> None:
     if len(models) > 1:
-        screen.say(f"models: the mean of {len(models)}: {first_few(map(str, models), 10)}")
+        names = "; ".join(map(str, models[:10])) + ("; ..." if len(models) > 10 else "")
+        screen.say(f"models: the mean of {len(models)}: {names}")
         return
     others = f" (first of {len(found)} that are finished)" if len(found) > 1 else ""
     screen.say(f"model: {models[0]}{others}")
@@ -203,22 +204,19 @@ def _show_answers(answers: Answers, values: npt.NDArray[np.float64], folded: boo
 def _show_speed(answers: Answers) -> None:
     asked = answers.asked
     if asked.store is not None:
-        fresh = (
-            f"{asked.decoded:,} images decoded"
-            if asked.decoded
-            else "no image decoded: all in the cache"
-        )
-        rate = f", {asked.decoded / asked.seconds:,.0f} a second" if asked.decoded else ""
-        screen.say(f"{fresh} ({duration(asked.seconds)} with finding and hashing the files{rate})")
+        took = f"{asked.seconds:.1f} s with finding and hashing the files"
+        if asked.decoded:
+            rate = asked.decoded / asked.seconds
+            screen.say(f"{asked.decoded:,} images decoded in {took}, {rate:,.0f} a second")
+        else:
+            screen.say(f"no image decoded, all are in the cache: {took}")
     n, what = (asked.n_images, "images") if asked.n_images else (len(asked.cases.table), "cases")
     of = f"{answers.n_models} models" if answers.n_models > 1 else "model"
     speed = n * answers.n_models / max(answers.seconds, 1e-9)
-    kept = (
-        ", features of a frozen backbone from the cache where it has them" if answers.frozen else ""
-    )
+    kept = "; features of the frozen backbone that the cache had were not computed again"
     screen.say(
         f"{of}: {n:,} {what} in {answers.seconds:.2f} s, {speed:,.0f} a second and model, "
-        f"on {answers.device}{kept}"
+        f"on {answers.device}{kept if answers.frozen else ''}"
     )
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from pydantic import ValidationError
 
 from milkreport.data.store import Progress
@@ -21,7 +20,7 @@ from milkreport.suite import Training
 from milkreport.tables import first_few
 from milkreport.training.answer import answer
 from milkreport.training.card import ModelCard
-from milkreport.training.device import describe_device, pin, resolve_device
+from milkreport.training.device import Device, describe_device, pin, resolve_device
 from milkreport.training.pixels import NoPixels, Pixels, place_pixels
 from milkreport.training.saved import SavedModel, load_card, load_model
 
@@ -141,7 +140,7 @@ def _seeing(model: SavedModel, asked: Asked) -> SavedModel:
     return replace(model, card=model.card.model_copy(update={"reads": reads}))
 
 
-def _settings(card: ModelCard, device: torch.device) -> Training:
+def _settings(card: ModelCard, device: Device) -> Training:
     """Threads and precision as in training; a mode that only GPUs have becomes float32 on a CPU."""
     try:
         settings = Training.model_validate(card.training)
@@ -152,7 +151,7 @@ def _settings(card: ModelCard, device: torch.device) -> Training:
     return settings
 
 
-def _remarks(card: ModelCard, device: torch.device, asked: Asked) -> list[str]:
+def _remarks(card: ModelCard, device: Device, asked: Asked) -> list[str]:
     here = describe_device(device)
     lines = []
     if card.device and card.device != here:
