@@ -25,6 +25,10 @@ NET_TAG, CLASSIFIER_TAG, BACKBONE_TAG, OWN_TAG = (
 )
 
 
+Strength = Annotated[float, Field(gt=0, le=1e6)]
+Components = Annotated[int, Field(ge=0, le=10_000)]
+
+
 class Model(Section):
     """The paper's network. What the paper leaves open is a setting; ``models/lesion_net.py`` argues
     defaults.
@@ -79,13 +83,17 @@ class Classifier(Pretrained):
     Every input column is standardised on the training part. ``c``: inverse strength of the
     regularisation of ``logistic_regression`` and ``svc``, scikit-learn's ``C``. ``trees``: boosting
     rounds. ``components``: the backbone's features are reduced to so many principal components of the
-    training part; 0 keeps all.
+    training part; 0 keeps all. ``choose_c``, ``choose_components``: candidates, of which the best by macro F1
+    in ``inner_folds`` of the training part is taken; nothing else is read for it.
     """
 
     name: Literal["logistic_regression", "svc", "naive_bayes", "gradient_boosting"]
-    c: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    c: Strength = 1.0
     trees: Annotated[int, Field(ge=1, le=10_000)] = 100
-    components: Annotated[int, Field(ge=0, le=10_000)] = 0
+    components: Components = 0
+    choose_c: list[Strength] = []
+    choose_components: list[Components] = []
+    inner_folds: Annotated[int, Field(ge=2, le=20)] = 5
 
 
 class Backbone(Pretrained):

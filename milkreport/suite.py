@@ -190,8 +190,8 @@ class Suite(Section):
     def _refuse_classifier(self, arm: Arm, model: Classifier) -> None:
         where = f"arms.{arm.name}: {model.name}"
         if arm.correction not in ON_CASES:
-            allowed = " or ".join(sorted(ON_CASES))
-            raise ValueError(f"{where} takes the correction {allowed}, not {arm.correction}")
+            allowed = ", ".join(sorted(ON_CASES))
+            raise ValueError(f"{where} takes the corrections {allowed}, not {arm.correction}")
         if arm.training:
             raise ValueError(
                 f"{where} is not trained in epochs: leave out {next(iter(arm.training))}"
