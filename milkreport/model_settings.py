@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -175,6 +176,8 @@ def find_module(name: str) -> Path:
     Raises:
         ConfigError: there is none.
     """
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # as for a script that is run here
     module = name.partition(":")[0]
     try:
         spec = importlib.util.find_spec(module)
