@@ -35,7 +35,7 @@ from milkreport.errors import (
 app = typer.Typer(
     name="milkreport",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -59,6 +59,13 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _suites() -> list[str]:
+    """For the shell's completion."""
+    from milkreport.suite import list_suites
+
+    return list_suites()
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
@@ -75,7 +82,10 @@ def _options(
 @app.command("run-all")
 def run_all(
     suite: Annotated[
-        str, typer.Argument(help="Name of a shipped suite, or path of a TOML file.")
+        str,
+        typer.Argument(
+            help="Name of a shipped suite, or path of a TOML file.", autocompletion=_suites
+        ),
     ] = "quick",
     data: Annotated[
         Path | None,
