@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from milkreport import __version__, cli_check, cli_data, cli_evaluate, cli_look
+from milkreport import __version__, cli_check, cli_data, cli_evaluate, cli_look, cli_reference
 from milkreport.cli_options import (
     CacheOption,
     NoImagesOption,
@@ -48,7 +48,7 @@ app = typer.Typer(
     **milkreport evaluate** scores anybody's predictions by the same rules, without training.""",
 )
 app.add_typer(cli_data.app, name="data")
-app.add_typer(cli_check.reference_app, name="reference")
+app.add_typer(cli_reference.reference_app, name="reference")
 
 _STATE = {"debug": False}
 
