@@ -19,8 +19,8 @@ HEAD = """\
 
 # Commands
 
-What `milkreport COMMAND --help` says, on one page. Every command takes `--help`. `--debug` before the command shows
-the traceback of an error, `--version` alone prints the version.
+What `milkreport COMMAND --help` says, on one page. Every command takes `--help`. `--debug` before the
+command shows the traceback of an error, `--version` alone prints the version.
 
 | exit code | meaning |
 |---|---|
@@ -54,7 +54,9 @@ def page() -> str:
         "|---|---|",
         *(f"| [`{call}`](#{_anchor(call)}) | {_first(command.help)} |" for call, command in found),
     ]
-    return "\n\n".join([HEAD.rstrip(), "\n".join(listed), *(_section(*one) for one in found)]) + "\n"
+    return (
+        "\n\n".join([HEAD.rstrip(), "\n".join(listed), *(_section(*one) for one in found)]) + "\n"
+    )
 
 
 def _section(call: str, command: Any) -> str:

@@ -1,7 +1,7 @@
 """Hooks of the documentation site (``mkdocs.yml``): the files beside ``docs/`` that pages link to.
 
-A page links to ``../experiments/paper.toml``, which is right in the repository. The site holds a copy of every
-shipped suite and reference under ``files/``, and its links lead there.
+A page links to ``../experiments/paper.toml``, which is right in the repository. The site holds a copy of
+every shipped suite and reference under ``files/``, and its links lead there.
 """
 
 from __future__ import annotations
