@@ -16,7 +16,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "files"
 #: What the site holds a copy of.
-COPIED = ("experiments/*.toml", "experiments/references/*.toml", "CITATION.cff", "LICENSE")
+COPIED = ("experiments/*.toml", "experiments/*/*.toml", "examples/*", "CITATION.cff", "LICENSE")
 
 _LINK = re.compile(r"\]\(\.\./(?=[\w])")
 
@@ -24,7 +24,7 @@ _LINK = re.compile(r"\]\(\.\./(?=[\w])")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the copies."""
     for pattern in COPIED:
-        for path in sorted(ROOT.glob(pattern)):
+        for path in sorted(p for p in ROOT.glob(pattern) if p.is_file()):
             name = f"{FOLDER}/{path.relative_to(ROOT).as_posix()}"
             files.append(File.generated(config, name, abs_src_path=str(path)))
     return files

@@ -70,7 +70,7 @@ def test_every_page_is_on_the_site(site: Path) -> None:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """What the site is built from, to be spoilt."""
-    for name in ("docs", "experiments", "scripts", "milkreport"):
+    for name in ("docs", "experiments", "examples", "scripts", "milkreport"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=ignored)
     for name in ("mkdocs.yml", "CITATION.cff", "LICENSE"):
