@@ -21,6 +21,7 @@ HEAD = """\
 
 What `milkreport COMMAND --help` says, on one page. Every command takes `--help`. `--debug` before the
 command shows the traceback of an error, `--version` alone prints the version.
+`--install-completion` lets the shell complete commands, options and shipped suites.
 
 | exit code | meaning |
 |---|---|
