@@ -26,6 +26,10 @@ NET_TAG, CLASSIFIER_TAG, BACKBONE_TAG, OWN_TAG = (
 )
 
 
+Strength = Annotated[float, Field(gt=0, le=1e6)]
+Components = Annotated[int, Field(ge=0, le=10_000)]
+
+
 class Model(Section):
     """The paper's network. What the paper leaves open is a setting; ``models/lesion_net.py`` argues
     defaults.
@@ -80,13 +84,17 @@ class Classifier(Pretrained):
     Every input column is standardised on the training part. ``c``: inverse strength of the
     regularisation of ``logistic_regression`` and ``svc``, scikit-learn's ``C``. ``trees``: boosting
     rounds. ``components``: the backbone's features are reduced to so many principal components of the
-    training part; 0 keeps all.
+    training part; 0 keeps all. ``choose_c``, ``choose_components``: candidates, of which the best by macro F1
+    in ``inner_folds`` of the training part is taken; nothing else is read for it.
     """
 
     name: Literal["logistic_regression", "svc", "naive_bayes", "gradient_boosting"]
-    c: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    c: Strength = 1.0
     trees: Annotated[int, Field(ge=1, le=10_000)] = 100
-    components: Annotated[int, Field(ge=0, le=10_000)] = 0
+    components: Components = 0
+    choose_c: list[Strength] = []
+    choose_components: list[Components] = []
+    inner_folds: Annotated[int, Field(ge=2, le=20)] = 5
 
 
 class Backbone(Pretrained):
@@ -168,6 +176,8 @@ def find_module(name: str) -> Path:
     Raises:
         ConfigError: there is none, or it is Python's own: a card from elsewhere shall call none of those.
     """
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # as for a script that is run here
     module = name.partition(":")[0]
     if module.partition(".")[0] in sys.stdlib_module_names:
         what = f"model {name!r}: {module} is a module of Python's own"
