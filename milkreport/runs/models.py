@@ -23,7 +23,7 @@ class Found:
     cell: Cell | None = None
 
     def __str__(self) -> str:
-        return str(self.cell) if self.cell else self.folder.name
+        return str(self.cell) if self.cell else self.name
 
     @property
     def name(self) -> str:
