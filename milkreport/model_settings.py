@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 from milkreport.errors import ConfigError
 from milkreport.settings import TAG, Section
 
-LESION_NET = "MultiModalLesionNet"
+PAPERS_NET = "MultiModalLesionNet"
 CLASSIFIERS = ("logistic_regression", "svc", "naive_bayes", "gradient_boosting")
 BACKBONE = "backbone"
 NET_TAG, CLASSIFIER_TAG, BACKBONE_TAG, OWN_TAG = (
@@ -31,7 +31,7 @@ Components = Annotated[int, Field(ge=0, le=10_000)]
 
 
 class Model(Section):
-    """The paper's network. What the paper leaves open is a setting; ``models/lesion_net.py`` argues
+    """The paper's network. What the paper leaves open is a setting; its module in ``models`` argues
     defaults.
     """
 
@@ -119,10 +119,10 @@ class OwnModel(Section):
 
 
 def _kind(values: Any) -> str:
-    name = values.get("name", LESION_NET) if isinstance(values, dict) else values.name
+    name = values.get("name", PAPERS_NET) if isinstance(values, dict) else values.name
     if isinstance(name, str) and ":" in name:
         return OWN_TAG
-    known = {LESION_NET: NET_TAG, BACKBONE: BACKBONE_TAG} | dict.fromkeys(
+    known = {PAPERS_NET: NET_TAG, BACKBONE: BACKBONE_TAG} | dict.fromkeys(
         CLASSIFIERS, CLASSIFIER_TAG
     )
     if name in known:

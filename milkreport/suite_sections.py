@@ -95,7 +95,7 @@ class Training(Section):
     after 60% and 80% of the epochs (``step``); before, it rises linearly over ``warmup_epochs``.
     ``augmentation``: ``flips`` turns and mirrors training images by one of the eight ways that keep every
     pixel, all views of a case by ways of their own; ``flips_and_light`` also changes brightness and contrast
-    by up to 20%. Off by default, as in the paper: MONET scores belong to the untouched image.
+    by up to 20%. Off by default, as in the paper: scores among the metadata belong to the untouched image.
     """
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 50

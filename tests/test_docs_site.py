@@ -174,7 +174,7 @@ def test_the_search_index_holds_every_page(site: Path) -> None:
 def test_search_finds_a_page_that_is_opened_from_disk(browser, site: Path) -> None:  # noqa: F811
     opened = Opened(browser, site / "index.html")
     opened.page.fill("input.md-search__input", "inconclusive")
-    opened.page.wait_for_selector(".md-search-result__item a", timeout=20_000)
+    opened.page.wait_for_selector(".md-search-result__item a", timeout=90_000)
     first = opened.page.get_attribute(".md-search-result__item a", "href")
     assert first is not None
     assert re.search(r"(faq|checking|gating|reproducing|reading_the_report)\.html", first)
