@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from milkreport import __version__, cli_check, cli_data, cli_evaluate, cli_look
+from milkreport import __version__, cli_check, cli_data, cli_evaluate, cli_finetune, cli_look
 from milkreport.cli_options import (
     CacheOption,
     NoImagesOption,
@@ -290,6 +290,7 @@ def export(
     execute.export(run, out)
 
 
+app.command()(cli_finetune.finetune)
 app.command()(cli_look.status)
 app.command("list")(cli_look.list_runs)
 app.command()(cli_check.check)
