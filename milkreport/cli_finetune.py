@@ -35,10 +35,10 @@ def finetune(
         str | None,
         typer.Option(
             metavar="STAGE|none",
-            help="Freeze this stage and all before it, batch statistics too. The paper's network: block_1, "
-            "block_2, metadata, fusion, classifier. none freezes nothing. (default: block_1, where there is "
-            "one: the paper freezes the early convolutions, whose edges and colours a few new images would only "
-            "blur; what follows may still fit the new pictures)",
+            help="Freeze this stage and all before it, batch statistics too; none freezes nothing. The "
+            "paper's network: block_1, block_2, metadata, fusion, classifier. (default: block_1, where "
+            "there is one: the paper freezes the early convolutions, whose edges and colours a few new "
+            "images would only blur; what follows may still fit the new pictures)",
         ),
     ] = None,
     lr: Annotated[

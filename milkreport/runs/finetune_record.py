@@ -61,11 +61,11 @@ class Origin(Record):
 class NewCases(Record):
     """The new data: counts only, no case.
 
-    ``renamed``: label to the class that it became, for labels that are called otherwise. ``dropped``: labels
-    that the map leaves out, with their cases. ``removed``: reason to cases that cleaning removed.
-    ``unknown``: column to values that the encoder has not seen. ``known_by_id``, ``known_by_pixels``:
-    cases that the model was trained or chosen on, ``None`` where the original cases are not known; ``kept_from_test``: these and
-    their groups, which can only be trained on.
+    ``renamed``: label to the class that it became, for labels that are called otherwise. ``dropped``:
+    labels that the map leaves out, with their cases. ``removed``: reason to cases that cleaning removed.
+    ``unknown``: column to values that the encoder has not seen. ``known_by_id``, ``known_by_pixels``: cases
+    that the model was trained or chosen on, ``None`` where the original cases are not known;
+    ``kept_from_test``: these and their groups, which can only be trained on.
     """
 
     name: str
