@@ -41,6 +41,7 @@ class Scene:
     title: str
     question: str
     split_rule: str
+    epoch_rule: str
     prepared: Prepared
     positions: npt.NDArray[np.int64]
     facts: CaseFacts
@@ -101,6 +102,7 @@ def compare_both(
     update = {
         "question": scene.question,
         "split_rule": scene.split_rule,
+        "epoch_rule": scene.epoch_rule,
         "data": scene.data,
         "splits": scene.splits,
         "arms": [_described(arm, models[arm.name], scene) for arm in results.arms],

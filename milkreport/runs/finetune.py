@@ -213,7 +213,9 @@ def _train(
                 checkpoints, start,
             )  # fmt: skip
     except TrainingFailed as error:
-        raise FineTuningFailed(str(error), "try a smaller --lr", str(job.out)) from error
+        raise FineTuningFailed(
+            str(error), "try a smaller --lr, with --restart", str(job.out)
+        ) from error
     _write_model(folder, trained, job.parent, plans)
     checkpoints.clear()
     return load_model(folder)

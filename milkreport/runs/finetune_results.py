@@ -39,6 +39,11 @@ from milkreport.training.saved import SavedModel
 if TYPE_CHECKING:
     from milkreport.runs.finetune import Job, NewData
 
+_ONE_TRAINING = "One training of one model: the numbers speak of this model and rank no method"
+EPOCH_RULE = (
+    "The model before is that of the original training. The model after is that of the epoch with the "
+    "highest primary metric on the validation part of the new data; no test part chose anything"
+)
 QUESTION = "What did fine-tuning change on {which} test {units} of {data}?"
 
 
@@ -143,6 +148,7 @@ def _new_scene(
         title=f"Before and after fine-tuning of {plans.arm.name}: the new cases",
         question=QUESTION.format(which="the new", units=cases.card.units, data=cases.card.name),
         split_rule=split_rule(plans.suite, cases.card.units),
+        epoch_rule=EPOCH_RULE,
         prepared=new.prepared,
         positions=new.fold.test,
         facts=facts,
@@ -152,12 +158,6 @@ def _new_scene(
         notices=[_ONE_TRAINING, *told],
         curves=curves,
     )
-
-
-_ONE_TRAINING = (
-    "One training of one model: the numbers speak of this model and rank no method. The epoch was chosen on "
-    "the new validation part."
-)
 
 
 def _old_scene(job: Job, new: NewData, old: OldData, about: dict[str, str]) -> Scene | str:
@@ -190,6 +190,7 @@ def _old_scene(job: Job, new: NewData, old: OldData, about: dict[str, str]) -> S
         ),
         split_rule=f"the test part of the original run, fold {fold.index}: "
         + split_rule(suite, cases.card.units),
+        epoch_rule=EPOCH_RULE,
         prepared=old.prepared,
         positions=positions,
         facts=run.load_case_facts(),
@@ -297,7 +298,7 @@ def _tell(new: NewData) -> list[str]:
         lines.append(
             f"{counts.kept_from_test:,} new {counts.units} stood in the original training or validation part "
             f"(same pixels: {counts.known_by_pixels:,}, same id: {counts.known_by_id:,}, with their groups): "
-            "they are trained on and never tested on"
+            "they are trained on and never tested on; where equal ids are chance: --ignore-ids"
         )
     return lines
 

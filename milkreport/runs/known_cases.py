@@ -19,14 +19,12 @@ class Original:
     """The cases of one fold of a run, as its tables tell.
 
     ``learned``: case ids of the training and validation part. ``tested``: of the test part. ``images``: case
-    to the hashes of its pixels, at the model's image size. ``name``: of the data set.
+    to the hashes of its pixels, at the model's image size.
     """
 
     learned: frozenset[str]
     tested: frozenset[str]
     images: Contents
-    name: str
-    synthetic: bool
 
 
 @dataclass(frozen=True)
@@ -53,19 +51,19 @@ def load_original(run: RunFolder, fold: int) -> Original | None:
     ids = splits["case_id"].map(unguard).astype(str)
     is_test = splits["part"] == "test"
     images = load_table(run.path / "images.csv", ["case_id", "pixel_hash"])
-    data = run.load_data().data
     return Original(
         learned=frozenset(ids[~is_test]),
         tested=frozenset(ids[is_test]),
         images=_contents(images.assign(case_id=images["case_id"].map(unguard))),
-        name=data.name,
-        synthetic=data.synthetic,
     )
 
 
 def find_learned(prepared: Prepared, original: Original, ignore_ids: bool) -> Overlap:
     """New cases that the model was trained or chosen on."""
-    return _overlap(_new(prepared), original.learned, original, prepared, ignore_ids)
+    new, wanted = _new(prepared), original.learned
+    known: set[str] = set().union(*(original.images.get(case, set()) for case in wanted))
+    by_id = frozenset() if ignore_ids else frozenset(case for case in new if case in wanted)
+    return Overlap(by_id, frozenset(case for case, hashes in new.items() if hashes & known))
 
 
 def find_taught(
@@ -76,29 +74,9 @@ def find_taught(
     mine = {case: hashes for case, hashes in _new(prepared).items() if case in wanted}
     hashes = set().union(*mine.values()) if mine else set()
     found = {case for case in original.tested if original.images.get(case, set()) & hashes}
-    if _compares_ids(original, prepared, ignore_ids):
+    if not ignore_ids:
         found |= original.tested & wanted
     return found
-
-
-def _overlap(
-    new: Contents,
-    wanted: frozenset[str],
-    original: Original,
-    prepared: Prepared,
-    ignore_ids: bool,
-) -> Overlap:
-    known: set[str] = set().union(*(original.images.get(case, set()) for case in wanted))
-    by_id: set[str] = set()
-    if _compares_ids(original, prepared, ignore_ids):
-        by_id = {case for case in new if case in wanted}
-    by_pixels = {case for case, hashes in new.items() if hashes & known}
-    return Overlap(frozenset(by_id), frozenset(by_pixels))
-
-
-def _compares_ids(original: Original, prepared: Prepared, ignore_ids: bool) -> bool:
-    """Drawn data sets all number their cases alike; there, equal ids say nothing."""
-    return not (ignore_ids or original.synthetic or prepared.cases.card.synthetic)
 
 
 def _new(prepared: Prepared) -> Contents:
