@@ -692,9 +692,12 @@ def test_errors_say_what_to_do(in_process, run, new, tmp_path, arguments, code, 
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["notes.txt"]
 
 
-def test_a_folder_without_a_model_is_refused(tmp_path, model_alone) -> None:
+def test_a_folder_without_a_model_is_refused(tmp_path, model_alone, done) -> None:
     with pytest.raises(DataError, match=r"no model here — name the --out of a run-all"):
         load_parent(tmp_path, "", None, None)
+    assert load_parent(
+        done[0], "", None, None
+    ).card.parent_sha256  # a fine-tuned one, to go on from
     with pytest.raises(ConfigError, match="this folder holds one model"):
         load_parent(model_alone, "weighted", None, None)
 

@@ -122,6 +122,7 @@ def finetune(job: Job, watcher: Watcher) -> FineTuning:
             record = compare_on_both(
                 job, plans, begun, model, new, old, pixels, device, stop.obey, watcher.notice
             )
+            stop.obey()
         write_record(job.out, record)
     return record
 

@@ -16,21 +16,19 @@ from milkreport.evaluation.summarise import CaseFacts
 from milkreport.runs.before_after import AFTER, BEFORE, Scene, compare_both
 from milkreport.runs.collect import split_rule
 from milkreport.runs.describe import summarise_data, summarise_splits
+from milkreport.runs.finetune_counts import count_cases, tell
 from milkreport.runs.finetune_plan import Plans
 from milkreport.runs.finetune_record import (
     MODEL,
     NEW,
     OLD,
     FineTuning,
-    NewCases,
     Origin,
     Trained,
 )
 from milkreport.runs.known_cases import find_taught, load_original
-from milkreport.runs.new_data import count_unknown
 from milkreport.runs.old_data import OldData
 from milkreport.runs.parent import Parent
-from milkreport.tables import first_few
 from milkreport.training.continued import correction_weights
 from milkreport.training.device import Device
 from milkreport.training.pixels import Pixels, place_pixels
@@ -80,7 +78,7 @@ def compare_on_both(
     Returns:
         the record of everything; ``new/`` and ``old/`` are written.
     """
-    told = _tell(new)
+    told = tell(new)
     for line in told:
         notice(line)
     models = {BEFORE: job.parent.model, AFTER: model}
@@ -106,7 +104,7 @@ def compare_on_both(
     return begun.model_copy(
         update={
             "status": "complete",
-            "cases": _count_cases(new),
+            "cases": count_cases(new),
             "splits": {s.part: s.class_counts for s in summarise_splits(cases, [new.fold])},
             "training": _describe_training(job.parent, plans, model),
             "new": compared,
@@ -240,67 +238,6 @@ def _describe_training(parent: Parent, plans: Plans, model: SavedModel) -> Train
         weights_before=weigh(before),
         weights=weigh(now),
     )
-
-
-def _count_cases(new: NewData) -> NewCases:
-    prepared, conformer, known = new.prepared, new.conformer, new.known
-    cases = prepared.cases
-    renamed = {label: old for label, (old, _) in conformer.renamed.items() if label != old}
-    removed = prepared.cleaned.removed["reason"].value_counts()
-    return NewCases(
-        name=cases.card.name,
-        synthetic=cases.card.synthetic,
-        unit=cases.card.unit,
-        units=cases.card.units,
-        n_found=prepared.cleaned.n_found + sum(conformer.dropped.values()),
-        n_used=len(cases.table),
-        renamed=renamed,
-        dropped=conformer.dropped,
-        removed={str(reason): int(n) for reason, n in removed.items()},
-        unknown=count_unknown(conformer.card.reads, cases.table),
-        missing_classes=new.missing,
-        known_by_id=None if known is None else len(known.by_id),
-        known_by_pixels=None if known is None else len(known.by_pixels),
-        kept_from_test=_kept_from_test(new),
-    )
-
-
-def _kept_from_test(new: NewData) -> int:
-    """Cases that the model knows, and those of their groups."""
-    if new.known is None:
-        return 0
-    table = new.prepared.cases.table
-    groups = set(table.loc[table["case_id"].isin(new.known.all), "group_id"])
-    return int(table["group_id"].isin(groups).sum())
-
-
-def _tell(new: NewData) -> list[str]:
-    """What a reader must know of the new data, a line each."""
-    counts = _count_cases(new)
-    lines = []
-    if counts.dropped:
-        listed = first_few((f"{label} ({n:,})" for label, n in counts.dropped.items()), 30)
-        lines.append(f"the map leaves out: {listed}")
-    for column, values in counts.unknown.items():
-        listed = first_few((f"{value} ({n:,})" for value, n in values.items()), 10)
-        lines.append(f"{column}: values that the model has never seen, all zeros to it: {listed}")
-    if counts.missing_classes:
-        listed = first_few(counts.missing_classes, 30)
-        lines.append(
-            f"classes without a new case, trained without any, which the model may unlearn: {listed}"
-        )
-    if new.known is None:
-        lines.append(
-            "whether new cases stood in the original training data is NOT CHECKED: name the run folder, "
-            "which lists them"
-        )
-    elif counts.kept_from_test:
-        lines.append(
-            f"{counts.kept_from_test:,} new {counts.units} stood in the original training or validation part "
-            f"(same pixels: {counts.known_by_pixels:,}, same id: {counts.known_by_id:,}, with their groups): "
-            "they are trained on and never tested on; where equal ids are chance: --ignore-ids"
-        )
-    return lines
 
 
 def _load_curve(job: Job) -> dict[str, list[float | None]]:

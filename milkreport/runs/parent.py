@@ -9,6 +9,7 @@ from pathlib import Path
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.runs.collect import plan_cells
+from milkreport.runs.finetune_record import MODEL
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.suite import Suite
 from milkreport.training.card import ModelCard
@@ -54,13 +55,16 @@ def load_parent(path: Path, arm: str, seed: int | None, fold: int | None) -> Par
 
 
 def find_model(path: Path, arm: str, seed: int | None, fold: int | None) -> Path:
-    """The folder with ``model.json``: *path* itself, or the cell of a run that *arm*, *seed*, *fold* name.
+    """The folder with ``model.json``: *path* itself, the ``model`` of a fine-tuning, or the cell of a run
+    that *arm*, *seed* and *fold* name.
 
     Where a run has one arm only, it need not be named; seed and fold are the run's first by default.
 
     Raises:
         ConfigError: a choice that does not exist, or is none of this folder's. DataError: nothing there.
     """
+    if (path / MODEL / CARD_FILE).is_file():
+        path = path / MODEL
     if (path / CARD_FILE).is_file():
         if arm or seed is not None or fold is not None:
             what = (
