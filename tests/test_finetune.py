@@ -29,7 +29,7 @@ from milkreport.errors import ConfigError, DataError, MilkreportError  # noqa: E
 from milkreport.runs import finetune as module  # noqa: E402
 from milkreport.runs.executors import InProcess  # noqa: E402
 from milkreport.runs.finetune import Job, finetune  # noqa: E402
-from milkreport.runs.finetune_plan import Wish  # noqa: E402
+from milkreport.runs.finetune_plan import Wish, plan_finetuning  # noqa: E402
 from milkreport.runs.finetune_record import FineTuning  # noqa: E402
 from milkreport.runs.folder import RunFolder  # noqa: E402
 from milkreport.runs.known_cases import find_learned, find_taught, load_original  # noqa: E402
@@ -372,6 +372,23 @@ def test_interrupted_it_ends_the_same_and_twice_too(start, done, tmp_path, monke
     assert resumed < len(steps) - resumed  # it went on, and did not begin anew
 
 
+def test_settings_are_the_originals_but_for_what_fine_tuning_changes(parent: Parent) -> None:
+    card = parent.card
+    changed = card.training | {"precision": "tf32", "warmup_epochs": 3, "schedule": "cosine"}
+    odd = replace(
+        parent, model=replace(parent.model, card=card.model_copy(update={"training": changed}))
+    )
+    lines: list[str] = []
+    training = plan_finetuning(odd, Wish(), "cpu", lines.append).training
+    expected = {
+        "learning_rate": pytest.approx(0.001), "epochs": 10, "select": "best_validation",
+        "warmup_epochs": 0, "patience": 0, "precision": "float32",
+    }  # fmt: skip
+    assert training.model_dump() == changed | expected
+    assert "TF32" in lines[0]
+    assert plan_finetuning(odd, Wish(), "cuda", lines.append).training.precision == "tf32"
+
+
 def test_another_learning_rate_gives_other_weights(start, done, tmp_path, monkeypatch) -> None:
     """Negative control of the comparisons of hashes."""
     quick(monkeypatch)
@@ -556,6 +573,40 @@ def test_known_cases_are_trained_on_alone(prepared: Prepared) -> None:
     assert where == {"train": known, "validation": set(), "test": set()}
     plain = split_new(prepared.cases, split, set())
     assert known & set(table["case_id"].iloc[np.r_[plain.test, plain.validation]])  # the control
+
+
+@pytest.fixture
+def mixed(new: Path, old: Path, run: Path, tmp_path: Path) -> tuple[Path, set[str], set[str]]:
+    """The new cases and a third of the original ones; with the ids of these that were learned and tested."""
+    folder = shutil.copytree(new, tmp_path / "mixed")
+    splits = pd.read_csv(run / "splits.csv")
+    some = set(sorted(splits["case_id"])[::3])
+    for path in folder.glob("*.csv"):
+        theirs = pd.read_csv(old / path.name)
+        if "lesion_id" in theirs:
+            theirs = theirs[theirs["lesion_id"].isin(some)]
+            pd.concat([pd.read_csv(path), theirs]).to_csv(path, index=False)
+    for case in some:
+        shutil.copytree(next(old.rglob(case)), next(folder.glob("*_Input")) / case)
+    tested = set(splits.loc[splits["part"] == "test", "case_id"])
+    return folder, some - tested, some & tested
+
+
+def test_old_cases_among_the_new_flatter_nobody(start, mixed, tmp_path, run) -> None:
+    folder, learned, tested = mixed
+    record = start(tmp_path / "out", data=folder, epochs=1)
+    assert record.cases is not None
+    assert record.cases.known_by_pixels == record.cases.known_by_id == len(learned) > 20
+    table = pd.read_csv(tmp_path / "out/model/predictions.csv")
+    parts = {part: set(rows["case_id"]) for part, rows in table.groupby("split")}
+    assert learned <= parts["train"]
+    taught = tested & (parts["train"] | parts["validation"])
+    assert record.old is not None
+    assert record.old.left_out == len(taught) > 0
+    scored, _, _ = saved_predictions(tmp_path / "out/old", "after")
+    splits = pd.read_csv(run / "splits.csv")
+    assert set(scored.index) == set(splits.loc[splits["part"] == "test", "case_id"]) - taught
+    assert any("what was just learned is not forgotten" in line for line in record.notices)
 
 
 # --- labels, views, columns -----------------------------------------------------------------------

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from milkreport.runs.runner import Watcher
 
 NO_RUN = (
-    "the model was named without its run, so its original test cases are not known: name the run folder, "
-    "and give --old-data DIR"
+    "the model was named without a run (a fine-tuned one has none), so its original test cases are not "
+    "known: name the run folder, and give --old-data DIR"
 )
 NO_DATA = "the original data were not given: give --old-data DIR, the data of the original run"
 
