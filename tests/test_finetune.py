@@ -26,6 +26,7 @@ from milkreport.data.load import load_cases  # noqa: E402
 from milkreport.data.prepare import Prepared, prepare  # noqa: E402
 from milkreport.data.synthetic import write_synthetic  # noqa: E402
 from milkreport.errors import ConfigError, DataError, MilkreportError  # noqa: E402
+from milkreport.evaluation.definitions import HEADLINE  # noqa: E402
 from milkreport.runs import finetune as module  # noqa: E402
 from milkreport.runs.executors import InProcess  # noqa: E402
 from milkreport.runs.finetune import Job, finetune  # noqa: E402
@@ -45,6 +46,7 @@ from milkreport.runs.runner import Job as RunJob  # noqa: E402
 from milkreport.runs.runner import run_suites  # noqa: E402
 from milkreport.suite import Split, build_suite  # noqa: E402
 from milkreport.training import fit as fit_module  # noqa: E402
+from milkreport.training import keeper as keeper_module  # noqa: E402
 from milkreport.training.answer import answer  # noqa: E402
 from milkreport.training.batches import ColumnInputs  # noqa: E402
 from milkreport.training.checkpoint import Position  # noqa: E402
@@ -302,11 +304,23 @@ def test_a_class_without_cases_weighs_nothing() -> None:
     assert correction_weights("none", 0.0, [30, 0, 2]) == []
 
 
-def test_the_validation_part_chooses_the_epoch(done) -> None:
+def test_the_validation_part_chooses_the_epoch(start, done, tmp_path, monkeypatch) -> None:
+    """The best on training is made epoch 1, on validation 2, on test 3, and 4 is the last."""
     out, record = done
     history = pd.read_csv(out / "model/history.csv")
     assert record.training is not None
     assert record.training.epoch_used == 1 + int(history["validation_macro_f1"].argmax())
+    quick(monkeypatch)
+    parts, told = ("train", "validation", "test"), []
+
+    def point(logs, labels):
+        epoch, part = divmod(len(told), 3)
+        told.append(parts[part])
+        return {"loss": 1.0} | dict.fromkeys(HEADLINE, 0.9 if epoch == part else 0.1)
+
+    monkeypatch.setattr(keeper_module, "_curve_point", point)
+    start(tmp_path / "out")
+    assert load_model(tmp_path / "out/model").card.epoch_used == 2
 
 
 @pytest.mark.parametrize(("part", "same"), [("test", True), ("train", False)])
@@ -437,7 +451,7 @@ def test_ctrl_c_keeps_what_is_done(in_process, run, new, tmp_path, monkeypatch, 
         "--device",
         "cpu",
     ]
-    arguments += ["--epochs", "4", "--lr", "0.005", "--no-pdf"]
+    arguments += ["--epochs", str(WISH.epochs), "--lr", str(WISH.learning_rate), "--no-pdf"]
     with monkeypatch.context() as patched:
         patched.setattr(screen.ScreenWatcher, "epoch", stop)
         outcome = in_process(*arguments)
