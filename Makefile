@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run-all test lint format bench clean setup
+.PHONY: help run-all test lint format docs bench clean setup
 
 # Set on the command line: make run-all SUITE=paper ARGS="--data DIR"; make test ARGS="-k wheel".
 SUITE ?=
@@ -38,13 +38,16 @@ format: $(STAMP) ## put the code into the house style
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+docs: $(STAMP) ## build the documentation site: site/index.html, which opens from disk
+	$(VENV)/bin/mkdocs build --strict
+
 bench: $(STAMP) ## run every benchmark, one after the other
 	@set -e; for file in benchmarks/*.py; do \
 	    if [ -e "$$file" ]; then echo "== $$file"; $(VENV)/bin/python "$$file"; fi; \
 	done
 
 clean: ## delete caches and built packages, never .venv and never a run
-	rm -rf build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist site ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(STAMP) ## make .venv, or bring it up to date (the other targets do this by themselves)
@@ -54,7 +57,7 @@ $(STAMP):
 	@rm -f $(VENV)/.setup-*
 	@$(ENSURE_VENV)
 	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-input \
-	    -c constraints.txt -e '.[all,dev]' </dev/null \
+	    -c constraints.txt -e '.[all,dev,docs]' </dev/null \
 	    || { echo 'Set-up stopped; "make setup" takes it up again.' >&2; exit 1; }
 	@sh scripts/system_libraries.sh $(VENV)/bin/python
 	@touch $@

@@ -37,8 +37,11 @@ STRENGTHS: dict[str, tuple[float, float, float]] = {
 
 #: They read logits; probabilities before the loss make them something else.
 ON_LOGITS: frozenset[Correction] = frozenset({"focal_loss", "logit_adjustment"})
-#: Those that are weights of the cases and nothing else, as a classical classifier takes them.
-ON_CASES: frozenset[Correction] = frozenset({"none", "weighted_loss"})
+#: Those that are weights of the cases and nothing else, as a classical classifier takes them. A sampler's are
+#: its chances: what it does on average. ``sampler`` itself would be ``weighted_loss`` once more.
+ON_CASES: frozenset[Correction] = frozenset(
+    {"none", "weighted_loss", "effective_number_loss", "sqrt_sampler", "capped_sampler"}
+)
 
 #: Settings of one process: the same for all arms of a suite.
 SHARED = ("threads", "precision", "determinism")

@@ -13,7 +13,15 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from milkreport import __version__, cli_check, cli_data, cli_evaluate, cli_finetune, cli_look
+from milkreport import (
+    __version__,
+    cli_check,
+    cli_data,
+    cli_evaluate,
+    cli_finetune,
+    cli_look,
+    cli_reference,
+)
 from milkreport.cli_options import (
     CacheOption,
     NoImagesOption,
@@ -35,7 +43,7 @@ from milkreport.errors import (
 app = typer.Typer(
     name="milkreport",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,7 +56,7 @@ app = typer.Typer(
     **milkreport evaluate** scores anybody's predictions by the same rules, without training.""",
 )
 app.add_typer(cli_data.app, name="data")
-app.add_typer(cli_check.reference_app, name="reference")
+app.add_typer(cli_reference.reference_app, name="reference")
 
 _STATE = {"debug": False}
 
@@ -57,6 +65,13 @@ def _version(wanted: bool) -> None:
     if wanted:
         print(f"milkreport {__version__}")
         raise typer.Exit
+
+
+def _suites() -> list[str]:
+    """For the shell's completion."""
+    from milkreport.suite import list_suites
+
+    return list_suites()
 
 
 @app.callback()
@@ -75,7 +90,10 @@ def _options(
 @app.command("run-all")
 def run_all(
     suite: Annotated[
-        str, typer.Argument(help="Name of a shipped suite, or path of a TOML file.")
+        str,
+        typer.Argument(
+            help="Name of a shipped suite, or path of a TOML file.", autocompletion=_suites
+        ),
     ] = "quick",
     data: Annotated[
         Path | None,

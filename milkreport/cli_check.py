@@ -1,4 +1,4 @@
-"""The commands about reported figures: check, audit, reference. See ``cli``."""
+"""The commands about reported figures: check, audit. See ``cli``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from milkreport.cli_options import (
     JsonOption,
     NoPdfOption,
     PdfOption,
-    RunArgument,
     cache_of,
     pdf_wish,
 )
@@ -24,12 +23,6 @@ from milkreport.errors import ConfigError
 
 if TYPE_CHECKING:
     from milkreport.checks.verdict import Verdict
-    from milkreport.runs.frozen import Wanted
-
-reference_app = typer.Typer(
-    no_args_is_help=True,
-    help="Freeze own runs as references for **check**, renew them, look at them.",
-)
 
 
 def check(
@@ -202,135 +195,3 @@ def audit(
         verdicts.show_audit(found)
     if out is not None:
         execute.write_audit(out, found, pdf=pdf_wish(pdf, no_pdf))
-
-
-NameOption = Annotated[str, typer.Option(help="What the reference is called.")]
-ReasonOption = Annotated[str, typer.Option(help="Why this run is what others are held to.")]
-FolderOption = Annotated[
-    Path | None, typer.Option(help="Folder of frozen references. (default: references)")
-]
-
-
-@reference_app.command("new")
-def reference_new(
-    run: RunArgument,
-    name: NameOption,
-    reason: ReasonOption,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(help="Hold later runs to this; repeatable. (default: primary, and the usual)"),
-    ] = None,
-    per_class: Annotated[
-        list[str] | None,
-        typer.Option(metavar="METRIC", help="Hold every class to this: recall, f1; repeatable."),
-    ] = None,
-    margin: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The loss that is tolerable. (default: 0.03)")
-    ] = None,
-    margin_reason: Annotated[str, typer.Option(help="Why so much is tolerable.")] = "",
-    min_seeds: Annotated[int, typer.Option(min=1, help="Fewer shared seeds give no verdict.")] = 1,
-    out: FolderOption = None,
-) -> None:
-    """Freeze a run's results and test predictions into references/NAME, for **check --against NAME**.
-
-    The folder can be committed; it holds case ids, labels and predictions, no images and no metadata.
-
-    Example:
-
-    - milkreport reference new runs/eval --name main --reason "release 1.2"
-    """
-    from milkreport.checks.reference import FILE, LOCAL, shipped_references
-    from milkreport.commands import screen
-    from milkreport.runs.folder import RunFolder
-    from milkreport.runs.frozen import freeze, write_reference
-
-    target = (out or LOCAL) / name
-    if name in shipped_references():
-        raise ConfigError(f"{name} is a shipped reference", "choose another --name")
-    if (target / FILE).is_file():
-        do = "renew it: milkreport reference update NAME RUN --reason ..."
-        raise ConfigError(f"reference {name} exists", do, str(target))
-    wanted = _wanted(metric, per_class, margin, margin_reason, min_seeds)
-    folder = RunFolder(run)
-    screen.show_files(
-        write_reference(folder, freeze(folder, name, _given(reason), wanted), target), None
-    )
-
-
-def _wanted(
-    metric: list[str] | None,
-    per_class: list[str] | None,
-    margin: float | None,
-    margin_reason: str,
-    min_seeds: int,
-) -> Wanted:
-    from milkreport.runs.frozen import MARGIN, MARGIN_REASON, Wanted
-
-    if margin is not None and not margin_reason.strip():
-        what = "a margin needs its reason, declared beforehand"
-        raise ConfigError(what, "give --margin-reason TEXT")
-    return Wanted(
-        metrics=tuple(metric or ()),
-        per_class=tuple(per_class or ()),
-        margin=MARGIN if margin is None else margin,
-        margin_reason=margin_reason.strip() or MARGIN_REASON,
-        min_seeds=min_seeds,
-    )
-
-
-def _given(reason: str) -> str:
-    if not reason.strip():
-        raise ConfigError("the reason is empty", "say why this run is what others are held to")
-    return reason.strip()
-
-
-@reference_app.command("update")
-def reference_update(
-    name: Annotated[str, typer.Argument(help="Name of the frozen reference, or its folder.")],
-    run: RunArgument,
-    reason: ReasonOption,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the difference, and change nothing.")
-    ] = False,
-) -> None:
-    """Show how a run differs from a frozen reference, and put it in its place.
-
-    Metrics, margins and demands stay; the reason is added to the history.
-    """
-    from milkreport.checks.reference import find_reference, load_reference
-    from milkreport.commands import screen, verdicts
-    from milkreport.runs.checking import compare_run
-    from milkreport.runs.folder import RunFolder
-    from milkreport.runs.frozen import renew, write_reference
-
-    old, folder = load_reference(name), RunFolder(run)
-    new = renew(old, folder, _given(reason))
-    verdicts.show_verdict(compare_run(folder, name)[0])
-    if not dry_run:
-        target = find_reference(name).parent
-        screen.show_files(write_reference(folder, new, target), None)
-
-
-@reference_app.command("list")
-def reference_list() -> None:
-    """Names of the references that ship with milkreport, and of those in references/."""
-    from milkreport.checks.reference import list_references
-
-    for name in list_references():
-        print(name)
-
-
-@reference_app.command("show")
-def reference_show(
-    name: Annotated[str, typer.Argument(help="Name, file or folder of a reference.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Show what a reference holds a run to: values, margins, and why."""
-    from milkreport.checks.reference import load_reference
-    from milkreport.commands import verdicts
-
-    reference = load_reference(name)
-    if as_json:
-        print(reference.model_dump_json(indent=1))
-    else:
-        verdicts.show_reference(reference)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 from milkreport.errors import ConfigError
 from milkreport.settings import TAG, Section
 
-LESION_NET = "MultiModalLesionNet"
+PAPERS_NET = "MultiModalLesionNet"
 CLASSIFIERS = ("logistic_regression", "svc", "naive_bayes", "gradient_boosting")
 BACKBONE = "backbone"
 NET_TAG, CLASSIFIER_TAG, BACKBONE_TAG, OWN_TAG = (
@@ -25,8 +26,12 @@ NET_TAG, CLASSIFIER_TAG, BACKBONE_TAG, OWN_TAG = (
 )
 
 
+Strength = Annotated[float, Field(gt=0, le=1e6)]
+Components = Annotated[int, Field(ge=0, le=10_000)]
+
+
 class Model(Section):
-    """The paper's network. What the paper leaves open is a setting; ``models/lesion_net.py`` argues
+    """The paper's network. What the paper leaves open is a setting; its module in ``models`` argues
     defaults.
     """
 
@@ -79,13 +84,17 @@ class Classifier(Pretrained):
     Every input column is standardised on the training part. ``c``: inverse strength of the
     regularisation of ``logistic_regression`` and ``svc``, scikit-learn's ``C``. ``trees``: boosting
     rounds. ``components``: the backbone's features are reduced to so many principal components of the
-    training part; 0 keeps all.
+    training part; 0 keeps all. ``choose_c``, ``choose_components``: candidates, of which the best by macro F1
+    in ``inner_folds`` of the training part is taken; nothing else is read for it.
     """
 
     name: Literal["logistic_regression", "svc", "naive_bayes", "gradient_boosting"]
-    c: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    c: Strength = 1.0
     trees: Annotated[int, Field(ge=1, le=10_000)] = 100
-    components: Annotated[int, Field(ge=0, le=10_000)] = 0
+    components: Components = 0
+    choose_c: list[Strength] = []
+    choose_components: list[Components] = []
+    inner_folds: Annotated[int, Field(ge=2, le=20)] = 5
 
 
 class Backbone(Pretrained):
@@ -110,10 +119,10 @@ class OwnModel(Section):
 
 
 def _kind(values: Any) -> str:
-    name = values.get("name", LESION_NET) if isinstance(values, dict) else values.name
+    name = values.get("name", PAPERS_NET) if isinstance(values, dict) else values.name
     if isinstance(name, str) and ":" in name:
         return OWN_TAG
-    known = {LESION_NET: NET_TAG, BACKBONE: BACKBONE_TAG} | dict.fromkeys(
+    known = {PAPERS_NET: NET_TAG, BACKBONE: BACKBONE_TAG} | dict.fromkeys(
         CLASSIFIERS, CLASSIFIER_TAG
     )
     if name in known:
@@ -167,6 +176,8 @@ def find_module(name: str) -> Path:
     Raises:
         ConfigError: there is none.
     """
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # as for a script that is run here
     module = name.partition(":")[0]
     try:
         spec = importlib.util.find_spec(module)

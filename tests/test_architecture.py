@@ -29,6 +29,7 @@ GROUND = {
     "resources",
     "streams",
     "suite",
+    "suite_sections",
     "model_settings",
     "arm_settings",
     "tables",

@@ -60,6 +60,21 @@ def part_of(results: Results, arm: int = 0):
     return results.arms[arm].part("test")
 
 
+def test_a_path_may_be_text(folder: Path) -> None:
+    base, better = folder / "base.csv", folder / "better.csv"
+    options = {"metadata": folder / "meta.csv", "group": "patient", "intervals": False}
+    texts = options | {"metadata": str(folder / "meta.csv")}
+    for paths, words in [
+        (base, str(base)),
+        ([base, better], [str(base), str(better)]),
+        ({"a": base, "b": [better, base]}, {"a": str(base), "b": [str(better), str(base)]}),
+    ]:
+        found = milkreport.evaluate(words, str(folder / "truth.csv"), **texts)
+        assert found == milkreport.evaluate(paths, folder / "truth.csv", **options)
+    with pytest.raises(DataError, match="no such file"):
+        milkreport.evaluate(str(folder / "nothing.csv"), folder / "truth.csv")
+
+
 def test_python_gives_what_the_command_gives(folder: Path, truth, milkreport: Command) -> None:
     results = __import__("milkreport").evaluate(make(1, 1.0), truth, positive=["B", "C"])
     done = milkreport("evaluate", "base.csv", "--truth", "truth.csv", "--positive", "B,C", "--json")

@@ -17,7 +17,7 @@ import pytest
 from milkreport.checks import earlier as earlier_module
 from milkreport.checks.reference import load_reference
 from milkreport.checks.verdict import Status, Verdict, exit_code
-from milkreport.evaluation.compare import describe_pair
+from milkreport.evaluation.pair import describe_pair
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.summarise import CaseFacts
 from milkreport.runs.self_test import load_fixture, run_controls, worsen

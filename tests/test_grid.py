@@ -19,7 +19,7 @@ from milkreport.runs.executors import InProcess
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.forecast import forecast
 from milkreport.runs.grid import Point, parse_grid
-from milkreport.suite import Split, load_suite
+from milkreport.suite import Split, build_suite, load_suite
 from tests import report_samples as samples
 
 from .fanout_tools import Memory, bits, carry_out, small_suite
@@ -193,7 +193,7 @@ def test_runs_of_other_data_or_splits_are_refused(grid, synthetic, cache, in_pro
 
 def test_sizes_of_the_forecast_are_those_of_the_run(small, cache, tmp_path) -> None:
     suite = small_suite(epochs=2)
-    fresh = forecast(suite, small, tmp_path / "cache", "cpu", open_cells=3, workers=2)
+    fresh = forecast(suite, small, tmp_path / "cache", "cpu", open_cells={"baseline": 3}, workers=2)
     out = tmp_path / "run"
     carry_out(suite, small, out, cache, InProcess("cpu"), Memory(), checkpoint_every=1e9)
     cell = out / "cells/baseline/seed-0/fold-0"
@@ -206,7 +206,7 @@ def test_sizes_of_the_forecast_are_those_of_the_run(small, cache, tmp_path) -> N
         fresh.decoding + 2 * fresh.training
     )  # three cells, two rounds
     assert fresh.decoding > 0
-    again = forecast(suite, small, cache, "cpu", open_cells=0, workers=2)
+    again = forecast(suite, small, cache, "cpu", open_cells={}, workers=2)
     assert (again.store_bytes, again.decoding, again.total_bytes, again.total) == (0, 0, 0, 0)
 
 
@@ -218,15 +218,37 @@ def test_time_is_extrapolated_by_batches_and_by_cases_that_are_only_scored(
         "quick", ["training.epochs=7", "training.batch_size=10", "data.image_size=16"]
     )
 
-    def measured(suite, prepared, device, batches, place):
-        return 3.0 * batches + len(prepared.cases.table) / 8, (1000, 10)
+    def measured(suite, prepared, device, rows, place):
+        return 3.0 * rows / 10 + len(prepared.cases.table) / 8, (1000, 10)
 
     monkeypatch.setattr(forecast_module, "_measure", measured)
-    found = forecast(suite, small, tmp_path, "cpu", open_cells=2, workers=1)
+    found = forecast(suite, small, tmp_path, "cpu", open_cells={"baseline": 2}, workers=1)
     n = len(prepare(small, suite.data, tmp_path).cases.table)
     n_train = round(n * 0.75)
     assert found.training == pytest.approx(7 * (3 * np.ceil(n_train / 10) + (n - n_train) / 8))
     assert found.cell_bytes == 1000 + n * 10
+
+
+def test_a_forecast_measures_each_kind_of_arm(small, tmp_path) -> None:
+    """A classifier's training has no epochs; corrections cost nothing; open cells are counted by arm."""
+    values = small_suite(epochs=3).model_dump(mode="json", exclude_none=True)
+    values["arms"] = [
+        {"name": "a"},
+        {"name": "b", "correction": "sampler"},
+        {"name": "c", "model": "naive_bayes"},
+        {"name": "d", "training": {"epochs": 300}},
+    ]
+    suite = build_suite(values)
+    assert forecast_module._kinds(suite) == [["a", "b"], ["c"], ["d"]]
+
+    def of(**cells: int):
+        return forecast(suite, small, tmp_path, "cpu", cells, workers=1)
+
+    assert 0 < of(c=1).training < of(d=1).training
+    mixed = of(c=1, d=1)
+    assert np.isfinite(mixed.total)
+    assert mixed.total == pytest.approx(mixed.decoding + 2 * mixed.training)
+    assert of(c=1).cell_bytes != of(d=1).cell_bytes
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_the_plants_stay_in_one_part(run: Path) -> None:
 
 def test_the_network_reads_no_banned_column(run: Path) -> None:
     card = json.loads((run / "cells/baseline/seed-0/fold-0/model.json").read_text(encoding="utf-8"))
-    columns = [column["column"] for column in card["encoder"]["columns"]]
+    columns = [column["column"] for column in card["reads"]["encoder"]["columns"]]
     assert columns == ["age_weeks", "site", "leaf_length_mm", "camera"]
     spec = tomllib.loads(blocks("toml")[0])
     spec["features"].append({"column": "lab_confirmed", "kind": "categorical"})

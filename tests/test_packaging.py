@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TORCH_SIDE = {"torch", "torchvision", "safetensors"}
+TORCH_SIDE = {"torch", "torchvision", "safetensors", "skops"}
 MEGABYTE = 1_000_000
 IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 

@@ -76,7 +76,7 @@ def test_other_lines_are_no_pins(line: str) -> None:
 def test_constraints_pin_every_direct_dependency() -> None:
     project = tomllib.loads(text_of("pyproject.toml"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["train"], *extras["dev"]]
+    wanted = [*project["dependencies"], *extras["train"], *extras["dev"], *extras["docs"]]
     names = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in wanted}
     pinned = {line.partition("==")[0] for line in text_of("constraints.txt").splitlines()}
 
@@ -143,6 +143,7 @@ def test_ci_calls_make_lint_and_make_test() -> None:
         ),
         (["test"], ".venv/bin/pytest -n auto --dist loadfile"),
         (["lint"], ".venv/bin/mypy"),
+        (["docs"], ".venv/bin/mkdocs build --strict"),
     ],
 )
 def test_make_runs(arguments: list[str], last: str) -> None:

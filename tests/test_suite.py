@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from milkreport.arm_settings import Correction
 from milkreport.errors import ConfigError
 from milkreport.suite import build_suite, list_suites, load_suite
 
+STUDY = ["study/trap", "study/inputs", "study/recipes"]
 
-@pytest.mark.parametrize("name", ["quick", "paper", "paper_as_published", "cv5"])
+
+@pytest.mark.parametrize("name", [*list_suites(), *STUDY])
 def test_shipped_suites_load_and_survive_their_resolved_form(name: str) -> None:
-    assert name in list_suites()
     suite = load_suite(name)
     assert build_suite(tomllib.loads(suite.to_toml())) == suite
     assert suite.primary_metric == "macro_f1"
@@ -99,3 +102,16 @@ def test_the_fingerprint_follows_every_setting() -> None:
     plain = load_suite("quick")
     assert load_suite("quick").fingerprint() == plain.fingerprint()
     assert load_suite("quick", ["training.threads=3"]).fingerprint() != plain.fingerprint()
+
+
+def test_all_suites_are_listed_and_the_studys_are_found_by_name() -> None:
+    assert list_suites() == [
+        "ablations", "backbone", "classical", "corrections", "cv5", "paper", "paper_as_published", "quick",
+    ]  # fmt: skip
+    folder = Path(__file__).resolve().parents[1] / "experiments" / "study"
+    assert sorted(path.stem for path in folder.glob("*.toml")) == sorted(
+        name.removeprefix("study/") for name in STUDY
+    )
+    assert {arm.correction for arm in load_suite("corrections").arms} == set(
+        get_args(Correction)
+    ) - {"weighted_loss_and_sampler"}

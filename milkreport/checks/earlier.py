@@ -17,7 +17,7 @@ from milkreport.checks.verdict import (
     warn_of_gains,
 )
 from milkreport.errors import DataError
-from milkreport.evaluation.compare import describe_pair
+from milkreport.evaluation.pair import describe_pair
 from milkreport.evaluation.results import Results
 from milkreport.evaluation.summarise import CaseFacts, Cells
 

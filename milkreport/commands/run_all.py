@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -153,7 +154,11 @@ def show_plan(order: Order) -> None:
         for cell, record in zip(cells, records, strict=True):
             key = cell_key(suite, cell, sha256) if sha256 else ""
             planned.append((point.name, cell, record.status if record else "to do", key))
-        left = sum(record is None or record.status != "complete" for record in records)
+        left = Counter(
+            cell.arm
+            for cell, record in zip(cells, records, strict=True)
+            if record is None or record.status != "complete"
+        )
         if order.data or suite.split.kind != "support":
             root = order.data or synthetic_folder(suite, order.cache)
             forecasts.append(

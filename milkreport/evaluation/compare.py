@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from milkreport.errors import DataError
 from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.definitions import DEFINITIONS
 from milkreport.evaluation.estimates import spread
 from milkreport.evaluation.measures import Measured, Plan, measure
 from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
@@ -60,7 +59,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
     seeds = sorted(set.intersection(*(set(pool.seeds) for pool in pools.values())))
     if not seeds:
         return None
-    _refuse_unpaired(pools, seeds)
+    refuse_unpaired(pools, seeds)
     first = pools[names[0]].seeds[seeds[0]]
     groups = facts.group_positions(first.case_ids)
     points = {name: [measure(pools[name].seeds[s], plan.positive) for s in seeds] for name in names}
@@ -68,7 +67,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
 
     def describe(metric: str, one: str, other: str) -> Difference | None:
         draws = [[pools[name].draws[s] for s in seeds] for name in (one, other)]
-        return _difference(metric, (one, other), (points[one], points[other]), draws)
+        return paired_difference(metric, (one, other), (points[one], points[other]), draws)
 
     tested = _test(
         [row for pair in pairs if (row := describe(plan.primary, *pair)) is not None],
@@ -102,7 +101,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
     )
 
 
-def _refuse_unpaired(pools: Mapping[str, Pool], seeds: Sequence[int]) -> None:
+def refuse_unpaired(pools: Mapping[str, Pool], seeds: Sequence[int]) -> None:
     names = list(pools)
     reference = pools[names[0]].seeds[seeds[0]]
     for name, pool in pools.items():
@@ -122,7 +121,7 @@ def _refuse_unpaired(pools: Mapping[str, Pool], seeds: Sequence[int]) -> None:
             raise DataError(what, "pool both over the same folds")
 
 
-def _difference(
+def paired_difference(
     metric: str,
     pair: tuple[str, str],
     points: tuple[Sequence[Measured], Sequence[Measured]],
@@ -133,15 +132,15 @@ def _difference(
 
     ``None`` where it is undefined or was not resampled for either.
     """
-    if not all(_has(m, metric, place) for side in (*points, *draws) for m in side):
+    if not all(has_value(m, metric, place) for side in (*points, *draws) for m in side):
         return None
     gaps = [
-        float(_pick(a, metric, place) - _pick(b, metric, place))
+        float(pick_value(a, metric, place) - pick_value(b, metric, place))
         for a, b in zip(*points, strict=True)
     ]
     if not np.isfinite(gaps).all():
         return None
-    one, other = (np.stack([_pick(m, metric, place) for m in side], axis=1) for side in draws)
+    one, other = (np.stack([pick_value(m, metric, place) for m in side], axis=1) for side in draws)
     # Seeds are drawn after differencing, so both sides always have the same ones.
     drawn = over_seeds(one - other, stream(0, "seeds"))
     bounds, error = percentile_interval(drawn), spread(drawn)
@@ -163,12 +162,12 @@ def _difference(
     )
 
 
-def _has(m: Measured, metric: str, place: int | None) -> bool:
+def has_value(m: Measured, metric: str, place: int | None) -> bool:
     """Whether a metric was measured: overall, or by class where a place is asked for."""
     return metric in (m.overall if place is None else m.classes)
 
 
-def _pick(m: Measured, metric: str, place: int | None) -> Floats:
+def pick_value(m: Measured, metric: str, place: int | None) -> Floats:
     """A metric, or one class's; resamples first where there are any."""
     return m.overall[metric] if place is None else m.classes[metric][..., place]
 
@@ -304,52 +303,3 @@ def compare_arms(arms: Mapping[str, Cells], primary: str) -> Comparison | None:
     """Arms against one another by their test predictions; see :func:`compare_pools`."""
     plan, facts = Plan(primary=primary), CaseFacts()
     return compare_pools(pool_arms(arms, "test", plan, facts), plan, facts)
-
-
-def _harden(p: Predictions) -> Predictions:
-    """The answers alone."""
-    return replace(p, probabilities=np.eye(len(p.classes))[p.predicted])
-
-
-def describe_pair(
-    one: Cells, other: Cells, wanted: Sequence[tuple[str, str]], facts: CaseFacts
-) -> list[tuple[float | None, float | None, Difference | None]]:
-    """Two sets of test predictions on the seeds that both have, metric by metric; nothing is tested.
-
-    Args:
-        wanted: metric and class name, which is empty for a metric of all classes.
-
-    Returns:
-        for each: the first's value, the second's (means over seeds, ``None`` where undefined), and the paired
-        difference first - second.
-
-    Raises:
-        DataError: not the same cases, labels or folds, or no seed in common.
-    """
-    pair = ("this", "the other")
-    plan = Plan()
-    known = DEFINITIONS | CLASS_DEFINITIONS
-    sides = [one, other]
-    if all(known[metric].needs == "labels" for metric, _ in wanted):
-        # Ranks and probabilities are most of the work, and nobody asked for them.
-        sides = [{key: _harden(p) for key, p in side.items()} for side in sides]
-    pools = pool_arms(dict(zip(pair, sides, strict=True)), "test", plan, facts)
-    seeds = sorted(set.intersection(*(set(pool.seeds) for pool in pools.values())))
-    if not seeds:
-        raise DataError("no training seed in common", "run the same seeds")
-    _refuse_unpaired(pools, seeds)
-    classes = pools[pair[0]].first.classes
-    points = tuple([measure(pools[name].seeds[s]) for s in seeds] for name in pair)
-    draws = [[pools[name].draws[s] for s in seeds] for name in pair]
-    found = []
-    for metric, class_name in wanted:
-        place = classes.index(class_name) if class_name else None
-        means = [
-            defined(float(np.mean([_pick(m, metric, place) for m in side])))
-            if all(_has(m, metric, place) for m in side)
-            else None
-            for side in points
-        ]
-        difference = _difference(metric, pair, (points[0], points[1]), draws, place)
-        found.append((means[0], means[1], difference))
-    return found

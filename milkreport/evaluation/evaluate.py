@@ -31,6 +31,9 @@ _SAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 TESTABLE = tuple(score_confusion(np.eye(2)))
 
 Files = Source | Sequence[Source] | Mapping[str, Source | Sequence[Source]]
+#: The same from Python, where a path may be text.
+Given = Source | str
+GivenFiles = Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]]
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,10 @@ class Inputs:
 
 
 def evaluate(
-    frame: Files,
-    truth: Source,
+    frame: GivenFiles,
+    truth: Given,
     *,
-    metadata: Source | None = None,
+    metadata: Given | None = None,
     group: str = "",
     slices: Sequence[str] = (),
     positive: Sequence[str] = (),
@@ -88,9 +91,27 @@ def evaluate(
     Raises:
         DataError: bad predictions, truth or metadata. ConfigError: an unknown class, column or metric.
     """
-    inputs = load_inputs(frame, truth, metadata=metadata, group=group, slices=slices)
+    table = None if metadata is None else _source(metadata)
+    inputs = load_inputs(_files(frame), _source(truth), metadata=table, group=group, slices=slices)
     plan = Plan(primary, tuple(positive), tuple(rules), intervals)
     return evaluate_inputs(inputs, plan, title=title)
+
+
+def _source(given: Given) -> Source:
+    return Path(given) if isinstance(given, str) else given
+
+
+def _files(given: GivenFiles) -> Files:
+    """The same with every path that is text as a path; text would else be a sequence of letters."""
+    if isinstance(given, Mapping):
+        return {name: _several(some) for name, some in given.items()}
+    return _several(given)
+
+
+def _several(given: Given | Sequence[Given]) -> Source | Sequence[Source]:
+    if isinstance(given, str | Path | pd.DataFrame):
+        return _source(given)
+    return [_source(one) for one in given]
 
 
 def load_inputs(

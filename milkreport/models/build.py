@@ -5,9 +5,7 @@ else.
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -66,8 +64,6 @@ def stages(network: nn.Module) -> dict[str, list[nn.Module]]:
 
 def _build_own(model: OwnModel, shape: Shape) -> nn.Module:
     where = f"model {model.name}"
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)  # as for a script that is run here
     find_module(model.name)
     module_name, _, function = model.name.partition(":")
     try:

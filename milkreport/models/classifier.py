@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 import zipfile
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -38,33 +41,64 @@ _LEAST = np.finfo(np.float32).tiny
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted classifier, and what was chosen in inner folds: setting to value, and the score it had
+    there.
+    """
+
+    pipeline: Pipeline
+    chosen: dict[str, float]
+
+
 def fit_classifier(
     settings: Classifier,
     columns: Floats,
     embedded: Floats,
     labels: Ints,
+    groups: Ints,
     weights: npt.NDArray[np.float64],
     seed: int,
-) -> Pipeline:
-    """Fit on the training part.
+) -> Fitted:
+    """Fit on the training part; where there are candidates, the best in inner folds of it is taken.
 
     Args:
         columns: metadata, float32 (n_train, n_columns). embedded: features of images, (n_train, n_features);
-            either may have no columns. labels: int64 (n_train,). weights: of each case, (n_train,).
+            either may have no columns. labels: int64 (n_train,). groups: whose cases stay in one inner fold,
+            int64 (n_train,). weights: of each case, (n_train,).
     """
     random = stream_seed(seed, settings.name) % 2**32  # what scikit-learn takes
+    joined = _join(columns, embedded)
+    pipeline = _pipeline(settings, columns.shape[1], embedded.shape[1], len(labels), random)
+    grid: dict[str, list[Any]] = {}
+    if settings.choose_c and settings.name in ("logistic_regression", "svc"):
+        grid["answer__C"] = settings.choose_c
+    if settings.choose_components and "reduce" in pipeline.named_steps:
+        grid["reduce__images__n_components"] = settings.choose_components
+    if not grid:
+        return Fitted(pipeline.fit(joined, labels, answer__sample_weight=weights), {})
+    folds = StratifiedGroupKFold(settings.inner_folds, shuffle=True, random_state=random)
+    search = GridSearchCV(pipeline, grid, scoring="f1_macro", cv=folds, error_score="raise")
+    with warnings.catch_warnings():
+        # Classes of fewer cases than folds are in some of them only.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        search.fit(joined, labels, groups=groups, answer__sample_weight=weights)
+    names = {"answer__C": "chosen C", "reduce__images__n_components": "chosen components"}
+    chosen = {names[key]: float(value) for key, value in search.best_params_.items()}
+    return Fitted(search.best_estimator_, chosen | {"inner macro F1": float(search.best_score_)})
+
+
+def _pipeline(settings: Classifier, n: int, width: int, n_cases: int, random: int) -> Pipeline:
     steps: list[tuple[str, Any]] = []
-    n, width = columns.shape[1], embedded.shape[1]
-    if settings.components and settings.components < min(width, len(labels)):
-        reduce = PCA(settings.components, random_state=random)
+    largest = max([settings.components, *settings.choose_components])
+    if 0 < largest < min(width, n_cases * (settings.inner_folds - 1) // settings.inner_folds):
+        reduce = PCA(settings.components or largest, random_state=random)
         parts = [
             ("columns", "passthrough", [*range(n)]),
             ("images", reduce, [*range(n, n + width)]),
         ]
         steps.append(("reduce", ColumnTransformer(parts)))
-    steps += [("scale", StandardScaler()), ("answer", _unfitted(settings, random))]
-    pipeline = Pipeline(steps)
-    return pipeline.fit(_join(columns, embedded), labels, answer__sample_weight=weights)
+    return Pipeline([*steps, ("scale", StandardScaler()), ("answer", _unfitted(settings, random))])
 
 
 def _unfitted(settings: Classifier, random: int) -> Any:

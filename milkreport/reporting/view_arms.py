@@ -86,7 +86,7 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
     done = [cell for cell in arm.cells if cell.status == "complete"]
     names = list(dict.fromkeys(name for cell in done for name in cell.scalars))
     if names:
-        facts.append(Fact("Learned metadata scalars", listing(_scalar(done, n) for n in names)))
+        facts.append(Fact("Learned or chosen numbers", listing(_scalar(done, n) for n in names)))
     sizes = {cell.parameters for cell in done if cell.parameters is not None}
     if sizes:
         facts.append(Fact("Parameters", listing(whole(n) for n in sorted(sizes))))
@@ -109,10 +109,14 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
 
 def _scalar(cells: Sequence[CellRecord], name: str) -> str:
     values = [cell.scalars[name] for cell in cells if name in cell.scalars]
-    text = f"{shorten(name.replace('_', ' '), 40)} {decimal(fmean(values))}"
+    text = f"{shorten(name.replace('_', ' '), 40)} {_number(fmean(values))}"
     if len(values) > 1:
-        text += f" ({decimal(min(values))} to {decimal(max(values))})"
+        text += f" ({_number(min(values))} to {_number(max(values))})"
     return text
+
+
+def _number(value: float) -> str:
+    return decimal(value) if 0.001 <= abs(value) < 100 else f"{value:.3g}"
 
 
 def _report(results: Results, part: PartResult, key: str, title: str) -> Table:

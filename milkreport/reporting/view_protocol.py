@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from milkreport.arm_settings import Arm
 from milkreport.evaluation.results import Results
-from milkreport.model_settings import AnyModel, Model
+from milkreport.model_settings import AnyModel, Classifier, Model
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
 from milkreport.reporting.text import (
     decimal,
@@ -17,7 +17,7 @@ from milkreport.reporting.text import (
     whole,
     without_paths,
 )
-from milkreport.suite import Suite
+from milkreport.suite import Suite, Training
 
 CORRECTIONS = {
     "none": "none",
@@ -94,7 +94,20 @@ def _arms_table(results: Results, suite: Suite | None) -> Table:
     return table("arms", caption, tuple(columns), rows)
 
 
+def _in_epochs(suite: Suite) -> list[Arm]:
+    """The arms that are trained in epochs; classical classifiers are fitted in one go."""
+    return [arm for arm in suite.arms if not isinstance(suite.model_of(arm), Classifier)]
+
+
 def _epoch_rule(suite: Suite) -> str:
+    if not (trained := _in_epochs(suite)):
+        return "Classifiers are fitted to the training part in one go; no epoch is chosen."
+    if len(trained) < len(suite.arms):
+        return f"{_network_rule(suite)} Classical classifiers are fitted in one go."
+    return _network_rule(suite)
+
+
+def _network_rule(suite: Suite) -> str:
     epochs = plural(suite.training.epochs, "epoch", "epochs")
     if suite.training.select == "best_validation":
         return (
@@ -115,7 +128,9 @@ def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
     cut = percent(split.validation) + " of the rest" if split.validation else "none"
     rate = f"{training.learning_rate:g}"
     selected = "last" if training.select == "last" else "best on validation"
-    return (
+    trained = _in_epochs(suite)
+    shared = [arm for arm in trained if suite.model_of(arm).name == suite.model.name]
+    sections: list[tuple[str, tuple[Fact, ...]]] = [
         (
             "Data and split",
             (
@@ -126,21 +141,47 @@ def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
                 Fact("Split seed", str(split.seed)),
             ),
         ),
+    ]
+    seeds = Fact("Seeds", ", ".join(map(str, suite.seeds[:12])))
+    threads = Fact("Threads", whole(training.threads))
+    if not trained:
+        return (*sections, ("Training", (seeds, threads)))
+    sections += [
         (
             "Training",
             (
-                Fact("Seeds", ", ".join(map(str, suite.seeds[:12]))),
+                seeds,
                 Fact("Epochs", whole(training.epochs)),
                 Fact("Epoch evaluated", selected),
                 Fact("Batch size", whole(training.batch_size)),
-                Fact("Optimizer", f"{training.optimizer.capitalize()}, learning rate {rate}"),
-                Fact("Threads", whole(training.threads)),
+                Fact("Optimizer", _OPTIMIZERS[training.optimizer] + f", learning rate {rate}"),
+                *_extras(training),
+                threads,
                 Fact("Precision", _PRECISIONS[training.precision]),
                 Fact("Determinism", training.determinism),
             ),
         ),
-        ("Model", _model_facts(suite.model)),
-    )
+        *([("Model", _model_facts(suite.model))] if shared else []),
+    ]
+    return tuple(sections)
+
+
+_OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
+
+
+def _extras(training: Training) -> list[Fact]:
+    """Settings that are worth a line where they are not the plain ones."""
+    facts = []
+    if training.schedule != "constant" or training.warmup_epochs:
+        warm = f", {training.warmup_epochs} epochs of warm-up" if training.warmup_epochs else ""
+        facts.append(Fact("Learning rate's schedule", training.schedule + warm))
+    if training.weight_decay:
+        facts.append(Fact("Weight decay", f"{training.weight_decay:g}"))
+    if training.patience:
+        facts.append(Fact("Patience", plural(training.patience, "epoch", "epochs")))
+    if training.augmentation != "none":
+        facts.append(Fact("Augmentation", training.augmentation.replace("_", " ")))
+    return facts
 
 
 def _model_facts(model: AnyModel) -> tuple[Fact, ...]:

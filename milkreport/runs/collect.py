@@ -13,6 +13,7 @@ from milkreport.evaluation.mistakes import list_mistakes
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, CellRecord, Curve, Results
 from milkreport.evaluation.summarise import Cells
+from milkreport.model_settings import Classifier
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.suite import Arm, Suite
 
@@ -126,11 +127,12 @@ def split_rule(suite: Suite, units: str) -> str:
 def _records(folder: RunFolder, suite: Suite, arm: Arm) -> tuple[list[CellRecord], list[Curve]]:
     records: list[CellRecord] = []
     curves: list[Curve] = []
+    in_epochs = not isinstance(suite.model_of(arm), Classifier)
     for cell in (c for c in plan_cells(suite) if c.arm == arm.name):
         record = folder.load_cell(cell)
         if record is not None:
             records.append(record)
-        if record is not None and record.status == "complete":
+        if record is not None and record.status == "complete" and in_epochs:
             columns = folder.load_history(cell)
             curves.append(Curve(seed=cell.seed, fold=cell.fold, columns=columns))
     return records, curves

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from milkreport.data.prepare import Prepared, group
 from milkreport.data.splits import Fold
 from milkreport.data.store import list_stores, open_store
 from milkreport.evaluation.data_record import Record
+from milkreport.model_settings import Classifier
 from milkreport.runs.folder import Cell
 from milkreport.runs.tasks import Study
 from milkreport.runs.trainer import Trainer
-from milkreport.suite import Split, Suite
+from milkreport.suite import Arm, Split, Suite
 from milkreport.tables import guard
 from milkreport.training.checkpoint import Checkpoint, Checkpoints, Position
 
@@ -34,7 +36,8 @@ class Forecast(Record):
 
     ``decoding``: of all images, 0 where they are decoded already. ``training``: of one cell. ``total``:
     decoding, and all open cells by so many ``workers``. ``store_bytes``: the decoded images that are
-    still to be written, ``cell_bytes`` what one cell leaves, ``total_bytes`` both, for all open cells.
+    still to be written, ``cell_bytes`` what one cell leaves, ``total_bytes`` both, for all open cells. Where
+    arms differ, ``training`` and ``cell_bytes`` are means over the open cells.
     """
 
     cells: int
@@ -52,49 +55,80 @@ def forecast(
     data: Path,
     cache: Path,
     device: str,
-    open_cells: int,
+    open_cells: Mapping[str, int],
     workers: int,
     notice: Callable[[str], None] = lambda line: None,
 ) -> Forecast:
-    """Decode some images, train and score two small parts of a cell, and extrapolate.
+    """Decode some images, train and score two small parts of a cell of each kind, and extrapolate.
 
     A batch costs what the longer of the two trainings took more than the shorter, the scoring of the
-    cases that are not trained on what is left.
+    cases that are not trained on what is left. Classifiers are fitted once to as many rows as there will be.
+
+    Args:
+        open_cells: trainings that are still to be done, by arm.
 
     Raises:
         DataError, ConfigError, EnvironmentProblem: as the run itself would.
     """
     cases = load_cases(data, suite.data.adapter, cache, notice)
     kept = clean(cases, suite.data.cleaning, unlabelled=suite.data.unlabelled).cases
-    positions = np.linspace(0, len(kept.table) - 1, min(_SAMPLE, len(kept.table)), dtype=np.int64)
+    n = len(kept.table)
+    positions = np.linspace(0, n - 1, min(_SAMPLE, n), dtype=np.int64)
     sample = replace(kept, table=kept.table.iloc[positions].reset_index(drop=True))
+    costs: dict[str, tuple[float, int]] = {}
     with tempfile.TemporaryDirectory(prefix="milkreport-") as place:
         started = time.perf_counter()
         store = open_store(sample, suite.data.image_size, Path(place), decoder=suite.data.decoder)
         decoding = (time.perf_counter() - started) * len(cases.table) / len(sample.table)
         prepared = group(sample, store, suite.data)
-        short, _ = _measure(suite, prepared, device, _SHORT, Path(place))
-        long, cell_bytes = _measure(suite, prepared, device, _LONG, Path(place))
-    n_train, n = _n_train(suite.split, len(kept.table)), len(kept.table)
-    batch = max(long - short, 0.0) / (_LONG - _SHORT)  # a step, and the scoring of its cases
-    scoring = max(short - _SHORT * batch, 0.0) / len(prepared.cases.table)
-    epoch = -(-n_train // suite.training.batch_size) * batch + (n - n_train) * scoring
-    training = epoch * suite.training.epochs
+        for arms in _kinds(suite):
+            chosen = [name for name in arms if open_cells.get(name)] or arms
+            cost = _cost(suite, suite.arm(chosen[0]), prepared, device, n, Path(place))
+            costs |= dict.fromkeys(arms, cost)
     store_bytes = 0 if _is_decoded(cases, suite, cache) else _store_bytes(cases, suite)
     decoding = decoding if store_bytes else 0.0
-    weights, row = cell_bytes
-    one = weights + row * n
-    rounds = -(-open_cells // workers)
+    n_open = sum(open_cells.values())
+    counted = open_cells if n_open else dict.fromkeys(costs, 1)
+    seconds = sum(costs[name][0] * count for name, count in counted.items())
+    size = sum(costs[name][1] * count for name, count in counted.items())
+    training, one = seconds / sum(counted.values()), size // sum(counted.values())
     return Forecast(
-        cells=open_cells,
+        cells=n_open,
         workers=workers,
         decoding=decoding,
         training=training,
-        total=decoding + rounds * training,
+        total=decoding + -(-n_open // workers) * training,
         store_bytes=store_bytes,
         cell_bytes=one,
-        total_bytes=store_bytes + one * open_cells,
+        total_bytes=store_bytes + one * n_open,
     )
+
+
+def _kinds(suite: Suite) -> list[list[str]]:
+    """Arms by what a training of them costs: their corrections cost nothing."""
+    kinds: dict[str, list[str]] = {}
+    for arm in suite.arms:
+        recipe = suite.recipe(arm)
+        kind = json.dumps([recipe[key] for key in ("model", "inputs", "training")])
+        kinds.setdefault(kind, []).append(arm.name)
+    return [*kinds.values()]
+
+
+def _cost(
+    suite: Suite, arm: Arm, prepared: Prepared, device: str, n: int, place: Path
+) -> tuple[float, int]:
+    """Seconds and bytes of one training of *arm* on *n* cases."""
+    alone = suite.model_copy(update={"arms": [arm]})
+    n_train, training = _n_train(suite.split, n), suite.training_of(arm)
+    if isinstance(suite.model_of(arm), Classifier):
+        seconds, (weights, row) = _measure(alone, prepared, device, n_train, place)
+        return seconds, weights + row * n
+    short, _ = _measure(alone, prepared, device, _SHORT * training.batch_size, place)
+    long, (weights, row) = _measure(alone, prepared, device, _LONG * training.batch_size, place)
+    batch = max(long - short, 0.0) / (_LONG - _SHORT)  # a step, and the scoring of its cases
+    scoring = max(short - _SHORT * batch, 0.0) / len(prepared.cases.table)
+    epoch = -(-n_train // training.batch_size) * batch + (n - n_train) * scoring
+    return epoch * training.epochs, weights + row * n
 
 
 @dataclass
@@ -109,23 +143,29 @@ class _Stopwatch(Checkpoints):
 
 
 def _measure(
-    suite: Suite, prepared: Prepared, device: str, batches: int, place: Path
+    suite: Suite, prepared: Prepared, device: str, rows: int, place: Path
 ) -> tuple[float, tuple[int, int]]:
-    """Seconds of an epoch of so many batches that scores all of *prepared*; bytes of weights, of a row."""
-    n = len(prepared.cases.table)
-    everyone = np.arange(n, dtype=np.int64)
-    training = suite.training.model_copy(update={"epochs": _EPOCHS, "select": "last"})
-    short = suite.model_copy(update={"training": training})
-    train = np.resize(everyone, batches * suite.training.batch_size)
+    """Seconds of an epoch of so many cases that scores all of *prepared*; bytes of weights, of a row.
+
+    The suite has one arm. Of a classifier, the seconds of its fit.
+    """
+    everyone = np.arange(len(prepared.cases.table), dtype=np.int64)
+    (arm,) = suite.arms
+    if in_epochs := not isinstance(suite.model_of(arm), Classifier):
+        changed = arm.training | {"epochs": _EPOCHS, "select": "last", "patience": 0}
+        changed |= {"warmup_epochs": 0}
+        arm = arm.model_copy(update={"training": changed})
+    short = suite.model_copy(update={"arms": [arm]})
+    train = np.resize(everyone, rows)
     fold = Fold(0, train=train, validation=everyone[:0], test=everyone)
     watch = _Stopwatch()
     study = Study("", short, prepared, (fold,), place)
     trained = Trainer(device, lambda line: None).train(
-        study, Cell(suite.arms[0].name, 0, 0), lambda epoch, row: None, watch
+        study, Cell(arm.name, 0, 0), lambda epoch, row: None, watch
     )
-    epochs = np.diff(watch.ends)  # the first is not among them
-    rows = trained.predictions.rename(columns=guard).head(100)
-    row = len(rows.to_csv(index=False, float_format="%.9g")) // len(rows)
+    epochs = np.diff(watch.ends) if in_epochs else [trained.seconds]  # the first is not among them
+    lines = trained.predictions.rename(columns=guard).head(100)
+    row = len(lines.to_csv(index=False, float_format="%.9g")) // len(lines)
     return float(np.median(epochs)), (len(trained.weights), row)
 
 

@@ -44,7 +44,7 @@ from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.device import describe_device, describe_memory, peak_memory
 from milkreport.training.failures import TrainingFailed, is_out_of_memory
 from milkreport.training.fit import TrainingPart, fit
-from milkreport.training.imbalance import make_loss
+from milkreport.training.imbalance import case_weights
 from milkreport.training.keeper import Keeper, KeptJournal, OnEpoch, Row
 from milkreport.training.pixels import Pixels
 
@@ -125,7 +125,8 @@ def train_cell(
     try:
         if isinstance(model, Classifier):
             columns = as_columns(inputs, reads, cases.table)
-            weights, parameters = _fit_classifier(model, arm, columns, part, keeper, seed)
+            groups = pd.factorize(cases.table["group_id"])[0].astype(np.int64)
+            weights, parameters = _fit_classifier(model, arm, columns, groups, part, keeper, seed)
         else:
             _fit_network(model, suite, arm, reads, inputs, part, keeper, journal, seed, start)
             weights = safetensors.torch.save(keeper.state)
@@ -245,27 +246,29 @@ def _fit_classifier(
     model: Classifier,
     arm: Arm,
     columns: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    groups: npt.NDArray[np.int64],
     part: TrainingPart,
     keeper: Keeper,
     seed: int,
 ) -> tuple[bytes, int]:
-    """The classifier's bytes and the count of its numbers; its one "epoch" goes to the keeper."""
+    """The classifier's bytes and the count of its numbers; its scores go to the keeper as one epoch."""
     train = part.positions.numpy()
-    case_weights = make_loss(arm.correction, part.labels, part.n_classes).weights[part.labels]
     plain, embedded = columns
-    pipeline = fit_classifier(
+    fitted = fit_classifier(
         model,
         plain[train],
         embedded[train],
         part.labels.numpy(),
-        case_weights.numpy().astype(np.float64),
+        groups[train],
+        case_weights(arm.correction, part.labels, part.n_classes, arm.amount),
         seed,
     )
+    keeper.scalars = fitted.chosen
     drawn = torch.bincount(part.labels, minlength=part.n_classes)
     keeper.observe_only(
-        lambda p: score_classifier(pipeline, plain[p], embedded[p], part.n_classes), drawn
+        lambda p: score_classifier(fitted.pipeline, plain[p], embedded[p], part.n_classes), drawn
     )
-    return dump_classifier(pipeline), count_numbers(pipeline)
+    return dump_classifier(fitted.pipeline), count_numbers(fitted.pipeline)
 
 
 def _count(classes: Sequence[str], labels: npt.NDArray[np.int64]) -> dict[str, int]:

@@ -30,13 +30,12 @@ def embed_cases(store: PixelStore, pixels: Pixels, settings: Pretrained) -> Tens
     """Features of every image: float32 (n_cases, n_views, n_features), on the CPU.
 
     Kept in memory for the next training of this process, and in the cache for the next run. What another
-    device, PyTorch or weights made is another file: the bits need not be the same.
+    device, PyTorch, thread count or weights made is another file: the bits need not be the same.
     """
     embedder = _embedder(settings)
-    key = hashlib.sha256()
-    for part in (settings.backbone, weights_sha256(embedder), store.fingerprint, str(pixels.size),
-                 torch.__version__, describe_device(pixels.device)):  # fmt: skip
-        key.update(part.encode() + b"\0")
+    parts = [settings.backbone, weights_sha256(embedder), store.fingerprint, str(pixels.size)]
+    parts += [torch.__version__, describe_device(pixels.device), str(torch.get_num_threads())]
+    key = hashlib.sha256("\0".join(parts).encode())
     key.update(np.ascontiguousarray(store.rows).tobytes())
     return _Kept.get(key.hexdigest(), store, pixels, embedder)
 

@@ -89,8 +89,8 @@ def fit(
     loss = make_loss(correction, part.labels, part.n_classes, amount).to(device)
     optimizer = _make_optimizer(network, settings)
     chunk = inputs.chunk(settings.chunk, settings.batch_size)
-    if has_batch_statistics(network):
-        chunk = settings.batch_size
+    if whole := has_batch_statistics(network):
+        chunk = settings.batch_size + 1  # in one piece, a single last case among them
     take = partial(step, network, optimizer, loss, chunk, settings.precision)
     at = journal.restore(network, optimizer)
     for epoch in range(at.epoch + 1, settings.epochs + 1):
@@ -101,8 +101,9 @@ def fit(
             module.eval()  # batch statistics rest, too
         order = epoch_order(correction, part.labels, part.n_classes, seed, epoch, amount)
         done = at.step if epoch == at.epoch + 1 else 0  # before the training was interrupted
-        batches = torch.split(part.positions[order], settings.batch_size)[done:]
-        targets = torch.split(part.labels[order].to(device), settings.batch_size)[done:]
+        size = settings.batch_size
+        batches = split_batches(part.positions[order], size, whole)[done:]
+        targets = split_batches(part.labels[order].to(device), size, whole)[done:]
         passes = inputs.passes([some for batch in batches for some in torch.split(batch, chunk)])
         if settings.augmentation != "none":
             kind = settings.augmentation
@@ -127,6 +128,18 @@ def fit(
         observe(epoch, network, drawn)
         journal.reached(Position(epoch), network, optimizer)
     return network
+
+
+def split_batches(values: Tensor, size: int, join_single: bool) -> Sequence[Tensor]:
+    """Batches of *size*, the last of what is left; a single case that is left joins the batch before.
+
+    Args:
+        join_single: only then: a batch of one case has no statistics.
+    """
+    batches = torch.split(values, size)
+    if join_single and len(batches) > 1 and len(batches[-1]) == 1:
+        return [*batches[:-2], torch.cat(batches[-2:])]
+    return batches
 
 
 def _make_optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimizer:

@@ -25,6 +25,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
@@ -121,6 +123,18 @@ def case_chances(correction: Correction, labels: Tensor, n_classes: int, amount:
     if correction == "capped_sampler":
         weights = weights.clamp(max=amount * float(weights[weights > 0].min()))
     return weights[labels]
+
+
+def case_weights(
+    correction: Correction, labels: Tensor, n_classes: int, amount: float
+) -> npt.NDArray[np.float64]:
+    """What each training case weighs for a model that takes weights and no order: (n_train,), mean 1."""
+    if correction in WEIGHTS_SAMPLING:
+        weights = case_chances(correction, labels, n_classes, amount)
+    else:
+        weights = make_loss(correction, labels, n_classes, amount).weights[labels]
+    found = weights.numpy().astype(np.float64)
+    return np.asarray(found / found.mean(), np.float64)
 
 
 def epoch_order(
