@@ -18,6 +18,7 @@ from milkreport import (
     cli_check,
     cli_data,
     cli_evaluate,
+    cli_finetune,
     cli_look,
     cli_models,
     cli_reference,
@@ -296,6 +297,7 @@ def report(
 app.command()(cli_models.export)
 app.command()(cli_models.predict)
 app.command("import-pickle")(cli_models.import_pickle)
+app.command()(cli_finetune.finetune)
 app.command()(cli_look.status)
 app.command("list")(cli_look.list_runs)
 app.command()(cli_check.check)

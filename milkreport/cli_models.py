@@ -7,19 +7,16 @@ from typing import Annotated
 
 import typer
 
-from milkreport.cli_options import CacheOption, RunArgument, cache_of
+from milkreport.cli_options import (
+    ArmOption,
+    CacheOption,
+    FoldOption,
+    ModelArgument,
+    RunArgument,
+    SeedOption,
+    cache_of,
+)
 from milkreport.errors import ConfigError
-
-ArmOption = Annotated[str | None, typer.Option(help="Arm of the run. (default: the only one)")]
-SeedOption = Annotated[
-    int | None, typer.Option(help="Its training with this seed. (default: the first finished)")
-]
-FoldOption = Annotated[
-    int | None, typer.Option(help="Its training of this fold. (default: the first finished)")
-]
-ModelArgument = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Run folder, or a folder with model.json.")
-]
 
 
 def predict(

@@ -18,6 +18,16 @@ CacheOption = Annotated[
 UnlabelledOption = Annotated[
     bool, typer.Option("--allow-unlabelled", help="Leave out what has no label, or only a label.")
 ]
+ArmOption = Annotated[str | None, typer.Option(help="Arm of the run. (default: the only one)")]
+SeedOption = Annotated[
+    int | None, typer.Option(help="Its training with this seed. (default: the first finished)")
+]
+FoldOption = Annotated[
+    int | None, typer.Option(help="Its training of this fold. (default: the first finished)")
+]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Run folder, or a folder with model.json.")
+]
 NoImagesOption = Annotated[
     bool,
     typer.Option(

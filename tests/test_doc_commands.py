@@ -73,6 +73,7 @@ ELSEWHERE = {
     r"milkreport import-pickle ": (
         "tests/test_trained_models.py::test_foreign_pickles_take_the_card_of_a_model_alike"
     ),
+    r"milkreport finetune ": "tests/test_finetune.py::test_ctrl_c_keeps_what_is_done",
     r"milkreport data init DIR": "tests/test_own_data.py::walk",
     r"milkreport run-all one_arm\.toml ": "sixty trainings of a suite that the page describes",
     r"milkreport report runs/cv5 runs/cv5-128px ": "tests/test_grid.py::test_runs_are_paired_case_by_case",

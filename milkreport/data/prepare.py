@@ -42,14 +42,18 @@ def prepare(
     cache: Path,
     progress: Progress | None = None,
     notice: Callable[[str], None] = lambda line: None,
+    adapt: Callable[[Cases], Cases] = lambda cases: cases,
 ) -> Prepared:
     """Load the tables below *root*, decode every image once, clean, keep duplicates together.
+
+    Args:
+        adapt: what the cases become before anything is decoded: other labels, fewer columns or views.
 
     Raises:
         DataProblems: all that is unsound in the tables, or every image that cannot be decoded.
         ConfigError, DataError, EnvironmentProblem: see the steps.
     """
-    cases = load_cases(root, settings.adapter, cache, notice)
+    cases = adapt(load_cases(root, settings.adapter, cache, notice))
     notice(f"found {cases.layout}")
     # What the tables alone can refuse is refused before minutes of decoding.
     clean(cases, settings.cleaning, unlabelled=settings.unlabelled)

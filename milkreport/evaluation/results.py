@@ -124,7 +124,10 @@ class Comparison(Record):
 
 
 class Results(Record):
-    """Everything that checks and reports read."""
+    """Everything that checks and reports read.
+
+    ``epoch_rule``: how the epoch of the models was chosen, where that is known and no suite tells.
+    """
 
     schema_version: int = SCHEMA_VERSION
     suite: str
@@ -132,6 +135,7 @@ class Results(Record):
     question: str
     primary_metric: str
     split_rule: str
+    epoch_rule: str = ""
     status: Literal["complete", "partial"]
     classes: list[str]
     definitions: dict[str, Definition]

@@ -61,6 +61,7 @@ class _Facts:
     def __init__(self, results: Results, suite: Suite | None) -> None:
         self.data = results.data
         self.trained = suite is not None
+        self.elsewhere = "Saved models" if results.epoch_rule else "Predictions made elsewhere"
         self.n_seeds = results.comparison.n_seeds if results.comparison else 1
         self.has_slices = any(part.slices for arm in results.arms for part in arm.parts)
         self.has_columns = bool(self.data.numeric or self.data.categorical)
@@ -68,8 +69,8 @@ class _Facts:
         self.calibrated = any(part.calibration for arm in results.arms for part in arm.parts)
 
     def if_trained(self, answer: str, section: str) -> tuple[str, str]:
-        """An answer about training, or that these predictions were made elsewhere."""
-        return (answer, section) if self.trained else ("Predictions made elsewhere", "protocol")
+        """An answer about training, or where these predictions come from."""
+        return (answer, section) if self.trained else (self.elsewhere, "protocol")
 
 
 def _clear_derm(f: _Facts) -> Guideline:

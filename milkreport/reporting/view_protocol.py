@@ -64,7 +64,7 @@ def build_protocol(results: Results, suite: Suite | None) -> ProtocolView:
     return ProtocolView(
         arms=_arms_table(results, suite),
         split_rule=sentence(without_paths(results.split_rule)),
-        epoch_rule=_epoch_rule(suite) if suite else GIVEN,
+        epoch_rule=_epoch_rule(suite) if suite else sentence(results.epoch_rule) or GIVEN,
         settings=_settings(suite) if suite else (),
     )
 

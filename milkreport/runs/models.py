@@ -8,6 +8,7 @@ from pathlib import Path
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.runs.collect import plan_cells
+from milkreport.runs.finetune_record import MODEL as FINE_TUNED
 from milkreport.runs.folder import Cell, RunFolder
 
 CARD_FILE = "model.json"
@@ -49,10 +50,14 @@ def find_models(
 ) -> list[Found]:
     """All finished trainings of an arm, by seed and fold; or the one model that *path* holds.
 
+    The folder of a fine-tuning holds one, in ``model``.
+
     Raises:
         ConfigError: no such arm; several and none is named; arm, seed or fold of what is one model.
         DataError: nothing is there, it is no run or holds predictions alone, no such training is finished.
     """
+    if (path / FINE_TUNED / CARD_FILE).is_file():
+        path = path / FINE_TUNED
     if (path / CARD_FILE).is_file():
         if arm is not None or seed is not None or fold is not None:
             what = "holds one model: --arm, --seed and --fold choose among a run's"
@@ -61,6 +66,9 @@ def find_models(
     if path.is_file():
         raise _a_file(path)
     folder = RunFolder(path)
+    if path.is_dir() and not folder.is_begun():
+        do = f"name the --out of a run-all, or a folder with {CARD_FILE}"
+        raise DataError("no model here", do, str(path))
     if folder.is_run() and not folder.has_suite:
         what = "an evaluation of given predictions: it holds no model"
         raise DataError(what, "name the --out of a run-all", str(path))

@@ -81,7 +81,8 @@ class ModelCard(BaseModel):
     kept.
 
     ``sources``: SHA-256 of files that the model depends on beside its weights: an own model's module, the
-    weights of a frozen backbone. ``packages``: versions of what made it.
+    weights of a frozen backbone. ``packages``: versions of what made it. ``parent_sha256``: of the weights
+    that it was fine-tuned from; empty where training began anew.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -109,6 +110,7 @@ class ModelCard(BaseModel):
     packages: dict[str, str] = {}
     weights_file: str = NETWORK_FILE
     weights_sha256: str
+    parent_sha256: str = ""
     note: str = ""
 
     @property
