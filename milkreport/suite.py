@@ -191,7 +191,7 @@ def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> Suite:
     values = read_toml(path)
     for override in overrides:
         _apply_override(values, override)
-    return build_suite(values, str(path))
+    return build_suite(values, f"{path} with --set" if overrides else str(path))
 
 
 def build_suite(values: dict[str, Any], where: str = "") -> Suite:

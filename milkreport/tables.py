@@ -182,7 +182,7 @@ def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd
     """One-hot columns as one column of class names, indexed like *frame*; an empty cell counts as 0.
 
     Raises:
-        DataError: there is no class.
+        DataError: there is no class, or no cell of any is a number.
         DataProblems: every cell that is no number from 0 to 1, every other row that does not hold
             a single 1 and zeros.
     """
@@ -192,6 +192,11 @@ def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd
     read = [_numbers(frame, c, name, 0.0, 1.0) for c in classes]
     problems = [problem for _, found in read for problem in found]
     values = np.stack([numbers.to_numpy() for numbers, _ in read], axis=1)
+    if len(values) and np.isnan(values).all():
+        what = f"no column 'label', and no 0 or 1 in {first_few(classes)}"
+        raise DataError(
+            what, "name the column of labels 'label', or give one column a class", f"{name}:1"
+        )
     named, filled = values == 1, (values != 0) & ~np.isnan(values)
     is_label = (named.sum(axis=1) == 1) & (filled.sum(axis=1) == 1)
     is_listed = (np.isnan(values) & frame[list(classes)].notna().to_numpy()).any(axis=1)

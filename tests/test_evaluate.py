@@ -411,3 +411,13 @@ def test_ids_that_look_like_numbers_stay_text(tmp_path: Path) -> None:
 def test_an_unknown_rule_is_refused_from_python_too(truth) -> None:
     with pytest.raises(ConfigError, match="unknown rule"):
         milkreport.evaluate(make(1), truth, rules=["topk"])
+
+
+def test_a_truth_whose_label_column_has_another_name_is_told_so(tmp_path) -> None:
+    path = tmp_path / "truth.csv"
+    path.write_text("id,diagnosis\na,NV\nb,MEL\n")
+    predictions = pd.DataFrame({"id": ["a", "b"], "NV": [0.7, 0.2], "MEL": [0.3, 0.8]})
+    with pytest.raises(
+        DataError, match=r"no column 'label', and no 0 or 1 in diagnosis — name the"
+    ):
+        evaluate(predictions, path)

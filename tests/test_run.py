@@ -404,7 +404,7 @@ def test_report_of_an_unfinished_run_says_so(finished, milkreport) -> None:
     nothing.mkdir()
     done = milkreport("report", nothing)
     assert done.returncode == 3
-    assert "not a finished run" in done.stderr
+    assert "no run here" in done.stderr
 
 
 def test_check_against_the_paper_and_against_itself(finished, milkreport, tmp_path) -> None:

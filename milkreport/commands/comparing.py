@@ -15,8 +15,12 @@ from milkreport.reporting.sentences import result_statement
 _MOST_SHOWN = 60
 
 
-def show(results: Results) -> None:
-    """Differences of every pair, with intervals; p and a finding for the primary metric alone."""
+def show(results: Results, title: str = "") -> None:
+    """Differences of every pair, with intervals; p and a finding for the primary metric alone.
+
+    Args:
+        title: what is compared, where there are several comparisons: an arm's name.
+    """
     comparison = results.comparison
     if comparison is None:
         console.print("[dim]nothing was compared[/dim]")
@@ -26,11 +30,15 @@ def show(results: Results) -> None:
     for title in ("metric", "pair", "difference", "95%", "p (Holm)", ""):
         if title != "pair" or len(pairs) > 1:
             table.add_column(title, no_wrap=title in ("difference", "95%"))
-    for d in comparison.differences[:_MOST_SHOWN]:
+    once = [
+        d for d in comparison.differences if d.metric not in ("macro_recall", "weighted_recall")
+    ]
+    for d in once[:_MOST_SHOWN]:  # balanced accuracy and accuracy are the same
         metric, pair, *others = _row(results, d)
         table.add_row(*map(escape, [metric, *([pair] if len(pairs) > 1 else []), *others]))
     if len(pairs) == 1:
-        console.print(f"[bold]{escape(' minus '.join(next(iter(pairs))))}[/bold]")
+        named = f"{title}: " if title else ""
+        console.print(f"[bold]{escape(named + ' minus '.join(next(iter(pairs))))}[/bold]")
     console.print(table)
     statement = result_statement(results)
     console.print(escape(statement.headline), soft_wrap=True)

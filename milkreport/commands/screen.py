@@ -158,7 +158,9 @@ class ScreenWatcher:
         elif record.status == "failed":
             line = f"[red]{escape(str(task))}: failed: {escape(record.message)}[/red]"
         else:
-            line = f"{task}: done in {record.seconds:.0f} s, epoch {record.epoch_used} used"
+            line = f"{task}: done in {record.seconds:.0f} s"
+            if record.weights_file != "model.skops":  # a classifier is fitted in one go
+                line += f", epoch {record.epoch_used} used"
         self.bars.console.print(line, soft_wrap=True)
 
     def _update(self, name: str, done: int, total: int) -> None:
@@ -206,13 +208,17 @@ def show_repeats(repeats: Repeats) -> None:
         warn(f"not as it was: {line}; the same bits are promised for the same environment only")
 
 
+#: Heads that leave the table 80 columns wide.
+_SHORT = {"balanced_accuracy": "Balanced", "weighted_f1": "Weighted"}
+
+
 def show_results(results: Results, verdict: Verdict | None) -> None:
     """The comparison as a table, and the verdict's line."""
     table = Table(title="Test part", title_justify="left", box=None, pad_edge=False)
-    table.add_column("arm", overflow="fold", min_width=20)
+    table.add_column("arm", overflow="fold", min_width=18)
     for name in HEADLINE:
         mark = " *" if name == results.primary_metric else ""
-        table.add_column(DEFINITIONS[name].title + mark, justify="right")
+        table.add_column(_SHORT.get(name, DEFINITIONS[name].title) + mark, justify="right")
         if mark:
             table.add_column("95%", justify="right", no_wrap=True)
     for arm in results.arms:

@@ -78,7 +78,11 @@ def survey(source: Path, cache: Path, notice: Notice = lambda line: None) -> Tre
         files, levels = _Files(source.resolve()), 2
         files.walk()
     else:
-        do = f"looked from {Path.cwd().name}/; check the path"
+        do = (
+            "check the path"
+            if source.is_absolute()
+            else f"looked from {Path.cwd().name}/; check the path"
+        )
         raise DataError("no such folder", do, str(source))
     for deeper in reversed(range(levels)):
         files.unpack_what_lacks(cache, notice, look_in_zips=deeper > 0)

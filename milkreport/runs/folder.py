@@ -368,6 +368,8 @@ class RunFolder:
     def _not_a_run(self, lacks: str = "suite.toml") -> DataError:
         if not self.path.is_dir():
             return DataError("no such run folder", "give the --out of a run-all", str(self.path))
+        if not any((self.path / name).is_file() for name in ("manifest.json", "suite.toml")):
+            return DataError("no run here", "give the --out of a run-all", str(self.path))
         what = f"not a finished run: it has no {lacks}"
         return DataError(what, "run the same run-all command again", str(self.path))
 
