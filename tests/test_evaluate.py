@@ -420,4 +420,4 @@ def test_a_truth_whose_label_column_has_another_name_is_told_so(tmp_path) -> Non
     with pytest.raises(
         DataError, match=r"no column 'label', and no 0 or 1 in diagnosis — name the"
     ):
-        evaluate(predictions, path)
+        milkreport.evaluate(predictions, path)
