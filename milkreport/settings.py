@@ -69,7 +69,8 @@ def _explain(item: Any, known: Sequence[tuple[str, str]]) -> str:
         ]
         hint = ""
         for names in (dict(beside), dict(known)):
-            if near := difflib.get_close_matches(location[-1], names, n=1):
+            near = difflib.get_close_matches(location[-1], names, n=1)
+            if near and names[near[0]] != key:  # a key of another model is no misspelling
                 hint = f", did you mean {names[near[0]]}?"
                 break
         return f"unknown key {key}{hint}"

@@ -400,6 +400,21 @@ def test_another_version_of_the_module_is_another_training(suite, tmp_path, monk
     assert keys[0] == keys[2] != keys[1]
 
 
+def test_a_run_of_another_version_of_the_module_is_refused(
+    synthetic, cache, in_process, tmp_path
+) -> None:
+    (tmp_path / "own_model.py").write_text((EXAMPLES / "own_model.py").read_text())
+    (tmp_path / "own_model.toml").write_text((EXAMPLES / "own_model.toml").read_text())
+    command = ["run-all", "own_model.toml", "--data", synthetic, "--out", "run", "--no-pdf",
+               "--set", "training.epochs=1", "--no-images"]  # fmt: skip
+    assert in_process(*command).code == 0
+    with (tmp_path / "own_model.py").open("a") as file:
+        file.write("# changed\n")
+    again = in_process(*command)
+    assert again.code == 2
+    assert "module of arm mine: " in again.stderr
+
+
 def test_a_network_that_works_is_let_through() -> None:
     shape = Shape(16, ("a", "b"), (3, 0), 4)
     network = build_network(load_suite("quick").model, shape)

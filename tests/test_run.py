@@ -462,3 +462,23 @@ def test_folds_are_pooled_and_every_case_scored_once(synthetic, milkreport, tmp_
     metrics = pd.read_csv(tmp_path / "cv" / "metrics.csv")
     pooled = metrics[(metrics["fold"] == "pooled") & (metrics["metric"] == "accuracy")]
     assert sorted(pooled["n"]) == [used] * 3
+
+
+def test_a_card_that_was_edited_is_refused_and_its_cell_trained_anew(
+    finished, milkreport, tmp_path
+):
+    from milkreport.errors import DataError
+    from milkreport.training.saved import load_model
+
+    copy = tmp_path / "edited"
+    shutil.copytree(finished, copy)
+    card = copy / "cells/baseline/seed-0/fold-0/model.json"
+    text = card.read_text()
+    card.write_text(text.replace('"BCC"', '"BCD"'))
+    with pytest.raises(DataError, match="changed since it was written"):
+        load_model(card.parent)
+    cell = Cell("baseline", 0, 0)
+    folder = RunFolder(copy)
+    assert not folder.is_sound(cell, folder.load_cell(cell))
+    card.write_text(text)
+    assert folder.is_sound(cell, folder.load_cell(cell))

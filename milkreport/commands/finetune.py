@@ -139,9 +139,30 @@ def sentences(record: FineTuning) -> list[str]:
         said.append(f"Forgetting: NOT CHECKED: {record.old_reason}.")
     else:
         told = _told(metric, record.old, record.primary_metric)
-        said.append(f"Forgetting (original test cases, after minus before): {told}")
+        said.append(f"Original test cases: {told}")
+        if not record.old.synthetic:
+            said.append(_forgotten(record.old, record.primary_metric))
+    if not record.new.synthetic and _moved(record.new, record.primary_metric) < 0:
+        said.append("The new test cases are answered worse than before: keep the original model.")
     said.append("One training of one model: this speaks of this model and ranks no method.")
     return said
+
+
+def _moved(compared: Compared, primary: str) -> int:
+    """1 where the primary metric was shown to rise, -1 to fall, 0 where neither was."""
+    gap = compared.metrics[primary].difference
+    if gap is None or not compared.shown:
+        return 0
+    return 1 if gap.value > 0 else -1
+
+
+def _forgotten(old: Compared, primary: str) -> str:
+    """Forgetting in a sentence."""
+    return {
+        -1: "Forgetting: shown. The original test cases are answered worse than before.",
+        0: "Forgetting: not shown; the interval says how much these cases cannot rule out.",
+        1: "Forgetting: none. The original test cases are answered better than before.",
+    }[_moved(old, primary)]
 
 
 def _told(metric: str, compared: Compared, primary: str) -> str:

@@ -29,6 +29,7 @@ class CellRecord(Record):
     """One training: what it cost and learned, or why it failed.
 
     ``key``: SHA-256 of all that its weights depend on but the machine. ``device``: what trained it.
+    ``epochs``: that were trained, ``epoch_used`` among them. ``card_sha256``: of ``model.json``.
     """
 
     seed: int
@@ -41,6 +42,8 @@ class CellRecord(Record):
     epoch_used: int | None = None
     weights_file: str = "model.safetensors"
     weights_sha256: str = ""
+    card_sha256: str = ""
+    epochs: int | None = None
     predictions_sha256: str = ""
     parameters: int | None = None
     scalars: dict[str, float] = {}

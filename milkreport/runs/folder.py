@@ -211,7 +211,9 @@ class RunFolder:
             device=trained.device,
             seconds=trained.seconds,
             epoch_used=trained.epoch_used,
+            epochs=len(trained.history),
             weights_file=trained.card.weights_file,
+            card_sha256=_hash(folder / "model.json"),
             weights_sha256=trained.weights_sha256,
             predictions_sha256=_hash(folder / "predictions.csv"),
             parameters=trained.parameters,
@@ -241,6 +243,7 @@ class RunFolder:
         folder = self.cell_path(cell)
         return (
             (folder / "history.csv").is_file()
+            and record.card_sha256 in ("", _hash(folder / "model.json"))
             and _hash(folder / record.weights_file) == record.weights_sha256
             and _hash(folder / "predictions.csv") == record.predictions_sha256
         )

@@ -24,6 +24,7 @@ from milkreport.runs.tasks import Study
 from milkreport.runs.trainer import Trainer
 from milkreport.suite import Arm, Split, Suite
 from milkreport.tables import guard
+from milkreport.training.cell import try_arms
 from milkreport.training.checkpoint import Checkpoint, Checkpoints, Position
 
 #: Cases that are decoded and scored to measure; batches of the two trainings that are compared.
@@ -81,6 +82,8 @@ def forecast(
         store = open_store(sample, suite.data.image_size, Path(place), decoder=suite.data.decoder)
         decoding = (time.perf_counter() - started) * len(cases.table) / len(sample.table)
         prepared = group(sample, store, suite.data)
+        everyone = np.arange(len(prepared.cases.table), dtype=np.int64)
+        try_arms(prepared, suite, Fold(0, everyone, everyone[:0], everyone))
         for arms in _kinds(suite):
             chosen = [name for name in arms if open_cells.get(name)] or arms
             cost = _cost(suite, suite.arm(chosen[0]), prepared, device, n, Path(place))

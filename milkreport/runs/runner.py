@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.results import CellRecord, Results
+from milkreport.model_settings import read_sources
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.describe import summarise_data, summarise_splits
 from milkreport.runs.desk import ResultsDesk
@@ -26,7 +28,7 @@ from milkreport.runs.reuse import Finished
 from milkreport.runs.stopping import StopSign
 from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Machine
-from milkreport.suite import Suite
+from milkreport.suite import Arm, Suite
 from milkreport.training.cell import Row, try_arms
 from milkreport.training.checkpoint import EVERY
 
@@ -195,6 +197,11 @@ def _refuse_changed(
     for arm in {arm.name for arm in suite.arms} - {arm.name for arm in old_suite.arms}:
         now = {key: value for key, value in now.items() if not key.startswith(f"arms.{arm}.")}
     before["device"], now["device"] = old.device, manifest.device
+    for one in suite.arms:
+        then, here = _sources(folder, suite, one), read_sources(suite.model_of(one))
+        for what in then.keys() & here.keys():
+            before[f"{what} of arm {one.name}"] = then[what][:16]
+            now[f"{what} of arm {one.name}"] = here[what][:16]
     changed = differing_keys(before, now)
     if changed:
         what = f"this folder holds another run: {'; '.join(changed)}"
@@ -203,6 +210,16 @@ def _refuse_changed(
         what = f"the data changed since this run was begun: {folder.first_change(prepared)}"
         do = "choose another --out, or --restart, or restore the data"
         raise DataError(what, do, str(folder.path))
+
+
+def _sources(folder: RunFolder, suite: Suite, arm: Arm) -> dict[str, str]:
+    """What the arm's finished trainings were made of beside their settings; see ``read_sources``."""
+    for cell in plan_cells(suite):
+        card = folder.cell_path(cell) / "model.json"
+        if cell.arm == arm.name and card.is_file():
+            with suppress(OSError, ValueError, AttributeError):
+                return dict(json.loads(card.read_text(encoding="utf-8")).get("sources") or {})
+    return {}
 
 
 def _write_data(folder: RunFolder, prepared: Prepared, folds: list[Fold], suite: Suite) -> None:

@@ -85,7 +85,7 @@ def _read_cell(
         done = record.status == "complete"
         update = {
             "state": "done" if done else "failed",
-            "epoch": epochs if done else 0,
+            "epoch": (record.epochs or epochs) if done else 0,
             "seconds": record.seconds,
             "message": record.message,
         }

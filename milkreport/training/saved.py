@@ -59,6 +59,7 @@ def load_model(folder: Path) -> SavedModel:
         ConfigError, EnvironmentProblem: an own model's module or a backbone's package is not here.
     """
     card = load_card(folder / CARD_FILE)
+    _refuse_changed_card(folder)
     data = load_weights(folder, card)
     path = folder / card.weights_file
     if isinstance(card.model, Classifier):
@@ -67,6 +68,20 @@ def load_model(folder: Path) -> SavedModel:
     weights = read_weights(data, str(path))
     refuse_other_backbone(card, str(path))
     return SavedModel(card, build_filled(card, weights, str(path)), None, _remarks(card))
+
+
+def _refuse_changed_card(folder: Path) -> None:
+    """In a run, ``cell.json`` knows the card's hash; a card alone has nothing that it could be held
+    against.
+    """
+    try:
+        known = json.loads((folder / "cell.json").read_text(encoding="utf-8")).get("card_sha256")
+        found = hashlib.sha256((folder / CARD_FILE).read_bytes()).hexdigest()
+    except (OSError, ValueError, AttributeError):
+        return
+    if known and known != found:
+        what = "changed since it was written: classes or encoding may not be those of the weights"
+        raise DataError(what, _others(folder / CARD_FILE), str(folder / CARD_FILE))
 
 
 def load_weights(folder: Path, card: ModelCard) -> bytes:
