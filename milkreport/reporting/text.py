@@ -73,6 +73,14 @@ def whole(value: float | None) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
+def several(counts: Iterable[int]) -> str:
+    """Counts that differ: one, two, or from the least to the most."""
+    known = sorted(set(counts))
+    if len(known) > 2:
+        return f"{whole(known[0])} to {whole(known[-1])}"
+    return listing(whole(n) for n in known)
+
+
 def percent(value: float | None, digits: int = 0) -> str:
     """A fraction as per cent."""
     if value is None or not math.isfinite(value):
