@@ -138,22 +138,25 @@ def _values(results: Results) -> str:
 
 
 def _found(results: Results, comparison: Comparison, shown: list[Difference]) -> list[str]:
-    """One sentence for each arm that scored above others, the highest first."""
+    """A sentence for each arm that scored above others, the highest first; arms above the same share one."""
     metric = metric_words(results, results.primary_metric)
     n_arms = len({name for d in primary_pairs(results) for name in (d.arm, d.against)})
     ranks = comparison.n_seeds >= SEEDS_TO_RANK
     one = comparison.n_seeds * comparison.n_folds == 1
+    own, many = ("", "") if ranks else ("that of " if one else "those of ", "those of ")
     beaten = _beaten(shown)
-    sentences = []
+    alike: dict[frozenset[str], list[str]] = {}
     for better in sorted(beaten, key=lambda name: -_value(results, name)):
-        worse = beaten[better]
-        everyone = len(worse) == n_arms - 1 > 1
-        others = "all others" if everyone else listing(arm_title(results, n) for n in worse)
-        who = arm_title(results, better)
-        if not ranks:
-            who = f"{'that' if one else 'those'} of {who}"
-            if not everyone:
-                others = f"{'that' if one and len(worse) == 1 else 'those'} of {others}"
+        alike.setdefault(frozenset(beaten[better]), []).append(better)
+    sentences: list[str] = []
+    for betters in alike.values():
+        worse = beaten[betters[0]]
+        others = listing(arm_title(results, name) for name in worse)
+        others = f"{own if len(worse) == 1 else many}{others}"
+        if len(worse) == n_arms - 1 > 1:
+            others = "all others"
+        who = listing(own + arm_title(results, name) for name in betters)
+        who += " each" if len(betters) > 1 else ""
         if sentences:
             sentences.append(f"{capital(who)} scored higher than {others}.")
         else:

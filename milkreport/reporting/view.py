@@ -24,6 +24,7 @@ from milkreport.reporting.text import (
     day,
     listing,
     shorten,
+    shorten_apart,
     whole,
     without_paths,
 )
@@ -242,8 +243,9 @@ def _contents(
 def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
     part = headline_part(results)
     metric = metric_title(results, results.primary_metric)
+    titles = shorten_apart([arm.title or arm.name for arm in results.arms], 26)
     rows = [
-        (index, shorten(arm.title or arm.name, 26), result.metrics[results.primary_metric])
+        (index, titles[index], result.metrics[results.primary_metric])
         for index, arm in enumerate(results.arms)
         if (result := arm.part(part)) is not None and results.primary_metric in result.metrics
     ]
