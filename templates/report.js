@@ -118,7 +118,18 @@
       });
       bar.appendChild(button);
     });
-    box.insertBefore(bar, box.firstChild);
+    var scroll = box.querySelector(".scroll"), hint = document.createElement("span");
+    hint.className = "hint";
+    hint.textContent = "goes on to the right: scroll sideways \u2192";
+    bar.insertBefore(hint, bar.firstChild);
+    scroll.after(bar);
+    var measure = function () { hint.hidden = scroll.scrollWidth <= scroll.clientWidth + 1; };
+    measure();
+    if (window.ResizeObserver) {
+      var watch = new ResizeObserver(measure);
+      watch.observe(scroll);
+      watch.observe(scroll.firstElementChild);
+    }
   });
 
   // Places that can be linked to.

@@ -149,6 +149,44 @@ def test_a_table_is_copied_as_csv_and_as_markdown(browser: Any, report: Path) ->
     found.context.close()
 
 
+#: Tables of which a reader cannot see all: cut off, beyond the window, or beside something in their line.
+_CLIPPED = """() => Array.from(document.querySelectorAll('div.table')).filter(box => {
+  const scroll = box.querySelector('.scroll'), table = scroll.querySelector('table');
+  if (!scroll.checkVisibility()) { return false; }
+  const hint = box.querySelector('.hint'), place = scroll.getBoundingClientRect();
+  const fits = scroll.scrollWidth <= scroll.clientWidth + 1;
+  const scrolls = getComputedStyle(scroll).overflowX === 'auto' && hint.checkVisibility();
+  const whole = Math.abs(place.width - box.getBoundingClientRect().width) < 1
+    && place.right <= document.documentElement.clientWidth + 1;
+  return !(whole && (fits ? !hint.checkVisibility() : scrolls)
+    && scroll.scrollWidth + 1 >= table.getBoundingClientRect().width);
+}).map(box => box.id)"""
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_no_table_is_clipped(browser: Any, report: Path, width: int) -> None:
+    found = Opened(browser, report, viewport={"width": width, "height": 900})
+    page = found.page
+    assert page.evaluate(_CLIPPED) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    if width == 1280:
+        rows = page.evaluate(
+            "Array.from(document.querySelectorAll('#arms div.table .scroll'))"
+            ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.parentNode.id)"
+        )
+        assert rows == []
+    # The check sees what it is for: buttons in the tables' line, and a container that cuts.
+    for style in (
+        ".scroll { margin-right: 115px }",
+        ".scroll { overflow-x: hidden !important } table { width: 2000px !important }",
+    ):
+        page.evaluate("s => { const e = document.createElement('style'); e.id = 'worse';"
+                      " e.textContent = s; document.head.append(e); }", style)  # fmt: skip
+        assert len(page.evaluate(_CLIPPED)) > 5
+        page.evaluate("document.getElementById('worse').remove()")
+    found.context.close()
+
+
 def test_every_link_of_the_page_has_its_target(opened: Opened) -> None:
     lost = opened.page.evaluate(
         "Array.from(document.querySelectorAll('a[href^=\"#\"]'))"

@@ -15,13 +15,15 @@ from pypdf import PdfReader
 from milkreport.errors import PdfProblem
 from milkreport.evaluation.results import Results
 from milkreport.reporting import pdf_worker
+from milkreport.reporting.axes import legend_columns, legend_height
 from milkreport.reporting.curves import thin
 from milkreport.reporting.html import render_html, render_print
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.sentences import result_statement
 from milkreport.reporting.svg import INK
-from milkreport.reporting.text import decimal, signed, without_paths
+from milkreport.reporting.text import decimal, several, shorten_apart, signed, without_paths
 from milkreport.reporting.view import ReportView, build_view
+from milkreport.reporting.view_gallery import build_gallery
 from milkreport.reporting.write import write_report
 from tests import report_samples as samples
 
@@ -201,6 +203,82 @@ def test_five_seeds_speak_of_arms() -> None:
     assert "Weighted sampler thus had the highest macro F1 of the three arms." in said.headline
     assert "trained models" not in said.headline
     assert "pooled out of fold over five folds" in said.reach
+
+
+def test_the_result_says_once_whose_models_it_speaks_of_and_names_the_highest_first() -> None:
+    results = samples.sample_results()
+    comparison = results.comparison
+    assert comparison is not None
+    names = [arm.name for arm in results.arms]
+    value = {
+        n: a.part("test").metrics["macro_f1"].value
+        for n, a in zip(names, results.arms, strict=True)
+    }  # type: ignore[union-attr]
+    differences = [
+        d.model_copy(
+            update={"value": v, "low": v - 0.001, "high": v + 0.001, "p_holm": 0.001}
+            if (v := (value[d.arm] or 0) - (value[d.against] or 0))
+            else {}
+        )
+        for d in comparison.differences
+    ]
+    shown = comparison.model_copy(update={"differences": differences})
+    said = result_statement(results.model_copy(update={"comparison": shown})).headline
+    first, second, third = sorted(names, key=lambda n: -(value[n] or 0))
+    title = {arm.name: arm.title for arm in results.arms}
+    assert said == (
+        f"Of these trained models, that of {title[first]} scored a higher macro F1 than all others. "
+        f"That of {title[second]} scored higher than that of {title[third]}."
+    )
+
+
+def test_a_first_page_without_a_reference_has_no_verdict() -> None:
+    results = samples.sample_results()
+    summary = page_of(results, checked=False).split('id="summary"')[1].split("</section>")[0]
+    assert 'class="verdict' not in summary
+    checked = page_of(results).split('id="summary"')[1].split("</section>")[0]
+    assert checked.index("<dt>Result</dt>") < checked.index('class="verdict')
+
+
+def test_the_gallery_speaks_of_what_it_shows() -> None:
+    results, suite = samples.sample_results(), samples.sample_suite()
+    gallery, files = samples.sample_gallery()
+    whole = build_gallery(results, gallery, files, suite)
+    assert whole is not None
+    assert whole.has_pictures
+    assert "Blue on grey" in whole.texts[1]
+    assert "Columns" in whole.texts[1]
+    bare = [m.model_copy(update={"attributions": {}}) for m in gallery.mistakes]
+    arms = [arm.model_dump() | {"inputs": {"images": False}} for arm in suite.arms]
+    blind = samples.sample_suite(arms=arms)
+    found = build_gallery(results, gallery.model_copy(update={"mistakes": bare}), files, blind)
+    assert found is not None
+    assert not found.has_pictures
+    assert len(found.texts) == 1
+    assert found.credit == ""
+    assert {arm.note for arm in found.arms} == {"This arm reads no images, so none are shown."}
+
+
+def test_names_are_cut_so_that_they_stay_apart() -> None:
+    names = ["Logistic regression", "Logistic regression, class-weighted", "SVC"]
+    assert shorten_apart(names, 40) == names
+    assert shorten_apart(names, 18) == ["Logistic…egression", "Logistic…-weighted", "SVC"]
+    assert len(set(shorten_apart(["a" * 50 + str(n) + "b" * 50 for n in range(3)], 20))) == 3
+    assert all(len(s) <= 20 for s in shorten_apart(["a" * 50 + c * 9 for c in "xyz"], 20))
+
+
+def test_many_counts_become_a_range() -> None:
+    assert several([107_447]) == "107,447"
+    assert several([2, 1, 2]) == "1 and 2"
+    assert several([107_447, 107_519, 109_103]) == "107,447 to 109,103"
+
+
+@pytest.mark.parametrize("letters", [3, 15, 28, 40])
+def test_no_legend_leaves_its_figure(letters: int) -> None:
+    names = [f"{n}" * letters for n in range(5)]
+    columns = legend_columns(names, 6.3)
+    assert columns * (0.5 + 0.062 * letters) <= 6.3
+    assert legend_height(names, columns) == pytest.approx(0.15 * (-(-5 // columns) - 1))
 
 
 def test_synthetic_data_is_never_a_result(tmp_path: Path) -> None:

@@ -8,12 +8,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from milkreport.reporting.svg import colour, marker
-from milkreport.reporting.text import shorten
+from milkreport.reporting.text import shorten_apart, span
 
 
 def label_width(names: Sequence[str]) -> float:
     """Inches that the longest row label takes."""
     return 0.22 + 0.064 * min(max(map(len, names), default=0), 28)
+
+
+#: Letters of an arm's name in a legend.
+LEGEND_NAME = 40
+LEGEND_LINE = 0.15
+
+
+def legend_columns(names: Sequence[str], width: float, handle: float = 0.5) -> int:
+    """Columns of a legend that is *width* inches wide; *handle*: inches beside each name."""
+    widest = handle + 0.062 * max(map(span, names), default=0)
+    return max(1, min(len(names), int(width / widest), 4))
+
+
+def legend_height(names: Sequence[str], columns: int) -> float:
+    """Inches that the legend's lines take beyond the first."""
+    return LEGEND_LINE * (-(-len(names) // columns) - 1) if names else 0.0
 
 
 def plain_axes(figure: Figure, left: float, bottom: float, top: float, right: float) -> Axes:
@@ -33,7 +49,7 @@ def plain_axes(figure: Figure, left: float, bottom: float, top: float, right: fl
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
     """Name the rows from the top down."""
-    axes.set_yticks(range(len(names)), [shorten(name, 26) for name in names])
+    axes.set_yticks(range(len(names)), shorten_apart(names, 26))
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)

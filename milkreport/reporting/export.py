@@ -100,10 +100,9 @@ def as_markdown(table: Table) -> str:
 
 
 def summarise(view: ReportView) -> str:
-    """The first page for a pull request: verdict, question, result, the table."""
+    """The first page for a pull request: question, result, verdict, the table."""
     s = view.summary
-    badge = f"{s.badge.symbol} **{s.badge.word}** {plain(s.badge.text)}".strip()
-    parts = [f"### {plain(view.title)}", "", badge, ""]
+    parts = [f"### {plain(view.title)}", ""]
     if view.banner:
         parts += [f"> **{plain(view.banner)}**", ""]
     if view.partial:
@@ -114,6 +113,8 @@ def summarise(view: ReportView) -> str:
         f"**{plain(s.result)}** {plain(s.reach)}",
         "",
     ]
+    if s.badge:
+        parts += [f"{s.badge.symbol} **{s.badge.word}** {plain(s.badge.text)}".strip(), ""]
     for table in (s.pairs, s.table):
         if table is not None:
             parts += [as_markdown(table)]

@@ -17,16 +17,26 @@ from milkreport.evaluation.data_record import DataSummary, SplitSummary
 from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.results import ArmResult
 from milkreport.reporting.axes import (
+    LEGEND_NAME,
     dot,
     label_width,
     legend_above,
+    legend_columns,
+    legend_height,
     name_rows,
     plain_axes,
     set_limits,
     whisker,
 )
 from milkreport.reporting.svg import COLOURS, INK, colour, drawing, marker, to_svg
-from milkreport.reporting.text import decimal, interval, shorten, signed_interval, whole
+from milkreport.reporting.text import (
+    decimal,
+    interval,
+    shorten,
+    shorten_apart,
+    signed_interval,
+    whole,
+)
 
 WIDTH = 6.7
 MOST_CLASSES = 40
@@ -160,8 +170,12 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
     first = next((r for _, _, r in results if r is not None), None)
     support = {row.name: row.support for row in first.classes} if first else {}
     shown = most_frequent(list(support), support)
+    titles = shorten_apart([arm.title or arm.name for arm in arms], LEGEND_NAME)
+    drawn = [titles[i] for i, _, result in results if result is not None]
+    columns = legend_columns(drawn, WIDTH - 1.2, handle=0.4)
+    above = legend_height(drawn, columns)
     with drawing():
-        figure = Figure(figsize=(WIDTH, 0.78 + 0.25 * len(shown)))
+        figure = Figure(figsize=(WIDTH, 0.78 + above + 0.25 * len(shown)))
         left, right = figure.subplots(1, 2, sharey=True)
         height = figure.get_figheight()
         labels = [f"{shorten(n, 14)} ({whole(support[n])})" for n in shown]
@@ -171,11 +185,11 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
             right=0.985,
             wspace=0.07,
             bottom=0.37 / height,
-            top=1 - 0.3 / height,
+            top=1 - (0.3 + above) / height,
         )
         spread = min(0.2, 0.62 / max(len(arms), 1))
         for axes, metric in ((left, "f1"), (right, "recall")):
-            for index, arm, result in results:
+            for index, _, result in results:
                 if result is None:
                     continue
                 rows = {row.name: row for row in result.classes}
@@ -191,7 +205,7 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
                     linestyle="none",
                     marker=marker(index),
                     color=colour(index),
-                    label=shorten(arm.title, 28),
+                    label=titles[index],
                     clip_on=False,
                 )
             for position in range(len(shown) - 1):
@@ -203,13 +217,11 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
         right.tick_params(axis="y", length=0)
         left.set_xlabel("F1")
         right.set_xlabel("recall")
-        handles, titles = left.get_legend_handles_labels()
         figure.legend(
-            handles,
-            titles,
+            *left.get_legend_handles_labels(),
             loc="upper left",
             bbox_to_anchor=((margin - 0.12) / WIDTH, 1.01),
-            ncols=min(4, max(len(titles), 1)),
+            ncols=columns,
             handletextpad=0.3,
             columnspacing=1.4,
         )

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from milkreport.evaluation.part_record import Calibration, ClassRow, PositiveResult, RankCurve
+from milkreport.reporting.axes import LEGEND_NAME, legend_columns, legend_height
 from milkreport.reporting.figures import WIDTH, most_frequent
 from milkreport.reporting.svg import INK, colour, drawing, marker, to_svg
-from milkreport.reporting.text import decimal, shorten, whole
+from milkreport.reporting.text import decimal, shorten, shorten_apart, whole
 
 #: Lines that can be told apart in a small panel.
 MOST_LINES = 6
@@ -50,18 +51,26 @@ def _class_panels(key: str, arms: Sequence[ArmRows], part: str, precision: bool)
     arms = arms[:MOST_LINES]
     names = shown_classes(arms)
     title = "Precision over recall by class" if precision else "ROC curves by class"
+    titles = dict(
+        zip(
+            [i for i, _, _ in arms],
+            shorten_apart([a for _, a, _ in arms], LEGEND_NAME),
+            strict=True,
+        )
+    )
+    columns = legend_columns([*titles.values()], WIDTH - 0.4)
     with drawing():
-        figure, grid = _panels(len(names))
+        figure, grid = _panels(len(names), above=legend_height([*titles.values()], columns))
         said = []
         for axes, name in zip(grid, names, strict=False):
             values = []
-            for index, arm, rows in arms:
+            for index, _, rows in arms:
                 row = next((r for r in rows if r.name == name), None)
                 if row is None or row.curve is None:
                     continue
                 area = row.average_precision if precision else row.auc
-                values.append(f"{shorten(arm, 20)} {decimal(area, 2)}")
-                _line(axes, row.curve, index, arm, precision)
+                values.append(f"{titles[index]} {decimal(area, 2)}")
+                _line(axes, row.curve, index, titles[index], precision)
             first = next(r for _, _, rows in arms for r in rows if r.name == name)
             n = sum(r.support for r in arms[0][2])
             if precision:
@@ -74,7 +83,7 @@ def _class_panels(key: str, arms: Sequence[ArmRows], part: str, precision: bool)
             ("recall", "precision") if precision else ("false positive rate", "sensitivity")
         )
         _label(figure, grid, len(names), across, up)
-        _legend(figure, grid)
+        _legend(figure, grid, columns)
         what = "average precision" if precision else "area under the curve"
         return to_svg(figure, key, f"{title}, {part}", f"{what} by class. {'; '.join(said)}")
 
@@ -88,7 +97,7 @@ def _line(axes: Axes, curve: RankCurve, index: int, arm: str, precision: bool) -
         linestyle=_DASHES[index % len(_DASHES)],
         linewidth=1.1,
         drawstyle="steps-pre" if precision else "default",
-        label=shorten(arm, 26),
+        label=arm,
     )
 
 
@@ -99,10 +108,11 @@ def reliability(key: str, arms: Sequence[tuple[int, str, Calibration, float | No
         arms: position, name, bins, calibration error.
     """
     arms = arms[:MOST_PANELS]
+    titles = shorten_apart([name for _, name, _, _ in arms], 18)
     with drawing():
         figure, grid = _panels(len(arms), lines=2)
         said = []
-        for axes, (index, name, found, error) in zip(grid, arms, strict=False):
+        for axes, title, (index, name, found, error) in zip(grid, titles, arms, strict=False):
             known = [
                 (b.confidence, b.accuracy, b.n)
                 for b in found.bins
@@ -122,7 +132,7 @@ def reliability(key: str, arms: Sequence[tuple[int, str, Calibration, float | No
                     markersize=2.2 + 7 * (n / total) ** 0.5,
                     alpha=0.85,
                 )
-            axes.set_title(f"{shorten(name, 18)}\n{decimal(error)}", pad=3)
+            axes.set_title(f"{title}\n{decimal(error)}", pad=3)
             pairs = ", ".join(f"{decimal(a, 2)} {decimal(b, 2)}" for a, b in zip(x, y, strict=True))
             said.append(f"{shorten(name, 30)}: {pairs}")
         _label(figure, grid, len(arms), "largest probability", "share right")
@@ -132,13 +142,14 @@ def reliability(key: str, arms: Sequence[tuple[int, str, Calibration, float | No
 
 def decision_curve(key: str, arms: Sequence[tuple[int, str, PositiveResult]]) -> str:
     """Net benefit over the threshold probability; grey: treating all, or none."""
+    titles = shorten_apart([name for _, name, _ in arms], 24)
     with drawing():
         height = 2.5
         figure = Figure(figsize=(WIDTH, height))
         axes: Axes = figure.add_axes((0.09, 0.17, 0.62, 0.78))
         first = arms[0][2].net_benefit
         least, most = 0.0, 0.0
-        for index, name, found in arms[:MOST_LINES]:
+        for title, (index, _, found) in zip(titles, arms[:MOST_LINES], strict=False):
             x = [point.threshold for point in found.net_benefit]
             y = [point.value for point in found.net_benefit]
             most, least = max([most, *y]), min([least, *y])
@@ -150,7 +161,7 @@ def decision_curve(key: str, arms: Sequence[tuple[int, str, PositiveResult]]) ->
             ]
             axes.fill_between(x, low, high, color=colour(index), alpha=0.12, linewidth=0)
             style = _DASHES[index % len(_DASHES)]
-            axes.plot(x, y, color=colour(index), linestyle=style, label=shorten(name, 26))
+            axes.plot(x, y, color=colour(index), linestyle=style, label=title)
         x = [point.threshold for point in first]
         axes.plot(
             x, [p.treat_all for p in first], color=INK, alpha=0.6, linewidth=0.9, label="treat all"
@@ -170,12 +181,15 @@ def decision_curve(key: str, arms: Sequence[tuple[int, str, PositiveResult]]) ->
         return to_svg(figure, key, "Decision curve", said)
 
 
-def _panels(n: int, lines: int = 1) -> tuple[Figure, list[Axes]]:
-    """Square panels, four a row, room for names of some lines above and for labels below."""
+def _panels(n: int, lines: int = 1, above: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """Square panels, four a row, room for names of some lines above and for labels below.
+
+    *above*: inches for further lines of the legend.
+    """
     columns = min(_COLUMNS, max(n, 1))
     rows = -(-max(n, 1) // columns)
     side, gap = 1.3, 0.14 + 0.14 * lines
-    top = 0.34 if lines == 1 else 0.06
+    top = above + (0.34 if lines == 1 else 0.06)
     height = top + rows * (side + gap) + 0.34
     figure = Figure(figsize=(WIDTH, height))
     axes = []
@@ -206,7 +220,7 @@ def _label(figure: Figure, grid: Sequence[Axes], n: int, across: str, up: str) -
             axes.tick_params(axis="x", labelbottom=False)
 
 
-def _legend(figure: Figure, grid: Sequence[Axes]) -> None:
+def _legend(figure: Figure, grid: Sequence[Axes], columns: int) -> None:
     handles: dict[str, Artist] = {}
     for axes in grid:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -216,7 +230,7 @@ def _legend(figure: Figure, grid: Sequence[Axes]) -> None:
         [*handles],
         loc="upper left",
         bbox_to_anchor=(0.055, 1.005),
-        ncols=4,
+        ncols=columns,
         handlelength=2.4,
         columnspacing=1.4,
         borderaxespad=0,

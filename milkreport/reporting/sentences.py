@@ -13,6 +13,7 @@ from milkreport.evaluation.compare import is_shown
 from milkreport.evaluation.part_record import PartResult
 from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
 from milkreport.reporting.text import (
+    capital,
     decimal,
     interval,
     listing,
@@ -58,6 +59,10 @@ def primary_pairs(results: Results) -> list[Difference]:
 
 #: More pairs than this, and a table holds those against the first arm and the surest others.
 MOST_PAIRS = 24
+
+
+#: So many pairs without a difference are named in the result; of more, the number is.
+MOST_NAMED_PAIRS = 4
 
 
 def shown_pairs(results: Results) -> list[Difference]:
@@ -133,26 +138,39 @@ def _values(results: Results) -> str:
 
 
 def _found(results: Results, comparison: Comparison, shown: list[Difference]) -> list[str]:
-    """One sentence for each arm that scored above others."""
+    """A sentence for each arm that scored above others, the highest first; arms above the same share one."""
     metric = metric_words(results, results.primary_metric)
-    sentences = []
-    for better, worse in _beaten(shown).items():
+    n_arms = len({name for d in primary_pairs(results) for name in (d.arm, d.against)})
+    ranks = comparison.n_seeds >= SEEDS_TO_RANK
+    one = comparison.n_seeds * comparison.n_folds == 1
+    own, many = ("", "") if ranks else ("that of " if one else "those of ", "those of ")
+    beaten = _beaten(shown)
+    alike: dict[frozenset[str], list[str]] = {}
+    for better in sorted(beaten, key=lambda name: -_value(results, name)):
+        alike.setdefault(frozenset(beaten[better]), []).append(better)
+    sentences: list[str] = []
+    for betters in alike.values():
+        worse = beaten[betters[0]]
         others = listing(arm_title(results, name) for name in worse)
-        who = arm_title(results, better)
-        if comparison.n_seeds >= SEEDS_TO_RANK:
-            sentences.append(f"{who} scored a higher {metric} than {others}.")
-        elif comparison.n_seeds * comparison.n_folds == 1 and len(worse) == 1:
-            sentences.append(
-                f"Of these trained models, that of {who} scored a higher {metric} than that of "
-                f"{others}."
-            )
+        others = f"{own if len(worse) == 1 else many}{others}"
+        if len(worse) == n_arms - 1 > 1:
+            others = "all others"
+        who = listing(own + arm_title(results, name) for name in betters)
+        who += " each" if len(betters) > 1 else ""
+        if sentences:
+            sentences.append(f"{capital(who)} scored higher than {others}.")
         else:
-            mine = "that" if comparison.n_seeds * comparison.n_folds == 1 else "those"
-            sentences.append(
-                f"Of these trained models, {mine} of {who} scored a higher {metric} than those of "
-                f"{others}."
-            )
+            start = "" if ranks else "Of these trained models, "
+            sentences.append(f"{start}{who} scored a higher {metric} than {others}.")
     return sentences
+
+
+def _value(results: Results, name: str) -> float:
+    """An arm's primary metric, by which arms are ordered."""
+    arm = results.arm(name)
+    part = arm.part(headline_part(results)) if arm else None
+    found = part.metrics.get(results.primary_metric) if part else None
+    return found.value if found and found.value is not None else 0.0
 
 
 def _beaten(shown: list[Difference]) -> dict[str, list[str]]:
@@ -188,6 +206,9 @@ def _nothing_shown(results: Results, pairs: list[Difference], everything: bool) 
     metric = metric_words(results, results.primary_metric)
     names = [f"{arm_title(results, d.arm)} and {arm_title(results, d.against)}" for d in pairs]
     who = ", or between ".join(names)
+    if len(pairs) > MOST_NAMED_PAIRS:
+        many, of = numeral(len(pairs)), numeral(len(primary_pairs(results)))
+        who = f"the arms of {many} of the {of} pairs"
     if everything and len(pairs) > 1:
         arms = {name for d in pairs for name in (d.arm, d.against)}
         who = f"any two of the {numeral(len(arms))} arms"

@@ -134,5 +134,8 @@ def _marks(results: Results) -> tuple[Footnote, ...]:
     if not any(_differs_from_first(results, arm) for arm in results.arms):
         return ()
     first = arm_title(results, results.arms[0].name)
-    text = f"Differs from {first} on the primary metric (Holm-adjusted p below 0.05)."
+    text = (
+        f"Differs from {first} on the primary metric: Holm-adjusted p below 0.05 and an interval of "
+        "the difference without 0."
+    )
     return (Footnote("*", text),)

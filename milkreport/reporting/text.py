@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from unicodedata import east_asian_width
 
@@ -73,6 +74,14 @@ def whole(value: float | None) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
+def several(counts: Iterable[int]) -> str:
+    """Counts that differ: one, two, or from the least to the most."""
+    known = sorted(set(counts))
+    if len(known) > 2:
+        return f"{whole(known[0])} to {whole(known[-1])}"
+    return listing(whole(n) for n in known)
+
+
 def percent(value: float | None, digits: int = 0) -> str:
     """A fraction as per cent."""
     if value is None or not math.isfinite(value):
@@ -126,6 +135,23 @@ def shorten(name: str, most: int = 40) -> str:
     """*name* on one line of at most *most* characters, control characters made visible."""
     line = "".join(c if c.isprintable() else REPLACED for c in name)
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def shorten_apart(names: Sequence[str], most: int) -> list[str]:
+    """*names* as by :func:`shorten`; those that would look alike keep their ends, or get a number."""
+    short = [shorten(name, most) for name in names]
+    twins = {s for s, n in Counter(short).items() if n > 1}
+    tail = most // 2
+    kept = []
+    for name, cut in zip(names, short, strict=True):
+        line = shorten(name, len(name) + 1)
+        alike = cut in twins and len(line) > most
+        kept.append(f"{line[: most - tail - 1]}…{line[-tail:]}" if alike else cut)
+    again = {s for s, n in Counter(kept).items() if n > 1}
+    return [
+        shorten(f"{number} {cut}", most) if cut in again else cut
+        for number, cut in enumerate(kept, 1)
+    ]
 
 
 def span(text: str) -> int:

@@ -24,6 +24,7 @@ from milkreport.reporting.text import (
     day,
     listing,
     shorten,
+    shorten_apart,
     whole,
     without_paths,
 )
@@ -64,7 +65,7 @@ class SummaryView:
     reach: str
     table: Table
     chart: Figure | None
-    badge: Badge
+    badge: Badge | None
     counts: tuple[Badge, ...]
 
 
@@ -149,7 +150,7 @@ def build_view(
     data = build_data(results.data, results.classes, results.splits)
     comparison, drawn = build_comparison(results), _curves(results)
     cost = build_cost(results, manifest)
-    shown = build_gallery(results, *gallery) if gallery else None
+    shown = build_gallery(results, *gallery, suite) if gallery else None
     there = {"curves": bool(drawn.figures), "cost": cost is not None, "mistakes": shown is not None}
     missing = [key for key, present in there.items() if not present]
     return ReportView(
@@ -177,7 +178,7 @@ def build_view(
         audit=build_audit(audit) if audit and compared else None,
         no_reference=_no_reference(synthetic),
         cost=cost,
-        ethics=build_ethics(results, shown is not None),
+        ethics=build_ethics(results, shown is not None, shown is not None and shown.has_pictures),
         provenance=build_provenance(results, manifest, suite, data_argument),
         guidelines=build_guidelines(results, suite),
     )
@@ -242,8 +243,9 @@ def _contents(
 def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
     part = headline_part(results)
     metric = metric_title(results, results.primary_metric)
+    titles = shorten_apart([arm.title or arm.name for arm in results.arms], 26)
     rows = [
-        (index, shorten(arm.title or arm.name, 26), result.metrics[results.primary_metric])
+        (index, titles[index], result.metrics[results.primary_metric])
         for index, arm in enumerate(results.arms)
         if (result := arm.part(part)) is not None and results.primary_metric in result.metrics
     ]
@@ -255,11 +257,10 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
         caption += "; dashed: always answering the most frequent class." if line else "."
         svg = figures.estimates("headline-figure", rows, metric, line)
         chart = Figure("headline-figure", caption, svg)
+    badge = None
     if results.data.synthetic:
         badge = Badge("○", "NOT A RESULT", "none", "synthetic data, not compared with a reference")
-    elif verdict is None:
-        badge = Badge("○", "NOT CHECKED", "none", "no reference was named")
-    else:
+    elif verdict is not None:
         badge = status_badge(verdict.status, f"against {shorten(verdict.title, 90)}")
     statement = result_statement(results)
     return SummaryView(

@@ -19,6 +19,7 @@ from milkreport.reporting.text import (
     listing,
     percent,
     plural,
+    several,
     shorten,
     signed,
     whole,
@@ -35,6 +36,7 @@ RARE_COVERAGE = (
 #: Columns of the classification report.
 _REPORTED = {"precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
 MOST_CONFUSIONS = 4
+CLASSICAL_FILE = "model.skops"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class ArmView:
     matrix: Figure | None
     remarks: tuple[str, ...]
     failures: Table | None
+
+
+def is_classical(arm: ArmResult) -> bool:
+    """Whether its models are classical classifiers, which are fitted in one go."""
+    done = [cell for cell in arm.cells if cell.status == "complete"]
+    return not arm.curves and bool(done) and all(c.weights_file == CLASSICAL_FILE for c in done)
 
 
 def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
@@ -86,10 +94,16 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
     done = [cell for cell in arm.cells if cell.status == "complete"]
     names = list(dict.fromkeys(name for cell in done for name in cell.scalars))
     if names:
-        facts.append(Fact("Learned or chosen numbers", listing(_scalar(done, n) for n in names)))
+        what = (
+            "Learned metadata scalars"
+            if set(names) <= set(results.data.views)
+            else "Learned numbers"
+        )
+        what = "Chosen in inner folds" if is_classical(arm) else what
+        facts.append(Fact(what, listing(_scalar(done, n) for n in names)))
     sizes = {cell.parameters for cell in done if cell.parameters is not None}
     if sizes:
-        facts.append(Fact("Parameters", listing(whole(n) for n in sorted(sizes))))
+        facts.append(Fact("Parameters", several(sizes)))
     seconds = [cell.seconds for cell in done if cell.seconds is not None]
     if seconds:
         text = duration(sum(seconds))
@@ -99,7 +113,7 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
     if seconds:
         facts.append(Fact("Trainings complete", f"{whole(len(done))} of {whole(len(arm.cells))}"))
     epochs = [cell.epoch_used for cell in done if cell.epoch_used is not None]
-    if epochs:
+    if epochs and not is_classical(arm):
         least, most = whole(min(epochs)), whole(max(epochs))
         facts.append(Fact("Epoch evaluated", least if least == most else f"{least} to {most}"))
     if len(done) == 1 and done[0].weights_sha256:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from milkreport.evaluation.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Chapter, Column, Row, table
-from milkreport.reporting.text import MISSING, duration, listing, shorten, whole
+from milkreport.reporting.text import MISSING, duration, several, shorten, whole
 from milkreport.runs.manifest import Manifest
 
 
@@ -35,7 +35,7 @@ def build_cost(results: Results, manifest: Manifest) -> Chapter | None:
 def _row(arm: ArmResult) -> Row:
     done = [cell for cell in arm.cells if cell.seconds is not None]
     seconds = [cell.seconds or 0.0 for cell in done]
-    sizes = sorted({cell.parameters for cell in done if cell.parameters is not None})
+    sizes = {cell.parameters for cell in done if cell.parameters is not None}
     memory = [cell.peak_memory_bytes for cell in done if cell.peak_memory_bytes]
     each = duration(sum(seconds) / len(seconds))
     if len(seconds) > 1:
@@ -43,7 +43,7 @@ def _row(arm: ArmResult) -> Row:
     return Row(
         (
             Cell(shorten(arm.title or arm.name, 40)),
-            Cell(listing(whole(n) for n in sizes) or MISSING),
+            Cell(several(sizes) or MISSING),
             Cell(whole(len(done))),
             Cell(duration(sum(seconds))),
             Cell(each),

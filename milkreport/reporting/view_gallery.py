@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from milkreport.arm_settings import Arm
 from milkreport.evaluation.results import Results
+from milkreport.model_settings import Classifier
 from milkreport.reporting.blocks import Fact
 from milkreport.reporting.sentences import arm_title
 from milkreport.reporting.text import decimal, percent, shorten, signed
+from milkreport.reporting.view_arms import is_classical
 from milkreport.runs.gallery_record import Gallery, Mistake, Shown
+from milkreport.suite import Suite
+
+NO_IMAGES = "This arm reads no images, so none are shown."
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,10 @@ class MistakeView:
 
 @dataclass(frozen=True)
 class ArmMistakes:
-    """Those of one arm."""
+    """Those of one arm. ``note``: what its model did not see."""
 
     title: str
+    note: str
     mistakes: tuple[MistakeView, ...]
 
 
@@ -48,20 +55,31 @@ class GalleryView:
     arms: tuple[ArmMistakes, ...]
     credit: str
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether any image is shown."""
+        return any(m.pictures for arm in self.arms for m in arm.mistakes)
+
 
 def build_gallery(
-    results: Results, gallery: Gallery, images: Mapping[str, bytes]
+    results: Results, gallery: Gallery, images: Mapping[str, bytes], suite: Suite | None = None
 ) -> GalleryView | None:
     """The gallery's view; ``None`` where it holds nothing.
 
     Args:
         images: file name to JPEG bytes; a file that lacks is left out.
+        suite: says which arms read no images, of which none are shown.
     """
-    arms = []
+    arms, shown = [], []
+    blind = _blind(suite)
     for arm in dict.fromkeys(m.arm for m in gallery.mistakes):
         mine = [m for m in gallery.mistakes if m.arm == arm]
+        if arm in blind:
+            mine = [m.model_copy(update={"images": []}) for m in mine]
+        shown += mine
         views = tuple(_mistake(m, images) for m in mine)
-        arms.append(ArmMistakes(arm_title(results, arm), views))
+        note = "" if any(m.images for m in mine) else NO_IMAGES
+        arms.append(ArmMistakes(arm_title(results, arm), note, views))
     if not arms:
         return None
     unit, units = results.data.unit, results.data.units
@@ -69,21 +87,51 @@ def build_gallery(
         f"The wrong answers that each arm was surest of, on test {units}. They show what kind of {unit} "
         "misleads it, and sometimes a doubtful label; they are no sample of its errors."
     )
-    texts = [text]
-    if gallery.explained:
-        texts.append(
-            "Blue on grey: where the image spoke for the wrong answer (Grad-CAM at the last convolution). "
-            "Columns: what they add to the log probability of the answer beside an average case (integrated "
-            "gradients). Both say what the network used, not what is true, and can mislead."
-        )
-    else:
-        texts.append("What the answers rest on is shown where milkreport[explain] is installed.")
+    view = GalleryView((text, *_how_to_read(results, gallery, shown, images)), tuple(arms), "")
+    if not view.has_pictures:
+        return view
     credit = " ".join(
         part
         for part in (f"Images: {results.data.attribution}.", f"Licence: {results.data.licence}.")
         if "not stated" not in part
     )
-    return GalleryView(tuple(texts), tuple(arms), shorten(credit.replace("..", "."), 600))
+    return replace(view, credit=shorten(credit.replace("..", "."), 600))
+
+
+def _blind(suite: Suite | None) -> set[str]:
+    """Arms whose model reads no images."""
+    return {arm.name for arm in suite.arms if not _reads_images(suite, arm)} if suite else set()
+
+
+def _reads_images(suite: Suite, arm: Arm) -> bool:
+    model = suite.model_of(arm)
+    return arm.inputs.images and not (isinstance(model, Classifier) and not model.backbone)
+
+
+def _how_to_read(
+    results: Results, gallery: Gallery, shown: Sequence[Mistake], images: Mapping[str, bytes]
+) -> tuple[str, ...]:
+    """What heat and columns mean, as far as they are shown."""
+    heat = any(i.heat in images for m in shown for i in m.images)
+    columns = any(m.attributions for m in shown)
+    texts = []
+    if heat:
+        texts.append(
+            "Blue on grey: where the image spoke for the wrong answer (Grad-CAM at the last convolution)."
+        )
+    if columns:
+        texts.append(
+            "Columns: what they add to the log probability of the answer beside an average case (integrated "
+            "gradients)."
+        )
+    if texts:
+        who = "Both say" if len(texts) == 2 else "This says"
+        texts.append(f"{who} what the network used, not what is true, and can mislead.")
+        return (" ".join(texts),)
+    networks = {arm.name for arm in results.arms if not is_classical(arm)}
+    if not gallery.explained and any(m.arm in networks for m in shown):
+        return ("What the answers rest on is shown where milkreport[explain] is installed.",)
+    return ()
 
 
 def _mistake(mistake: Mistake, images: Mapping[str, bytes]) -> MistakeView:

@@ -31,7 +31,9 @@ class ProvenanceView:
     trainings: Table | None
 
 
-def build_ethics(results: Results, has_gallery: bool = False) -> EthicsView:
+def build_ethics(
+    results: Results, has_gallery: bool = False, has_pictures: bool = False
+) -> EthicsView:
     data = results.data
     held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
     if not data.n_images:
@@ -41,8 +43,9 @@ def build_ethics(results: Results, has_gallery: bool = False) -> EthicsView:
         held += f", and for each {data.unit} {n}, named in section 2"
     shown = "The report holds counts and scores, no image, no row of the data and no case id."
     if has_gallery:
+        held_too = "thumbnails, ids and metadata" if has_pictures else "ids and metadata"
         shown = (
-            "The report holds counts and scores, and in the gallery of mistakes thumbnails, ids and metadata "
+            f"The report holds counts and scores, and in the gallery of mistakes {held_too} "
             "of single cases; --no-images leaves these out."
         )
     points = [

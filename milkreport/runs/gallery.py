@@ -102,7 +102,10 @@ def _mistake(
     maps = dict(zip(explainer.reads.views, why.maps if why else (), strict=False))
     name = f"{row['arm']}-{row['rank']}"
     shown = []
+    seen = explainer.reads.views if explainer.card.sees_images else ()
     for i, view in enumerate(cases.views):
+        if view not in seen:
+            continue
         plain, tinted = f"{name}-{i + 1}.jpg", ""
         write_bytes(place / plain, _thumbnail(raw[i]))
         if view in maps:
@@ -161,7 +164,7 @@ def _thumbnail(image: npt.NDArray[np.uint8]) -> bytes:
 
 def _key(results: Results, rows: pd.DataFrame) -> str:
     weights = [cell.weights_sha256 for arm in results.arms for cell in arm.cells]
-    text = json.dumps([weights, rows.to_csv(index=False), is_available(), SIDE, MOST])
+    text = json.dumps([weights, rows.to_csv(index=False), is_available(), SIDE, MOST, "seen"])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -23,7 +23,7 @@ class Mistake(Record):
 
     ``probabilities``: class to probability, the most likely first. ``metadata``: column to value as text.
     ``attributions``: column to what it adds to the answer's log probability, the strongest first.
-    ``seed``, ``fold``: the training that is explained.
+    ``seed``, ``fold``: the training that is explained. ``images``: those that the model reads.
     """
 
     arm: str
