@@ -400,18 +400,16 @@ def test_another_version_of_the_module_is_another_training(suite, tmp_path, monk
     assert keys[0] == keys[2] != keys[1]
 
 
-def test_a_run_of_another_version_of_the_module_is_refused(
-    synthetic, cache, in_process, tmp_path
-) -> None:
+def test_a_run_of_another_version_of_the_module_is_refused(synthetic, milkreport, tmp_path) -> None:
     (tmp_path / "own_model.py").write_text((EXAMPLES / "own_model.py").read_text())
     (tmp_path / "own_model.toml").write_text((EXAMPLES / "own_model.toml").read_text())
     command = ["run-all", "own_model.toml", "--data", synthetic, "--out", "run", "--no-pdf",
                "--set", "training.epochs=1", "--no-images"]  # fmt: skip
-    assert in_process(*command).code == 0
+    assert milkreport(*command).returncode == 0
     with (tmp_path / "own_model.py").open("a") as file:
         file.write("# changed\n")
-    again = in_process(*command)
-    assert again.code == 2
+    again = milkreport(*command)
+    assert again.returncode == 2
     assert "module of arm mine: " in again.stderr
 
 

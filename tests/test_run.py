@@ -468,10 +468,11 @@ def test_a_card_that_was_edited_is_refused_and_its_cell_trained_anew(
     finished, milkreport, tmp_path
 ):
     from milkreport.errors import DataError
+    from milkreport.runs.folder import Cell, RunFolder
     from milkreport.training.saved import load_model
 
     copy = tmp_path / "edited"
-    shutil.copytree(finished, copy)
+    shutil.copytree(finished[0], copy)
     card = copy / "cells/baseline/seed-0/fold-0/model.json"
     text = card.read_text()
     card.write_text(text.replace('"BCC"', '"BCD"'))
