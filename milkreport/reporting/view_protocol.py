@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from milkreport.arm_settings import Arm
@@ -108,13 +109,20 @@ def _epoch_rule(suite: Suite) -> str:
 
 
 def _network_rule(suite: Suite) -> str:
-    epochs = plural(suite.training.epochs, "epoch", "epochs")
-    if suite.training.select == "best_validation":
-        return (
+    training = suite.training
+    epochs = plural(training.epochs, "epoch", "epochs")
+    if training.select == "best_validation":
+        rule = (
             f"Of {epochs} the one with the best {suite.primary_metric.replace('_', ' ')} on the "
             "validation part is evaluated; the test part selects nothing."
         )
-    return f"The weights after the last of {epochs} are evaluated; nothing is selected by any part."
+        if training.patience:
+            patience = plural(training.patience, "epoch", "epochs")
+            rule += f" A training ends after {patience} without a better one."
+    else:
+        rule = f"The weights after the last of {epochs} are evaluated; nothing is selected by any part."
+    own = [arm for arm in _in_epochs(suite) if suite.training_of(arm) != training]
+    return f"{rule} Arms that say so above are trained otherwise." if own else rule
 
 
 def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
@@ -161,7 +169,7 @@ def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
                 Fact("Determinism", training.determinism),
             ),
         ),
-        *([("Model", _model_facts(suite.model))] if shared else []),
+        *([(_whose(suite, shared), _model_facts(suite.model))] if shared else []),
     ]
     return tuple(sections)
 
@@ -182,6 +190,15 @@ def _extras(training: Training) -> list[Fact]:
     if training.augmentation != "none":
         facts.append(Fact("Augmentation", training.augmentation.replace("_", " ")))
     return facts
+
+
+def _whose(suite: Suite, shared: Sequence[Arm]) -> str:
+    """Heading of the suite's model: of all arms, or of those that have no other."""
+    if len(shared) == len(suite.arms):
+        return "Model"
+    return (
+        f"Model of {plural(len(shared), 'arm', 'arms')}: {', '.join(a.name for a in shared)[:60]}"
+    )
 
 
 def _model_facts(model: AnyModel) -> tuple[Fact, ...]:
