@@ -21,8 +21,8 @@ from milkreport.data.prepare import Prepared, prepare  # noqa: E402
 from milkreport.data.splits import Fold, make_folds  # noqa: E402
 from milkreport.errors import EnvironmentProblem, Stopped  # noqa: E402
 from milkreport.suite import Arm, Suite, build_suite  # noqa: E402
-from milkreport.training import cell as cell_module  # noqa: E402
-from milkreport.training import fit as fit_module  # noqa: E402
+from milkreport.training import batches as batches_module  # noqa: E402
+from milkreport.training import keeper as keeper_module  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.checkpoint import (  # noqa: E402
     Checkpoint,
@@ -110,7 +110,7 @@ def test_stopped_while_it_is_scored_it_ends_the_same(
     prepared, suite, fold, whole, tmp_path, monkeypatch
 ) -> None:
     """A signal during the scoring does not wait for its end, and no step is lost."""
-    monkeypatch.setattr(fit_module, "chunk_size", lambda *_: 8)  # many moments to stop at
+    monkeypatch.setattr(batches_module, "chunk_size", lambda *_: 8)  # many moments to stop at
     steps = -(-len(fold.train) // suite.training.batch_size)
     for moment in (1, 2, 5):
         folder = tmp_path / str(moment)
@@ -131,7 +131,7 @@ def test_outputs_that_are_no_numbers_fail_the_training(
 
     with pytest.raises(Stopped):
         train(prepared, suite, fold, stop_after(steps, tmp_path))
-    monkeypatch.setattr(cell_module, "restore_network", spoil)
+    monkeypatch.setattr(keeper_module, "restore_network", spoil)
     with pytest.raises(
         TrainingFailed, match="outputs for the train part are not numbers at epoch 1"
     ):
@@ -170,7 +170,7 @@ def test_a_lost_part_of_the_state_would_be_seen(
 
     with pytest.raises(Stopped):
         train(prepared, suite, fold, stop_after(5, tmp_path))
-    monkeypatch.setattr(cell_module, "restore_network", forget)
+    monkeypatch.setattr(keeper_module, "restore_network", forget)
     again = train(prepared, suite, fold, Checkpoints(tmp_path))
     assert again.weights_sha256 != whole.weights_sha256
 
