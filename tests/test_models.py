@@ -417,3 +417,24 @@ def test_a_network_that_works_is_let_through() -> None:
     shape = Shape(16, ("a", "b"), (3, 0), 4)
     network = build_network(load_suite("quick").model, shape)
     try_network(network, shape, "the paper's")
+
+
+def test_a_classifier_keeps_to_the_suites_threads(prepared, suite, fold, monkeypatch) -> None:
+    """What is pinned for PyTorch is pinned for scikit-learn's libraries, and given back."""
+    from threadpoolctl import threadpool_info
+
+    from milkreport.training import cell as cell_module
+
+    seen: list[int] = []
+
+    def watched(*arguments, **named):
+        seen.extend(library["num_threads"] for library in threadpool_info())
+        return fit_classifier(*arguments, **named)
+
+    before = [library["num_threads"] for library in threadpool_info()]
+    monkeypatch.setattr(cell_module, "fit_classifier", watched)
+    train(prepared, suite, fold, model="naive_bayes")
+    assert suite.training.threads == 1
+    assert seen
+    assert set(seen) == {1}
+    assert [library["num_threads"] for library in threadpool_info()][: len(before)] == before

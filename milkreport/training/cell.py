@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import safetensors.torch
 import torch
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from milkreport import __version__
@@ -128,7 +129,11 @@ def train_cell(
         if isinstance(model, Classifier):
             columns = as_columns(inputs, reads, cases.table)
             groups = pd.factorize(cases.table["group_id"])[0].astype(np.int64)
-            weights, parameters = _fit_classifier(model, arm, columns, groups, part, keeper, seed)
+            # scikit-learn's libraries take all cores otherwise: other sums, and cores that wait.
+            with threadpool_limits(suite.training.threads):
+                weights, parameters = _fit_classifier(
+                    model, arm, columns, groups, part, keeper, seed
+                )
         else:
             _fit_network(model, suite, arm, reads, inputs, part, keeper, journal, seed, start)
             weights = safetensors.torch.save(keeper.state)
