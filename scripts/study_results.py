@@ -28,7 +28,7 @@ def keep(run: Path, out: Path) -> list[Path]:
     plain = (table["slice"] == "") & (table["seed"] == "all") & (table["split"] == "test")
     overall = (table["class"] == "") & table["metric"].isin(METRICS)
     classes = (table["class"] != "") & table["metric"].isin(BY_CLASS)
-    columns = ["arm", "split", "metric", "class", "value", "low", "high", "n"]
+    columns = ["arm", "metric", "class", "value", "low", "high", "n", "decision"]
     kept = table.loc[plain & (overall | classes), columns]
     if kept.empty:
         raise SystemExit(f"{run}: no metrics over all seeds")

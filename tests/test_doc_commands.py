@@ -48,6 +48,9 @@ ELSEWHERE = {
     r"pip install ": "tests/test_packaging.py::test_evaluation_checks_and_reporting_work_without_torch",
     r"python predict\.py ": "the reader's own program",
     r"python examples/make_three_class_set\.py": "tests/test_own_data.py::walk",
+    r"python scripts/(choose_nested|study_results)\.py": (
+        "tests/test_study.py::test_the_nested_choice_takes_the_best_inner_score_of_each_fold"
+    ),
     r"python scripts/simulate_gate\.py": (
         "tests/test_gate.py::test_the_simulations_fast_bootstrap_is_the_checks_own"
     ),
