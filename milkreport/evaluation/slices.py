@@ -26,7 +26,6 @@ Weights = npt.NDArray[np.float32]
 FEWEST = 10
 MOST_VALUES = 12
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
-POSITIVE_METRICS = ("sensitivity", "specificity")
 AGE_EDGES = (30.0, 45.0, 60.0, 75.0)
 N_SHUFFLES = 200
 
