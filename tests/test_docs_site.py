@@ -170,19 +170,6 @@ def test_the_search_index_holds_every_page(site: Path) -> None:
     assert any("INCONCLUSIVE" in doc["title"] for doc in docs)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_search_finds_a_page_that_is_opened_from_disk(browser, site: Path) -> None:  # noqa: F811
-    opened = Opened(browser, site / "index.html")
-    opened.page.fill("input.md-search__input", "inconclusive")
-    opened.page.wait_for_selector(".md-search-result__item a", timeout=90_000)
-    first = opened.page.get_attribute(".md-search-result__item a", "href")
-    assert first is not None
-    assert re.search(r"(faq|checking|gating|reproducing|reading_the_report)\.html", first)
-    assert [url for url in opened.asked if not url.startswith(("file:", "data:", "blob:"))] == []
-    assert opened.said == []
-    opened.context.close()
-
-
 def test_the_command_page_is_what_the_help_says() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run: python scripts/commands.py"
 
