@@ -467,3 +467,16 @@ def test_originals_decode_as_they_are() -> None:
         assert fast.rgb.size == (300, 225)
         assert distance(exact.rgb, fast.rgb) <= 10
         assert np.abs(fast.pixels.astype(int) - exact.pixels).mean() < 3
+
+
+def test_truncation_is_seen_whatever_another_library_set(tmp_path: Path, monkeypatch) -> None:
+    """Importing WeasyPrint lets Pillow read truncated files in the whole process."""
+    path = tmp_path / "cut.png"
+    noise = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:300])
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with Image.open(path) as image:
+        image.load()  # negative control: so set, Pillow says nothing
+    with pytest.raises(BadImage, match="truncated"):
+        decode(path, 16)

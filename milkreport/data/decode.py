@@ -33,6 +33,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL import ImageFile as pillow_files
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -212,6 +213,9 @@ def _decode(file: BinaryIO, path: Path, size: int | None, decoder: Decoder) -> D
                 and mode in ("L", "RGB")
                 and _draft(image, size)
             )
+            # Pillow's own default, which importing WeasyPrint turns around for the whole process: what a
+            # truncated file lacks would be grey, and nobody told.
+            pillow_files.LOAD_TRUNCATED_IMAGES = False
             image.load()
             rgb = _upright(image)
     except _DAMAGE as error:
