@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from milkreport.errors import ConfigError
+from milkreport.model_settings import as_named
 from milkreport.settings import Name, Section
 
 #: What an arm does about class imbalance. One correction an arm; doing two things at once has a name
@@ -73,11 +74,6 @@ class ArmInputs(Section):
         return tuple(view for view in views if not self.views or view in self.views)
 
 
-def _named(value: Any) -> Any:
-    """A model may be its name alone."""
-    return {"name": value} if isinstance(value, str) else value
-
-
 class Arm(Section):
     """One arm: a name, one correction, and what it changes of the suite's model and training.
 
@@ -89,7 +85,7 @@ class Arm(Section):
     correction: Correction = "none"
     strength: float | None = None
     inputs: ArmInputs = ArmInputs()
-    model: Annotated[dict[str, Any], BeforeValidator(_named)] = {}
+    model: Annotated[dict[str, Any], BeforeValidator(as_named)] = {}
     training: dict[str, Any] = {}
     title: Annotated[str, Field(max_length=500)] = ""
     description: str = ""

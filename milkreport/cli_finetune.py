@@ -11,6 +11,7 @@ import typer
 from milkreport.cli_options import (
     ArmOption,
     CacheOption,
+    DeviceOption,
     FoldOption,
     ModelArgument,
     NoPdfOption,
@@ -80,7 +81,7 @@ def finetune(
         float, typer.Option(help="Share of the new cases that is tested on.")
     ] = 0.2,
     split_seed: Annotated[int, typer.Option(min=0, help="Of the split of the new cases.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = "auto",
     cache_dir: CacheOption = None,
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,

@@ -10,6 +10,7 @@ import typer
 from milkreport.cli_options import (
     ArmOption,
     CacheOption,
+    DeviceOption,
     FoldOption,
     ModelArgument,
     RunArgument,
@@ -49,7 +50,7 @@ def predict(
             "in training, with a warning)",
         ),
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = "auto",
     cache_dir: CacheOption = None,
 ) -> None:
     """Predict the cases of a folder with a trained model, as a submission to the ISIC archive.

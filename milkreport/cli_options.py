@@ -15,6 +15,7 @@ CacheOption = Annotated[
     Path | None,
     typer.Option("--cache-dir", help="Where decoded images are kept. (default: the user's cache)"),
 ]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 UnlabelledOption = Annotated[
     bool, typer.Option("--allow-unlabelled", help="Leave out what has no label, or only a label.")
 ]

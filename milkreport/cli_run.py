@@ -10,6 +10,7 @@ import typer
 
 from milkreport.cli_options import (
     CacheOption,
+    DeviceOption,
     NoImagesOption,
     NoPdfOption,
     PdfOption,
@@ -43,7 +44,7 @@ def run_all(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/SUITE)")] = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds an arm.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = "auto",
     overrides: Annotated[
         list[str] | None,
         typer.Option(

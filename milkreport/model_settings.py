@@ -136,9 +136,13 @@ def _kind(values: Any) -> str:
     raise ValueError(f"unknown model {name!r}, {hint}")
 
 
-def _named(values: Any) -> Any:
-    """A model may be its name alone."""
-    values = {"name": values} if isinstance(values, str) else values
+def as_named(values: Any) -> Any:
+    """A model may be its name alone: that is its settings with nothing but the name."""
+    return {"name": values} if isinstance(values, str) else values
+
+
+def _known(values: Any) -> Any:
+    values = as_named(values)
     if isinstance(values, dict):
         _kind(values)
     return values
@@ -151,8 +155,13 @@ AnyModel = Annotated[
     | Annotated[Backbone, Tag(BACKBONE_TAG)]
     | Annotated[OwnModel, Tag(OWN_TAG)],
     Discriminator(_kind),
-    BeforeValidator(_named),
+    BeforeValidator(_known),
 ]
+
+
+def sees_images(model: _Model, images: bool) -> bool:
+    """Whether answers depend on images: they are wanted, and the model is no classifier of columns alone."""
+    return images and not (isinstance(model, Classifier) and not model.backbone)
 
 
 def read_sources(model: _Model) -> dict[str, str]:

@@ -22,7 +22,7 @@ BY_CLASS = ["precision", "recall", "f1"]
 
 def keep(run: Path, out: Path) -> list[Path]:
     """Write the four files of one run; their paths."""
-    folder = RunFolder(run)
+    RunFolder(run).load_manifest()  # no run: says so before anything is written
     name = run.resolve().name
     table = pd.read_csv(run / "metrics.csv", dtype=str, keep_default_na=False)
     plain = (table["slice"] == "") & (table["seed"] == "all") & (table["split"] == "test")
@@ -40,7 +40,6 @@ def keep(run: Path, out: Path) -> list[Path]:
         if (run / file).is_file():
             paths.append(out / f"{name}.{file}")
             shutil.copyfile(run / file, paths[-1])
-    folder.load_manifest()  # what is kept is a whole run's
     return paths
 
 

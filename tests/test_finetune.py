@@ -36,7 +36,6 @@ from milkreport.runs.folder import RunFolder  # noqa: E402
 from milkreport.runs.known_cases import find_learned, find_taught, load_original  # noqa: E402
 from milkreport.runs.new_data import (  # noqa: E402
     Conformer,
-    count_unknown,
     load_map,
     refuse_missing,
     split_new,
@@ -701,9 +700,9 @@ def test_values_that_the_encoder_has_not_seen_are_counted(
     prepared: Prepared, parent: Parent
 ) -> None:
     table = prepared.cases.table.copy()
-    assert "elbow" not in str(count_unknown(parent.card.reads, table))
+    assert "elbow" not in str(parent.card.reads.encoder.unseen(table))
     table.loc[:3, "site"] = "elbow"
-    assert count_unknown(parent.card.reads, table)["site"]["elbow"] == 4
+    assert parent.card.reads.encoder.unseen(table)["site"]["elbow"] == 4
 
 
 def test_a_map_is_a_table(tmp_path) -> None:

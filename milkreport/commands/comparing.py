@@ -7,6 +7,7 @@ from rich.table import Table
 
 from milkreport.commands.console import console
 from milkreport.evaluation.compare import is_shown
+from milkreport.evaluation.definitions import REPEATED
 from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.results import Difference, Results
 from milkreport.markdown import head, line, plain
@@ -30,10 +31,8 @@ def show(results: Results, title: str = "") -> None:
     for title in ("metric", "pair", "difference", "95%", "p (Holm)", ""):
         if title != "pair" or len(pairs) > 1:
             table.add_column(title, no_wrap=title in ("difference", "95%"))
-    once = [
-        d for d in comparison.differences if d.metric not in ("macro_recall", "weighted_recall")
-    ]
-    for d in once[:_MOST_SHOWN]:  # balanced accuracy and accuracy are the same
+    once = [d for d in comparison.differences if d.metric not in REPEATED]
+    for d in once[:_MOST_SHOWN]:
         metric, pair, *others = _row(results, d)
         table.add_row(*map(escape, [metric, *([pair] if len(pairs) > 1 else []), *others]))
     if len(pairs) == 1:

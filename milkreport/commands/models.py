@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -186,9 +185,9 @@ def _show_answers(answers: Answers, values: npt.NDArray[np.float64], folded: boo
         text = ", ".join(f"{column} {n:,}" for column, n in asked.imputed.items())
         screen.note(f"missing values filled as in training: {text}")
     for column, new in asked.unknown.items():
-        kinds = first_few((f"{value} ({n})" for value, n in Counter(new).most_common()), 5)
+        kinds = first_few((f"{value} ({n})" for value, n in new.items()), 5)
         screen.note(
-            f"{column}: {len(new):,} values that training did not have, read as none: {kinds}"
+            f"{column}: {sum(new.values()):,} values that training did not have, read as none: {kinds}"
         )
     if asked.lacking.any():
         ids = asked.cases.table.loc[asked.lacking, "case_id"]

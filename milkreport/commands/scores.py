@@ -7,7 +7,7 @@ from rich.table import Table
 
 from milkreport.commands import comparing
 from milkreport.commands.console import bounds, console, number
-from milkreport.evaluation.definitions import DEFINITIONS
+from milkreport.evaluation.definitions import DEFINITIONS, REPEATED
 from milkreport.evaluation.folding import Thresholds
 from milkreport.evaluation.part_record import PartResult
 from milkreport.evaluation.results import Results
@@ -31,8 +31,8 @@ def show(results: Results) -> None:
 def _show_part(results: Results, part: PartResult) -> None:
     metrics = Table("metric", "value", "95%", "how", box=None, pad_edge=False)
     for name, estimate in part.metrics.items():
-        if name in ("macro_recall", "weighted_recall"):
-            continue  # balanced accuracy and accuracy once more
+        if name in REPEATED:
+            continue
         definition = results.definitions[name]
         how = definition.decision
         title = definition.title + (" *" if name == results.primary_metric else "")

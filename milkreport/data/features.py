@@ -71,6 +71,18 @@ class FeatureEncoder(BaseModel):
         parts = [column.encode(table) for column in self.columns]
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(table), 0), np.float32)
 
+    def unseen(self, table: pd.DataFrame) -> dict[str, dict[str, int]]:
+        """Values of categorical columns that were not seen in training, by column, with their cases, the most
+        frequent first; each is all zeros."""
+        found = {}
+        for column in self.columns:
+            if column.categories is not None:
+                values = table[column.column].dropna().astype(str)
+                counts = values[~values.isin(column.categories)].value_counts()
+                if len(counts):
+                    found[column.column] = {str(value): int(n) for value, n in counts.items()}
+        return found
+
     def _of(self, view: str) -> list[ColumnEncoder]:
         return [column for column in self.columns if column.view in ("case", view)]
 

@@ -11,6 +11,9 @@ from typing import Literal
 
 from milkreport.evaluation.part_record import Definition, Needs
 
+#: The same as accuracy and balanced accuracy, by definition: shown once, and left to the CSV.
+REPEATED = ("weighted_recall", "macro_recall")
+
 #: What tables and curves show first; a suite's primary metric is one of them.
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 

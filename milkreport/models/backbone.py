@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,16 @@ def load_embedder(settings: Pretrained) -> Embedder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(0, "backbone"))
         return _make_embedder(settings).eval()
+
+
+@lru_cache(maxsize=8)
+def feature_width(settings: Pretrained, size: int) -> int:
+    """Features that a frozen backbone makes of an image of *size* px; its weights are loaded once for that.
+
+    Raises:
+        ConfigError, EnvironmentProblem: see :func:`load_embedder` and :meth:`Embedder.n_features`.
+    """
+    return load_embedder(settings).n_features(size)
 
 
 def _make_embedder(settings: Pretrained) -> Embedder:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from milkreport.errors import ConfigError
-from milkreport.model_settings import AnyModel, Backbone, Model, OwnModel, find_module
-from milkreport.models.backbone import BackboneNet, Head, load_embedder
+from milkreport.model_settings import AnyModel, Backbone, Model, OwnModel, Pretrained, find_module
+from milkreport.models.backbone import BackboneNet, Head, feature_width
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.models.shape import Shape
 
@@ -36,7 +36,8 @@ def build_network(model: AnyModel, shape: Shape) -> nn.Module:
         if not shape.images:
             raise ConfigError("a backbone without images", "leave out inputs.images = false")
         if model.frozen:
-            return Head(model, shape, load_embedder(model).n_features(shape.image_size))
+            named = Pretrained(backbone=model.backbone, weights=model.weights)
+            return Head(model, shape, feature_width(named, shape.image_size))
         return BackboneNet(model, shape)
     if isinstance(model, OwnModel):
         return _build_own(model, shape)

@@ -6,9 +6,8 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from milkreport.arm_settings import Arm
 from milkreport.evaluation.results import Results
-from milkreport.model_settings import Classifier
+from milkreport.model_settings import sees_images
 from milkreport.reporting.blocks import Fact
 from milkreport.reporting.sentences import arm_title
 from milkreport.reporting.text import decimal, percent, shorten, signed
@@ -100,12 +99,9 @@ def build_gallery(
 
 def _blind(suite: Suite | None) -> set[str]:
     """Arms whose model reads no images."""
-    return {arm.name for arm in suite.arms if not _reads_images(suite, arm)} if suite else set()
-
-
-def _reads_images(suite: Suite, arm: Arm) -> bool:
-    model = suite.model_of(arm)
-    return arm.inputs.images and not (isinstance(model, Classifier) and not model.backbone)
+    if suite is None:
+        return set()
+    return {a.name for a in suite.arms if not sees_images(suite.model_of(a), a.inputs.images)}
 
 
 def _how_to_read(

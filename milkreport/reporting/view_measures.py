@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from milkreport.evaluation.definitions import HEADLINE
+from milkreport.evaluation.definitions import HEADLINE, REPEATED
 from milkreport.evaluation.part_record import Calibration, Estimate, PartResult, PositiveResult
 from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Row, Table, table
@@ -23,8 +23,6 @@ from milkreport.reporting.text import (
     whole,
 )
 
-#: The same as accuracy and balanced accuracy, by definition: left to the CSV.
-_REPEATED = ("weighted_recall", "macro_recall")
 #: Threshold probabilities at which the decision curve is printed.
 _SHOWN_THRESHOLDS = (0.1, 0.3, 0.5)
 MOST_ARMS = 5
@@ -91,7 +89,7 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
     shown = [
         name
         for name in results.definitions
-        if name not in (*HEADLINE, *_REPEATED) and any(name in part.metrics for _, part in arms)
+        if name not in (*HEADLINE, *REPEATED) and any(name in part.metrics for _, part in arms)
     ]
     if not shown:
         return None

@@ -26,7 +26,8 @@ class Asked:
 
     ``cases``: with those views alone that the model sees. ``store``: their images in the same order; None
     for a model that sees none. ``lacking``: bool (n_cases,), cases without one of the images. ``imputed``:
-    missing values by column. ``decoded``: images that were not in the cache, in ``seconds``.
+    missing values by column. ``decoded``: images that were not in the cache, in ``seconds``. ``unknown``:
+    values that training did not have, by column, with their cases.
     """
 
     cases: Cases
@@ -35,7 +36,7 @@ class Asked:
     imputed: dict[str, int]
     decoded: int = 0
     seconds: float = 0.0
-    unknown: dict[str, list[str]] = field(default_factory=dict)
+    unknown: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def n_images(self) -> int:
@@ -71,7 +72,7 @@ def load_asked(
     columns = dict.fromkeys(c.column for c in card.reads.encoder.columns)
     missing = {name: int(cases.table[name].isna().sum()) for name in columns}
     imputed = {name: n for name, n in missing.items() if n}
-    unknown = find_unknown(cases.table, card)
+    unknown = card.reads.encoder.unseen(cases.table)
     if not card.sees_images:
         nobody = np.zeros(len(cases.table), bool)
         return Asked(cases, None, nobody, imputed, unknown=unknown)
@@ -111,17 +112,6 @@ def refuse_other_classes(cases: Cases, card: ModelCard) -> None:
         what = f"the data have the class {first_few(foreign)}, which the model does not know"
         do = f"the data's classes: {first_few(cases.classes, 30)}; the model's: {first_few(card.classes, 30)}"
         raise DataError(what, do, str(cases.root))
-
-
-def find_unknown(table: pd.DataFrame, card: ModelCard) -> dict[str, list[str]]:
-    """Values of categorical columns that the training part did not have: column to one value a case."""
-    found = {}
-    for column in card.reads.encoder.columns:
-        if column.categories is not None:
-            values = table[column.column].dropna().astype(str)
-            if new := values[~values.isin(column.categories)].tolist():
-                found[column.column] = new
-    return found
 
 
 def _refuse_lacking(cases: Cases, card: ModelCard) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,6 @@ from milkreport.evaluation.summarise import CaseFacts
 from milkreport.runs.evaluated import write_evaluation
 from milkreport.runs.finetune_record import Compared, Gap, Pair
 from milkreport.runs.folder import RunFolder
-from milkreport.runs.new_data import reads_here
 from milkreport.training.answer import answer
 from milkreport.training.pixels import Pixels
 from milkreport.training.saved import SavedModel
@@ -62,11 +61,9 @@ def predict(
 ) -> Predictions:
     """A model's answers to cases at *positions*, sorted by case; views and classes are found by name."""
     cases, card = prepared.cases, model.card
-    reads = reads_here(card.reads, cases)
-    here = replace(model, card=card.model_copy(update={"reads": reads}))
     ids = cases.table["case_id"].to_numpy(dtype=np.str_)[positions]
     positions = positions[np.argsort(ids, kind="stable")]
-    logs = answer(here, cases.table, prepared.store, pixels, positions, pause)
+    logs = answer(model.among(cases.views), cases.table, prepared.store, pixels, positions, pause)
     place = {name: i for i, name in enumerate(card.classes)}
     some = cases.table.iloc[positions]
     return Predictions(

@@ -22,7 +22,6 @@ from milkreport.runs.manifest import read_versions
 from milkreport.runs.new_data import (
     Conformer,
     load_map,
-    reads_here,
     refuse_missing,
     split_new,
 )
@@ -205,7 +204,7 @@ def _train(
     def on_epoch(epoch: int, row: Row) -> None:
         watcher.epoch(task, epoch, plans.training.epochs, row)
 
-    reads = reads_here(card.reads, new.prepared.cases)
+    reads = card.reads.among(new.prepared.cases.views)
     start = start_from(job.parent.model, reads, plans.frozen)
     try:
         with telling_undetermined(watcher.notice):

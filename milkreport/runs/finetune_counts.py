@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from milkreport.runs.finetune_record import NewCases
-from milkreport.runs.new_data import count_unknown
 from milkreport.tables import first_few
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def count_cases(new: NewData) -> NewCases:
         renamed=renamed,
         dropped=conformer.dropped,
         removed={str(reason): int(n) for reason, n in removed.items()},
-        unknown=count_unknown(conformer.card.reads, cases.table),
+        unknown=conformer.card.reads.encoder.unseen(cases.table),
         missing_classes=new.missing,
         known_by_id=None if known is None else len(known.by_id),
         known_by_pixels=None if known is None else len(known.by_pixels),

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from milkreport.data.cases import Cases
 from milkreport.data.splits import Fold, make_folds
 from milkreport.errors import ConfigError, DataError
 from milkreport.suite import Split
 from milkreport.tables import first_few, load_table, refuse_duplicates
-from milkreport.training.card import ModelCard, Reads
+from milkreport.training.card import ModelCard
 
 
 def load_map(path: Path) -> dict[str, str]:
@@ -123,11 +122,6 @@ class Conformer:
         return replace(cases, table=table, classes=tuple(classes), card=card)
 
 
-def reads_here(reads: Reads, cases: Cases) -> Reads:
-    """What a model reads, of cases whose views stand in another order: views are found by name."""
-    return reads.model_copy(update={"all_views": list(cases.views)}) if reads.images else reads
-
-
 def refuse_missing(cases: Cases, allowed: bool) -> list[str]:
     """Classes of the model that no new case has.
 
@@ -145,18 +139,6 @@ def refuse_missing(cases: Cases, allowed: bool) -> list[str]:
         do = "a model cannot learn to tell one class from nothing: get cases of others"
         raise DataError("the new data have fewer than two classes", do, str(cases.root))
     return missing
-
-
-def count_unknown(reads: Reads, table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Values that the model's encoder has never seen, by column, with their cases; they become all zeros."""
-    found = {}
-    for column in reads.encoder.columns:
-        if column.categories is not None:
-            values = table[column.column].dropna().astype(str)
-            counts = values[~values.isin(column.categories)].value_counts()
-            if len(counts):
-                found[column.column] = {str(value): int(n) for value, n in counts.items()}
-    return found
 
 
 def split_new(cases: Cases, split: Split, known: set[str]) -> Fold:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from milkreport.data.store import Progress
 from milkreport.errors import DataError
-from milkreport.runs.asking import Asked, find_unknown, load_asked
+from milkreport.runs.asking import Asked, load_asked
 from milkreport.runs.models import CARD_FILE, Found
 from milkreport.suite import Training
 from milkreport.tables import first_few
@@ -22,7 +22,7 @@ from milkreport.training.answer import answer
 from milkreport.training.card import ModelCard
 from milkreport.training.device import Device, describe_device, pin, resolve_device
 from milkreport.training.pixels import NoPixels, Pixels, place_pixels
-from milkreport.training.saved import SavedModel, load_card, load_model
+from milkreport.training.saved import load_card, load_model
 
 Floats = npt.NDArray[np.float64]
 
@@ -91,7 +91,8 @@ def predict(
         loaded = loaded if number == 0 else load_model(model.folder)
         pin(_settings(card, device), device)
         started = time.perf_counter()
-        logs = answer(_seeing(loaded, asked), asked.cases.table, asked.store, pixels)
+        here = loaded.among(asked.cases.views)
+        logs = answer(here, asked.cases.table, asked.store, pixels)
         seconds += time.perf_counter() - started
         found = np.exp(logs.astype(np.float64))
         places = [card.classes.index(name) for name in first.classes]
@@ -99,8 +100,8 @@ def predict(
         counts = np.array([card.class_counts.get(name, 0) for name in first.classes], np.float64)
         prior += counts / counts.sum() if counts.sum() else np.nan
         remarks |= dict.fromkeys([*loaded.remarks, *_remarks(card, device, asked)])
-        for column, values in find_unknown(asked.cases.table, card).items():
-            unknown[column] = max(unknown.get(column, []), values, key=len)
+        for column, values in card.reads.encoder.unseen(asked.cases.table).items():
+            unknown[column] = max(unknown.get(column, {}), values, key=lambda v: sum(v.values()))
     probabilities, prior = total / len(models), prior / len(models)
     if asked.lacking.any():
         if np.isnan(prior).any():
@@ -132,12 +133,6 @@ def _refuse_unlike(first: ModelCard, card: ModelCard, model: Found) -> None:
     )  # fmt: skip
     if mine != others:
         raise DataError("reads something else than the first model", "choose by --seed", str(model))
-
-
-def _seeing(model: SavedModel, asked: Asked) -> SavedModel:
-    """The model, with its views looked for where these data have them."""
-    reads = model.card.reads.model_copy(update={"all_views": list(asked.cases.views)})
-    return replace(model, card=model.card.model_copy(update={"reads": reads}))
 
 
 def _settings(card: ModelCard, device: Device) -> Training:

@@ -15,7 +15,7 @@ from milkreport.arm_settings import ArmInputs
 from milkreport.data.cases import Cases
 from milkreport.data.features import FeatureEncoder, fit_encoder
 from milkreport.data.store import PixelStore
-from milkreport.model_settings import AnyModel, Backbone, Classifier, Pretrained
+from milkreport.model_settings import AnyModel, Backbone, Classifier, Pretrained, sees_images
 from milkreport.models.shape import Shape
 from milkreport.training.batches import ColumnInputs, ImageInputs, Inputs
 from milkreport.training.embeddings import embed_cases
@@ -45,6 +45,10 @@ class Reads(BaseModel):
         """What a network that reads this is built for."""
         n_features = tuple(len(self.encoder.names(view)) for view in self.views)
         return Shape(self.image_size, tuple(self.views), n_features, n_classes, self.images)
+
+    def among(self, views: Sequence[str]) -> Reads:
+        """The same, of data that have their *views* in another order or number: found by name."""
+        return self.model_copy(update={"all_views": list(views)}) if self.images else self
 
     @property
     def positions(self) -> list[int]:
@@ -116,8 +120,7 @@ class ModelCard(BaseModel):
     @property
     def sees_images(self) -> bool:
         """Whether its answers depend on images."""
-        is_on_columns = isinstance(self.model, Classifier) and self.frozen_backbone is None
-        return self.reads.images and not is_on_columns
+        return sees_images(self.model, self.reads.images)
 
     @property
     def frozen_backbone(self) -> Pretrained | None:
@@ -127,9 +130,8 @@ class ModelCard(BaseModel):
 
 def frozen_backbone(model: AnyModel) -> Pretrained | None:
     """The backbone of *model* whose features are computed beforehand, if there is one."""
-    if isinstance(model, Classifier) and model.backbone:
-        return Pretrained(backbone=model.backbone, weights=model.weights)
-    if isinstance(model, Backbone) and model.frozen:
+    reads_features = model.frozen if isinstance(model, Backbone) else isinstance(model, Classifier)
+    if isinstance(model, Pretrained) and model.backbone and reads_features:
         return Pretrained(backbone=model.backbone, weights=model.weights)
     return None
 
@@ -142,7 +144,7 @@ def make_inputs(
     """
     features = [values.to(pixels.device) for values in reads.tables(table)]
     frozen = frozen_backbone(model)
-    if not reads.images or (isinstance(model, Classifier) and frozen is None):
+    if not sees_images(model, reads.images):
         return ColumnInputs([], features)
     if frozen is not None:
         assert store is not None

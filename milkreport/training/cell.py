@@ -30,7 +30,7 @@ from milkreport.models.classifier import (
     fit_classifier,
     score_classifier,
 )
-from milkreport.suite import Suite
+from milkreport.suite import Suite, Training
 from milkreport.training.batches import Inputs
 from milkreport.training.card import (
     CLASSIFIER_FILE,
@@ -110,7 +110,8 @@ def train_cell(
         ConfigError: the arm's model cannot be built for these data.
     """
     started = time.perf_counter()
-    cases, parts, model = prepared.cases, fold.parts(), suite.model_of(arm)
+    cases, parts = prepared.cases, fold.parts()
+    model, training = suite.model_of(arm), suite.training_of(arm)
     reads = (
         start.reads
         if start
@@ -122,7 +123,7 @@ def train_cell(
         torch.from_numpy(fold.train), torch.from_numpy(labels[fold.train]), len(cases.classes)
     )
     labelled = {name: (positions, labels[positions]) for name, positions in parts.items()}
-    keeper = Keeper(suite, suite.training_of(arm), labelled, inputs, on_epoch)
+    keeper = Keeper(suite, training, labelled, inputs, on_epoch)
     journal = KeptJournal(keeper, checkpoints or Checkpoints(), started)
     keeper.pause = journal.pause
     try:
@@ -130,18 +131,18 @@ def train_cell(
             columns = as_columns(inputs, reads, cases.table)
             groups = pd.factorize(cases.table["group_id"])[0].astype(np.int64)
             # scikit-learn's libraries take all cores otherwise: other sums, and cores that wait.
-            with threadpool_limits(suite.training.threads):
+            with threadpool_limits(training.threads):
                 weights, parameters = _fit_classifier(
                     model, arm, columns, groups, part, keeper, seed
                 )
         else:
-            _fit_network(model, suite, arm, reads, inputs, part, keeper, journal, seed, start)
+            _fit_network(model, training, arm, reads, inputs, part, keeper, journal, seed, start)
             weights = safetensors.torch.save(keeper.state)
             parameters = sum(tensor.numel() for tensor in keeper.state.values())
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        size = suite.training_of(arm).batch_size
+        size = training.batch_size
         what = f"out of memory on {describe_memory(pixels.device)} at training.batch_size {size}"
         raise TrainingFailed(f"{what}: halve it") from error
     weights_sha256 = hashlib.sha256(weights).hexdigest()
@@ -160,7 +161,7 @@ def train_cell(
         arm=arm.name,
         correction=arm.correction,
         strength=arm.amount,
-        training=suite.training_of(arm).model_dump(),
+        training=training.model_dump(),
         seed=seed,
         fold=fold.index,
         epoch_used=keeper.epoch,
@@ -214,7 +215,7 @@ def try_arms(prepared: Prepared, suite: Suite, fold: Fold) -> None:
 
 def _fit_network(
     model: AnyModel,
-    suite: Suite,
+    training: Training,
     arm: Arm,
     reads: Reads,
     inputs: Inputs,
@@ -238,7 +239,7 @@ def _fit_network(
         build,
         inputs,
         part,
-        suite.training_of(arm),
+        training,
         arm.correction,
         seed,
         keeper.observe,

@@ -15,8 +15,7 @@ from milkreport.training.cell import Start
 from milkreport.training.imbalance import (
     WEIGHTS_LOSS,
     WEIGHTS_SAMPLING,
-    case_chances,
-    make_loss,
+    class_weights,
 )
 from milkreport.training.saved import SavedModel
 
@@ -78,13 +77,8 @@ def correction_weights(correction: Correction, amount: float, counts: Sequence[i
         each of its cases is drawn up to a factor; 0 for a class without cases. Empty for corrections that
         weigh no class.
     """
+    if correction not in WEIGHTS_LOSS | WEIGHTS_SAMPLING | {"effective_number_loss"}:
+        return []
     labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(list(counts)))
-    if correction in WEIGHTS_LOSS or correction == "effective_number_loss":
-        found: list[float] = make_loss(correction, labels, len(counts), amount).weights.tolist()
-        return found
-    if correction in WEIGHTS_SAMPLING:
-        chances = torch.zeros(len(counts))
-        chances[labels] = case_chances(correction, labels, len(counts), amount)
-        found = chances.tolist()
-        return found
-    return []
+    found: list[float] = class_weights(correction, labels, len(counts), amount).tolist()
+    return found

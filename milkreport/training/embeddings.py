@@ -33,13 +33,14 @@ def embed_cases(store: PixelStore, pixels: Pixels, settings: Pretrained) -> Tens
     device, PyTorch, thread count or weights made is another file: the bits need not be the same.
     """
     embedder = _embedder(settings)
-    parts = [settings.backbone, weights_sha256(embedder), store.fingerprint, str(pixels.size)]
+    parts = [settings.backbone, backbone_sha256(settings), store.fingerprint, str(pixels.size)]
     parts += [torch.__version__, describe_device(pixels.device), str(torch.get_num_threads())]
     key = hashlib.sha256("\0".join(parts).encode())
     key.update(np.ascontiguousarray(store.rows).tobytes())
     return _Kept.get(key.hexdigest(), store, pixels, embedder)
 
 
+@lru_cache(maxsize=1)
 def backbone_sha256(settings: Pretrained) -> str:
     """SHA-256 over the weights of a frozen backbone: what is trained on its features depends on them."""
     return weights_sha256(_embedder(settings))

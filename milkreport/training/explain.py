@@ -71,7 +71,7 @@ class Explainer:
 
     def _images(self, pixels: npt.NDArray[np.uint8]) -> list[Tensor]:
         """What the model gets of the images: themselves, their features, or nothing."""
-        if not self.reads.images or (self._classifier is not None and self._embedder is None):
+        if not self.card.sees_images:
             return []
         images = [
             torch.from_numpy(pixels[i].astype(np.float32) / 255).permute(2, 0, 1)[None]

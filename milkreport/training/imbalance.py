@@ -115,24 +115,30 @@ def effective_number_weights(labels: Tensor, n_classes: int, beta: float) -> Ten
     return (weights * n_classes / weights.sum()).to(torch.float32)
 
 
-def case_chances(correction: Correction, labels: Tensor, n_classes: int, amount: float) -> Tensor:
-    """How likely each training case is drawn, up to a factor: float32 (n_train,)."""
+def class_chances(correction: Correction, labels: Tensor, n_classes: int, amount: float) -> Tensor:
+    """How likely each case of a class is drawn, up to a factor; 0 for a class without any: (n_classes,)."""
     weights = inverse_frequencies(labels, n_classes)
     if correction == "sqrt_sampler":
         weights = weights.sqrt()
     if correction == "capped_sampler":
         weights = weights.clamp(max=amount * float(weights[weights > 0].min()))
-    return weights[labels]
+    return weights
+
+
+def class_weights(correction: Correction, labels: Tensor, n_classes: int, amount: float) -> Tensor:
+    """What a correction makes of the cases of each class: their weight in the loss, or, of one that samples,
+    how likely each is drawn up to a factor. float32 (n_classes,).
+    """
+    if correction in WEIGHTS_SAMPLING:
+        return class_chances(correction, labels, n_classes, amount)
+    return make_loss(correction, labels, n_classes, amount).weights
 
 
 def case_weights(
     correction: Correction, labels: Tensor, n_classes: int, amount: float
 ) -> npt.NDArray[np.float64]:
     """What each training case weighs for a model that takes weights and no order: (n_train,), mean 1."""
-    if correction in WEIGHTS_SAMPLING:
-        weights = case_chances(correction, labels, n_classes, amount)
-    else:
-        weights = make_loss(correction, labels, n_classes, amount).weights[labels]
+    weights = class_weights(correction, labels, n_classes, amount)[labels]
     found = weights.numpy().astype(np.float64)
     return np.asarray(found / found.mean(), np.float64)
 
@@ -147,14 +153,14 @@ def epoch_order(
 ) -> Tensor:
     """Positions into the training part in the order of one epoch: int64 of shape (n_train,).
 
-    A permutation, or with a sampler n_train draws with replacement, as likely as :func:`case_chances`. Drawn
+    A permutation, or with a sampler n_train draws with replacement, as likely as :func:`class_chances`. Drawn
     on the CPU from a stream of (seed, epoch) alone: the same on every device, and after any interruption.
     """
     generator = torch.Generator()
     if correction in WEIGHTS_SAMPLING:
         generator.manual_seed(stream_seed(seed, "sampler", epoch))
         strength = usual_strength(correction) if amount is None else amount
-        chances = case_chances(correction, labels, n_classes, strength)
+        chances = class_chances(correction, labels, n_classes, strength)[labels]
         return torch.multinomial(chances, len(labels), replacement=True, generator=generator)
     generator.manual_seed(stream_seed(seed, "shuffle", epoch))
     return torch.randperm(len(labels), generator=generator)

@@ -30,6 +30,8 @@ Row = dict[str, float]
 OnEpoch = Callable[[int, Row], None]
 #: Positions of cases to their log probabilities, float32 (n, n_classes).
 LogScores = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
+#: Part to probabilities of its cases, float32 (n, n_classes).
+Probabilities = dict[str, npt.NDArray[np.float32]]
 
 
 class Keeper:
@@ -47,7 +49,7 @@ class Keeper:
         self.parts, self.inputs, self.on_epoch = parts, inputs, on_epoch
         self.rows: list[Row] = []
         self.state: dict[str, torch.Tensor] = {}
-        self.probabilities: dict[str, npt.NDArray[np.float32]] = {}
+        self.probabilities: Probabilities = {}
         self.scalars: dict[str, float] = {}
         self.drawn = torch.zeros(0, dtype=torch.int64)
         self.epoch, self.best = 0, -1.0
@@ -60,7 +62,9 @@ class Keeper:
             of_part, precision = torch.from_numpy(positions), self.training.precision
             return score(network, self.inputs, of_part, precision, self.pause).numpy()
 
-        if self.record(epoch, log_scores, drawn):
+        probabilities = self._score(epoch, log_scores, drawn)
+        if self._is_chosen(self.rows[-1]):
+            self.epoch, self.probabilities = epoch, probabilities
             self.scalars = scalars(network)
             self.state = {
                 name: tensor.detach().to("cpu", copy=True).contiguous()
@@ -68,8 +72,13 @@ class Keeper:
             }
         self.on_epoch(epoch, self.rows[-1])
 
-    def record(self, epoch: int, log_scores: LogScores, drawn: torch.Tensor) -> bool:
-        """Score every part and write the row; whether these are the weights to use so far."""
+    def observe_only(self, log_scores: LogScores, drawn: torch.Tensor) -> None:
+        """Of a model that is fitted in one go: its scores are the only ones."""
+        self.epoch, self.probabilities = 1, self._score(1, log_scores, drawn)
+        self.on_epoch(1, self.rows[-1])
+
+    def _score(self, epoch: int, log_scores: LogScores, drawn: torch.Tensor) -> Probabilities:
+        """Score every part and write the row; the probabilities of each part."""
         row: Row = {"epoch": epoch}
         probabilities = {}
         for name, (positions, labels) in self.parts.items():
@@ -81,16 +90,7 @@ class Keeper:
             row |= {f"{name}_{key}": value for key, value in _curve_point(logs, labels).items()}
         self.rows.append(row)
         self.drawn = drawn if epoch == 1 else self.drawn + drawn
-        if not self._is_chosen(row):
-            return False
-        self.epoch, self.probabilities = epoch, probabilities
-        return True
-
-    def observe_only(self, log_scores: LogScores, drawn: torch.Tensor) -> None:
-        """Of a model that is fitted in one go: its scores are the only ones."""
-        self.training = self.training.model_copy(update={"select": "last", "epochs": 1})
-        self.record(1, log_scores, drawn)
-        self.on_epoch(1, self.rows[-1])
+        return probabilities
 
     def is_over(self) -> bool:
         """Whether the validation part was no better for as many epochs as the suite's patience has."""

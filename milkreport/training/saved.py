@@ -10,8 +10,8 @@ import hashlib
 import io
 import json
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,6 +49,11 @@ class SavedModel:
     network: nn.Module | None
     classifier: Pipeline | None
     remarks: tuple[str, ...] = ()
+
+    def among(self, views: Sequence[str]) -> SavedModel:
+        """The same model, its views looked for among the *views* of some data."""
+        reads = self.card.reads.among(views)
+        return replace(self, card=self.card.model_copy(update={"reads": reads}))
 
 
 def load_model(folder: Path) -> SavedModel:
