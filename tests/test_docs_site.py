@@ -22,6 +22,11 @@ from milkreport import cli
 
 from .test_browser import CHROMIUM, Opened, browser  # noqa: F401
 
+#: True once the search has its index, and says so instead of that it is starting.
+READY = """() => {
+    const said = document.querySelector(".md-search-result__meta")
+    return said && !said.textContent.includes("Initializing")
+}"""
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 from commands import PAGE, leaves, page  # noqa: E402
@@ -168,6 +173,22 @@ def test_the_search_index_holds_every_page(site: Path) -> None:
         path.stem for path in (ROOT / "docs").glob("*.md")
     } - {"index"}
     assert any("INCONCLUSIVE" in doc["title"] for doc in docs)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_search_finds_a_page_that_is_opened_from_disk(browser, site: Path) -> None:  # noqa: F811
+    opened = Opened(browser, site / "index.html")
+    # The page says when its index is ready. It listens for keys, which fill() does not press.
+    opened.page.click("input.md-search__input")
+    opened.page.wait_for_function(READY, timeout=90_000)
+    opened.page.locator("input.md-search__input").press_sequentially("inconclusive")
+    opened.page.wait_for_selector(".md-search-result__item a", timeout=90_000)
+    first = opened.page.get_attribute(".md-search-result__item a", "href")
+    assert first is not None
+    assert re.search(r"(faq|checking|gating|reproducing|reading_the_report)\.html", first)
+    assert [url for url in opened.asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert opened.said == []
+    opened.context.close()
 
 
 def test_the_command_page_is_what_the_help_says() -> None:
