@@ -145,7 +145,7 @@ def compare(
         print("\n".join(comparing.as_markdown(r) for r in found))
     else:
         for results in found:
-            comparing.show(results, results.title)
+            comparing.show(results, results.title if len(found) > 1 else "")
 
 
 def thresholds(

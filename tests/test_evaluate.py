@@ -379,6 +379,19 @@ def test_compare_needs_a_truth_and_a_common_arm(folder: Path, milkreport: Comman
     assert "no arm in common — a, b; c, d" in done.stderr
 
 
+def test_a_comparison_of_several_arms_names_each(folder: Path, milkreport: Command) -> None:
+    for out in ("one", "two"):
+        milkreport("evaluate", "a=base.csv", "b=better.csv", "--truth", "truth.csv", "--out", out,
+                   "--no-pdf", "--no-intervals")  # fmt: skip
+    done = milkreport("compare", "one", "two")
+    assert [line for line in done.stderr.splitlines() if line.endswith("one minus two")] == [
+        "a: one minus two",
+        "b: one minus two",
+    ]
+    done = milkreport("compare", "base.csv", "better.csv", "--truth", "truth.csv")
+    assert "base minus better" in done.stderr.splitlines()
+
+
 def test_plain_and_strict_reading_agree(folder: Path, truth) -> None:
     """What the fast parser leaves to the strict one comes out the same: quotes, blank lines, a BOM."""
     wide = make(1, 1.0)

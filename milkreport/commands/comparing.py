@@ -28,9 +28,9 @@ def show(results: Results, title: str = "") -> None:
         return
     pairs = {(d.arm, d.against) for d in comparison.differences}
     table = Table(box=None, pad_edge=False)
-    for title in ("metric", "pair", "difference", "95%", "p (Holm)", ""):
-        if title != "pair" or len(pairs) > 1:
-            table.add_column(title, no_wrap=title in ("difference", "95%"))
+    for name in ("metric", "pair", "difference", "95%", "p (Holm)", ""):
+        if name != "pair" or len(pairs) > 1:
+            table.add_column(name, no_wrap=name in ("difference", "95%"))
     once = [d for d in comparison.differences if d.metric not in REPEATED]
     for d in once[:_MOST_SHOWN]:
         metric, pair, *others = _row(results, d)
