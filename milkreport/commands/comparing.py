@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from milkreport.commands.console import console
+from milkreport.commands.console import console, number
 from milkreport.evaluation.compare import is_shown
 from milkreport.evaluation.definitions import REPEATED
-from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.results import Difference, Results
 from milkreport.markdown import head, line, plain
 from milkreport.reporting.sentences import result_statement
+from milkreport.reporting.text import p_cell
 
 _MOST_SHOWN = 60
 
@@ -60,7 +60,7 @@ def as_markdown(results: Results) -> str:
     return "\n".join([f"### {plain(results.title)}", "", *lines, "", *said])
 
 
-def finding(results: Results, d: Difference) -> str:
+def _finding(results: Results, d: Difference) -> str:
     """What may be said of one difference: nothing but of the primary metric."""
     if d.metric != results.primary_metric:
         return "described"
@@ -70,19 +70,18 @@ def finding(results: Results, d: Difference) -> str:
 def _row(results: Results, d: Difference) -> list[str]:
     definition = results.definitions[d.metric]
     mark = " *" if d.metric == results.primary_metric else ""
-    p = "" if d.p_holm is None else ("< 0.001" if d.p_holm < 0.001 else f"{d.p_holm:.3f}")
     return [
         definition.title + mark,
         f"{d.arm} − {d.against}",
         f"{d.value:+.4f}",
         f"{d.low:+.4f} to {d.high:+.4f}",
-        p,
-        finding(results, d),
+        "" if d.p_holm is None else p_cell(d.p_holm),
+        _finding(results, d),
     ]
 
 
 def _value(results: Results, arm: str, metric: str) -> str:
     found = results.arm(arm)
     part = found.part("test") if found else None
-    estimate = part.metrics.get(metric, Estimate(value=None)) if part else Estimate(value=None)
-    return "—" if estimate.value is None else f"{estimate.value:.4f}"
+    estimate = part.metrics.get(metric) if part else None
+    return number(estimate.value if estimate else None)

@@ -25,16 +25,14 @@ def show() -> None:
     table.add_row("milkreport", f"{__version__}{f', commit {commit[:8]}' if commit else ''}", "")
     table.add_row("Python", f"{python} on {system}, {os.cpu_count()} cores", "")
     for name, found, advice in (
-        *(
-            _training(),
-            _executors(),
-            _trackers(),
-            _explaining(),
-            _exporting(),
-            _pdf(),
-            _data(),
-            _cache(),
-        ),
+        _training(),
+        _executors(),
+        _trackers(),
+        _explaining(),
+        _exporting(),
+        _pdf(),
+        _data(),
+        _cache(),
     ):
         table.add_row(name, escape(found), escape(advice))
     versions = ", ".join(f"{k} {v}" for k, v in read_versions().items() if k != "milkreport")

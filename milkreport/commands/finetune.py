@@ -9,12 +9,12 @@ from rich.table import Table
 
 from milkreport.atomic import write_text
 from milkreport.commands import screen
-from milkreport.commands.console import console, warn
+from milkreport.commands.console import console, number, warn
 from milkreport.commands.execute import draw, synthetic_folder
 from milkreport.evaluation.definitions import DEFINITIONS
-from milkreport.evaluation.part_record import Estimate
 from milkreport.markdown import head, line, plain
 from milkreport.reporting.sentences import SYNTHETIC_BANNER
+from milkreport.reporting.text import p_cell
 from milkreport.runs.finetune import Job, finetune
 from milkreport.runs.finetune_record import (
     NEW,
@@ -92,8 +92,8 @@ def comparison_rows(record: FineTuning) -> list[list[str]]:
                 [
                     title,
                     DEFINITIONS[metric].title + (" *" if is_primary else ""),
-                    _value(pair.before),
-                    _value(pair.after),
+                    number(pair.before.value),
+                    number(pair.after.value),
                     *_gap(pair.difference),
                 ]
             )
@@ -113,7 +113,7 @@ def class_rows(record: FineTuning) -> tuple[list[str], list[list[str]]]:
         row += [f"{splits[part][name]:,}" for part in ("validation", "test")]
         if weighed:
             before = training.weights_before.get(name)
-            row += ["—" if before is None else f"{before:.3f}", f"{training.weights[name]:.3f}"]
+            row += [number(before, 3), number(training.weights[name], 3)]
         rows.append(row)
     return names, rows
 
@@ -168,25 +168,16 @@ def _forgotten(old: Compared, primary: str) -> str:
 def _told(metric: str, compared: Compared, primary: str) -> str:
     pair = compared.metrics[primary]
     gap, n = pair.difference, compared.n_cases
-    text = f"{metric} {_value(pair.before)} before, {_value(pair.after)} after"
+    text = f"{metric} {number(pair.before.value)} before, {number(pair.after.value)} after"
     if gap is not None:
         text += f", difference {gap.value:+.4f} (95% interval {gap.low:+.4f} to {gap.high:+.4f})"
-    verdict = "" if compared.synthetic else f": {_finding(compared)}"
+    found = "shown" if compared.shown else "not distinguishable"
+    verdict = "" if compared.synthetic else f": {found}"
     return f"{text}, on {n:,} cases{verdict}."
-
-
-def _finding(compared: Compared) -> str:
-    if compared.synthetic:
-        return "no result"
-    return "shown" if compared.shown else "not distinguishable"
 
 
 def _gap(gap: Gap | None) -> list[str]:
     if gap is None:
         return ["—", "—", ""]
-    p = "" if gap.p is None else ("< 0.001" if gap.p < 0.001 else f"{gap.p:.3f}")
+    p = "" if gap.p is None else p_cell(gap.p)
     return [f"{gap.value:+.4f}", f"{gap.low:+.3f} to {gap.high:+.3f}", p]
-
-
-def _value(estimate: Estimate) -> str:
-    return "—" if estimate.value is None else f"{estimate.value:.4f}"

@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands import comparing
-from milkreport.commands.console import bounds, console, number
+from milkreport.commands.console import bounds, console, number, warn
 from milkreport.evaluation.definitions import DEFINITIONS, REPEATED
 from milkreport.evaluation.folding import Thresholds
 from milkreport.evaluation.part_record import PartResult
@@ -25,7 +25,7 @@ def show(results: Results) -> None:
     if results.comparison is not None:
         comparing.show(results)
     for notice in results.notices:
-        console.print(f"[yellow]warning:[/yellow] {escape(notice)}", soft_wrap=True)
+        warn(notice)
 
 
 def _show_part(results: Results, part: PartResult) -> None:
