@@ -221,6 +221,15 @@ def test_doctor_and_version(milkreport: Command) -> None:
     assert milkreport("--version").stdout.strip() == "milkreport 0.1.0"
 
 
+def test_doctor_takes_the_data_that_a_run_takes(milkreport: Command, tmp_path: Path) -> None:
+    (tmp_path / "data.zip").touch()
+    for named, found in (("data.zip", "data.zip"), ("lacks", "does not exist: lacks")):
+        done = milkreport("doctor", MILKREPORT_DATA=named)
+        line = next(row for row in done.stderr.splitlines() if row.startswith("data "))
+        assert found in line
+        assert ("correct it" in line) == (named == "lacks")
+
+
 def test_a_closed_pipe_is_no_error(files, tmp_path: Path) -> None:
     command = f"{sys.executable} -m milkreport evaluate predictions.csv --truth truth.csv --json | head -c 1"
     done = subprocess.run(

@@ -18,7 +18,7 @@ from milkreport.runs.manifest import read_commit, read_platform, read_versions
 
 
 def show() -> None:
-    """Print one line a check: what it is, what was found, what to do."""
+    """Print a line for each check: what it is, what was found, what to do."""
     table = Table("", "found", "what to do", box=None, pad_edge=False)
     python, system = read_platform()
     commit, _ = read_commit()
@@ -94,8 +94,8 @@ def _data() -> tuple[str, str, str]:
     named = os.environ.get("MILKREPORT_DATA")
     if not named:
         return "data", "none named: run-all uses synthetic data", "--data DIR or MILKREPORT_DATA"
-    if not Path(named).is_dir():
-        return "data", f"MILKREPORT_DATA is no folder: {named}", "correct it"
+    if not Path(named).exists():
+        return "data", f"MILKREPORT_DATA does not exist: {named}", "correct it"
     return "data", named, ""
 
 
