@@ -140,14 +140,14 @@ def _tell_github(verdict: Verdict, strict: bool, as_json: bool) -> None:
 def _check_exact(
     run: Path, against: str | None, data: Path | None, cache: Path, as_json: bool
 ) -> int:
-    from milkreport.commands import execute, screen
+    from milkreport.commands import execute, running
 
     if against:
         raise ConfigError("--exact compares a run with itself", "leave --against out")
     repeats = execute.repeat(run, data, cache)
     if as_json:
         print(json.dumps(asdict(repeats) | {"equal": repeats.equal}, indent=1))
-    screen.show_repeats(repeats)
+    running.show_repeats(repeats)
     return 0 if repeats.equal else 1
 
 

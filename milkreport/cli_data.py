@@ -67,12 +67,14 @@ def data_check(
     """
     import json
 
-    from milkreport.commands import check_data, screen
+    from milkreport.commands import check_data, sources
+    from milkreport.commands.console import show_files
+    from milkreport.commands.progress import progress
 
     chosen = _data_settings(adapter=adapter)
     if html is not None and not html.parent.is_dir():
         raise EnvironmentProblem("no such folder", "make it first", f"--html {html}")
-    with screen.progress() as watcher:
+    with progress() as watcher:
         finding = check_data.check_data(
             source,
             chosen.adapter,
@@ -86,13 +88,13 @@ def data_check(
     if as_json:
         print(json.dumps(check_data.as_record(finding), indent=1, ensure_ascii=False))
     else:
-        screen.show_finding(finding, source)
+        sources.show_finding(finding, source)
     if finding.errors or finding.warnings or problems.is_file():  # an older list must not stay
         check_data.write_problems(problems, finding)
-        screen.show_files([problems], None)
+        show_files([problems])
     if html is not None:
         check_data.write_page(html, finding)
-        screen.show_files([html], None)
+        show_files([html])
     if finding.errors:
         raise typer.Exit(3)
 
@@ -111,11 +113,11 @@ def data_init(
 
     Look through the file, then: milkreport data check DIR
     """
-    from milkreport.commands import screen
+    from milkreport.commands.console import say, show_files
     from milkreport.data.propose import write_proposal
 
-    screen.show_files([write_proposal(folder, table, out, cache_of(None))], None)
-    screen.say("look through it, then: milkreport data check " + shlex.quote(str(out or folder)))
+    show_files([write_proposal(folder, table, out, cache_of(None))])
+    say("look through it, then: milkreport data check " + shlex.quote(str(out or folder)))
 
 
 @app.command("pack")
@@ -141,7 +143,7 @@ def cache_list(cache_dir: CacheOption = None, as_json: JsonOption = False) -> No
     import json
     from dataclasses import asdict
 
-    from milkreport.commands import screen
+    from milkreport.commands import sources
     from milkreport.data.store import list_stores
 
     folder = cache_of(cache_dir)
@@ -149,7 +151,7 @@ def cache_list(cache_dir: CacheOption = None, as_json: JsonOption = False) -> No
     if as_json:
         print(json.dumps([asdict(store) for store in stores], indent=1))
     else:
-        screen.show_stores(stores, folder)
+        sources.show_stores(stores, folder)
 
 
 @cache_app.command("clear")
@@ -161,7 +163,7 @@ def cache_clear(
     cache_dir: CacheOption = None,
 ) -> None:
     """Delete stores of decoded images; they are made again when they are needed."""
-    from milkreport.commands import screen
+    from milkreport.commands.console import say
     from milkreport.data.store import clear_stores, list_stores
 
     folder = cache_of(cache_dir)
@@ -171,7 +173,7 @@ def cache_clear(
             raise ConfigError(f"no store {start!r}", "see: milkreport data cache list")
     chosen = [key for key in known if any(key.startswith(start) for start in keys or [""])]
     freed = clear_stores(folder, chosen)
-    screen.say(f"freed {freed / 1e6:,.1f} MB")
+    say(f"freed {freed / 1e6:,.1f} MB")
 
 
 def _data_settings(**values: object) -> Data:

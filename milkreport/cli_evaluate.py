@@ -180,11 +180,11 @@ def thresholds(
         raise ConfigError("--apply and --out belong together", "give both, or neither")
     found = fit_thresholds(predictions, truth)
     if apply is not None and out is not None:
-        from milkreport.commands import screen
+        from milkreport.commands.console import show_files
         from milkreport.runs.folder import write_csv
 
         write_csv(out, fold_into(found, apply), digits=17)
-        screen.show_files([out], None)
+        show_files([out])
     if as_json:
         print(found.model_dump_json(indent=1))
     else:

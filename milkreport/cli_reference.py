@@ -54,7 +54,7 @@ def reference_new(
     - milkreport reference new runs/eval --name main --reason "release 1.2"
     """
     from milkreport.checks.reference import FILE, LOCAL, shipped_references
-    from milkreport.commands import screen
+    from milkreport.commands.console import show_files
     from milkreport.runs.folder import RunFolder
     from milkreport.runs.frozen import freeze, write_reference
 
@@ -66,9 +66,7 @@ def reference_new(
         raise ConfigError(f"reference {name} exists", do, str(target))
     wanted = _wanted(metric, per_class, margin, margin_reason, min_seeds)
     folder = RunFolder(run)
-    screen.show_files(
-        write_reference(folder, freeze(folder, name, _given(reason), wanted), target), None
-    )
+    show_files(write_reference(folder, freeze(folder, name, _given(reason), wanted), target))
 
 
 def _wanted(
@@ -112,7 +110,8 @@ def reference_update(
     Metrics, margins and demands stay; the reason is added to the history.
     """
     from milkreport.checks.reference import find_reference, load_reference
-    from milkreport.commands import screen, verdicts
+    from milkreport.commands import verdicts
+    from milkreport.commands.console import show_files
     from milkreport.runs.checking import compare_run
     from milkreport.runs.folder import RunFolder
     from milkreport.runs.frozen import renew, write_reference
@@ -122,7 +121,7 @@ def reference_update(
     verdicts.show_verdict(compare_run(folder, name)[0])
     if not dry_run:
         target = find_reference(name).parent
-        screen.show_files(write_reference(folder, new, target), None)
+        show_files(write_reference(folder, new, target))
 
 
 @reference_app.command("list")

@@ -21,7 +21,7 @@ from sklearn.metrics import accuracy_score, f1_score  # noqa: E402
 from sklearn.utils.class_weight import compute_class_weight  # noqa: E402
 
 from milkreport.commands import finetune as command  # noqa: E402
-from milkreport.commands import screen  # noqa: E402
+from milkreport.commands.progress import ScreenWatcher  # noqa: E402
 from milkreport.data.load import load_cases  # noqa: E402
 from milkreport.data.prepare import Prepared, prepare  # noqa: E402
 from milkreport.data.synthetic import write_synthetic  # noqa: E402
@@ -452,7 +452,7 @@ def test_ctrl_c_keeps_what_is_done(in_process, run, new, tmp_path, monkeypatch, 
     ]
     arguments += ["--epochs", str(WISH.epochs), "--lr", str(WISH.learning_rate), "--no-pdf"]
     with monkeypatch.context() as patched:
-        patched.setattr(screen.ScreenWatcher, "epoch", stop)
+        patched.setattr(ScreenWatcher, "epoch", stop)
         outcome = in_process(*arguments)
     assert outcome.code == 130
     assert "to go on: milkreport finetune" in outcome.stderr

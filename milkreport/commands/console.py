@@ -1,6 +1,9 @@
-"""The one console, on stderr: stdout is for JSON and Markdown alone. And numbers as it shows them."""
+"""The one console, on stderr (stdout is for JSON and Markdown alone), and what all commands say on it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,6 +25,16 @@ def bounds(estimate: Estimate, digits: int = 3) -> str:
     return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"
 
 
+def say(line: str) -> None:
+    """Say one plain line."""
+    console.print(escape(line), soft_wrap=True)
+
+
+def note(line: str) -> None:
+    """Say something that the user should know."""
+    console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
+
+
 def warn(line: str) -> None:
     """Say one line that the user should not miss."""
     console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
@@ -34,3 +47,11 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def show_files(paths: Sequence[Path], seconds: float | None = None) -> None:
+    """Paths of what was written, and in what time."""
+    for path in paths:
+        console.print(f"[green]wrote[/green] {escape(str(path))}", soft_wrap=True)
+    if seconds is not None:
+        console.print(f"[dim]in {seconds:.0f} s[/dim]")

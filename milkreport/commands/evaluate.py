@@ -15,10 +15,11 @@ def evaluate(
     """Score and compare predictions; where *out* is named, write results and report into it."""
     results = evaluate_inputs(inputs, plan, title=title, suite=out.name if out else "evaluate")
     if out is not None:
-        from milkreport.commands import execute, screen
+        from milkreport.commands import execute
+        from milkreport.commands.console import show_files
         from milkreport.runs.evaluated import write_evaluation
         from milkreport.runs.folder import RunFolder
 
         results = write_evaluation(out, inputs, results, command)
-        screen.show_files(execute.draw(RunFolder(out), results, None, pdf), None)
+        show_files(execute.draw(RunFolder(out), results, None, pdf))
     return results

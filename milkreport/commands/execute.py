@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
-from milkreport.commands import screen
-from milkreport.commands.console import warn
+from milkreport.commands import running, sources
+from milkreport.commands.console import show_files, warn
+from milkreport.commands.progress import bar, progress
 from milkreport.data.load import load_cases
 from milkreport.data.prepare import image_problems
 from milkreport.data.store import list_stores, open_store
@@ -34,7 +35,7 @@ def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
     if data is None and not folder.load_data().data.synthetic:
         raise ConfigError("this run was made from data of yours", "give --data DIR")
     root = data or synthetic_folder(suite, cache)
-    with screen.progress() as watcher:
+    with progress() as watcher:
         return repeat_run(folder, root, cache, watcher)
 
 
@@ -45,7 +46,7 @@ def redraw(run_path: Path, pdf: str, images: bool = True) -> None:
         results = folder.load_results()
     else:
         results = _results_so_far(folder)
-    screen.show_files(draw(folder, results, folder.load_verdict(), pdf, images), None)
+    show_files(draw(folder, results, folder.load_verdict(), pdf, images))
 
 
 def combined(runs: Sequence[Path], out: Path, arms: Sequence[str], primary: str, pdf: str) -> None:
@@ -59,8 +60,8 @@ def combined(runs: Sequence[Path], out: Path, arms: Sequence[str], primary: str,
     command += ["--primary", primary] if primary else []
     results = combine(runs, out, arms, primary, " ".join(command))
     written = draw(RunFolder(out), results, None, pdf)
-    screen.show_results(results, None)
-    screen.show_files(written, None)
+    running.show_results(results, None)
+    show_files(written)
 
 
 def _results_so_far(folder: RunFolder) -> Results:
@@ -113,7 +114,7 @@ def export(run_path: Path, out: Path | None) -> None:
     found = folder.load_audit() if verdict is not None else None
     with keeping_pictures() as pictures:
         view = build_view(folder.load_results(), folder.load_manifest(), suite, verdict, found)
-    screen.show_files(write_export(view, pictures, out or run_path / "export"), None)
+    show_files(write_export(view, pictures, out or run_path / "export"))
 
 
 def write_audit(out: Path, audit: Audit, pdf: str) -> None:
@@ -127,7 +128,7 @@ def write_audit(out: Path, audit: Audit, pdf: str) -> None:
             raise
         warn(f"no PDF: {problem}")
         written = [out / "audit.html", out / "audit.json"]
-    screen.show_files(written, None)
+    show_files(written)
 
 
 def synthetic_folder(suite: Suite, cache: Path) -> Path:
@@ -138,7 +139,7 @@ def synthetic_folder(suite: Suite, cache: Path) -> Path:
     wanted = suite.data.synthetic
     folder = cache / f"synthetic-1-{wanted.cases}-{wanted.seed}-{wanted.size}"
     if not (folder / "SYNTHETIC.json").is_file():
-        with screen.bar("Drawing synthetic lesions", wanted.cases) as advance:
+        with bar("Drawing synthetic lesions", wanted.cases) as advance:
             write_synthetic(
                 folder,
                 cases=wanted.cases,
@@ -151,14 +152,14 @@ def synthetic_folder(suite: Suite, cache: Path) -> Path:
 
 def synthesise(folder: Path, cases: int, seed: int, size: int) -> None:
     """Make synthetic data where the user wants it."""
-    with screen.bar("Drawing synthetic lesions", cases) as advance:
+    with bar("Drawing synthetic lesions", cases) as advance:
         write_synthetic(folder, cases=cases, seed=seed, size=size, progress=advance)
-    screen.show_files([folder], None)
+    show_files([folder])
 
 
 def pack(source: Path, settings: Data, cache: Path) -> None:
     """Decode every image of *source* into the cache, for all runs to share."""
-    with screen.progress() as watcher:
+    with progress() as watcher:
         cases = load_cases(source, settings.adapter, cache, watcher.notice)
         store = open_store(
             cases,
@@ -171,4 +172,4 @@ def pack(source: Path, settings: Data, cache: Path) -> None:
     problems = image_problems(store.images)
     if problems:
         raise DataProblems(problems)
-    screen.show_stores([s for s in list_stores(cache) if s.key == store.key], cache)
+    sources.show_stores([s for s in list_stores(cache) if s.key == store.key], cache)

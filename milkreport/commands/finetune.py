@@ -8,9 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.atomic import write_text
-from milkreport.commands import screen
-from milkreport.commands.console import console, number, warn
+from milkreport.commands.console import console, number, say, show_files, warn
 from milkreport.commands.execute import draw, synthetic_folder
+from milkreport.commands.progress import progress
 from milkreport.evaluation.definitions import DEFINITIONS
 from milkreport.markdown import head, line, plain
 from milkreport.reporting.sentences import SYNTHETIC_BANNER
@@ -37,7 +37,7 @@ def run(job: Job, pdf: str) -> FineTuning:
     parent = job.parent
     if job.old_data is None and drawn_cases(parent) is not None and parent.suite is not None:
         job = replace(job, old_data=synthetic_folder(parent.suite, job.cache))
-    with screen.progress() as watcher:
+    with progress() as watcher:
         record = finetune(job, watcher)
     files = [job.out / RECORD]
     for name, compared in ((NEW, record.new), (OLD, record.old)):
@@ -47,7 +47,7 @@ def run(job: Job, pdf: str) -> FineTuning:
     write_text(job.out / SUMMARY, as_markdown(record))
     show(record)
     files = [path for path in files if path.suffix != ".svg"]
-    screen.show_files([*files, job.out / SUMMARY], None)
+    show_files([*files, job.out / SUMMARY])
     return record
 
 
@@ -65,7 +65,7 @@ def show(record: FineTuning) -> None:
         counts.add_row(*map(escape, row))
     console.print(counts)
     for said in sentences(record):
-        (warn if said.startswith(SYNTHETIC_BANNER) else screen.say)(said)
+        (warn if said.startswith(SYNTHETIC_BANNER) else say)(said)
 
 
 def as_markdown(record: FineTuning) -> str:

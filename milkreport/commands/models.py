@@ -11,8 +11,8 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from milkreport.commands import screen
-from milkreport.commands.console import console, warn
+from milkreport.commands.console import console, note, say, show_files, warn
+from milkreport.commands.progress import progress
 from milkreport.commands.scores import show_thresholds
 from milkreport.errors import ConfigError, EnvironmentProblem
 from milkreport.evaluation.thresholds import PLAIN, fold_thresholds, keep_away
@@ -52,7 +52,7 @@ def predict(
     models = found if ensemble else found[:1]
     _say_choice(models, found)
     folded = find_thresholds(thresholds, models) if thresholds else None
-    with screen.progress() as watcher:
+    with progress() as watcher:
         answers = answer_all(models, data, cache, device, strict, watcher.images, watcher.notice)
     values = keep_away(answers.probabilities)
     if folded is not None:
@@ -61,7 +61,7 @@ def predict(
     named = id_column(answers.asked.cases.id_column)
     write_submission(out, named, answers.case_ids, answers.classes, values)
     _show_answers(answers, values, folded is not None)
-    screen.show_files([out], None)
+    show_files([out])
 
 
 def export(
@@ -95,7 +95,7 @@ def export(
     else:
         record, paths = _export_onnx(found[0], place, data, cache)
         _show_parity(record)
-    screen.show_files(paths, None)
+    show_files(paths)
 
 
 def _export_onnx(
@@ -107,7 +107,7 @@ def _export_onnx(
     def ask(card: ModelCard) -> Asked | None:
         if data is None:
             return None
-        with screen.progress() as watcher:
+        with progress() as watcher:
             return load_asked(data, card, cache, progress=watcher.images, notice=watcher.notice)
 
     return packing.export_onnx(found, place, ask)
@@ -135,10 +135,10 @@ def import_pickle(
     if execute:
         warn(f"{file}: everything that it says may be executed, as was asked for")
     card, paths = packing.import_pickle(file, out, source, execute)
-    screen.say(f"{card.architecture}, {len(card.classes)} classes: {first_few(card.classes, 30)}")
+    say(f"{card.architecture}, {len(card.classes)} classes: {first_few(card.classes, 30)}")
     if source is not None:
-        screen.note(f"inputs, their encoding and the order of classes are those of {source}")
-    screen.show_files(paths, None)
+        note(f"inputs, their encoding and the order of classes are those of {source}")
+    show_files(paths)
 
 
 def _refuse_place(out: Path) -> None:
@@ -153,10 +153,10 @@ def _refuse_place(out: Path) -> None:
 def _say_choice(models: Sequence[Found], found: Sequence[Found]) -> None:
     if len(models) > 1:
         names = "; ".join(map(str, models[:10])) + ("; ..." if len(models) > 10 else "")
-        screen.say(f"models: the mean of {len(models)}: {names}")
+        say(f"models: the mean of {len(models)}: {names}")
         return
     others = f" (first of {len(found)} that are finished)" if len(found) > 1 else ""
-    screen.say(f"model: {models[0]}{others}")
+    say(f"model: {models[0]}{others}")
 
 
 def _show_answers(answers: Answers, values: npt.NDArray[np.float64], folded: bool) -> None:
@@ -178,15 +178,15 @@ def _show_answers(answers: Answers, values: npt.NDArray[np.float64], folded: boo
     if folded:
         per_case = (values > PLAIN).sum(axis=1)
         none, several = int((per_case == 0).sum()), int((per_case > 1).sum())
-        screen.say(f"{none:,} {units} with no class above its threshold, {several:,} with several")
+        say(f"{none:,} {units} with no class above its threshold, {several:,} with several")
     if never := [c for c, n in zip(answers.classes, counts.tolist(), strict=True) if not n]:
         warn(f"never predicted: {first_few(never, 30)}")
     if asked.imputed:
         text = ", ".join(f"{column} {n:,}" for column, n in asked.imputed.items())
-        screen.note(f"missing values filled as in training: {text}")
+        note(f"missing values filled as in training: {text}")
     for column, new in asked.unknown.items():
         kinds = first_few((f"{value} ({n})" for value, n in new.items()), 5)
-        screen.note(
+        note(
             f"{column}: {sum(new.values()):,} values that training did not have, read as none: {kinds}"
         )
     if asked.lacking.any():
@@ -196,7 +196,7 @@ def _show_answers(answers: Answers, values: npt.NDArray[np.float64], folded: boo
             f"shares in training: {first_few(ids)}"
         )
     for remark in answers.remarks:
-        screen.note(remark)
+        note(remark)
     _show_speed(answers)
 
 
@@ -206,14 +206,14 @@ def _show_speed(answers: Answers) -> None:
         took = f"{asked.seconds:.1f} s with finding and hashing the files"
         if asked.decoded:
             rate = asked.decoded / asked.seconds
-            screen.say(f"{asked.decoded:,} images decoded in {took}, {rate:,.0f} a second")
+            say(f"{asked.decoded:,} images decoded in {took}, {rate:,.0f} a second")
         else:
-            screen.say(f"no image decoded, all are in the cache: {took}")
+            say(f"no image decoded, all are in the cache: {took}")
     n, what = (asked.n_images, "images") if asked.n_images else (len(asked.cases.table), "cases")
     of = f"{answers.n_models} models" if answers.n_models > 1 else "model"
     speed = n * answers.n_models / max(answers.seconds, 1e-9)
     kept = "; features of the frozen backbone that the cache had were not computed again"
-    screen.say(
+    say(
         f"{of}: {n:,} {what} in {answers.seconds:.2f} s, {speed:,.0f} a second and model, "
         f"on {answers.device}{kept if answers.frozen else ''}"
     )
@@ -222,9 +222,9 @@ def _show_speed(answers: Answers) -> None:
 def _show_parity(record: OnnxRecord) -> None:
     parity = record.parity
     real = f" and {parity['real_cases']} of the data" if parity["real_cases"] else ""
-    screen.say(
+    say(
         f"ONNX Runtime against PyTorch on {parity['random_cases']} random cases{real}: probabilities "
         f"differ by {parity['largest_difference']:.2g} at most ({parity['tolerance']:g} allowed)"
     )
     inputs = ", ".join(f"{name} {tuple(i['shape'])}" for name, i in record.inputs.items())  # type: ignore[arg-type]
-    screen.say(f"opset {record.opset}; inputs: {inputs}; output: {record.output}")
+    say(f"opset {record.opset}; inputs: {inputs}; output: {record.output}")

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milkreport.checks.verdict import Verdict
-from milkreport.commands import screen
+from milkreport.commands import running
+from milkreport.commands.console import note, say, show_files
 from milkreport.commands.execute import combined, draw, synthetic_folder
+from milkreport.commands.progress import progress
 from milkreport.errors import ConfigError
 from milkreport.evaluation.results import Results
 from milkreport.runs.checking import check_run, is_comparable, refuse_unknown
@@ -98,12 +100,12 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
             )
         )
     n_cells = sum(len(plan_cells(suite)) for _, suite in order.runs)
-    with closing(Trackers(_open_trackers(order), screen.note)) as trackers:
+    with closing(Trackers(_open_trackers(order), note)) as trackers:
         with choose_executor(order.wish, order.suite.training.threads, n_cells) as executor:
-            screen.show_start(
+            running.show_start(
                 order.suite, jobs[0].data, order.out, order.data is None, len(jobs), executor.place
             )
-            with screen.progress() as bars:
+            with progress() as bars:
                 watcher = Tracked(bars, trackers)
                 every, fail_fast = order.checkpoint_every, order.fail_fast
                 found = run_suites(jobs, executor, watcher, every, fail_fast)
@@ -161,16 +163,14 @@ def show_plan(order: Order) -> None:
         )
         if order.data or suite.split.kind != "support":
             root = order.data or synthetic_folder(suite, order.cache)
-            forecasts.append(
-                forecast(suite, root, order.cache, order.device, left, workers, screen.note)
-            )
+            forecasts.append(forecast(suite, root, order.cache, order.device, left, workers, note))
     synthetic = order.data is None
-    screen.show_start(order.suite, order.data or Path(), order.out, synthetic, len(order.runs))
-    screen.show_cells(planned)
+    running.show_start(order.suite, order.data or Path(), order.out, synthetic, len(order.runs))
+    running.show_cells(planned)
     if forecasts:
-        screen.show_forecast(forecasts)
+        running.show_forecast(forecasts)
     else:
-        screen.note("this suite needs real data: what it takes is told with --data DIR")
+        note("this suite needs real data: what it takes is told with --data DIR")
 
 
 def _open_trackers(order: Order) -> list[Tracker]:
@@ -201,10 +201,10 @@ def _finish(
     in_grid = len(order.runs) > 1  # the PDF is that of all points together
     written = draw(folder, results, verdict, "none" if in_grid else order.pdf, order.images)
     if not in_grid:
-        screen.show_results(results, verdict)
+        running.show_results(results, verdict)
         if verdict is None:
-            screen.say(f"NOT CHECKED: {unchecked}")
-        screen.show_files(written, time.monotonic() - started)
+            say(f"NOT CHECKED: {unchecked}")
+        show_files(written, time.monotonic() - started)
     records = [folder.path / name for name in ("results.json", "metrics.csv", "manifest.json")]
     return verdict, [*(path for path in written if path.parent == folder.path), *records]
 
@@ -216,12 +216,12 @@ def _finish_grid(order: Order, found: Sequence[Results]) -> None:
         combined(folders, order.out / "combined", [], "", order.pdf)
     else:
         what = f"more than {MOST_ARMS} arms: choose for one report of several points"
-        screen.note(f"{what}: milkreport report RUN RUN --arm NAME --out FOLDER")
+        note(f"{what}: milkreport report RUN RUN --arm NAME --out FOLDER")
     points = [(point.name, results) for (point, _), results in zip(order.runs, found, strict=True)]
     metric = order.suite.primary_metric
     best = best_on_validation(points, metric)
     for arm, name, value in best:
-        screen.say(f"{arm}: {name} is best on the validation part ({metric} {value:.4f})")
+        say(f"{arm}: {name} is best on the validation part ({metric} {value:.4f})")
     if not best:
-        screen.say("no validation part, so nothing is chosen: set split.validation")
-    screen.say(f"each point has its own run folder and report in {order.out}")
+        say("no validation part, so nothing is chosen: set split.validation")
+    say(f"each point has its own run folder and report in {order.out}")

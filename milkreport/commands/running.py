@@ -1,0 +1,124 @@
+"""A run on the terminal: what is about to be done, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from milkreport.checks.verdict import Verdict
+from milkreport.commands.console import bounds, console, duration, number, warn
+from milkreport.commands.verdicts import show_status
+from milkreport.evaluation.definitions import DEFINITIONS, HEADLINE
+from milkreport.evaluation.part_record import Estimate
+from milkreport.evaluation.results import Results
+from milkreport.reporting.sentences import SYNTHETIC_BANNER
+from milkreport.runs.collect import plan_cells
+from milkreport.runs.folder import Cell
+from milkreport.suite import Suite
+
+if TYPE_CHECKING:
+    from milkreport.runs.exact import Repeats
+    from milkreport.runs.forecast import Forecast
+
+#: Trainings of a plan that the screen shows.
+MOST_CELLS = 60
+
+
+def show_start(
+    suite: Suite, data: Path, out: Path, synthetic: bool, points: int = 1, place: str = ""
+) -> None:
+    """Say what is about to be done."""
+    console.print(f"[bold]{escape(suite.title)}[/bold]")
+    if synthetic:
+        console.print(f"[yellow]{SYNTHETIC_BANNER}[/yellow] (name real data by --data DIR)")
+    else:
+        console.print(f"data: {escape(str(data))}", soft_wrap=True)
+    cells = points * len(plan_cells(suite))
+    grid = f" x {points} points of the grid" if points > 1 else ""
+    console.print(
+        f"{cells} trainings: {len(suite.arms)} arms x {len(suite.seeds)} seeds x "
+        f"{suite.split.n_folds} folds{grid}, into {escape(str(out))}"
+        + (f", {place}" if place else ""),
+        soft_wrap=True,
+    )
+
+
+def show_cells(tasks: Sequence[tuple[str, Cell, str, str]]) -> None:
+    """The trainings of a plan: point of the grid, cell, state, key."""
+    grid = any(point for point, *_ in tasks)
+    columns = (["point"] if grid else []) + ["arm", "seed", "fold", "state", "key"]
+    table = Table(*columns, box=None, pad_edge=False)
+    for point, cell, state, key in tasks[:MOST_CELLS]:
+        row = [escape(cell.arm), str(cell.seed), str(cell.fold), state, key[:12]]
+        table.add_row(*([escape(point)] if grid else []), *row)
+    console.print(table)
+    if len(tasks) > MOST_CELLS:
+        console.print(f"... and {len(tasks) - MOST_CELLS:,} more")
+
+
+def show_forecast(forecasts: Sequence[Forecast]) -> None:
+    """Time and space of what is still to be done."""
+    cells, workers = sum(e.cells for e in forecasts), forecasts[0].workers
+    seconds = duration(sum(e.total for e in forecasts))
+    size = sum(e.total_bytes for e in forecasts) / 1e6
+    at_a_time = f", {workers} at a time" if workers > 1 else ""
+    console.print(f"{cells:,} to do: about {seconds}{at_a_time}, {size:,.0f} MB on disk")
+    for e in forecasts[:MOST_CELLS]:
+        parts = [f"{duration(e.training)} a training", f"{e.cell_bytes / 1e6:.1f} MB each"]
+        if e.store_bytes:
+            parts.append(
+                f"decoding once {duration(e.decoding)} and {e.store_bytes / 1e6:,.0f} MB of cache"
+            )
+        console.print(f"[dim]  {', '.join(parts)}[/dim]", soft_wrap=True)
+    console.print("[dim]  measured on a few batches; the report comes on top[/dim]")
+
+
+def show_repeats(repeats: Repeats) -> None:
+    """Whether a run came out the same again, and what was not as before."""
+    equal = sum(repeat.equal for repeat in repeats.cells)
+    style, word = ("green", "EQUAL") if repeats.equal else ("red", "DIFFERENT")
+    console.print(
+        f"[{style}]{word}[/{style}]: {equal} of {len(repeats.cells)} trainings gave the same weights again"
+    )
+    for line in repeats.environment:
+        warn(f"not as it was: {line}; the same bits are promised for the same environment only")
+
+
+#: Heads that leave the table 80 columns wide.
+_SHORT = {"balanced_accuracy": "Balanced", "weighted_f1": "Weighted"}
+
+
+def show_results(results: Results, verdict: Verdict | None) -> None:
+    """The comparison as a table, and the verdict's line."""
+    table = Table(title="Test part", title_justify="left", box=None, pad_edge=False)
+    table.add_column("arm", overflow="fold", min_width=18)
+    for name in HEADLINE:
+        mark = " *" if name == results.primary_metric else ""
+        table.add_column(_SHORT.get(name, DEFINITIONS[name].title) + mark, justify="right")
+        if mark:
+            table.add_column("95%", justify="right", no_wrap=True)
+    for arm in results.arms:
+        part = arm.part("test")
+        cells = []
+        for name in HEADLINE:
+            estimate = part.metrics[name] if part else Estimate(value=None)
+            cells.append(number(estimate.value, 3))
+            if name == results.primary_metric:
+                cells.append(bounds(estimate))
+        table.add_row(escape(arm.title), *cells)
+    console.print(table)
+    console.print("[dim]* primary metric[/dim]")
+    for notice in results.notices:
+        warn(notice)
+    for arm in results.arms:
+        for cell in arm.cells:
+            if cell.status == "failed":
+                warn(f"{arm.name}, seed {cell.seed}, fold {cell.fold} failed: {cell.message}")
+    if results.data.synthetic:
+        console.print(f"[yellow]{SYNTHETIC_BANNER}[/yellow]")
+    if verdict is not None:
+        show_status(verdict)
