@@ -14,12 +14,22 @@ from milkreport.cli_options import JsonOption, RunArgument
 def status(run: RunArgument, as_json: JsonOption = False) -> None:
     """Show how far a run is: done, running with its epoch, failed, interrupted, waiting.
 
-    May be asked while the run goes on; epochs are those of the last checkpoint.
+    May be asked while the run goes on; epochs are those of the last checkpoint. Of a finetune: its tables.
     """
     from milkreport.commands import looking
+    from milkreport.runs.finetune_record import is_finetuning, load_record
     from milkreport.runs.folder import RunFolder
     from milkreport.runs.status import read_status
 
+    if is_finetuning(run):
+        from milkreport.commands import finetuned
+
+        record = load_record(run)
+        if as_json:
+            print(record.model_dump_json(indent=1))
+        else:
+            finetuned.show_status(record)
+        return
     found = read_status(RunFolder(run))
     if as_json:
         print(json.dumps(found.model_dump() | {"counts": found.counts}, indent=1))

@@ -212,6 +212,8 @@ def report(
 ) -> None:
     """Draw the report of a run folder again, without training; or one report of several runs.
 
+    The --out of a finetune has two reports, in new and old; both are drawn.
+
     Several runs must have been made from the same data, split alike: their arms are paired case by case.
 
     Examples:

@@ -21,6 +21,7 @@ from sklearn.metrics import accuracy_score, f1_score  # noqa: E402
 from sklearn.utils.class_weight import compute_class_weight  # noqa: E402
 
 from milkreport.commands import finetune as command  # noqa: E402
+from milkreport.commands import finetuned  # noqa: E402
 from milkreport.commands.progress import ScreenWatcher  # noqa: E402
 from milkreport.data.load import load_cases  # noqa: E402
 from milkreport.data.prepare import Prepared, prepare  # noqa: E402
@@ -56,6 +57,7 @@ from milkreport.training.fit import TrainingPart, fit  # noqa: E402
 from milkreport.training.pixels import MappedPixels  # noqa: E402
 from milkreport.training.saved import load_model  # noqa: E402
 
+from .conftest import Command  # noqa: E402
 from .killing import Silent  # noqa: E402
 
 SUITE = {
@@ -536,6 +538,32 @@ def test_reports_say_before_and_after(done, tmp_path) -> None:
         assert (text in page) == (text != "made elsewhere"), text
 
 
+def test_its_folder_is_looked_at_and_drawn_again_like_a_run(
+    done, tmp_path, milkreport: Command
+) -> None:
+    out = tmp_path / "tuned"
+    out.mkdir()
+    unfinished = done[1].model_copy(update={"status": "begun", "cases": None, "training": None})
+    module.write_record(out, unfinished)
+    looked = milkreport("status", "tuned")
+    assert looked.returncode == 0, looked.stderr
+    assert "begun and not finished" in looked.stderr
+    drawn = milkreport("report", "tuned", "--no-pdf")
+    assert drawn.returncode == 3
+    assert "this fine-tuning is not finished — do the same finetune again" in drawn.stderr
+
+    shutil.copytree(done[0] / "new", out / "new")
+    shutil.copytree(done[0] / "old", out / "old")
+    module.write_record(out, done[1])
+    looked = milkreport("status", "tuned")
+    assert looked.returncode == 0, looked.stderr
+    assert "Before and after" in looked.stderr
+    assert json.loads(milkreport("status", "tuned", "--json").stdout) == done[1].model_dump()
+    drawn = milkreport("report", "tuned", "--no-pdf")
+    assert drawn.returncode == 0, drawn.stderr
+    assert [(out / name / "report.html").is_file() for name in ("new", "old")] == [True, True]
+
+
 def test_without_the_original_data_forgetting_is_not_checked(
     start, done, model_alone, tmp_path, monkeypatch
 ) -> None:
@@ -547,7 +575,7 @@ def test_without_the_original_data_forgetting_is_not_checked(
     assert record.cases is not None
     assert record.cases.known_by_pixels is None
     assert any("NOT CHECKED" in line for line in record.notices)
-    assert "| original | NOT CHECKED |" in command.as_markdown(record)
+    assert "| original | NOT CHECKED |" in finetuned.as_markdown(record)
 
 
 # --- cases that are known already -----------------------------------------------------------------

@@ -18,6 +18,7 @@ from milkreport.data.synthetic import write_synthetic
 from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
 from milkreport.evaluation.results import Results
 from milkreport.runs.collect import collect, plan_cells
+from milkreport.runs.finetune_record import NEW, OLD, is_finetuning
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_clock
 from milkreport.suite import Data, Suite
@@ -40,13 +41,22 @@ def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
 
 
 def redraw(run_path: Path, pdf: str, images: bool = True) -> None:
-    """Draw the report of a run folder again; cells that were finished since are scored first."""
-    folder = RunFolder(run_path)
-    if folder.is_run() and not folder.has_suite:
-        results = folder.load_results()
-    else:
-        results = _results_so_far(folder)
-    show_files(draw(folder, results, folder.load_verdict(), pdf, images))
+    """Draw the report of a run folder again; cells that were finished since are scored first.
+
+    A fine-tuning has two reports, of the new cases and of the original ones.
+    """
+    folders = [RunFolder(run_path)]
+    if is_finetuning(run_path):
+        folders = [f for f in (RunFolder(run_path / name) for name in (NEW, OLD)) if f.is_run()]
+        if not folders:
+            do = "do the same finetune again: it goes on where it was stopped"
+            raise DataError("this fine-tuning is not finished", do, str(run_path))
+    for folder in folders:
+        if folder.is_run() and not folder.has_suite:
+            results = folder.load_results()
+        else:
+            results = _results_so_far(folder)
+        show_files(draw(folder, results, folder.load_verdict(), pdf, images))
 
 
 def combined(runs: Sequence[Path], out: Path, arms: Sequence[str], primary: str, pdf: str) -> None:

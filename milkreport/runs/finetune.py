@@ -14,7 +14,16 @@ from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem, MilkreportError
 from milkreport.runs.finetune_plan import Plans, Wish, describe_settings, plan_finetuning
-from milkreport.runs.finetune_record import MODEL, NEW, OLD, RECORD, SUMMARY, FineTuning
+from milkreport.runs.finetune_record import (
+    MODEL,
+    NEW,
+    OLD,
+    RECORD,
+    SUMMARY,
+    FineTuning,
+    is_finetuning,
+    load_record,
+)
 from milkreport.runs.finetune_results import compare_on_both, describe_origin
 from milkreport.runs.folder import Cell, RunFolder, differing_keys, write_csv
 from milkreport.runs.known_cases import Overlap, find_learned, load_original
@@ -146,17 +155,12 @@ def _prepare_new(job: Job, mapping: dict[str, str], plans: Plans, watcher: Watch
 
 def _begin(job: Job, begun: FineTuning) -> None:
     """Write what it is, or see that it is what lies there."""
-    path = job.out / RECORD
     if job.restart:
         _clear(job.out)
-    if not path.is_file():
+    if not is_finetuning(job.out):
         write_record(job.out, begun)
         return
-    try:
-        before = FineTuning.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        what = "damaged, or of another milkreport version"
-        raise DataError(what, "choose another --out, or --restart", str(path)) from error
+    before = load_record(job.out)
     changed = differing_keys(before.settings, begun.settings)
     if changed:
         what = f"this folder holds another fine-tuning: {'; '.join(changed)}"
@@ -251,7 +255,7 @@ def _load_done(folder: Path, watcher: Watcher) -> SavedModel | None:
 def _refuse_foreign(out: Path) -> None:
     if out.is_file():
         raise EnvironmentProblem("is a file", "choose another --out", str(out))
-    if out.is_dir() and not (out / RECORD).is_file():
+    if out.is_dir() and not is_finetuning(out):
         others = [
             p for p in out.iterdir() if not p.name.startswith(".lock") and not is_temporary(p)
         ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
+from milkreport.errors import DataError
 from milkreport.evaluation.data_record import Record
 from milkreport.evaluation.part_record import Estimate
 
@@ -123,3 +125,22 @@ class FineTuning(Record):
     old_reason: str = ""
     forgetting: Gap | None = None
     notices: list[str] = []
+
+
+def is_finetuning(folder: Path) -> bool:
+    """Whether a fine-tuning was begun in *folder*."""
+    return (folder / RECORD).is_file()
+
+
+def load_record(folder: Path) -> FineTuning:
+    """The record of the fine-tuning in *folder*.
+
+    Raises:
+        DataError: damaged, or of another version.
+    """
+    path = folder / RECORD
+    try:
+        return FineTuning.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        what = "damaged, or of another milkreport version"
+        raise DataError(what, "choose another --out, or --restart", str(path)) from error
