@@ -259,6 +259,25 @@ def test_the_gallery_speaks_of_what_it_shows() -> None:
     assert {arm.note for arm in found.arms} == {"This arm reads no images, so none are shown."}
 
 
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ({"a_b": 0.52, "c": -0.11}, "a b +0.52, c −0.11"),
+        ({"a": 0.52, "b": -0.004, "c": 1e-7}, "a +0.52, b and c less than 0.01 each"),
+        ({"a": -0.3, "b": 0.0}, "a −0.30, b less than 0.01"),
+        ({"a": 3e-6, "b": -1e-6}, "a and b less than 0.01 each"),
+    ],
+)
+def test_what_a_column_adds_is_never_a_bare_zero(added: dict[str, float], said: str) -> None:
+    gallery, files = samples.sample_gallery()
+    mistakes = [m.model_copy(update={"attributions": added}) for m in gallery.mistakes]
+    gallery = gallery.model_copy(update={"mistakes": mistakes})
+    found = build_gallery(samples.sample_results(), gallery, files)
+    assert found is not None
+    facts = {fact.name: fact.text for fact in found.arms[0].mistakes[0].facts}
+    assert facts["Columns"] == said
+
+
 def test_names_are_cut_so_that_they_stay_apart() -> None:
     names = ["Logistic regression", "Logistic regression, class-weighted", "SVC"]
     assert shorten_apart(names, 40) == names

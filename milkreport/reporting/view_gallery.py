@@ -10,7 +10,7 @@ from milkreport.evaluation.results import Results
 from milkreport.model_settings import sees_images
 from milkreport.reporting.blocks import Fact
 from milkreport.reporting.sentences import arm_title
-from milkreport.reporting.text import decimal, percent, shorten, signed
+from milkreport.reporting.text import decimal, listing, percent, shorten, signed
 from milkreport.reporting.view_arms import is_classical
 from milkreport.runs.gallery_record import Gallery, Mistake, Shown
 from milkreport.suite import Suite
@@ -138,10 +138,6 @@ def _mistake(mistake: Mistake, images: Mapping[str, bytes]) -> MistakeView:
     likely = ", ".join(
         f"{shorten(c, 20)} {percent(p, 1)}" for c, p in mistake.probabilities.items()
     )
-    columns = ", ".join(
-        f"{shorten(name.replace('_', ' '), 36)} {signed(value, 2)}"
-        for name, value in mistake.attributions.items()
-    )
     known = ", ".join(
         f"{shorten(name.replace('_', ' '), 30)} {shorten(value, 40)}"
         for name, value in mistake.metadata.items()
@@ -149,11 +145,25 @@ def _mistake(mistake: Mistake, images: Mapping[str, bytes]) -> MistakeView:
     trained = f"seed {mistake.seed}, fold {mistake.fold}"
     facts = [Fact("Probabilities", f"{likely} ({trained})")]
     facts += [Fact("Known", known)] if known else []
-    facts += [Fact("Columns", columns)] if columns else []
+    facts += [Fact("Columns", _added(mistake.attributions))] if mistake.attributions else []
     title = f"{true} taken for {taken}, {decimal(mistake.probability, 2)}: {shorten(mistake.case_id, 40)}"
     return MistakeView(
         f"mistake-{mistake.arm}-{mistake.rank}", title, tuple(pictures), tuple(facts)
     )
+
+
+def _added(attributions: Mapping[str, float]) -> str:
+    """What each column adds; a network that is sure whatever they say leaves nothing that two digits show."""
+    told, small = [], []
+    for name, value in attributions.items():
+        words, text = shorten(name.replace("_", " "), 36), signed(value, 2)
+        if text == decimal(0, 2):
+            small.append(words)
+        else:
+            told.append(f"{words} {text}")
+    if small:
+        told.append(f"{listing(small)} less than 0.01{' each' if len(small) > 1 else ''}")
+    return ", ".join(told)
 
 
 def _pictures(mistake: Mistake, shown: Shown, images: Mapping[str, bytes]) -> list[Picture]:
