@@ -526,6 +526,23 @@ def sample_results(
     )
 
 
+def many_arms(n: int) -> Results:
+    """*n* arms, each like one of the three, and a difference for each pair."""
+    base = sample_results(epochs=2)
+    arms = []
+    for i in range(n):
+        arm = base.arms[i % 3]
+        arms.append(arm.model_copy(update={"name": f"arm_{i}", "title": f"{arm.title} {i}"}))
+    differences = [
+        difference(second.name, first.name, "macro_f1", 0.01 * (i + 1), 0.012)
+        for i, first in enumerate(arms)
+        for second in arms[i + 1 :]
+    ]
+    assert base.comparison is not None
+    comparison = base.comparison.model_copy(update={"differences": differences})
+    return base.model_copy(update={"arms": arms, "comparison": comparison})
+
+
 def two_classes() -> Results:
     """One arm, two classes, one epoch."""
     base = sample_results(epochs=1)

@@ -77,6 +77,16 @@ def test_every_number_of_the_page_stands_in_the_pdf(
     assert {n for n in numbers if n not in there} == set()
 
 
+def test_the_results_of_a_part_are_not_parted_by_the_end_of_a_page(tmp_path: Path) -> None:
+    results = samples.many_arms(8)
+    write_pdf(render_print(view_of(results)), tmp_path / "r.pdf", created="")
+    pages = [page.extract_text() for page in PdfReader(tmp_path / "r.pdf").pages]
+    (page,) = [text for text in pages if "Test, 1,038" in text]
+    table = page[page.index("Test, 1,038") : page.index("Train, 4,152")]
+    assert [arm.title in table for arm in results.arms] == [True] * 8
+    assert page.index("Balanced accuracy") < page.index("Test, 1,038")
+
+
 def test_the_pdf_is_tagged_titled_and_has_an_outline(plain: ReportView, plain_pdf: bytes) -> None:
     reader = PdfReader(io.BytesIO(plain_pdf))
     root = reader.root_object
