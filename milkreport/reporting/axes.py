@@ -1,9 +1,10 @@
-"""Axes that the dot plots share: rows with names, margins in inches, whiskers."""
+"""Axes that figures share: rows with names, margins in inches, whiskers, legends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -30,6 +31,15 @@ def legend_columns(names: Sequence[str], width: float, handle: float = 0.5) -> i
 def legend_height(names: Sequence[str], columns: int) -> float:
     """Inches that the legend's lines take beyond the first."""
     return LEGEND_LINE * (-(-len(names) // columns) - 1) if names else 0.0
+
+
+def legend_entries(grid: Iterable[Axes]) -> tuple[list[Artist], list[str]]:
+    """What all panels of a figure draw, each name once: handles and names of one legend."""
+    handles: dict[str, Artist] = {}
+    for axes in grid:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    return [*handles.values()], [*handles]
 
 
 def plain_axes(figure: Figure, left: float, bottom: float, top: float, right: float) -> Axes:

@@ -73,7 +73,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing with its caption. ``svg`` comes from :mod:`milkreport.reporting.figures` alone."""
+    """A drawing with its caption. ``svg`` comes from :func:`milkreport.reporting.svg.to_svg` alone."""
 
     key: str
     caption: str

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from milkreport.evaluation.results import ArmResult, Curve
-from milkreport.reporting.figures import PART_COLOURS, WIDTH
-from milkreport.reporting.svg import drawing, to_svg
+from milkreport.reporting.axes import legend_entries
+from milkreport.reporting.svg import PART_COLOURS, WIDTH, drawing, to_svg
 from milkreport.reporting.text import shorten
 
 MEASURES = {
@@ -78,13 +77,10 @@ def _figure(key: str, arms: Sequence[ArmResult], points: int) -> str:
                 if row == len(arms) - 1:
                     axes.set_xlabel("epoch")
             grid[row, 0].set_ylabel(shorten(arm.title, 22), labelpad=6)
-        handles: dict[str, Artist] = {}
-        for axes in grid.flat:
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-                handles.setdefault(label, handle)
+        handles, names = legend_entries(grid.flat)
         figure.legend(
-            list(handles.values()),
-            list(handles),
+            handles,
+            names,
             loc="upper right",
             bbox_to_anchor=(0.995, 1.005),
             ncols=3,
@@ -96,7 +92,7 @@ def _figure(key: str, arms: Sequence[ArmResult], points: int) -> str:
             (len(v) for a in arms for c in a.curves for v in c.columns.values()), default=0
         )
         said = f"{', '.join(shorten(arm.title, 40) for arm in arms)}; {epochs} epochs; parts: "
-        return to_svg(figure, key, "Learning curves", said + ", ".join(handles))
+        return to_svg(figure, key, "Learning curves", said + ", ".join(names))
 
 
 def _draw(axes: Axes, curves: Sequence[Curve], part: str, measure: str, points: int) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from milkreport.evaluation.data_record import DataSummary, SplitSummary
-from milkreport.reporting.svg import INK, drawing, to_svg
+from milkreport.reporting.svg import INK, WIDTH, drawing, to_svg
 from milkreport.reporting.text import (
     fit,
     listing,
@@ -24,7 +24,6 @@ from milkreport.reporting.text import (
 )
 
 MOST_REASONS = 8
-_WIDTH = 6.7
 _LINE = 0.158  # inches from line to line
 _PAD = 0.1
 _MAIN = 2.75  # width of the boxes in the main column
@@ -61,10 +60,10 @@ def flow_diagram(key: str, data: DataSummary, splits: Sequence[SplitSummary]) ->
     if parts:
         height += 1.4 * _GAP + max(box.height for box in parts)
     with drawing():
-        figure = Figure(figsize=(_WIDTH, height))
+        figure = Figure(figsize=(WIDTH, height))
         axes: Axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
-        axes.set_xlim(-0.01, _WIDTH - 0.01)
+        axes.set_xlim(-0.01, WIDTH - 0.01)
         axes.set_ylim(height - 0.01, -0.01)
         middle, y = _MAIN / 2, found.height
         _draw(axes, found, 0)
@@ -101,7 +100,7 @@ def _removed(data: DataSummary) -> _Box | None:
         text = plural(len(more), "other reason", "other reasons")
         lines.append((whole(sum(e.n for e in more)), f"for {text}"))
     total = sum(e.n for e in reasons)
-    return _Box(f"{whole(total)} removed", tuple(lines), _SIDE, _WIDTH - 0.02 - _SIDE)
+    return _Box(f"{whole(total)} removed", tuple(lines), _SIDE, WIDTH - 0.02 - _SIDE)
 
 
 def _parts(data: DataSummary, splits: Sequence[SplitSummary]) -> list[_Box]:
@@ -119,7 +118,7 @@ def _parts(data: DataSummary, splits: Sequence[SplitSummary]) -> list[_Box]:
         head = f"each of {numeral(len(folds))} folds: test once"
         return [_Box(head, tuple(lines), 0.0, _MAIN)]
     found = [s for part in order for s in splits if s.part == part and s.n]
-    width = (_WIDTH - 0.02 - 0.2 * (len(found) - 1)) / max(len(found), 1)
+    width = (WIDTH - 0.02 - 0.2 * (len(found) - 1)) / max(len(found), 1)
     width = min(width, _MAIN)
     return [
         _Box(

@@ -13,11 +13,10 @@ from matplotlib.patches import Rectangle
 
 from milkreport.evaluation.data_record import NumericSummary
 from milkreport.reporting.matrix import STRONGEST, TONE
-from milkreport.reporting.svg import INK, drawing, to_svg
+from milkreport.reporting.svg import INK, WIDTH, drawing, to_svg
 from milkreport.reporting.text import MISSING, digits_of, fit, listing, measure, span, whole
 
 COLUMNS_A_FIGURE = 16
-_WIDTH = 6.7
 _BETWEEN = 0.16  # inches between panels
 _HEAD = 22  # characters of a line of a column's head, of which there are two
 
@@ -57,20 +56,20 @@ def median_heat(
     label = min(1.6, 0.1 + 0.062 * max(map(span, names)))
     heads = {id(panel): _heads(panel) for panel in panels}
     head = 0.08 + 0.047 * max(span(line) for _, h in heads.values() for two in h for line in two)
-    room = _WIDTH - label - 0.04 - _BETWEEN * (len(panels) - 1)
+    room = WIDTH - label - 0.04 - _BETWEEN * (len(panels) - 1)
     cell = min(0.5, room / sum(len(panel.columns) for panel in panels))
     tall = 0.182 if len(classes) <= 20 else 0.165
     height = 0.26 + head + tall * len(classes) + 0.03
     with drawing():
-        figure = Figure(figsize=(_WIDTH, height))
+        figure = Figure(figsize=(WIDTH, height))
         left = label
         for position, panel in enumerate(panels):
             width = cell * len(panel.columns)
             axes: Axes = figure.add_axes(
                 (
-                    left / _WIDTH,
+                    left / WIDTH,
                     0.03 / height,
-                    width / _WIDTH,
+                    width / WIDTH,
                     tall * len(classes) / height,
                 )
             )
@@ -79,7 +78,7 @@ def median_heat(
             rows = [row + 0.5 for row in range(len(classes))] if not position else []
             axes.set_yticks(rows, names if not position else [], fontsize=6.5)
             # A title may reach to the next panel; the last one, to the edge.
-            reach = width + _BETWEEN if panel is not panels[-1] else _WIDTH - left
+            reach = width + _BETWEEN if panel is not panels[-1] else WIDTH - left
             over = fit(panel.title + (f": {shared}…" if shared else ""), int(reach / 0.066))
             axes.annotate(
                 over,

@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from milkreport.reporting.svg import INK, drawing, to_svg
+from milkreport.reporting.svg import INK, WIDTH, drawing, to_svg
 from milkreport.reporting.text import percent, shorten, whole
 
 TONE = "#0072B2"
 STRONGEST = 0.72  # keeps text in ink readable on the darkest cell, on light and dark pages
 WIDE_FROM = 15  # classes; a page on its side
 NUMBERS_UP_TO = 30  # classes; beyond that the cells are too small to read
-_PORTRAIT, _LANDSCAPE = 6.7, 9.8
+_LANDSCAPE = 9.8
 
 
 def is_wide(n_classes: int) -> bool:
@@ -33,7 +33,7 @@ def confusion_matrix(
     totals = table.sum(axis=1)
     shares = table / np.maximum(totals, 1)[:, None]
     wide = is_wide(n)
-    cell = min(0.43 if n > 4 else 0.6, ((_LANDSCAPE if wide else _PORTRAIT) - 1.75) / (n + 1))
+    cell = min(0.43 if n > 4 else 0.6, ((_LANDSCAPE if wide else WIDTH) - 1.75) / (n + 1))
     tall = min(cell, 5.2 / (n + 1)) if wide else min(cell, 0.215 if n > 4 else 0.3)
     labels = [shorten(name, 12) for name in names]
     size = _size(n)

@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from milkreport.evaluation.data_record import CategoricalSummary, NumericSummary
-from milkreport.reporting.svg import COLOURS, INK, drawing, to_svg
+from milkreport.reporting.svg import COLOURS, INK, WIDTH, drawing, to_svg
 from milkreport.reporting.text import digits_of, fit, listing, measure, plural, whole
 
 TONE = COLOURS[0]
 ALPHA = 0.5
 MOST_PANELS = 12
 MOST_VALUES = 8
-_WIDTH = 6.7
 _GUTTER = 0.38
 _LABEL = 1.25  # inches for the values' names
 _BAR = 0.165  # inches a row of a categorical panel
@@ -30,9 +29,9 @@ def numeric_panels(
     """A histogram, or bars by level, of each column in *panels*, pairs of a name and its column."""
     across = 2 if len(panels) in (1, 2, 4) else 3
     down = math.ceil(len(panels) / across)
-    width, plot, block = (_WIDTH - 0.16 - _GUTTER * across) / across, 0.8, 1.34
+    width, plot, block = (WIDTH - 0.16 - _GUTTER * across) / across, 0.8, 1.34
     with drawing():
-        figure = Figure(figsize=(_WIDTH, block * down - 0.1))
+        figure = Figure(figsize=(WIDTH, block * down - 0.1))
         for position, (name, column) in enumerate(panels):
             left = _GUTTER + (position % across) * (width + _GUTTER)
             axes = _place(figure, left, 0.22 + block * (position // across), width, plot)
@@ -60,12 +59,12 @@ def category_panels(
     between, top = 0.4, 0.24
     with drawing():
         height = top + sum(heights) + between * (len(rows) - 1) + 0.04
-        figure = Figure(figsize=(_WIDTH, height))
+        figure = Figure(figsize=(WIDTH, height))
         for row, height in zip(rows, heights, strict=True):
             for side, (name, values) in enumerate(row):
-                left = side * (_WIDTH / 2 + 0.1)
+                left = side * (WIDTH / 2 + 0.1)
                 tall = _BAR * max(len(values), 1)
-                axes = _place(figure, left + _LABEL, top, _WIDTH / 2 - _LABEL - 0.55, tall)
+                axes = _place(figure, left + _LABEL, top, WIDTH / 2 - _LABEL - 0.55, tall)
                 _bars(axes, values)
                 axes.annotate(
                     fit(name, 46),

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from milkreport.evaluation.part_record import Calibration, ClassRow, PositiveResult, RankCurve
-from milkreport.reporting.axes import LEGEND_NAME, legend_columns, legend_height
-from milkreport.reporting.figures import WIDTH, most_frequent
-from milkreport.reporting.svg import INK, colour, drawing, marker, to_svg
+from milkreport.reporting.axes import LEGEND_NAME, legend_columns, legend_entries, legend_height
+from milkreport.reporting.class_figures import most_frequent
+from milkreport.reporting.svg import INK, WIDTH, colour, drawing, marker, to_svg
 from milkreport.reporting.text import decimal, shorten, shorten_apart, whole
 
 #: Lines that can be told apart in a small panel.
@@ -221,13 +220,8 @@ def _label(figure: Figure, grid: Sequence[Axes], n: int, across: str, up: str) -
 
 
 def _legend(figure: Figure, grid: Sequence[Axes], columns: int) -> None:
-    handles: dict[str, Artist] = {}
-    for axes in grid:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
     figure.legend(
-        [*handles.values()],
-        [*handles],
+        *legend_entries(grid),
         loc="upper left",
         bbox_to_anchor=(0.055, 1.005),
         ncols=columns,

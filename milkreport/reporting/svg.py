@@ -27,6 +27,10 @@ FONT = "Inter, Helvetica, Arial, sans-serif"
 # Okabe and Ito's palette without black and yellow, which vanish on one of the two grounds.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+PART_COLOURS = {"train": COLOURS[0], "validation": COLOURS[4], "test": COLOURS[1]}
+
+#: Inches of the page's text column: figures are printed at their own size.
+WIDTH = 6.7
 
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",

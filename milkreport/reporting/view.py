@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.results import Results
-from milkreport.reporting import curves, figures
+from milkreport.reporting import curves, dots
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
 from milkreport.reporting.guidelines import GuidelinesView, build_guidelines
 from milkreport.reporting.sentences import (
@@ -255,7 +255,7 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
         line = (f"always {shorten(trivial[0], 14)}", trivial[1]) if trivial else None
         caption = f"{metric} on the {part} part with 95% intervals"
         caption += "; dashed: always answering the most frequent class." if line else "."
-        svg = figures.estimates("headline-figure", rows, metric, line)
+        svg = dots.estimates("headline-figure", rows, metric, line)
         chart = Figure("headline-figure", caption, svg)
     badge = None
     if results.data.synthetic:

@@ -16,7 +16,7 @@ from milkreport.reporting.blocks import (
     Row,
     Table,
 )
-from milkreport.reporting.figures import MOST_CLASSES, most_frequent
+from milkreport.reporting.class_figures import MOST_CLASSES, most_frequent
 from milkreport.reporting.heat import median_heat, panels_of
 from milkreport.reporting.panels import MOST_PANELS, category_panels, numeric_panels
 from milkreport.reporting.sentences_data import is_labelled

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from milkreport.evaluation.compare import is_shown, most_permutations
 from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
-from milkreport.reporting import figures, rank_figures
+from milkreport.reporting import class_figures, rank_figures
 from milkreport.reporting.blocks import (
     Cell,
     Chapter,
@@ -111,7 +111,7 @@ def _differing(results: Results) -> Chapter:
             "predictions has no F1 mark where its F1 is undefined."
         )
         drawn.append(
-            Figure("per-class", caption, figures.per_class("per-class", results.arms, part))
+            Figure("per-class", caption, class_figures.per_class("per-class", results.arms, part))
         )
     arms = [
         (i, arm.title or arm.name, found.classes)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from milkreport.evaluation.data_record import DataSummary, SplitSummary
-from milkreport.reporting import figures
+from milkreport.reporting import class_figures
 from milkreport.reporting.blocks import Cell, Chapter, Column, Fact, Figure, Row, Table, table
 from milkreport.reporting.flow import flow_diagram
 from milkreport.reporting.sentences_data import (
@@ -89,9 +89,9 @@ def _classes(data: DataSummary, classes: Sequence[str], splits: Sequence[SplitSu
         return Chapter("data-classes", "Classes", texts=(none,))
     caption = f"{capital(data.units)} by class, all that were used"
     caption += " and by part (log scale)." if splits else " (log scale)."
-    if len(classes) > figures.MOST_CLASSES:
-        caption += f" The {figures.MOST_CLASSES} largest of {whole(len(classes))} classes."
-    svg = figures.class_distribution("distribution", data, classes, splits)
+    if len(classes) > class_figures.MOST_CLASSES:
+        caption += f" The {class_figures.MOST_CLASSES} largest of {whole(len(classes))} classes."
+    svg = class_figures.class_distribution("distribution", data, classes, splits)
     return Chapter(
         "data-classes",
         "Classes",

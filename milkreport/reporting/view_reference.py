@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from milkreport.checks.verdict import CheckRow, Status, Verdict
 from milkreport.evaluation.results import Results
-from milkreport.reporting import figures
+from milkreport.reporting import dots
 from milkreport.reporting.blocks import (
     Badge,
     Cell,
@@ -186,5 +186,5 @@ def _chart(results: Results, verdict: Verdict) -> Figure | None:
         f"This run (dot) and {theirs} (diamond); the 95% interval of the difference is drawn around "
         "this run's value. Where it reaches the diamond, no difference is shown."
     )
-    svg = figures.against_reference("reference-figure", labels, panels, theirs)
+    svg = dots.against_reference("reference-figure", labels, panels, theirs)
     return Figure("reference-figure", caption, svg)
