@@ -10,20 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from milkreport.evaluation.compare import is_shown
-from milkreport.evaluation.part_record import PartResult
 from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
 from milkreport.reporting.text import (
     capital,
     decimal,
     interval,
     listing,
-    mid_sentence,
     numeral,
-    percent,
     plural,
-    shorten,
-    whole,
 )
+from milkreport.reporting.titles import arm_title, headline_part, metric_words, primary_pairs
 
 SYNTHETIC_BANNER = "SYNTHETIC DATA - NOT A RESULT"
 SYNTHETIC_HEADLINE = "No result: images and tables were drawn by a program."
@@ -31,63 +27,8 @@ SYNTHETIC_RESULT = (
     "The numbers below show that the chain from data to report works, and nothing else. No arm is "
     "set above another, and nothing is compared with reported figures."
 )
-
-
-def metric_title(results: Results, metric: str) -> str:
-    """A metric's name as it stands in a heading."""
-    known = results.definitions.get(metric)
-    return known.title if known else metric.replace("_", " ").capitalize().replace("f1", "F1")
-
-
-def metric_words(results: Results, metric: str) -> str:
-    """A metric's name as it stands in a sentence."""
-    return mid_sentence(metric_title(results, metric))
-
-
-def arm_title(results: Results, name: str, most: int = 40) -> str:
-    """An arm's title, or its name."""
-    arm = results.arm(name)
-    return shorten(arm.title or arm.name if arm else name, most)
-
-
-def primary_pairs(results: Results) -> list[Difference]:
-    """All pairs of arms on the primary metric."""
-    if results.comparison is None:
-        return []
-    return [d for d in results.comparison.differences if d.metric == results.primary_metric]
-
-
-#: More pairs than this, and a table holds those against the first arm and the surest others.
-MOST_PAIRS = 24
-
-
 #: So many pairs without a difference are named in the result; of more, the number is.
 MOST_NAMED_PAIRS = 4
-
-
-def shown_pairs(results: Results) -> list[Difference]:
-    """The pairs that a table holds; all of them stand in ``differences.csv``."""
-    pairs = primary_pairs(results)
-    if len(pairs) <= MOST_PAIRS:
-        return pairs
-    first = results.arms[0].name
-    order = sorted(pairs, key=lambda d: (first not in (d.arm, d.against), d.p_holm or 0.0))
-    return order[:MOST_PAIRS]
-
-
-def left_out(results: Results) -> str:
-    """What tables of pairs leave out."""
-    n = len(primary_pairs(results))
-    if n <= MOST_PAIRS:
-        return ""
-    rest = "those with the first arm, then the surest; all in differences.csv."
-    return f" The first {MOST_PAIRS} of {n} pairs: {rest}"
-
-
-def headline_part(results: Results) -> str:
-    """The part the result is about: the test part, or the best that is there."""
-    found = [part.part for arm in results.arms for part in arm.parts]
-    return next((p for p in ("test", "validation", "train") if p in found), "test")
 
 
 @dataclass(frozen=True)
@@ -240,71 +181,4 @@ def _reach(results: Results, comparison: Comparison) -> str:
     return (
         f"{where}, {numeral(comparison.n_seeds)} training seeds an arm; the intervals hold the "
         "sampling of cases within each class and the spread over seeds."
-    )
-
-
-def yardstick(results: Results) -> tuple[str, float] | None:
-    """What always answering the most frequent class of the scored part would reach.
-
-    Follows from the supports alone: with share s of the most frequent of k classes, accuracy is s,
-    its F1 is 2s / (1 + s), every other F1 is 0.
-    """
-    part = headline_part(results)
-    result = next((r for arm in results.arms if (r := arm.part(part)) is not None), None)
-    if result is None:
-        return None
-    support = {row.name: row.support for row in result.classes if row.support > 0}
-    if len(support) < 2:
-        return None
-    most = max(support, key=support.__getitem__)
-    share = support[most] / sum(support.values())
-    f1 = 2 * share / (1 + share)
-    value = {
-        "accuracy": share,
-        "balanced_accuracy": 1 / len(support),
-        "macro_f1": f1 / len(support),
-        "weighted_f1": share * f1,
-    }.get(results.primary_metric)
-    return None if value is None else (most, value)
-
-
-def yardstick_sentence(results: Results) -> str:
-    """The trivial answer's value in words; empty if there is none."""
-    found = yardstick(results)
-    if found is None:
-        return ""
-    metric = metric_words(results, results.primary_metric)
-    return (
-        f"Always answering {shorten(found[0], 24)} would reach a {metric} of {decimal(found[1])}."
-    )
-
-
-def imbalance_note(results: Results, too_few: int) -> str:
-    """Which classes cannot be judged for want of cases."""
-    part = headline_part(results)
-    result = next((r for arm in results.arms if (r := arm.part(part)) is not None), None)
-    rare = [row for row in result.classes if row.support < too_few] if result else []
-    if not rare or result is None:
-        return ""
-    names = listing(f"{shorten(row.name, 24)} ({whole(row.support)})" for row in rare[:12])
-    if len(rare) > 12:
-        names += f" and {numeral(len(rare) - 12)} more"
-    share = percent(sum(row.support for row in rare) / max(result.n_cases, 1), 1)
-    terms = sum(row.support > 0 for row in rare)
-    return (
-        f"Fewer than {too_few} {part} {results.data.units}, too few to judge: {names}. Together "
-        f"they are {share} of the part, yet {numeral(terms)} of the "
-        f"{numeral(sum(row.support > 0 for row in result.classes))} terms of every macro average."
-        f"{_rare_macro(result)}"
-    )
-
-
-def _rare_macro(result: PartResult) -> str:
-    """What simulations said of the interval of a macro average with such classes (docs/statistics.md)."""
-    found = result.metrics.get("macro_f1")
-    if found is None or found.low is None:
-        return ""
-    return (
-        " In simulations the 95% interval of a macro average over such classes held the true value in 90 to "
-        "93% of the trials."
     )

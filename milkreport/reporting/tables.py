@@ -7,7 +7,6 @@ from milkreport.evaluation.definitions import HEADLINE
 from milkreport.evaluation.part_record import Estimate, PartResult
 from milkreport.evaluation.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
-from milkreport.reporting.sentences import arm_title, metric_title, primary_pairs
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -19,6 +18,7 @@ from milkreport.reporting.text import (
     signed_interval,
     without_paths,
 )
+from milkreport.reporting.titles import arm_title, metric_title, primary_pairs
 
 PARTS = ("test", "validation", "train")
 MOST_PAIRS = 6

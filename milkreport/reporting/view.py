@@ -11,13 +11,8 @@ from milkreport.evaluation.results import Results
 from milkreport.reporting import curves, dots
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
 from milkreport.reporting.guidelines import GuidelinesView, build_guidelines
-from milkreport.reporting.sentences import (
-    SYNTHETIC_BANNER,
-    headline_part,
-    metric_title,
-    result_statement,
-    yardstick,
-)
+from milkreport.reporting.sentences import SYNTHETIC_BANNER, result_statement
+from milkreport.reporting.sentences_classes import yardstick
 from milkreport.reporting.sentences_data import data_sentence, tidy
 from milkreport.reporting.tables import comparison_table, pair_table
 from milkreport.reporting.text import (
@@ -28,6 +23,7 @@ from milkreport.reporting.text import (
     whole,
     without_paths,
 )
+from milkreport.reporting.titles import headline_part, metric_title
 from milkreport.reporting.view_arms import ArmView, build_arm, build_exposure
 from milkreport.reporting.view_audit import AuditView, build_audit
 from milkreport.reporting.view_compare import ComparisonView, build_comparison

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Cell, Column, Row, Table, table
-from milkreport.reporting.sentences import arm_title, metric_title, metric_words, shown_pairs
 from milkreport.reporting.text import decimal, listing, p_cell, percent, whole
+from milkreport.reporting.titles import arm_title, metric_title, metric_words, shown_pairs
 
 
 def rank_sentence(results: Results) -> str:

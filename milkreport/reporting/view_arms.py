@@ -10,7 +10,6 @@ from milkreport.evaluation.part_record import Estimate, PartResult
 from milkreport.evaluation.results import ArmResult, CellRecord, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
 from milkreport.reporting.matrix import NUMBERS_UP_TO, WIDE_FROM, confusion_matrix, is_wide
-from milkreport.reporting.sentences import headline_part, metric_words
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -25,6 +24,7 @@ from milkreport.reporting.text import (
     whole,
     without_paths,
 )
+from milkreport.reporting.titles import headline_part, metric_words
 from milkreport.reporting.trainings import trainings
 from milkreport.reporting.view_measures import calibration_sentence
 

@@ -16,16 +16,7 @@ from milkreport.reporting.blocks import (
     Table,
     table,
 )
-from milkreport.reporting.sentences import (
-    arm_title,
-    headline_part,
-    imbalance_note,
-    left_out,
-    metric_title,
-    primary_pairs,
-    shown_pairs,
-    yardstick_sentence,
-)
+from milkreport.reporting.sentences_classes import imbalance_note, yardstick_sentence
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -35,6 +26,14 @@ from milkreport.reporting.text import (
     signed,
     signed_interval,
     whole,
+)
+from milkreport.reporting.titles import (
+    arm_title,
+    headline_part,
+    left_out,
+    metric_title,
+    primary_pairs,
+    shown_pairs,
 )
 from milkreport.reporting.view_agreement import (
     agreement_table,

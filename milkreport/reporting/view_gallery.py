@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from milkreport.evaluation.results import Results
 from milkreport.model_settings import sees_images
 from milkreport.reporting.blocks import Fact
-from milkreport.reporting.sentences import arm_title
 from milkreport.reporting.text import decimal, listing, percent, shorten, signed
+from milkreport.reporting.titles import arm_title
 from milkreport.reporting.view_arms import is_classical
 from milkreport.runs.gallery_record import Gallery, Mistake, Shown
 from milkreport.suite import Suite

@@ -8,7 +8,6 @@ from milkreport.evaluation.definitions import HEADLINE, REPEATED
 from milkreport.evaluation.part_record import Calibration, Estimate, PartResult, PositiveResult
 from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Row, Table, table
-from milkreport.reporting.sentences import headline_part, metric_title
 from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.text import (
     MISSING,
@@ -22,6 +21,7 @@ from milkreport.reporting.text import (
     signed_interval,
     whole,
 )
+from milkreport.reporting.titles import headline_part, metric_title
 
 #: Threshold probabilities at which the decision curve is printed.
 _SHOWN_THRESHOLDS = (0.1, 0.3, 0.5)

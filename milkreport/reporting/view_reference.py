@@ -17,9 +17,6 @@ from milkreport.reporting.blocks import (
     Row,
     Table,
 )
-from milkreport.reporting.sentences import (
-    arm_title,
-)
 from milkreport.reporting.text import (
     capital,
     decimal,
@@ -31,6 +28,7 @@ from milkreport.reporting.text import (
     whole,
     without_paths,
 )
+from milkreport.reporting.titles import arm_title
 
 MOST_CHART_ROWS = 24
 PUBLISHED = "published figures"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from milkreport.evaluation.part_record import Estimate, PartResult, SliceResult
 from milkreport.evaluation.results import ArmResult, Results
 from milkreport.evaluation.slices import FEWEST
-from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table
-from milkreport.reporting.sentences import arm_title, headline_part, metric_title, metric_words
+from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
 from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.text import (
     MISSING,
@@ -19,6 +18,13 @@ from milkreport.reporting.text import (
     shorten,
     signed_interval,
     whole,
+)
+from milkreport.reporting.titles import (
+    arm_title,
+    first_part,
+    headline_part,
+    metric_title,
+    metric_words,
 )
 
 MOST_ARMS = 5
@@ -142,7 +148,7 @@ def _gaps(results: Results, metric: str) -> Table | None:
         Column("By chance below"),
     )
     caption = f"Gap in {metric_words(results, metric)}: largest minus smallest subgroup."
-    return Table("gaps", caption, columns, (Group("", tuple(rows)),), dense=True)
+    return table("gaps", caption, columns, rows, dense=True)
 
 
 def _gap_sentence(results: Results, metric: str, words: str) -> str:
@@ -169,8 +175,7 @@ def _gap_sentence(results: Results, metric: str, words: str) -> str:
 
 
 def _withheld(results: Results) -> str:
-    part = headline_part(results)
-    found = next((r for arm in results.arms if (r := arm.part(part)) is not None), None)
+    found = first_part(results)
     if found is None or not found.withheld:
         return ""
     named = [
