@@ -23,7 +23,6 @@ class DataPageView:
     """Everything that the page may print."""
 
     title: str
-    data_name: str
     date: str
     created: str
     generator: str
@@ -74,13 +73,11 @@ def build_data_page(
     """The page as frozen values, all of them text; arguments as in :func:`write_data_page`."""
     data = tidy(data)
     chapters = _with_origin(data, build_data(data, classes, ()).chapters)
-    name = shorten(data.name, 80)
     said = [shorten(without_paths(remark), 300) for remark in remarks[:MOST_REMARKS]]
     if more := len(remarks) - len(said):
         said.append(f"and {numeral(more)} more")
     return DataPageView(
-        title=f"{name}: data report",
-        data_name=name,
+        title=f"{shorten(data.name, 80)}: data report",
         date=day(created),
         created=created,
         generator=generator,

@@ -20,8 +20,9 @@ from milkreport.reporting.text import (
 )
 from milkreport.reporting.titles import arm_title, metric_title, primary_pairs
 
-PARTS = ("test", "validation", "train")
-MOST_PAIRS = 6
+_PARTS = ("test", "validation", "train")
+#: Pairs of the summary; the comparison holds more.
+_ON_PAGE_ONE = 6
 
 
 def headline_metrics(results: Results) -> list[str]:
@@ -39,7 +40,7 @@ def comparison_table(results: Results) -> Table:
         note = "primary" if metric == results.primary_metric else ""
         columns.append(Column(metric_title(results, metric), note))
     groups = []
-    for part in PARTS:
+    for part in _PARTS:
         found = [(arm, r) for arm in results.arms if (r := arm.part(part)) is not None]
         if not found:
             continue
@@ -69,12 +70,12 @@ def pair_table(results: Results) -> Table | None:
                 Cell(decimal(d.detectable)),
             )
         )
-        for d in pairs[:MOST_PAIRS]
+        for d in pairs[:_ON_PAGE_ONE]
     ]
     heads = ("Difference", "95% interval", "p\u00a0(Holm)", "Detectable")
     metric = metric_title(results, results.primary_metric)
     caption = f"{metric}, differences between the arms"
-    caption += ", the first of them." if len(pairs) > MOST_PAIRS else "."
+    caption += ", the first of them." if len(pairs) > _ON_PAGE_ONE else "."
     columns = (Column("Pair", text=True), *map(Column, heads))
     return table("pairs", caption, columns, rows, dense=True)
 

@@ -1,4 +1,4 @@
-"""Section 6 of the report: one subsection an arm."""
+"""Arm by arm: what each was, and what it reached class by class."""
 
 from __future__ import annotations
 
@@ -110,7 +110,6 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
         if len(seconds) > 1:
             text += f" over {plural(len(seconds), 'training', 'trainings')}"
         facts.append(Fact("Training time", text))
-    if seconds:
         facts.append(Fact("Trainings complete", f"{whole(len(done))} of {whole(len(arm.cells))}"))
     epochs = [cell.epoch_used for cell in done if cell.epoch_used is not None]
     if epochs and not is_classical(arm):

@@ -1,4 +1,4 @@
-"""What an audit found of reported figures: a part of the report's section 8, and a page of its own."""
+"""What an audit found of reported figures: a part of the report, and a page of its own."""
 
 from __future__ import annotations
 

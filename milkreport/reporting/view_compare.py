@@ -1,4 +1,4 @@
-"""Section 5 of the report: the arms beside one another."""
+"""The arms beside one another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the data was: section 2 of the report, and the stand-alone data page.
+"""What the data was: a section of the report, and the stand-alone data page.
 
 Made from the record alone: counts and names, no row of the data. What a record does not hold (an older
 one, unlabelled data) leaves no blank: its chapter is left out.

@@ -1,4 +1,4 @@
-"""Section 3 of the report: what was done with the data."""
+"""The arms and their protocol: what was done with the data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _PRECISIONS = {
     "tf32": "TF32 products, float32 sums",
     "bf16": "bfloat16 products, float32 sums",
 }
-
+_OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 
 #: What takes the place of the protocol of predictions that were made elsewhere.
 GIVEN = (
@@ -52,7 +52,7 @@ GIVEN = (
 
 @dataclass(frozen=True)
 class ProtocolView:
-    """What was done with it."""
+    """What was done with the data."""
 
     arms: Table
     split_rule: str
@@ -172,9 +172,6 @@ def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
         *([(_whose(suite, shared), _model_facts(suite.model))] if shared else []),
     ]
     return tuple(sections)
-
-
-_OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 
 
 def _extras(training: Training) -> list[Fact]:

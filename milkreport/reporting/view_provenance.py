@@ -1,4 +1,4 @@
-"""Sections 9 and 10 of the report: what must be known beside the numbers, and where they come from."""
+"""What must be known beside the numbers, and where they come from."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class ProvenanceView:
 def build_ethics(
     results: Results, has_gallery: bool = False, has_pictures: bool = False
 ) -> EthicsView:
+    """Use, limits and licence; *has_gallery* and *has_pictures*: what the report shows of single cases."""
     data = results.data
     held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
     if not data.n_images:
@@ -82,6 +83,7 @@ def build_ethics(
 def build_provenance(
     results: Results, manifest: Manifest, suite: Suite | None, data_argument: str
 ) -> ProvenanceView:
+    """Command, environment, packages and trainings; *data_argument*: how the command names the data."""
     commit = manifest.commit or "not run from a checkout"
     if manifest.commit and manifest.dirty:
         commit += ", with uncommitted changes"

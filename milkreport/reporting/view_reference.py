@@ -1,4 +1,4 @@
-"""Section 8 of the report: the run beside reported figures, or beside an earlier run."""
+"""The run beside reported figures, or beside an earlier run."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ from dataclasses import dataclass
 from milkreport.checks.verdict import CheckRow, Status, Verdict
 from milkreport.evaluation.results import Results
 from milkreport.reporting import dots
-from milkreport.reporting.blocks import (
-    Badge,
-    Cell,
-    Column,
-    Figure,
-    Footnote,
-    Group,
-    Row,
-    Table,
-)
+from milkreport.reporting.blocks import Badge, Cell, Column, Figure, Footnote, Group, Row, Table
 from milkreport.reporting.text import (
     capital,
     decimal,
@@ -48,7 +39,6 @@ class ReferenceView:
     source: str
     kind: str
     badge: Badge
-    counts: tuple[Badge, ...]
     explanation: str
     table: Table
     chart: Figure | None
@@ -115,7 +105,6 @@ def build_reference(results: Results, verdict: Verdict) -> ReferenceView:
         source=sentence(shorten(without_paths(verdict.source), 300)),
         kind=verdict.kind,
         badge=status_badge(verdict.status),
-        counts=count_badges(verdict),
         explanation=explanation,
         table=Table(
             "reference", "This run beside the reference.", columns, groups, notes, dense=True

@@ -1,4 +1,4 @@
-"""Section 7 of the report: the arms by subgroup."""
+"""The arms by subgroup."""
 
 from __future__ import annotations
 
