@@ -13,6 +13,7 @@ import pytest
 from pypdf import PdfReader
 
 from milkreport.errors import PdfProblem
+from milkreport.evaluation.compare import is_shown
 from milkreport.evaluation.results import Results
 from milkreport.reporting import pdf_worker
 from milkreport.reporting.axes import legend_columns, legend_height
@@ -75,6 +76,19 @@ def test_every_number_of_the_page_stands_in_the_pdf(
     numbers = set(re.findall(r"[−+]?\d[\d,]*\.\d+|\d[\d,]*\d", words_of(plain_page)))
     assert len(numbers) > 300
     assert {n for n in numbers if n not in there} == set()
+
+
+def test_a_result_of_many_arms_stays_short() -> None:
+    results = samples.many_arms(20)
+    assert results.comparison is not None
+    n_shown = sum(is_shown(d) for d in results.comparison.differences)
+    said = result_statement(results).headline
+    assert f"In all, a difference was shown for {n_shown} of the 190 pairs." in said
+    assert said.count(" scored ") == 4
+    assert "Weighted sampler 11 scored higher than nine of the others." in said
+    assert len(said) < 900
+    few = samples.many_arms(5)
+    assert "In all" not in result_statement(few).headline
 
 
 def test_the_results_of_a_part_are_not_parted_by_the_end_of_a_page(tmp_path: Path) -> None:

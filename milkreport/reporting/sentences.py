@@ -18,6 +18,7 @@ from milkreport.reporting.text import (
     listing,
     numeral,
     plural,
+    whole,
 )
 from milkreport.reporting.titles import arm_title, headline_part, metric_words, primary_pairs
 
@@ -29,6 +30,8 @@ SYNTHETIC_RESULT = (
 )
 #: So many pairs without a difference are named in the result; of more, the number is.
 MOST_NAMED_PAIRS = 4
+#: So many sentences say which arm scored above which, and one names so many arms.
+MOST_SENTENCES, MOST_NAMED = 4, 6
 
 
 @dataclass(frozen=True)
@@ -90,19 +93,26 @@ def _found(results: Results, comparison: Comparison, shown: list[Difference]) ->
     for better in sorted(beaten, key=lambda name: -_value(results, name)):
         alike.setdefault(frozenset(beaten[better]), []).append(better)
     sentences: list[str] = []
-    for betters in alike.values():
+    for betters in [*alike.values()][:MOST_SENTENCES]:
         worse = beaten[betters[0]]
         others = listing(arm_title(results, name) for name in worse)
         others = f"{own if len(worse) == 1 else many}{others}"
         if len(worse) == n_arms - 1 > 1:
             others = "all others"
+        elif len(worse) > MOST_NAMED:
+            others = f"{numeral(len(worse))} of the others"
         who = listing(own + arm_title(results, name) for name in betters)
+        if len(betters) > MOST_NAMED:
+            who = f"{many}{numeral(len(betters))} arms"
         who += " each" if len(betters) > 1 else ""
         if sentences:
             sentences.append(f"{capital(who)} scored higher than {others}.")
         else:
             start = "" if ranks else "Of these trained models, "
             sentences.append(f"{start}{who} scored a higher {metric} than {others}.")
+    if len(alike) > MOST_SENTENCES:
+        n, of = whole(len(shown)), whole(len(primary_pairs(results)))
+        sentences.append(f"In all, a difference was shown for {n} of the {of} pairs.")
     return sentences
 
 
