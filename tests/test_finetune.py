@@ -704,16 +704,12 @@ def test_a_class_of_too_few_cases_is_named(prepared: Prepared) -> None:
 def test_columns_and_views_that_lack_are_named(new, cache, parent: Parent) -> None:
     cases, card = load_cases(new, "auto", cache), parent.card
     short = [feature for feature in cases.features if feature.column != "site"]
-    with pytest.raises(DataError, match=r"reads the columns site, which the new data do not have"):
+    with pytest.raises(DataError, match=r"reads the column site, which the data lack"):
         conform(replace(cases, features=tuple(short)), card)
-    with pytest.raises(
-        DataError, match="reads the images clinical, which the new data do not have"
-    ):
+    with pytest.raises(DataError, match="reads the view clinical, which the data lack"):
         conform(replace(cases, views=("dermoscopic",)), card)
     swapped = [replace(f, kind="numeric") if f.column == "sex" else f for f in cases.features]
-    with pytest.raises(
-        DataError, match="column sex is numeric here, and the model reads categories"
-    ):
+    with pytest.raises(DataError, match="the column sex holds numbers, the model reads text"):
         conform(replace(cases, features=tuple(swapped)), card)
 
 

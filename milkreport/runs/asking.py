@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -68,8 +69,13 @@ def load_asked(
     cases = load_cases(data, "auto", cache, notice)
     notice(f"found {cases.layout}")
     refuse_other_classes(cases, card)
-    _refuse_lacking(cases, card)
     columns = dict.fromkeys(c.column for c in card.reads.encoder.columns)
+    held = {name: cases.table[name].dropna() for name in columns if name in cases.table}
+    is_number = {
+        name: bool(pd.api.types.is_numeric_dtype(values)) if len(values) else None
+        for name, values in held.items()
+    }
+    refuse_unfit(cases, card, is_number)
     missing = {name: int(cases.table[name].isna().sum()) for name in columns}
     imputed = {name: n for name, n in missing.items() if n}
     unknown = card.reads.encoder.unseen(cases.table)
@@ -114,21 +120,28 @@ def refuse_other_classes(cases: Cases, card: ModelCard) -> None:
         raise DataError(what, do, str(cases.root))
 
 
-def _refuse_lacking(cases: Cases, card: ModelCard) -> None:
-    """Raise a DataError for the views and columns that the model reads and *cases* do not have."""
-    reads, table, root = card.reads, cases.table, str(cases.root)
+def refuse_unfit(cases: Cases, card: ModelCard, numeric: Mapping[str, bool | None]) -> None:
+    """Raise a DataError for views and columns that the model reads and *cases* lack, or have of another kind.
+
+    Args:
+        numeric: the columns that there are to whether they hold numbers; None where nothing tells.
+    """
+    reads, root = card.reads, str(cases.root)
     views = [v for v in reads.views if v not in cases.views] if card.sees_images else []
-    columns = list(dict.fromkeys(c.column for c in reads.encoder.columns))
-    lacking = [f"the view {v}" for v in views]
-    lacking += [f"the column {c}" for c in columns if c not in table.columns]
-    if lacking:
+    columns = [
+        c for c in dict.fromkeys(c.column for c in reads.encoder.columns) if c not in numeric
+    ]
+    if lacking := [f"the view {v}" for v in views] + [f"the column {c}" for c in columns]:
         what = f"the model reads {first_few(lacking, 30)}, which the data lack"
-        own = first_few((f.column for f in cases.features), 30) or "none"
-        do = f"the data's views: {', '.join(cases.views)}; columns that may be read: {own}"
-        raise DataError(what, do, root)
+        own = [f.column for f in cases.features]
+        near = difflib.get_close_matches(columns[0], own, n=1) if columns else []
+        hint = f"did you mean {near[0]}? " if near else ""
+        do = f"{hint}the data's views: {', '.join(cases.views)}; columns that may be read: "
+        raise DataError(what, do + (first_few(own, 30) or "none"), root)
     for encoder in reads.encoder.columns:
-        is_number = pd.api.types.is_numeric_dtype(table[encoder.column])
-        if is_number != (encoder.categories is None) and table[encoder.column].notna().any():
+        is_number = numeric[encoder.column]
+        if is_number is not None and is_number != (encoder.categories is None):
             kinds = ("numbers", "text") if is_number else ("text", "numbers")
             what = f"the column {encoder.column} holds {kinds[0]}, the model reads {kinds[1]}"
-            raise DataError(what, "describe the data as those it was trained on", root)
+            do = "describe the data as those it was trained on: its kind, in milkreport.toml"
+            raise DataError(what, do, root)

@@ -12,6 +12,7 @@ import numpy as np
 from milkreport.data.cases import Cases
 from milkreport.data.splits import Fold, make_folds
 from milkreport.errors import ConfigError, DataError
+from milkreport.runs.asking import refuse_unfit
 from milkreport.suite import Split
 from milkreport.tables import first_few, load_table, refuse_duplicates
 from milkreport.training.card import ModelCard
@@ -58,25 +59,10 @@ class Conformer:
 
     def _narrow(self, cases: Cases) -> Cases:
         """Without the views and columns that the model does not read: a gap in them costs no case."""
-        reads, own = self.card.reads, {feature.column: feature for feature in cases.features}
-        if reads.images and (lacking := [view for view in reads.views if view not in cases.views]):
-            what = (
-                f"the model reads the images {first_few(lacking)}, which the new data do not have"
-            )
-            do = f"their views are: {first_few(cases.views)}; name them as the model's, or use another arm"
-            raise DataError(what, do, str(cases.root))
-        wanted = {column.column: column.categories for column in reads.encoder.columns}
-        if lacking := [name for name in wanted if name not in own]:
-            near = difflib.get_close_matches(lacking[0], own, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            what = f"the model reads the columns {first_few(lacking, 30)}, which the new data do not have"
-            do = f"{hint}columns are: {first_few(own, 30) or 'none'}"
-            raise DataError(what, do, str(cases.root))
-        for name, categories in wanted.items():
-            if (own[name].kind == "categorical") != (categories is not None):
-                kind = "numbers" if categories is None else "categories"
-                what = f"column {name} is {own[name].kind} here, and the model reads {kind}"
-                raise DataError(what, "set its kind in milkreport.toml", str(cases.root))
+        reads = self.card.reads
+        numeric = {feature.column: feature.kind == "numeric" for feature in cases.features}
+        refuse_unfit(cases, self.card, numeric)
+        wanted = {column.column for column in reads.encoder.columns}
         unread = [f.column for f in cases.features if f.column not in wanted and f.view == "case"]
         return replace(
             cases,
