@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -76,6 +75,7 @@ def evaluate(
     - milkreport evaluate old=a.csv new=b.csv --truth truth.csv --rules isic --out runs/eval
     """
     from milkreport.commands import evaluate as work
+    from milkreport.commands.shell import shell_line
     from milkreport.evaluation.evaluate import load_inputs
     from milkreport.evaluation.measures import Plan
 
@@ -98,7 +98,7 @@ def evaluate(
     for column in slices or []:
         command += ["--slice", column]
     command += ["--no-intervals"] if no_intervals else []
-    line = shlex.join(command) + " --out $OUT"
+    line = shell_line([*command, "--out", "$OUT"])
     results = work.evaluate(inputs, plan, title, out, line, pdf_wish(pdf, no_pdf))
     if as_json:
         print(results.model_dump_json(indent=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -100,6 +99,7 @@ def finetune(
     - milkreport finetune runs/paper --arm weighted_loss --data NEW --old-data DIR --out runs/finetuned
     """
     from milkreport.commands import finetune as work
+    from milkreport.commands.shell import shell_line
     from milkreport.runs.finetune import Job
     from milkreport.runs.finetune_plan import Wish
     from milkreport.runs.parent import load_parent
@@ -136,7 +136,7 @@ def finetune(
         data=data,
         out=out,
         cache=cache_of(cache_dir),
-        command=" ".join(part if part.startswith("$") else shlex.quote(part) for part in command),
+        command=shell_line(command),
         wish=wish,
         device=device,
         old_data=old_data,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -134,6 +133,7 @@ def run_all(
     """
     from milkreport.checks.verdict import exit_code
     from milkreport.commands import run_all as main_job
+    from milkreport.commands.shell import shell_line
     from milkreport.runs.grid import parse_grid
     from milkreport.suite import load_suite
 
@@ -161,14 +161,12 @@ def run_all(
         command += ["--set", override]
     for axis in grid or []:
         command += ["--grid", axis]
-    # Quoted for a shell, except the two variables, which are meant to be expanded.
-    line = " ".join(part if part.startswith("$") else shlex.quote(part) for part in command)
     order = main_job.Order(
         runs=runs,
         data=data,
         out=folder,
         device=device,
-        command=line,
+        command=shell_line(command),
         cache=cache_of(cache_dir),
         gate=gate,
         pdf=wish,

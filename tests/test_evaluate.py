@@ -392,6 +392,16 @@ def test_a_comparison_of_several_arms_names_each(folder: Path, milkreport: Comma
     assert "base minus better" in done.stderr.splitlines()
 
 
+def test_the_command_of_a_report_of_several_runs_can_be_typed(folder: Path, milkreport) -> None:
+    for out in ("run one", "two"):
+        milkreport("evaluate", f"{out[:3].strip()}=base.csv", "--truth", "truth.csv", "--out", out,
+                   "--no-pdf", "--no-intervals")  # fmt: skip
+    done = milkreport("report", "run one", "two", "--out", "both", "--no-pdf")
+    assert done.returncode == 0, done.stderr
+    command = RunFolder(folder / "both").load_manifest().command
+    assert command == "milkreport report 'run one' two --out $OUT"
+
+
 def test_plain_and_strict_reading_agree(folder: Path, truth) -> None:
     """What the fast parser leaves to the strict one comes out the same: quotes, blank lines, a BOM."""
     wide = make(1, 1.0)

@@ -11,6 +11,7 @@ from milkreport.checks.verdict import Verdict
 from milkreport.commands import running, sources
 from milkreport.commands.console import show_files, warn
 from milkreport.commands.progress import bar, progress
+from milkreport.commands.shell import shell_line
 from milkreport.data.load import load_cases
 from milkreport.data.prepare import image_problems
 from milkreport.data.store import list_stores, open_store
@@ -68,7 +69,7 @@ def combined(runs: Sequence[Path], out: Path, arms: Sequence[str], primary: str,
     for arm in arms:
         command += ["--arm", arm]
     command += ["--primary", primary] if primary else []
-    results = combine(runs, out, arms, primary, " ".join(command))
+    results = combine(runs, out, arms, primary, shell_line(command))
     written = draw(RunFolder(out), results, None, pdf)
     running.show_results(results, None)
     show_files(written)
