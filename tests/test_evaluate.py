@@ -402,6 +402,12 @@ def test_the_command_of_a_report_of_several_runs_can_be_typed(folder: Path, milk
     assert command == "milkreport report 'run one' two --out $OUT"
 
 
+def test_a_report_of_given_predictions_names_no_suite(folder: Path, milkreport: Command) -> None:
+    milkreport("evaluate", "base.csv", "--truth", "truth.csv", "--out", "out", "--no-pdf",
+               "--no-intervals")  # fmt: skip
+    assert "<span>suite" not in (folder / "out" / "report.html").read_text(encoding="utf-8")
+
+
 def test_plain_and_strict_reading_agree(folder: Path, truth) -> None:
     """What the fast parser leaves to the strict one comes out the same: quotes, blank lines, a BOM."""
     wide = make(1, 1.0)

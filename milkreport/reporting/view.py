@@ -155,7 +155,7 @@ def build_view(
         date=day(manifest.started),
         created=manifest.started,
         generator=f"milkreport {manifest.milkreport}",
-        suite=results.suite,
+        suite=results.suite if suite is not None else "",
         banner=SYNTHETIC_BANNER if synthetic else "",
         partial=_partial(results),
         notices=tuple(shorten(without_paths(notice), 400) for notice in results.notices),
