@@ -29,6 +29,7 @@ from milkreport.evaluation.compare import compare_arms, is_shown
 from milkreport.evaluation.estimates import estimate
 from milkreport.evaluation.measures import Plan, measure_resamples
 from milkreport.evaluation.metrics import score_classes, score_confusion, score_labels
+from milkreport.evaluation.pools import CaseFacts, Pool
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.ranking import score_ranking
 from milkreport.evaluation.resampling import (
@@ -36,7 +37,7 @@ from milkreport.evaluation.resampling import (
     percentile_interval,
     resampled_confusion,
 )
-from milkreport.evaluation.summarise import CaseFacts, Pool, summarise_pool
+from milkreport.evaluation.summarise import summarise_pool
 from milkreport.runs.checking import load_test_predictions
 from milkreport.runs.folder import RunFolder
 

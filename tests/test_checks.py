@@ -20,9 +20,10 @@ from milkreport.checks.verdict import (
 from milkreport.errors import ConfigError
 from milkreport.evaluation.data_record import DataSummary
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, Results
-from milkreport.evaluation.summarise import CaseFacts, summarise_part
+from milkreport.evaluation.summarise import summarise_part
 from milkreport.suite import load_suite
 
 ARMS = ("baseline", "weighted_loss", "sampler")

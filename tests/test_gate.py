@@ -18,8 +18,8 @@ from milkreport.checks import earlier as earlier_module
 from milkreport.checks.reference import load_reference
 from milkreport.checks.verdict import Status, Verdict, exit_code
 from milkreport.evaluation.pair import describe_pair
+from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.summarise import CaseFacts
 from milkreport.runs.self_test import load_fixture, run_controls, worsen
 from tests.conftest import Command
 

@@ -10,9 +10,9 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from milkreport.evaluation.compare import evaluate_arms
 from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.slices import make_slices
-from milkreport.evaluation.summarise import CaseFacts
 
 CLASSES = ("A", "B", "C")
 N = 600

@@ -15,10 +15,11 @@ import pytest
 from milkreport.evaluation.compare import compare_pools, is_shown
 from milkreport.evaluation.measures import Plan, measure_resamples
 from milkreport.evaluation.metrics import score_classes, score_confusion
+from milkreport.evaluation.pools import CaseFacts, Pool, pool_arms
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.resampling import bootstrap_weights, mcnemar_p
 from milkreport.evaluation.results import Comparison
-from milkreport.evaluation.summarise import CaseFacts, Pool, pool_arms, summarise_pool
+from milkreport.evaluation.summarise import summarise_pool
 
 SUPPORT = np.array([300, 120, 60, 12, 4])
 SHARES = np.array(

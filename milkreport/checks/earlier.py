@@ -18,8 +18,8 @@ from milkreport.checks.verdict import (
 )
 from milkreport.errors import DataError
 from milkreport.evaluation.pair import describe_pair
+from milkreport.evaluation.pools import CaseFacts, Cells
 from milkreport.evaluation.results import Results
-from milkreport.evaluation.summarise import CaseFacts, Cells
 
 KIND = "earlier run"
 #: The row that asks for the same bits.

@@ -16,6 +16,7 @@ from milkreport.evaluation.estimates import spread
 from milkreport.evaluation.measures import Measured, Plan, measure
 from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
 from milkreport.evaluation.part_record import PartResult
+from milkreport.evaluation.pools import CaseFacts, Cells, Pool, pool_arms
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.resampling import (
     holm,
@@ -25,7 +26,7 @@ from milkreport.evaluation.resampling import (
     permutation_p,
 )
 from milkreport.evaluation.results import SEEDS_TO_RANK, Agreement, Comparison, Difference
-from milkreport.evaluation.summarise import CaseFacts, Cells, Pool, pool_arms, summarise_pool
+from milkreport.evaluation.summarise import summarise_pool
 from milkreport.streams import stream
 
 Ints = npt.NDArray[np.int64]

@@ -19,11 +19,11 @@ from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.metrics import score_confusion
 from milkreport.evaluation.part_record import Needs
+from milkreport.evaluation.pools import CaseFacts, Cells
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.reading import join_predictions
 from milkreport.evaluation.results import ArmResult, CellRecord, Results
 from milkreport.evaluation.rules import RULES
-from milkreport.evaluation.summarise import CaseFacts, Cells
 from milkreport.tables import first_few
 
 _SAFE = re.compile(r"[^A-Za-z0-9_.-]+")

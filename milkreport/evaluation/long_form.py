@@ -11,9 +11,9 @@ from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS, computable
 from milkreport.evaluation.measures import measure
 from milkreport.evaluation.part_record import Definition, Estimate, PartResult
+from milkreport.evaluation.pools import Cells, pool_folds
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, Comparison, Difference, Results
-from milkreport.evaluation.summarise import Cells, pool_folds
 
 COLUMNS = (
     *("run", "arm", "seed", "fold", "split", "metric", "class", "slice"),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.summarise import Cells, pool_folds
+from milkreport.evaluation.pools import Cells, pool_folds
 
 #: Mistakes that are listed an arm.
 MOST = 50

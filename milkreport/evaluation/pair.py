@@ -17,9 +17,9 @@ from milkreport.evaluation.compare import (
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.measures import Plan, measure
 from milkreport.evaluation.metrics import defined
+from milkreport.evaluation.pools import CaseFacts, Cells, pool_arms
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import Difference
-from milkreport.evaluation.summarise import CaseFacts, Cells, pool_arms
 
 
 def _harden(p: Predictions) -> Predictions:

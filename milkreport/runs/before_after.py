@@ -15,9 +15,9 @@ from milkreport.evaluation.data_record import DataSummary, SplitSummary
 from milkreport.evaluation.definitions import HEADLINE
 from milkreport.evaluation.evaluate import Inputs, evaluate_inputs
 from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, Curve, Results
-from milkreport.evaluation.summarise import CaseFacts
 from milkreport.runs.evaluated import write_evaluation
 from milkreport.runs.finetune_record import Compared, Gap, Pair
 from milkreport.runs.folder import RunFolder

@@ -10,9 +10,9 @@ from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.mistakes import list_mistakes
+from milkreport.evaluation.pools import Cells
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, CellRecord, Curve, Results
-from milkreport.evaluation.summarise import Cells
 from milkreport.model_settings import Classifier
 from milkreport.runs.folder import Cell, RunFolder
 from milkreport.suite import Arm, Suite

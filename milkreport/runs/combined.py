@@ -9,9 +9,9 @@ from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.evaluate import Inputs, evaluate_inputs
 from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.pools import Cells
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, Results
-from milkreport.evaluation.summarise import Cells
 from milkreport.runs.evaluated import write_evaluation
 from milkreport.runs.folder import Cell, RunFolder
 

@@ -14,9 +14,9 @@ from milkreport.evaluation.evaluate import Inputs, evaluate_inputs, load_inputs
 from milkreport.evaluation.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.mistakes import list_mistakes
+from milkreport.evaluation.pools import CaseFacts, Cells
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import CellRecord, Results
-from milkreport.evaluation.summarise import CaseFacts, Cells
 from milkreport.runs.checking import load_test_predictions
 from milkreport.runs.folder import Cell, RunFolder, refuse_foreign
 from milkreport.runs.manifest import Manifest, read_environment

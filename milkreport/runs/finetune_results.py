@@ -11,8 +11,8 @@ import pandas as pd
 
 from milkreport.data.cases import Cases
 from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.results import Curve
-from milkreport.evaluation.summarise import CaseFacts
 from milkreport.runs.before_after import AFTER, BEFORE, Scene, compare_both
 from milkreport.runs.collect import split_rule
 from milkreport.runs.describe import summarise_data, summarise_splits

@@ -21,9 +21,9 @@ from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from milkreport.evaluation.data_record import DataSummary, Part, Record, SplitSummary
+from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions, as_frame, load_predictions
 from milkreport.evaluation.results import CellRecord, Results
-from milkreport.evaluation.summarise import CaseFacts
 from milkreport.runs.gallery_record import FOLDER as GALLERY
 from milkreport.runs.gallery_record import Gallery
 from milkreport.runs.manifest import Manifest, read_clock

@@ -20,8 +20,8 @@ from milkreport.errors import MilkreportError
 from milkreport.evaluation.any_table import Source
 from milkreport.evaluation.evaluate import Inputs, evaluate_inputs, load_inputs
 from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.summarise import CaseFacts
 from milkreport.resources import resource_folder
 from milkreport.runs.checking import compare_run
 from milkreport.runs.evaluated import write_evaluation
