@@ -76,7 +76,7 @@ def evaluate(
     """
     from milkreport.commands import evaluate as work
     from milkreport.commands.shell import shell_line
-    from milkreport.evaluation.evaluate import load_inputs
+    from milkreport.evaluation.inputs import load_inputs
     from milkreport.evaluation.measures import Plan
 
     named = _named_files(predictions)

@@ -15,7 +15,7 @@ import milkreport
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.any_table import load_case_table
 from milkreport.evaluation.calibration import fit_temperature
-from milkreport.evaluation.evaluate import load_inputs
+from milkreport.evaluation.inputs import load_inputs
 from milkreport.evaluation.long_form import COLUMNS
 from milkreport.evaluation.results import Results
 from milkreport.runs.folder import RunFolder

@@ -8,7 +8,7 @@ import pytest
 from fairlearn.metrics import MetricFrame, equalized_odds_difference
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from milkreport.evaluation.compare import evaluate_arms
+from milkreport.evaluation.evaluate import evaluate_arms
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions

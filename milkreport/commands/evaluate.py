@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from milkreport.evaluation.evaluate import Inputs, evaluate_inputs
+from milkreport.evaluation.evaluate import evaluate_inputs
+from milkreport.evaluation.inputs import Inputs
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.results import Results
 

@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import statistics
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from milkreport.errors import DataError
-from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.definitions import DEFINITIONS
-from milkreport.evaluation.estimates import spread
-from milkreport.evaluation.measures import Measured, Plan, measure
+from milkreport.evaluation.measures import Plan, measure
 from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
-from milkreport.evaluation.part_record import PartResult
+from milkreport.evaluation.pair import paired_difference, refuse_unpaired
 from milkreport.evaluation.pools import CaseFacts, Cells, Pool, pool_arms
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.resampling import (
-    holm,
-    mcnemar_p,
-    over_seeds,
-    percentile_interval,
-    permutation_p,
-)
+from milkreport.evaluation.resampling import holm, mcnemar_p, permutation_p
 from milkreport.evaluation.results import SEEDS_TO_RANK, Agreement, Comparison, Difference
-from milkreport.evaluation.summarise import summarise_pool
 from milkreport.streams import stream
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
 ALPHA = 0.05
-#: 1.96 + 0.84 standard errors: the difference that a two-sided 5% test finds with 80% power.
-_POWER = 1.96 + 0.84
 
 
 def is_shown(difference: Difference) -> bool:
@@ -100,77 +85,6 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
         agreement=[_agreement(pools, pair, seeds) for pair in pairs],
         ranks=_rank(names, tested) if len(seeds) >= SEEDS_TO_RANK else {},
     )
-
-
-def refuse_unpaired(pools: Mapping[str, Pool], seeds: Sequence[int]) -> None:
-    names = list(pools)
-    reference = pools[names[0]].seeds[seeds[0]]
-    for name, pool in pools.items():
-        for seed in seeds:
-            p = pool.seeds[seed]
-            mine, theirs = set(p.case_ids.tolist()), set(reference.case_ids.tolist())
-            what = f"{name} and {names[0]} can't be compared"
-            if mine != theirs or len(p.case_ids) != len(reference.case_ids):
-                what += f": other cases ({len(mine - theirs):,} and {len(theirs - mine):,} alone)"
-                raise DataError(what, "score both on the same cases")
-            if not np.array_equal(p.truth, reference.truth):
-                n = int((p.truth != reference.truth).sum())
-                raise DataError(f"{what}: other labels of {n:,} cases", "use one truth")
-        if pool.n_folds != pools[names[0]].n_folds:
-            what = f"{name} and {names[0]} can't be compared: {pool.n_folds} and "
-            what += f"{pools[names[0]].n_folds} folds"
-            raise DataError(what, "pool both over the same folds")
-
-
-def paired_difference(
-    metric: str,
-    pair: tuple[str, str],
-    points: tuple[Sequence[Measured], Sequence[Measured]],
-    draws: Sequence[Sequence[Measured]],
-    place: int | None = None,
-) -> Difference | None:
-    """One metric of two arms, of the class at *place* or overall.
-
-    ``None`` where it is undefined or was not resampled for either.
-    """
-    if not all(has_value(m, metric, place) for side in (*points, *draws) for m in side):
-        return None
-    gaps = [
-        float(pick_value(a, metric, place) - pick_value(b, metric, place))
-        for a, b in zip(*points, strict=True)
-    ]
-    if not np.isfinite(gaps).all():
-        return None
-    one, other = (np.stack([pick_value(m, metric, place) for m in side], axis=1) for side in draws)
-    # Seeds are drawn after differencing, so both sides always have the same ones.
-    drawn = over_seeds(one - other, stream(0, "seeds"))
-    bounds, error = percentile_interval(drawn), spread(drawn)
-    if bounds is None or error is None:
-        return None
-    return Difference(
-        arm=pair[0],
-        against=pair[1],
-        metric=metric,
-        value=statistics.fmean(gaps),
-        low=bounds[0],
-        high=bounds[1],
-        standard_error=error,
-        p=None,
-        p_holm=None,
-        detectable=_POWER * error,
-        sampling_error=spread((one - other).mean(axis=1)),
-        seed_sd=statistics.stdev(gaps) if len(gaps) > 1 else None,
-    )
-
-
-def has_value(m: Measured, metric: str, place: int | None) -> bool:
-    """Whether a metric was measured: overall, or by class where a place is asked for."""
-    return metric in (m.overall if place is None else m.classes)
-
-
-def pick_value(m: Measured, metric: str, place: int | None) -> Floats:
-    """A metric, or one class's; resamples first where there are any."""
-    return m.overall[metric] if place is None else m.classes[metric][..., place]
 
 
 def most_permutations(n_resamples: int, n_pairs: int) -> int:
@@ -270,34 +184,6 @@ def _rank(names: Sequence[str], tested: Sequence[Difference]) -> dict[str, int]:
         if is_shown(d):
             better[d.against if d.value > 0 else d.arm] += 1
     return {name: 1 + n for name, n in better.items()}
-
-
-def evaluate_arms(
-    arms: Mapping[str, Mapping[Part, Cells]], plan: Plan, facts: CaseFacts | None = None
-) -> tuple[dict[str, list[PartResult]], Comparison | None]:
-    """Everything that is said of arms: each on each part, and against one another on the test part.
-
-    Args:
-        arms: name to part to predictions by (seed, fold).
-
-    Raises:
-        DataError: the arms' test parts can't be paired.
-    """
-    facts = facts or CaseFacts()
-    found: dict[str, list[PartResult]] = {name: [] for name in arms}
-    comparison = None
-    for part in PARTS:
-        mine = {name: parts[part] for name, parts in arms.items() if parts.get(part)}
-        if not mine:
-            continue
-        validation = {name: parts.get("validation", {}) for name, parts in arms.items()}
-        chosen_on = validation if part == "test" else None
-        pools = pool_arms(mine, part, plan, facts, chosen_on)
-        if part == "test":
-            comparison = compare_pools(pools, plan, facts)
-        for name, pool in pools.items():
-            found[name].append(summarise_pool(pool, plan, facts))
-    return found, comparison
 
 
 def compare_arms(arms: Mapping[str, Cells], primary: str) -> Comparison | None:

@@ -2,62 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from milkreport.errors import ConfigError
-from milkreport.evaluation.any_table import Source, load_case_table
-from milkreport.evaluation.compare import evaluate_arms
+from milkreport.evaluation.compare import compare_pools
 from milkreport.evaluation.data_record import DataSummary, Part, SplitSummary
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.inputs import Given, GivenFiles, Inputs, load_inputs
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.metrics import score_confusion
-from milkreport.evaluation.part_record import Needs
-from milkreport.evaluation.pools import CaseFacts, Cells
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.reading import join_predictions
-from milkreport.evaluation.results import ArmResult, CellRecord, Results
+from milkreport.evaluation.part_record import Needs, PartResult
+from milkreport.evaluation.pools import CaseFacts, Cells, pool_arms
+from milkreport.evaluation.results import ArmResult, CellRecord, Comparison, Results
 from milkreport.evaluation.rules import RULES
+from milkreport.evaluation.summarise import summarise_pool
 from milkreport.tables import first_few
 
-_SAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
 #: Metrics that the comparison can test.
 TESTABLE = tuple(score_confusion(np.eye(2)))
-
-Files = Source | Sequence[Source] | Mapping[str, Source | Sequence[Source]]
-#: The same from Python, where a path may be text.
-Given = Source | str
-GivenFiles = Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Predictions beside their truth, ready to be scored.
-
-    ``arms``: name to part to predictions by (seed, fold); several files of one arm are its seeds.
-    ``sources``: arm to what its predictions were read from. ``truth``: the truth's name and SHA-256.
-    """
-
-    arms: dict[str, dict[Part, Cells]]
-    sources: dict[str, str]
-    truth: tuple[str, str]
-    facts: CaseFacts = field(default_factory=CaseFacts)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes, the same for every arm."""
-        return self.first.classes
-
-    @property
-    def first(self) -> Predictions:
-        """The test predictions of the first arm's first seed."""
-        return next(iter(next(iter(self.arms.values()))["test"].values()))
 
 
 def evaluate(
@@ -91,50 +56,9 @@ def evaluate(
     Raises:
         DataError: bad predictions, truth or metadata. ConfigError: an unknown class, column or metric.
     """
-    table = None if metadata is None else _source(metadata)
-    inputs = load_inputs(_files(frame), _source(truth), metadata=table, group=group, slices=slices)
+    inputs = load_inputs(frame, truth, metadata=metadata, group=group, slices=slices)
     plan = Plan(primary, tuple(positive), tuple(rules), intervals)
     return evaluate_inputs(inputs, plan, title=title)
-
-
-def _source(given: Given) -> Source:
-    return Path(given) if isinstance(given, str) else given
-
-
-def _files(given: GivenFiles) -> Files:
-    """The same with every path that is text as a path; text would else be a sequence of letters."""
-    if isinstance(given, Mapping):
-        return {name: _several(some) for name, some in given.items()}
-    return _several(given)
-
-
-def _several(given: Given | Sequence[Given]) -> Source | Sequence[Source]:
-    if isinstance(given, str | Path | pd.DataFrame):
-        return _source(given)
-    return [_source(one) for one in given]
-
-
-def load_inputs(
-    frame: Files,
-    truth: Source,
-    *,
-    metadata: Source | None = None,
-    group: str = "",
-    slices: Sequence[str] = (),
-) -> Inputs:
-    """Read predictions, truth and metadata; see :func:`evaluate`."""
-    named = _named(frame)
-    joined = join_predictions(named, truth)
-    arms: dict[str, dict[Part, Cells]] = {}
-    for name, parts_by_source in joined.items():
-        parts: dict[Part, dict[tuple[int, int], Predictions]] = {}
-        for seed, by_part in enumerate(parts_by_source):
-            for part, predictions in by_part.items():
-                parts.setdefault(part, {})[seed, 0] = predictions
-        arms[name] = dict(parts)
-    facts = _facts(metadata, truth, group, slices)
-    sources = {name: _labels(files) for name, files in named.items()}
-    return Inputs(arms, sources, (_label(truth), _sha256(truth)), facts)
 
 
 def evaluate_inputs(
@@ -174,11 +98,46 @@ def evaluate_inputs(
         classes=list(inputs.classes),
         definitions=DEFINITIONS | CLASS_DEFINITIONS,
         data=_describe(inputs, plan),
-        splits=[_split(inputs)],
+        splits=[
+            SplitSummary(
+                fold=0,
+                part="test",
+                n=len(inputs.first.truth),
+                class_counts=inputs.class_counts,
+            )
+        ],
         arms=arms,
         comparison=comparison,
         notices=_notices(kinds),
     )
+
+
+def evaluate_arms(
+    arms: Mapping[str, Mapping[Part, Cells]], plan: Plan, facts: CaseFacts | None = None
+) -> tuple[dict[str, list[PartResult]], Comparison | None]:
+    """Everything that is said of arms: each on each part, and against one another on the test part.
+
+    Args:
+        arms: name to part to predictions by (seed, fold).
+
+    Raises:
+        DataError: the arms' test parts can't be paired.
+    """
+    facts = facts or CaseFacts()
+    found: dict[str, list[PartResult]] = {name: [] for name in arms}
+    comparison = None
+    for part in PARTS:
+        mine = {name: parts[part] for name, parts in arms.items() if parts.get(part)}
+        if not mine:
+            continue
+        validation = {name: parts.get("validation", {}) for name, parts in arms.items()}
+        chosen_on = validation if part == "test" else None
+        pools = pool_arms(mine, part, plan, facts, chosen_on)
+        if part == "test":
+            comparison = compare_pools(pools, plan, facts)
+        for name, pool in pools.items():
+            found[name].append(summarise_pool(pool, plan, facts))
+    return found, comparison
 
 
 def _notices(kinds: Mapping[str, set[Needs]]) -> list[str]:
@@ -211,46 +170,8 @@ def _check_plan(plan: Plan, classes: Sequence[str]) -> None:
         raise ConfigError(f"unknown rule {first_few(wrong)}", f"known: argmax, {', '.join(RULES)}")
 
 
-def _named(frame: Files) -> dict[str, list[Source]]:
-    if isinstance(frame, Mapping):
-        named = {
-            str(name): [s] if isinstance(s, Path | pd.DataFrame) else [*s]
-            for name, s in frame.items()
-        }
-    elif isinstance(frame, Path | pd.DataFrame):
-        name = frame.stem if isinstance(frame, Path) else "predictions"
-        named = {_SAFE.sub("-", name).lstrip("-.") or "predictions": [frame]}
-    else:
-        named = {f"predictions-{i}": [source] for i, source in enumerate(frame, 1)}
-    if not named or not all(named.values()):
-        raise ConfigError("no predictions", "name at least one file")
-    return named
-
-
-def _facts(metadata: Source | None, truth: Source, group: str, slices: Sequence[str]) -> CaseFacts:
-    if metadata is None:
-        if slices or group:
-            what = "--slice and --group name columns of a table"
-            raise ConfigError(what, "give it by --metadata TABLE")
-        return CaseFacts()
-    table = load_case_table(metadata)
-    for column in (*slices, *([group] if group else [])):
-        if column not in table.columns:
-            what = f"no column {column!r}"
-            do = f"columns are: {first_few(table.columns, 30)}"
-            raise ConfigError(what, do, _label(metadata))
-    groups: dict[str, str] = {}
-    if group:
-        known = table[group].dropna()
-        groups = dict(zip(known.index.astype(str), known.astype(str), strict=True))
-        table = table.drop(columns=[group] if group not in slices else [])
-    return CaseFacts(groups, table, tuple(slices))
-
-
 def _describe(inputs: Inputs, plan: Plan) -> DataSummary:
-    first = inputs.first
-    counts = np.bincount(first.truth, minlength=len(first.classes))
-    name, sha256 = inputs.truth
+    n, (name, sha256) = len(inputs.first.truth), inputs.truth
     return DataSummary(
         name=name,
         synthetic=False,
@@ -259,43 +180,15 @@ def _describe(inputs: Inputs, plan: Plan) -> DataSummary:
         unit="case",
         units="cases",
         views=[],
-        n_found=len(first.truth),
-        n_used=len(first.truth),
+        n_found=n,
+        n_used=n,
         n_images=0,
         image_size=None,
         cleaning="",
         exclusions=[],
-        class_counts=dict(zip(first.classes, counts.tolist(), strict=True)),
+        class_counts=inputs.class_counts,
         positive=list(plan.positive),
         rules=list(plan.rules),
         fingerprint=sha256,
         tables={name: sha256} if sha256 else {},
     )
-
-
-def _split(inputs: Inputs) -> SplitSummary:
-    counts = np.bincount(inputs.first.truth, minlength=len(inputs.classes))
-    return SplitSummary(
-        fold=0,
-        part="test",
-        n=len(inputs.first.truth),
-        class_counts=dict(zip(inputs.classes, counts.tolist(), strict=True)),
-    )
-
-
-def _labels(files: Sequence[Source]) -> str:
-    """What an arm was read from: each name once."""
-    names = list(dict.fromkeys(map(_label, files)))
-    many = f" ({len(files)} files)" if len(files) > len(names) else ""
-    return first_few(names) + many
-
-
-def _label(source: Source) -> str:
-    return source.name if isinstance(source, Path) else "a data frame"
-
-
-def _sha256(source: Source) -> str:
-    """Of the file's bytes, or of the frame's values."""
-    if isinstance(source, Path):
-        return hashlib.sha256(source.read_bytes()).hexdigest()
-    return hashlib.sha256(pd.util.hash_pandas_object(source).to_numpy().tobytes()).hexdigest()

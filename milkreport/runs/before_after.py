@@ -13,7 +13,8 @@ from milkreport.data.prepare import Prepared
 from milkreport.evaluation.compare import is_shown
 from milkreport.evaluation.data_record import DataSummary, SplitSummary
 from milkreport.evaluation.definitions import HEADLINE
-from milkreport.evaluation.evaluate import Inputs, evaluate_inputs
+from milkreport.evaluation.evaluate import evaluate_inputs
+from milkreport.evaluation.inputs import Inputs
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from milkreport.evaluation.compare import PARTS, evaluate_arms
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.evaluate import PARTS, evaluate_arms
 from milkreport.evaluation.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.mistakes import list_mistakes

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.evaluate import Inputs, evaluate_inputs
+from milkreport.evaluation.evaluate import evaluate_inputs
+from milkreport.evaluation.inputs import Inputs
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.pools import Cells
 from milkreport.evaluation.predictions import Predictions

@@ -10,7 +10,8 @@ import pandas as pd
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.any_table import Source
-from milkreport.evaluation.evaluate import Inputs, evaluate_inputs, load_inputs
+from milkreport.evaluation.evaluate import evaluate_inputs
+from milkreport.evaluation.inputs import Inputs, load_inputs
 from milkreport.evaluation.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.mistakes import list_mistakes

@@ -18,7 +18,8 @@ from milkreport.checks.reference import Reference, as_toml
 from milkreport.checks.verdict import Verdict, exit_code
 from milkreport.errors import MilkreportError
 from milkreport.evaluation.any_table import Source
-from milkreport.evaluation.evaluate import Inputs, evaluate_inputs, load_inputs
+from milkreport.evaluation.evaluate import evaluate_inputs
+from milkreport.evaluation.inputs import Inputs, load_inputs
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions
