@@ -8,7 +8,8 @@ import pytest
 from milkreport.checks.audit_matrices import audit_matrices
 from milkreport.checks.earlier import check_earlier
 from milkreport.checks.published import check_published
-from milkreport.checks.reference import Figure, Frozen, Reference, load_reference
+from milkreport.checks.reference import Frozen, Reference, load_reference
+from milkreport.checks.statements import Figure
 from milkreport.checks.verdict import (
     CheckRow,
     Status,

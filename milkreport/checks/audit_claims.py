@@ -11,7 +11,8 @@ import numpy as np
 from milkreport.checks.audit_matrices import Matrices, value_of
 from milkreport.checks.expand import difference_bounds, read_estimate, summarise_counts
 from milkreport.checks.findings import Finding, Outcome
-from milkreport.checks.reference import Claim, Figure, Reference
+from milkreport.checks.reference import Reference
+from milkreport.checks.statements import Claim, Figure
 
 
 def audit_claims(reference: Reference, matrices: Matrices) -> Iterator[Finding]:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from milkreport.checks.findings import Finding, Outcome
 from milkreport.checks.matrices import Completion, Reading, complete, consensus, read_matrix
 from milkreport.checks.prints import is_about, is_rounded
-from milkreport.checks.reference import Figure, Matrix, Reference
+from milkreport.checks.reference import Reference
+from milkreport.checks.statements import Figure, Matrix
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.metrics import score_classes, score_confusion
 

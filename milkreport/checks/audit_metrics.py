@@ -9,7 +9,8 @@ from milkreport.checks.audit_matrices import Audited, Matrices, agrees, value_of
 from milkreport.checks.findings import Finding, Outcome
 from milkreport.checks.matrices import Completion
 from milkreport.checks.prints import Batches, find_counts, is_cut, is_rounded
-from milkreport.checks.reference import Figure, Reference
+from milkreport.checks.reference import Reference
+from milkreport.checks.statements import Figure
 
 #: The suite setting that a source's batches are read from, where it states any.
 BATCH = "training.batch_size"

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from milkreport.checks.lookup import find_value
-from milkreport.checks.reference import Figure, Reference
+from milkreport.checks.reference import Reference
+from milkreport.checks.statements import Figure
 from milkreport.checks.verdict import (
     CheckRow,
     Status,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from milkreport.checks.reference import Figure
+from milkreport.checks.statements import Figure
 from milkreport.evaluation.part_record import Estimate, PartResult
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.summarise import summarise_part

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milkreport.checks.reference import Figure, Reference
+from milkreport.checks.reference import Reference
+from milkreport.checks.statements import Figure
 from milkreport.evaluation.part_record import Definition, Estimate, PartResult, RuleResult
 from milkreport.evaluation.results import Results
 

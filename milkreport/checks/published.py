@@ -14,7 +14,8 @@ from typing import Any
 from milkreport.checks.audit_matrices import audit_matrices
 from milkreport.checks.expand import difference_bounds, read_estimate, summarise_counts
 from milkreport.checks.lookup import Found, find_value
-from milkreport.checks.reference import Figure, Reference
+from milkreport.checks.reference import Reference
+from milkreport.checks.statements import Figure
 from milkreport.checks.verdict import (
     CheckRow,
     Status,

@@ -7,13 +7,22 @@ the run's predictions lie beside it.
 from __future__ import annotations
 
 import difflib
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from milkreport.checks.statements import (
+    Claim,
+    Comparable,
+    Figure,
+    Margin,
+    Matrix,
+    Rounding,
+    Share,
+    Sum,
+)
 from milkreport.errors import ConfigError
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.part_record import Definition
@@ -26,12 +35,6 @@ LOCAL = Path("references")
 FILE = "reference.toml"
 #: From this many cases on, a class's 95% intervals cover 93 to 97% (docs/statistics.md).
 MIN_SUPPORT = 50
-
-#: How digits were lost: to the nearest, perhaps by cutting, not at all, or "about" (one unit either way).
-Rounding = Literal["rounded", "rounded or cut", "exact", "about"]
-#: Whether a run's cases are drawn by the same rule, by another, or from other data.
-Comparable = Literal["same split rule", "other split", "other data"]
-Margin = Annotated[float, Field(ge=0, le=1)]
 
 
 class Rule(Section):
@@ -56,128 +59,12 @@ class Rule(Section):
         )
 
 
-class Value(Section):
-    """A printed number. "0.590" was rounded more finely than "0.59"."""
-
-    printed: str
-    stands: str = ""
-    rounding: Rounding | None = None
-
-    @field_validator("printed")
-    @classmethod
-    def _number(cls, value: str) -> str:
-        try:
-            finite = Decimal(value).is_finite()
-        except InvalidOperation:
-            finite = False
-        if not finite:
-            raise ValueError("no number")
-        return value
-
-    @property
-    def value(self) -> float:
-        """The printed value as a number."""
-        return float(self.printed)
-
-    @property
-    def digits(self) -> int:
-        """Decimal places of the print."""
-        return max(0, -int(Decimal(self.printed).as_tuple().exponent))
-
-    def bounds(self, rounding: Rounding) -> tuple[float, float]:
-        """Least and greatest value that prints so; *rounding* where the value itself states none."""
-        unit = 10.0**-self.digits
-        below, above = {
-            "rounded": (unit / 2, unit / 2),
-            "rounded or cut": (unit / 2, unit),
-            "about": (unit, unit),
-            "exact": (0.0, 0.0),
-        }[self.rounding or rounding]
-        return self.value - below, self.value + above
-
-
-class Figure(Value):
-    """One reported value of one arm on one part; ``class_name`` for a metric of one class.
-
-    ``margin``, ``margin_reason`` and ``comparable`` default to the reference's.
-    """
-
-    arm: str
-    part: Part
-    metric: str
-    class_name: str = ""
-    comparable: Comparable | None = None
-    margin: Margin | None = None
-    margin_reason: str = ""
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """What the figure is of."""
-        return self.arm, self.part, self.metric, self.class_name
-
-    @model_validator(mode="after")
-    def _in_range(self) -> Figure:
-        least = -1 if self.metric in ("mcc", "kappa") else 0
-        greatest = float("inf") if self.metric == "log_loss" else 1
-        greatest = 2 if self.metric == "brier" else greatest
-        if not least <= self.value <= greatest:
-            hint = "; percent must be written as a fraction" if 1 < self.value <= 100 else ""
-            raise ValueError(f"{self.printed} is outside {least} to {greatest}{hint}")
-        return self
-
-
 class Arm(Section):
     """An arm as the source describes it; ``correction``: what it does about imbalance, if anything."""
 
     name: str
     title: str
     correction: str = "none"
-
-
-class Matrix(Section):
-    """A reported confusion matrix; rows true, columns predicted, in the order of the classes.
-
-    Rows are kept as printed, a number too many included: :mod:`milkreport.checks.matrices` reads them.
-    """
-
-    arm: str
-    part: Part
-    rows: list[list[Annotated[int, Field(ge=0)]]]
-    stands: str = ""
-    note: str = ""
-
-
-class Sum(Section):
-    """Stated counts that must add up."""
-
-    what: str
-    total: int
-    parts: dict[str, int]
-    stands: str = ""
-
-
-class Share(Value):
-    """A stated share of a whole, both counted in the source."""
-
-    what: str
-    part: int
-    whole: Annotated[int, Field(gt=0)]
-
-
-class Claim(Section):
-    """What the source says of an arm beside others.
-
-    ``than``: arms; none: all others with such a figure. "highest" and "lowest" say the same as "higher" and
-    "lower" than all.
-    """
-
-    text: str
-    arm: str
-    part: Part
-    metric: str
-    relation: Literal["highest", "lowest", "higher", "lower"]
-    than: list[str] = []
-    stands: str = ""
 
 
 class Change(Section):
@@ -229,9 +116,7 @@ class Reference(Section):
     rules: Annotated[list[Rule], Field(min_length=1)]
     arms: list[Arm] = []
     figures: Annotated[list[Figure], Field(min_length=1)]
-    repeats: list[
-        Figure
-    ] = []  # figures printed once more, perhaps with other digits: audited alone
+    repeats: list[Figure] = []  # printed once more, perhaps with other digits: audited alone
     matrices: list[Matrix] = []
     sums: list[Sum] = []
     shares: list[Share] = []

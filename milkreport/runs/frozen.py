@@ -13,12 +13,12 @@ from milkreport.checks.reference import (
     MIN_SUPPORT,
     Arm,
     Change,
-    Figure,
     Frozen,
     Reference,
     Rule,
     as_toml,
 )
+from milkreport.checks.statements import Figure
 from milkreport.errors import ConfigError
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS, HEADLINE
 from milkreport.evaluation.results import ArmResult, Results
