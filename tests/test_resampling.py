@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, kstest
+from scipy.stats import binomtest, kstest, permutation_test
+from sklearn.metrics import matthews_corrcoef
 
 from milkreport.errors import DataError
 from milkreport.evaluation.closed_form import (
@@ -221,3 +222,22 @@ def test_many_arms_can_still_be_told_apart() -> None:
     assert all(is_shown(tested["strong", f"weak-{i}"]) for i in range(15))
     others = [d for (a, _), d in tested.items() if a != "strong"]
     assert not any(is_shown(d) for d in others)
+
+
+def test_permutations_that_leave_a_metric_undefined_count_as_extreme() -> None:
+    """MCC is undefined once all answers are of one class, which is no evidence of a difference."""
+    truth = np.array([0, 0, 0, 0, 0, 1, 1, 1])
+    one, other = np.zeros(8, int), np.zeros(8, int)
+    one[5], other[[0, 1]] = 1, 1
+
+    def gap(a: np.ndarray, b: np.ndarray) -> float:
+        if len(set(a)) < 2 or len(set(b)) < 2:
+            return np.inf
+        return abs(matthews_corrcoef(truth, a) - matthews_corrcoef(truth, b))
+
+    exact = permutation_test((one, other), gap, permutation_type="samples", alternative="greater",
+                             n_resamples=np.inf).pvalue  # fmt: skip
+    rng = np.random.default_rng(8)
+    assert permutation_p(truth, [one], [other], 2, "mcc", 4999, rng) == pytest.approx(
+        exact, abs=0.03
+    )

@@ -96,9 +96,10 @@ def permutation_p(
 
     In each permutation a case's answers (of all seeds together) change sides with probability 1/2;
     the statistic is the difference of the metric's means over seeds. p = (1 + hits) / (1 + n): never 0
-    (Phipson and Smyth, 2010).
+    (Phipson and Smyth, 2010). A permutation that leaves the metric undefined counts as a hit.
 
     Args:
+        truth, one, other: class positions, int64 (n,); *one* and *other* hold one array a seed.
         metric: one of :func:`milkreport.evaluation.metrics.score_confusion`.
     """
     both = list(zip(one, other, strict=True))
@@ -129,8 +130,9 @@ def permutation_p(
     for start in range(0, n_permutations, rows):
         n_rows = min(rows, n_permutations - start)
         swaps = rng.integers(0, 2, (n_rows, len(kinds)), dtype=np.int8).astype(np.float32)
-        # The tolerance counts permutations that equal the observed one up to rounding.
-        hits += int((np.abs(mean_gap(swaps)) >= observed - 1e-12).sum())
+        # The tolerance counts permutations that equal the observed one up to rounding. One that
+        # leaves the metric undefined counts as well, or p would come out too small.
+        hits += int((~(np.abs(mean_gap(swaps)) < observed - 1e-12)).sum())
     return (1 + hits) / (1 + n_permutations)
 
 
