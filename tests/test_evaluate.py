@@ -450,3 +450,38 @@ def test_a_truth_whose_label_column_has_another_name_is_told_so(tmp_path) -> Non
         DataError, match=r"no column 'label', and no 0 or 1 in diagnosis — name the"
     ):
         milkreport.evaluate(predictions, path)
+
+
+@pytest.mark.parametrize("weaker", ["labels", "scores"])
+def test_seeds_of_unlike_kinds_have_what_all_of_them_hold(truth, weaker) -> None:
+    full, other = make(1), make(2)
+    if weaker == "labels":
+        answers = other[CLASSES].idxmax(axis=1)
+        other = pd.DataFrame({"id": other["id"], "prediction": answers})
+    else:
+        other[CLASSES] *= 0.9
+    there, back = (
+        part_of(milkreport.evaluate({"m": seeds}, truth, positive=["D"]))
+        for seeds in ([full, other], [other, full])
+    )
+    for part in (there, back):
+        assert part.kind == weaker
+        assert (part.classes[0].auc is None) == (weaker == "labels")
+        assert (part.positive.auc is None) == (weaker == "labels")
+        assert part.positive.net_benefit == []
+        assert part.calibration is None
+    apart = [part_of(milkreport.evaluate(seed, truth)) for seed in (full, other)]
+    mean = np.mean([part.classes[0].recall for part in apart])
+    assert there.classes[0].recall == pytest.approx(mean)
+    assert back.classes[0].recall == pytest.approx(mean)
+
+
+def test_what_needs_inner_folds_is_left_out_of_a_single_group(truth) -> None:
+    """One patient's cases stay together: nothing is left to fit a temperature or a threshold on."""
+    table = truth[["id"]].assign(patient="p")
+    part = part_of(milkreport.evaluate(make(1), truth, metadata=table, group="patient"))
+    assert part.calibration.temperature is None
+    assert part.calibration.ece_after is None
+    assert part.calibration.fitted_on == ""
+    assert part.calibration.bins
+    assert part.rules == []

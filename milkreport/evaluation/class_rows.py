@@ -17,7 +17,7 @@ from milkreport.evaluation.closed_form import (
     with_seeds,
 )
 from milkreport.evaluation.estimates import estimate
-from milkreport.evaluation.measures import Measured
+from milkreport.evaluation.measures import Measured, shared
 from milkreport.evaluation.metrics import score_classes
 from milkreport.evaluation.part_record import ClassRow, Estimate
 
@@ -45,7 +45,7 @@ def make_class_rows(
     for c, name in enumerate(classes):
         values: dict[str, float | None] = {}
         intervals: dict[str, tuple[float, float]] = {}
-        for metric in points[0].classes:
+        for metric in shared([m.classes for m in points]):
             known = [float(m.classes[metric][c]) for m in points]
             # Undefined for some seeds: the mean over the others.
             known = [v for v in known if np.isfinite(v)]
@@ -96,7 +96,9 @@ def _closed_bounds(
             (float(pooled[name][c]), float(low[c]), float(high[c])) if always or few[c] else None
             for c in range(len(mean))
         ]
-    if "auc" in points[0].classes:  # the same cases for all seeds: defined for all or for none
+    if all(
+        "auc" in m.classes for m in points
+    ):  # the same cases for all seeds: defined for all or for none
         auc = np.mean([m.classes["auc"] for m in points], axis=0)
         known = np.where(np.isfinite(auc), auc, 0.5)
         low, high = auc_bounds(known, np.maximum(support, 1), np.maximum(others, 1))

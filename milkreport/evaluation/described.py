@@ -16,7 +16,7 @@ from milkreport.evaluation.calibration import (
     nested_temperature,
 )
 from milkreport.evaluation.estimates import estimate
-from milkreport.evaluation.measures import Measured, Plan
+from milkreport.evaluation.measures import Measured, Plan, shared
 from milkreport.evaluation.nesting import inner_folds
 from milkreport.evaluation.part_record import (
     Calibration,
@@ -68,6 +68,8 @@ def calibrate(
         after, temperature, fitted_on = [*cooled[0].values()], cooled[1], "the validation part"
     else:
         folds = inner_folds(seeds[0].truth, groups)
+        if len(folds) < 2:
+            return Calibration(bins=bins)  # one case or one group: nothing else to fit on
         nested = [nested_temperature(p.truth, p.probabilities, folds) for p in seeds]
         temperature = statistics.fmean(found for found, _ in nested)
         after = [replace(p, probabilities=q) for p, (_, q) in zip(seeds, nested, strict=True)]
@@ -100,7 +102,7 @@ def describe_positive(
             drawn = [d[:, place] for d in drawn]
         return estimate([float(v) for v in values], drawn)
 
-    names = points[0].positive
+    names = shared([m.positive for m in points])
     places = [seeds[0].classes.index(name) for name in plan.positive]
     benefit = []
     if "net_benefit" in names:

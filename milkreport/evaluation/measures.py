@@ -64,6 +64,11 @@ def weakest(kinds: Sequence[Needs]) -> Needs:
     return next(kind for kind in ("labels", "scores", "probabilities") if kind in kinds)
 
 
+def shared(found: Sequence[Mapping[str, Floats]]) -> list[str]:
+    """Names that all of several seeds have: one may hold probabilities, another hard labels."""
+    return [name for name in found[0] if all(name in other for other in found)]
+
+
 def measure(p: Predictions, positive: tuple[str, ...] = ()) -> Measured:
     """Every metric that the predictions' kind allows; nan where undefined."""
     n_classes = len(p.classes)

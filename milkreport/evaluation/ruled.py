@@ -88,6 +88,8 @@ def _apply_rules(seeds: Sequence[Predictions], groups: Ints | None, plan: Plan) 
         rules.append(_Rule("isic", "ISIC Archive's scorer", decision, answers, [], empty=1.0))
     if plan.intervals and all(p.kind != "labels" for p in seeds):
         folds = inner_folds(seeds[0].truth, groups)
+        if len(folds) < 2:
+            return rules  # one case or one group: nothing else to fit on
         chosen = [find_thresholds(p.truth, p.probabilities) for p in seeds]
         nested = [nested_answers(p.truth, p.probabilities, folds) for p in seeds]
         sample = [p.probabilities > t for p, t in zip(seeds, chosen, strict=True)]
