@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import binomtest, kstest, permutation_test
-from sklearn.metrics import matthews_corrcoef
+from sklearn.metrics import matthews_corrcoef, precision_score
 
 from milkreport.errors import DataError
 from milkreport.evaluation.closed_form import (
@@ -241,3 +241,21 @@ def test_permutations_that_leave_a_metric_undefined_count_as_extreme() -> None:
     assert permutation_p(truth, [one], [other], 2, "mcc", 4999, rng) == pytest.approx(
         exact, abs=0.03
     )
+
+
+def test_macro_precision_lies_in_its_interval_where_some_seeds_never_answer_a_class() -> None:
+    truth = np.repeat(np.arange(3), [200, 100, 20])
+    finds = truth.copy()
+    silent = np.where(
+        truth == 2, 0, truth
+    )  # as a training that collapsed onto the frequent classes
+    cells = {(s, 0): predictions(truth, finds if s < 2 else silent) for s in range(4)}
+    part = summarise_part("test", cells)
+    macro = [
+        precision_score(truth, p.predicted, average="macro", zero_division=0)
+        for p in cells.values()
+    ]
+    found = part.metrics["macro_precision"]
+    assert found.value == pytest.approx(np.mean(macro))
+    assert found.low < found.value < found.high
+    assert part.classes[2].precision == 1  # by itself: the mean over the seeds that answer it

@@ -22,6 +22,7 @@ from milkreport.evaluation.metrics import score_classes
 from milkreport.evaluation.part_record import ClassRow, Estimate
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 #: A class's metrics whose interval follows from counts.
 _BY_FORMULA = ("precision", "recall", "specificity", "f1", "auc")
@@ -115,7 +116,7 @@ def _around(
 
 
 def with_macro_bounds(
-    metrics: Mapping[str, Estimate], rows: Sequence[ClassRow]
+    metrics: Mapping[str, Estimate], rows: Sequence[ClassRow], points: Sequence[Measured]
 ) -> dict[str, Estimate]:
     """Macro averages with the interval that follows from their classes'."""
     of_macro = {"balanced_accuracy": "recall"} | {f"macro_{name}": name for name in _BY_FORMULA}
@@ -123,15 +124,14 @@ def with_macro_bounds(
     for name, metric in of_macro.items():
         if name not in metrics:
             continue
-        classes = [row.estimate(metric) for row in rows if row.support > 0]
+        classes = [row.estimate(metric) for row in rows]
+        if metric == "precision":
+            by_seed = np.stack([m.classes[metric] for m in points])
+            classes = [_counted(e, by_seed[:, c]) for c, e in enumerate(classes)]
+        classes = [e for e, row in zip(classes, rows, strict=True) if row.support > 0]
         if metric in ("auc", "specificity"):
             # A class that all cases are of has none, and no part in the average.
             classes = [e for e in classes if e.value is not None]
-        if metric == "precision":
-            # A class never predicted counts 0, and might count anything up to 1.
-            classes = [
-                e if e.value is not None else Estimate(value=0, low=0, high=1) for e in classes
-            ]
         if metrics[name].value is None or any(e.low is None or e.high is None for e in classes):
             continue
         triples = np.array([(e.value, e.low, e.high) for e in classes], np.float64)
@@ -139,3 +139,14 @@ def with_macro_bounds(
         bounds = {"low": max(0.0, low), "high": min(1.0, high)}
         found[name] = metrics[name].model_copy(update=bounds)
     return found
+
+
+def _counted(precision: Estimate, by_seed: Floats) -> Estimate:
+    """A class's precision as it counts in the average: 0 for seeds that never answer the class.
+
+    There it might count anything up to 1.
+    """
+    known = np.isfinite(by_seed)
+    if known.all():
+        return precision
+    return Estimate(value=float(np.where(known, by_seed, 0).mean()), low=0, high=1)

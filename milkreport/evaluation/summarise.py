@@ -41,7 +41,7 @@ def summarise_pool(pool: Pool, plan: Plan, facts: CaseFacts) -> PartResult:
         curves = class_curves(seeds)
         rows = [row.model_copy(update={"curve": c}) for row, c in zip(rows, curves, strict=True)]
     if draws and groups is None:
-        metrics = with_macro_bounds(metrics, rows)
+        metrics = with_macro_bounds(metrics, rows, points)
     slices = describe_slices(pool.seeds, pool.draws, plan, facts.slices(first.case_ids))
     return PartResult(
         part=pool.part,
