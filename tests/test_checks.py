@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from milkreport.checks.audit_matrices import audit_matrices
 from milkreport.checks.earlier import check_earlier
@@ -430,3 +431,30 @@ def test_classes_in_another_order_are_the_same_classes(earlier) -> None:
     assert {(r.status, r.difference) for r in verdict.rows} == {(Status.PASS, 0.0)}
     with pytest.raises(ValueError, match="not the same classes"):
         earlier.ordered(names[:-1])
+
+
+def test_the_spread_over_many_trainings_takes_students_t(published) -> None:
+    reference = load_reference("paper")
+    base = results(published)
+    part = base.arms[0].part("test")
+
+    def accuracy(n_seeds: int, sd: float) -> CheckRow:
+        metrics = part.metrics | {
+            "accuracy": part.metrics["accuracy"].model_copy(update={"seed_sd": sd})
+        }
+        seeds = part.model_copy(update={"n_seeds": n_seeds, "metrics": metrics})
+        arm = base.arms[0].model_copy(update={"parts": [seeds]})
+        found = check_published(base.model_copy(update={"arms": [arm]}), SETTINGS, reference)
+        return next(r for r in found.rows if (r.arm, r.part, r.metric) == (
+            "baseline", "test", "accuracy"))  # fmt: skip
+
+    alone = accuracy(1, 0.0)
+    figure = next(f for f in reference.figures if f.key == ("baseline", "test", "accuracy", ""))
+    rounding = figure.bounds(reference.rounding)[1] - figure.value
+    cases = alone.difference - rounding - alone.low
+    for n_seeds in (2, 5, 10, 12, 30):
+        # From five seeds on our own share is in the interval over cases already.
+        share = 1 if n_seeds >= 5 else 1 + 1 / n_seeds
+        trainings = t.ppf(0.975, n_seeds - 1) * 0.05 * np.sqrt(share)
+        expected = alone.difference - rounding - np.hypot(cases, trainings)
+        assert accuracy(n_seeds, 0.05).low == pytest.approx(expected, abs=1e-6), n_seeds

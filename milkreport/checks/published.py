@@ -29,9 +29,6 @@ from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.part_record import Estimate, PartResult
 from milkreport.evaluation.results import SEEDS_TO_RANK, Results
 
-Z = 1.96
-#: Two-sided 95% points of Student's t by seeds; below 11 seeds the normal's 1.96 would be too little.
-_T = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
 KIND = "published figures"
 
 
@@ -128,9 +125,12 @@ def _interval(
     gap = (estimate.value or 0) - (theirs.value or 0)
     trainings = 0.0
     if n_seeds > 1 and estimate.seed_sd is not None:
+        from scipy.special import stdtrit  # here: slow to load, and one training needs none of it
+
         # From five seeds on our interval holds our share already; one training of theirs remains.
         own = 0 if n_seeds >= SEEDS_TO_RANK else 1 / n_seeds
-        trainings = _T.get(n_seeds, Z) * estimate.seed_sd * math.sqrt(1 + own)
+        quantile = float(stdtrit(n_seeds - 1, 0.975))
+        trainings = quantile * estimate.seed_sd * math.sqrt(1 + own)
     least, greatest = figure.bounds(reference.rounding)
     return (
         gap - (greatest - figure.value) - math.hypot(gap - low, trainings),
