@@ -133,3 +133,21 @@ def test_gaps_of_alike_subgroups_exceed_chance_in_one_of_twenty(table: pd.DataFr
         gap = next(g for g in parts["arm"][0].gaps if g.metric == "accuracy")
         beyond += gap.gap.value > gap.chance
     assert beyond <= 9  # 3 expected; above 9 has a chance below 0.1%
+
+
+def test_the_interval_of_a_gap_draws_seeds_where_the_slices_do(table: pd.DataFrame) -> None:
+    """Of two slices that are all cases, the gap is the difference of one from the others."""
+    table["side"] = np.where(np.arange(N) % 2 == 0, "left", "right")
+    worse = (table["side"] == "right").to_numpy()
+    facts = CaseFacts(subgroups=table, columns=("side",))
+    for n_seeds in (2, 6):
+        # Some trainings fail on the right side, some do not: the seeds' spread is most of the interval.
+        cells = {(s, 0): predict(10 + s, worse if s % 2 else None) for s in range(n_seeds)}
+        parts, _ = evaluate_arms({"arm": {"test": cells}}, Plan(n_resamples=400), facts)
+        (part,) = parts["arm"]
+        gap = next(g.gap for g in part.gaps if g.metric == "accuracy")
+        left = next(piece for piece in part.slices if piece.value == "left")
+        apart = left.against_rest["accuracy"]
+        assert gap.value == pytest.approx(apart.value)
+        assert gap.high == pytest.approx(apart.high)
+        assert gap.sampling_error == pytest.approx(apart.sampling_error)

@@ -126,7 +126,8 @@ def chance_gaps(
     """What each metric's gap (largest minus smallest slice) stays below in 95% of shuffles.
 
     The slices of one column change places within each class: alike slices would do no better. Mean over
-    seeds, as the gap itself.
+    seeds, as the gap itself. Single cases move, whatever groups they come in, so that for cases that are
+    right or wrong together this is too little.
     """
     rng = stream(0, "slices")
     truth, n = pooled[0].truth, len(pooled[0].classes)

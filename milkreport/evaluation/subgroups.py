@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from milkreport.evaluation.estimates import estimate
+from milkreport.evaluation.estimates import estimate, spread
 from milkreport.evaluation.measures import Measured, Plan
 from milkreport.evaluation.metrics import defined
-from milkreport.evaluation.part_record import SliceGap, SliceResult, Withheld
+from milkreport.evaluation.part_record import Estimate, SliceGap, SliceResult, Withheld
 from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.resampling import over_seeds, percentile_interval
 from milkreport.evaluation.slices import FEWEST, Slice, chance_gaps, score_slices, widest
+from milkreport.streams import stream
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,9 @@ def describe_slices(
         if plan.intervals:
             chance = chance_gaps(pooled, [shown[i] for i in places], plan.positive)
         for name in names:
-            # The gap of the means over seeds, as the table shows them.
-            mean = np.mean([p[name][places, 0] for p in points], axis=0)
-            gap = estimate([float(widest(mean))])
-            if drawn[name]:
-                draws_mean = np.mean([d[:, places, 0] for d in drawn[name]], axis=0)
-                bounds = estimate([float(widest(mean))], [widest(draws_mean)])
-                gap = bounds
+            gap = _describe_gap(
+                [p[name][places, 0] for p in points], [d[:, places, 0] for d in drawn[name]]
+            )
             gaps_found.append(
                 SliceGap(
                     column=column,
@@ -81,3 +82,20 @@ def describe_slices(
                 )
             )
     return Slices(rows, gaps_found, withheld)
+
+
+def _describe_gap(points: Sequence[Floats], draws: Sequence[Floats]) -> Estimate:
+    """The gap of the means over seeds, as the table shows them.
+
+    Args:
+        points: (n_slices,), one a seed. draws: the same in each resample, (n_resamples, n_slices).
+    """
+    value = defined(float(widest(np.mean(points, axis=0))))
+    if value is None or not draws:
+        return Estimate(value=value)
+    stacked = np.stack(draws, axis=1)
+    bounds = percentile_interval(widest(over_seeds(stacked, stream(0, "seeds"))))
+    low, high = bounds or (None, None)
+    return Estimate(
+        value=value, low=low, high=high, sampling_error=spread(widest(stacked.mean(axis=1)))
+    )
