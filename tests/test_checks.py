@@ -22,6 +22,8 @@ from milkreport.checks.verdict import (
 from milkreport.errors import ConfigError
 from milkreport.evaluation.data_record import DataSummary
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.evaluate import evaluate_arms
+from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, Results
@@ -458,3 +460,27 @@ def test_the_spread_over_many_trainings_takes_students_t(published) -> None:
         trainings = t.ppf(0.975, n_seeds - 1) * 0.05 * np.sqrt(share)
         expected = alone.difference - rounding - np.hypot(cases, trainings)
         assert accuracy(n_seeds, 0.05).low == pytest.approx(expected, abs=1e-6), n_seeds
+
+
+def test_another_decision_rule_is_not_compared_as_if_it_were_argmax(earlier) -> None:
+    """The run has the archive's macro F1, but predictions are paired by argmax alone."""
+    few = earlier.take(np.arange(0, len(earlier.truth), 20))
+    cells = {(0, 0): few}
+    plan = Plan(rules=("isic",), n_resamples=50)
+    parts, _ = evaluate_arms({"baseline": {"test": cells}}, plan)
+    ours = results({"baseline": few})
+    ours = ours.model_copy(
+        update={"arms": [ours.arms[0].model_copy(update={"parts": parts["baseline"]})]}
+    )
+    archive = next(rule for rule in parts["baseline"][0].rules if rule.rule == "isic")
+    asked = {"decision": archive.decision, "zero_division": archive.zero_division}
+    figure = {"arm": "baseline", "part": "test", "metric": "macro_f1", "printed": "0.5"}
+    reference = reference_of(ours, figures=[figure], rules=[rule_of("macro_f1") | asked])
+    found = check_earlier(
+        ours, reference, {"baseline": cells}, {"baseline": cells}, ["other settings"], CaseFacts()
+    )
+    (row,) = found.rows
+    assert (row.status, row.refused, row.ours) == (Status.NOT_CHECKED, True, None)
+    assert "another decision rule" in row.reason
+    assert found.warnings == []
+    assert exit_code(found) == 2

@@ -97,10 +97,16 @@ def _compare(
     identical = _differing(here, there) == 0
     rows = []
     for figure, (mine, theirs, difference) in zip(figures, found, strict=True):
+        looked = find_value(ours, reference, figure)
+        if looked.ruled:
+            # Its value is of another rule than the difference, which is by argmax.
+            reason = f"{figure.metric} by another decision rule is not compared case by case"
+            refused = {"reason": reason, "refused": True}
+            rows.append(_row(reference, figure).model_copy(update=refused))
+            continue
         gap = None if mine is None or theirs is None else mine - theirs
         values = {"ours": mine, "reference": theirs, "difference": gap}
         row = _row(reference, figure).model_copy(update=values)
-        looked = find_value(ours, reference, figure)
         if looked.reason or difference is None:
             reason = looked.reason or "undefined in one of the runs"
             row = row.model_copy(update={"reason": reason, "refused": looked.refused})

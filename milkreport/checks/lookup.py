@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
@@ -14,12 +14,14 @@ from milkreport.evaluation.results import Results
 class Found:
     """A run's value, or ``reason``: why there is none to be judged.
 
-    ``estimate`` may be shown even then. ``refused``: the run defines the metric otherwise.
+    ``estimate`` may be shown even then. ``refused``: the run defines the metric otherwise. ``ruled``:
+    the value is by a decision rule beside argmax, as the reference asks.
     """
 
     estimate: Estimate | None = None
     reason: str = ""
     refused: bool = False
+    ruled: bool = False
     n_seeds: int = 0
 
 
@@ -38,7 +40,8 @@ def find_value(results: Results, reference: Reference, figure: Figure) -> Found:
     if unlike := rule.unlike(definition):
         for other in part.rules:
             if other.decision == rule.decision and other.zero_division == rule.zero_division:
-                return _judged(_ruled(other, figure), part, reference, figure)
+                found = _judged(_ruled(other, figure), part, reference, figure)
+                return replace(found, ruled=True)
         return Found(reason=f"{figure.metric} is defined otherwise: {unlike}", refused=True)
     return _judged(_plain(part, figure, definition), part, reference, figure)
 
