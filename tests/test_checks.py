@@ -8,6 +8,7 @@ from scipy.stats import t
 
 from milkreport.checks.audit_matrices import audit_matrices
 from milkreport.checks.earlier import check_earlier
+from milkreport.checks.formats import as_annotations
 from milkreport.checks.published import check_published
 from milkreport.checks.reference import Frozen, Reference, load_reference
 from milkreport.checks.statements import Figure
@@ -484,3 +485,11 @@ def test_another_decision_rule_is_not_compared_as_if_it_were_argmax(earlier) -> 
     assert "another decision rule" in row.reason
     assert found.warnings == []
     assert exit_code(found) == 2
+
+
+def test_an_annotation_names_the_reference(earlier) -> None:
+    figures = [{"arm": "baseline", "part": "test", "metric": "accuracy", "printed": "0.9"}]
+    changed = compare(earlier, earlier, figures=figures)
+    assert "its predictions give" in changed.warnings[0]
+    (said,) = [line for line in as_annotations(changed) if "its predictions give" in line]
+    assert said.startswith("::warning title=against earlier::")

@@ -81,7 +81,7 @@ def as_annotations(verdict: Verdict, strict: bool = False) -> Iterator[str]:
         title = f"{row.status}: {row.arm} {row.name}"
         yield f"::{'error' if bad else 'warning'} title={_property(title)}::{_message(_said(row))}"
     for warning in verdict.warnings:
-        yield f"::warning title=Suspiciously better::{_message(warning)}"
+        yield f"::warning title={_property(f'against {verdict.reference}')}::{_message(warning)}"
     if exit_code(verdict, strict) == 5:
         yield f"::error title={verdict.status}::{_message('nothing could be told: ' + _counted(verdict))}"
 
