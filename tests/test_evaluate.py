@@ -16,7 +16,7 @@ from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.any_table import load_case_table
 from milkreport.evaluation.calibration import fit_temperature
 from milkreport.evaluation.inputs import load_inputs
-from milkreport.evaluation.long_form import COLUMNS
+from milkreport.evaluation.long_form import COLUMNS, tabulate
 from milkreport.evaluation.results import Results
 from milkreport.runs.folder import RunFolder
 from milkreport.tables import load_table
@@ -485,3 +485,10 @@ def test_what_needs_inner_folds_is_left_out_of_a_single_group(truth) -> None:
     assert part.calibration.fitted_on == ""
     assert part.calibration.bins
     assert part.rules == []
+
+
+def test_the_long_form_says_by_what_a_grouped_value_was_decided(truth) -> None:
+    results = milkreport.evaluate(make(1), truth, positive=["C", "D"], intervals=False)
+    rows = tabulate(results, {}).set_index("metric")["decision"]
+    assert rows["positive_sensitivity"] == rows["positive_specificity"] == "argmax, grouped"
+    assert rows["positive_auc"] == "ranks of the summed probability"

@@ -67,10 +67,12 @@ def _summary_rows(results: Results, arm: ArmResult, part: PartResult) -> Iterato
     if part.positive is not None:
         n = part.n_cases
         named = {"class": "+".join(part.positive.classes)}
-        for name in ("sensitivity", "specificity", "auc"):
+        for name in ("sensitivity", "specificity"):
             found = getattr(part.positive, name)
-            if found is not None:
-                yield common | _plain(f"positive_{name}", found, n, "argmax, grouped") | named
+            yield common | _plain(f"positive_{name}", found, n, "argmax, grouped") | named
+        if part.positive.auc is not None:
+            by = "ranks of the summed probability"
+            yield common | _plain("positive_auc", part.positive.auc, n, by) | named
         for point in part.positive.operating:
             name = f"positive_sensitivity_at_specificity_{point.specificity:g}"
             yield common | _plain(name, point.sensitivity, n, "ROC curve") | named
