@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from milkreport.evaluation.compare import compare_pools, is_shown
-from milkreport.evaluation.measures import Plan, measure_resamples
+from milkreport.evaluation.measures import Plan, measure, measure_resamples
 from milkreport.evaluation.metrics import score_classes, score_confusion
 from milkreport.evaluation.pools import CaseFacts, Pool, pool_arms
 from milkreport.evaluation.predictions import Predictions
@@ -162,3 +162,20 @@ def test_the_published_schemas_are_the_records_own() -> None:
     for name in module.PUBLISHED:
         published = (root / "docs" / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8")
         assert published == module.schema_text(name), "python scripts/schemas.py"
+
+
+def test_resampling_adds_to_the_calibration_error_and_to_no_proper_score() -> None:
+    """What docs/statistics.md warns of: of calibrated probabilities the interval lies too high."""
+    rng = np.random.default_rng(5)
+    shifts: dict[str, list[float]] = {"ece": [], "log_loss": [], "brier": []}
+    for _ in range(20):
+        values = rng.dirichlet(np.ones(5), len(TRUTH))
+        truth = (rng.random((len(TRUTH), 1)) > values.cumsum(axis=1)).sum(axis=1).clip(0, 4)
+        p = Predictions(IDS, truth, values, tuple("ABCDE"))
+        (weights,) = bootstrap_weights(truth, 200, rng)
+        drawn, point = measure_resamples(p, weights).overall, measure(p).overall
+        for name, found in shifts.items():
+            found.append((drawn[name].mean() - point[name]) / drawn[name].std())
+    assert np.mean(shifts["ece"]) > 1
+    assert abs(np.mean(shifts["log_loss"])) < 0.1
+    assert abs(np.mean(shifts["brier"])) < 0.1

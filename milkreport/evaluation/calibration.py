@@ -60,7 +60,7 @@ def find_reliability(truth: Ints, predicted: Ints, probabilities: Floats) -> Rel
 
 
 def fit_temperature(truth: Ints, probabilities: Floats) -> float:
-    """The temperature that makes log loss least (Guo et al., 2017), 1/50 to 50."""
+    """The temperature that makes log loss least (Guo et al., 2017), 1/50 to 50; at least one case."""
     from scipy.optimize import minimize_scalar  # here: slow to load, and points need none of it
     from scipy.special import logsumexp
 

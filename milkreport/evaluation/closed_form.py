@@ -25,6 +25,7 @@ FEW_COUNTS = 10
 def wilson_bounds(hits: npt.ArrayLike, n: npt.ArrayLike) -> Bounds:
     """95% Wilson score intervals of proportions (Wilson, 1927); (0, 1) where n is 0.
 
+    Both of one shape, as are the lower and upper bounds, float64; the same holds for the other formulas.
     Counts may be means over seeds: cases that some seeds get right vary less than those that are right or
     wrong for all, so the interval is then a little wide.
     """
@@ -52,7 +53,8 @@ def auc_bounds(auc: npt.ArrayLike, n_cases: npt.ArrayLike, n_others: npt.ArrayLi
     """95% intervals of AUCs (Newcombe, 2006, method 5): all values from which *auc* is 1.96 errors or less.
 
     The error is Hanley and McNeil's at the value itself, symmetrised, so that the interval neither collapses
-    at an AUC of 1 nor leaves 0 to 1. Found by bisection.
+    at an AUC of 1 nor leaves 0 to 1. Found by bisection. There is
+    one case and one other at least.
     """
     auc, m, n = (np.asarray(a, np.float64) for a in (auc, n_cases, n_others))
     half = (m + n) / 2 - 1
@@ -88,9 +90,9 @@ def with_seeds(value: float, low: float, high: float, values: list[float]) -> tu
 
 
 def mean_bounds(values: Floats, low: Floats, high: Floats) -> tuple[float, float]:
-    """95% interval of the mean of values with intervals of their own (MOVER; Zou and Donner, 2008).
+    """95% interval of the mean of values with intervals of their own, all float64 (n,).
 
-    Each side's distances are added as squares; the values are taken as independent, which classes nearly
+    MOVER (Zou and Donner, 2008): each side's distances are added as squares; the values are taken as independent, which classes nearly
     are.
     """
     n, mean = len(values), float(values.mean())

@@ -74,7 +74,7 @@ def over_seeds(values: Floats, rng: np.random.Generator) -> Floats:
 
 
 def percentile_interval(draws: Floats) -> tuple[float, float] | None:
-    """Central 95% of the draws that are defined; ``None`` if none is."""
+    """Central 95% of the draws, float64 (n_resamples,), that are defined; ``None`` if none is."""
     known = draws[np.isfinite(draws)]
     if not len(known):
         return None
@@ -137,10 +137,11 @@ def permutation_p(
 
 
 def mcnemar_p(truth: Ints, one: Ints, other: Ints) -> float:
-    """Exact two-sided p that both answers are right equally often (McNemar, 1947; binomial form)."""
-    from scipy.stats import (
-        binomtest,  # here: it loads for half a second, and points need none of it
-    )
+    """Exact two-sided p that both answers are right equally often (McNemar, 1947; binomial form).
+
+    All are class positions, int64 (n,). 1 where no case is right for one alone.
+    """
+    from scipy.stats import binomtest  # here: slow to load, and points need none of it
 
     right, rival = one == truth, other == truth
     only = int((right & ~rival).sum()), int((rival & ~right).sum())

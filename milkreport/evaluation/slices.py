@@ -108,7 +108,7 @@ def score_slices(
 def score_slice(
     counts: Floats, classes: Sequence[str], positive: tuple[str, ...]
 ) -> dict[str, Floats]:
-    """The slices' metrics from confusion counts (..., n_classes, n_classes)."""
+    """The slices' metrics from confusion counts (..., n_classes, n_classes): float64 (...)."""
     scores = score_confusion(counts)
     found = {name: scores[name] for name in METRICS}
     if positive:

@@ -32,7 +32,12 @@ class Slices:
 def describe_slices(
     seeds: Mapping[int, Predictions], draws: Mapping[int, Measured], plan: Plan, found: list[Slice]
 ) -> Slices:
-    """Metrics of every slice that is large enough, its difference from the others, and the gaps."""
+    """Metrics of every slice that is large enough, its difference from the others, and the gaps.
+
+    Args:
+        seeds, draws: by seed; *draws* is empty where nothing was resampled.
+        found: slices of these cases, those that are too small as well.
+    """
     shown = [piece for piece in found if piece.n >= FEWEST]
     withheld = [
         Withheld(column=s.column, value=s.value, n=s.n) for s in found if s.n < FEWEST and s.n > 0
