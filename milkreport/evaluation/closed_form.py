@@ -92,8 +92,8 @@ def with_seeds(value: float, low: float, high: float, values: list[float]) -> tu
 def mean_bounds(values: Floats, low: Floats, high: Floats) -> tuple[float, float]:
     """95% interval of the mean of values with intervals of their own, all float64 (n,).
 
-    MOVER (Zou and Donner, 2008): each side's distances are added as squares; the values are taken as independent, which classes nearly
-    are.
+    MOVER (Zou and Donner, 2008): each side's distances are added as squares; the values are taken as
+    independent, which classes nearly are.
     """
     n, mean = len(values), float(values.mean())
     below, above = values - low, high - values
