@@ -32,6 +32,7 @@ GROUND = {
     "suite_sections",
     "model_settings",
     "arm_settings",
+    "columns",
     "tables",
     "atomic",
     "markdown",

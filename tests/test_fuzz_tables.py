@@ -12,16 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from milkreport.columns import one_hot_labels, read_numbers, refuse_duplicates
 from milkreport.data.discovery import load_any_header
 from milkreport.errors import DataError, DataProblems, MilkreportError
-from milkreport.tables import (
-    load_plain,
-    load_table,
-    one_hot_labels,
-    read_numbers,
-    read_table,
-    refuse_duplicates,
-)
+from milkreport.tables import load_plain, load_table, read_table
 
 SOUND = (
     b"id,age,A,B\na,70,1,0\nb,,0.0,1.0\nc,5,1,0\n",

@@ -8,17 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from milkreport.columns import one_hot_labels, read_numbers, refuse_duplicates
 from milkreport.errors import DataError, DataProblems
-from milkreport.tables import (
-    guard,
-    load_table,
-    one_hot_labels,
-    read_numbers,
-    read_table,
-    refuse_duplicates,
-    separator,
-    unguard,
-)
+from milkreport.tables import guard, load_table, read_table, separator, unguard
 
 LONG = b"x" * 131_073
 BAD = {

@@ -90,7 +90,7 @@ def is_id_name(name: str) -> bool:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell is a number, as :func:`milkreport.tables.read_numbers` takes it."""
+    """Whether a cell is a number, as :func:`milkreport.columns.read_numbers` takes it."""
     return bool(_NUMBER.fullmatch(cell.strip()))
 
 

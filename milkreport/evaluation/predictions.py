@@ -12,17 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from milkreport.columns import read_numbers, refuse_duplicates
 from milkreport.errors import DataError
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.part_record import Needs
-from milkreport.tables import (
-    first_few,
-    guard,
-    load_table,
-    read_numbers,
-    refuse_duplicates,
-    unguard,
-)
+from milkreport.tables import first_few, guard, load_table, unguard
 
 ID_COLUMNS = ("case_id", "lesion_id", "image", "id")
 RESERVED = ("case_id", "split", "label")

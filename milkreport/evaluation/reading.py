@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from milkreport.columns import one_hot_labels, refuse_duplicates
 from milkreport.errors import DataError
 from milkreport.evaluation.any_table import ANSWERS, Source, Table, read_exactly
 from milkreport.evaluation.data_record import Part
@@ -23,7 +24,7 @@ from milkreport.evaluation.predictions import (
     label_positions,
     read_probabilities,
 )
-from milkreport.tables import first_few, one_hot_labels, refuse_duplicates
+from milkreport.tables import first_few
 
 
 @dataclass(frozen=True)

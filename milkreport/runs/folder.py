@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from milkreport.atomic import disk_problem, is_temporary, sweep, write_bytes, write_text
 from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
+from milkreport.columns import read_numbers
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from milkreport.evaluation.data_record import DataSummary, Part, Record, SplitSummary
 from milkreport.evaluation.pools import CaseFacts
@@ -28,7 +29,7 @@ from milkreport.runs.gallery_record import FOLDER as GALLERY
 from milkreport.runs.gallery_record import Gallery
 from milkreport.runs.manifest import Manifest, read_clock
 from milkreport.suite import Suite, build_suite
-from milkreport.tables import guard, load_table, read_numbers, unguard
+from milkreport.tables import guard, load_table, unguard
 
 if TYPE_CHECKING:
     from milkreport.data.prepare import Prepared

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from milkreport.columns import refuse_duplicates
 from milkreport.data.cases import Cases
 from milkreport.data.splits import Fold, make_folds
 from milkreport.errors import ConfigError, DataError
 from milkreport.runs.asking import refuse_unfit
 from milkreport.suite import Split
-from milkreport.tables import first_few, load_table, refuse_duplicates
+from milkreport.tables import first_few, load_table
 from milkreport.training.card import ModelCard
 
 

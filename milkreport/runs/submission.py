@@ -10,11 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from milkreport.atomic import write_bytes
+from milkreport.columns import refuse_duplicates
 from milkreport.errors import DataError, EnvironmentProblem
 from milkreport.evaluation.predictions import ID_COLUMNS, read_probabilities
 from milkreport.evaluation.thresholds import AWAY, PLAIN
 from milkreport.runs.folder import csv_text
-from milkreport.tables import guard, read_table, refuse_duplicates, unguard
+from milkreport.tables import guard, read_table, unguard
 
 #: What rounding of a decimal may take from the distance to 0.5.
 _ROUNDING = 1e-12
