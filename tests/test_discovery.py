@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from milkreport.data.discovery import ImageIndex, Tree, load_any_header, survey
+from milkreport.data.discovery import Tree, load_any_header, survey
+from milkreport.data.image_index import ImageIndex
 from milkreport.errors import DataError, EnvironmentProblem
 
 TABLE = b"lesion_id,isic_id\nIL_1,ISIC_1\n"

@@ -13,7 +13,7 @@ import pandas as pd
 
 from milkreport.columns import one_hot_labels, read_numbers, refuse_duplicates
 from milkreport.data.cases import IMAGE_PREFIX, Feature
-from milkreport.data.discovery import ImageIndex
+from milkreport.data.image_index import ImageIndex
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError, DataProblems, Problem
 from milkreport.tables import first_few

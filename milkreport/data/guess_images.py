@@ -11,8 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from milkreport.data.discovery import ImageIndex, Tree
+from milkreport.data.discovery import Tree
 from milkreport.data.guess_columns import MAX_TEXT, usable
+from milkreport.data.image_index import ImageIndex
 from milkreport.errors import DataError
 
 SAMPLED = 200

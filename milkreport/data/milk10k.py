@@ -17,7 +17,8 @@ import pandas as pd
 
 from milkreport.data.assemble import Assembler, TextTable
 from milkreport.data.cases import Card, Cases
-from milkreport.data.discovery import ImageIndex, Tree, load_any_header
+from milkreport.data.discovery import Tree, load_any_header
+from milkreport.data.image_index import ImageIndex
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError
 from milkreport.tables import first_few, load_table, require_columns

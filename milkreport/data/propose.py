@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from milkreport.atomic import write_text
-from milkreport.data.discovery import ImageIndex, Tree, load_any_header, survey
+from milkreport.data.discovery import Tree, load_any_header, survey
 from milkreport.data.folder import is_folder_of_classes
 from milkreport.data.guess_columns import MAX_TEXT, guess_label
 from milkreport.data.guess_features import guess_features
 from milkreport.data.guess_folder import describe_folder
 from milkreport.data.guess_images import find_image_columns
 from milkreport.data.guess_table import FoundTable, describe_table
+from milkreport.data.image_index import ImageIndex
 from milkreport.data.milk10k import is_milk10k
 from milkreport.data.propose_text import Proposal, render
 from milkreport.data.spec import SPEC_NAME, load_spec

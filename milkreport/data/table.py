@@ -6,7 +6,8 @@ from pathlib import Path
 
 from milkreport.data.assemble import Assembler, TextTable
 from milkreport.data.cases import Card, Cases
-from milkreport.data.discovery import ImageIndex, Tree
+from milkreport.data.discovery import Tree
+from milkreport.data.image_index import ImageIndex
 from milkreport.data.leaks import telling_features
 from milkreport.data.spec import DataSpec
 from milkreport.errors import DataError
