@@ -14,9 +14,9 @@ from scipy.sparse.csgraph import connected_components
 
 from milkreport.data import duplicates as module
 from milkreport.data.cases import Card, Cases
-from milkreport.data.decode import NEAR_DISTANCE
 from milkreport.data.duplicates import RULE, find_duplicates, join_groups
 from milkreport.data.load import load_cases
+from milkreport.data.phash import NEAR_DISTANCE
 from milkreport.data.store import open_store
 
 from .conftest import real_folder

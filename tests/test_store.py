@@ -22,7 +22,8 @@ from filelock import FileLock
 from PIL import Image
 
 from milkreport.data.cases import Card, Cases
-from milkreport.data.decode import RULES, BadImage, decode, perceptual_hash
+from milkreport.data.decode import RULES, BadImage, decode
+from milkreport.data.phash import perceptual_hash
 from milkreport.data.store import PixelStore, clear_stores, list_stores, open_store
 from milkreport.data.store_files import map_in_order
 from milkreport.errors import DataError, EnvironmentProblem

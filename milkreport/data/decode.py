@@ -9,7 +9,7 @@ Pillow reads JPEG and PNG and nothing else here, and a file's name must not clai
   use unknown parts of its range. Other modes are refused by name.
 - ``exact``: Pillow's bilinear resize, equal to ``torchvision.transforms.Resize`` on the PIL image.
 - ``fast``: a JPEG is decoded at 1/2, 1/4 or 1/8 scale where that leaves 7/8 of the wanted size and
-  200 pixels (which :func:`perceptual_hash` needs) in both directions; then the same filter by the
+  200 pixels (which :mod:`milkreport.data.phash` needs) in both directions; then the same filter by the
   package cykooz-resizer, which differs from Pillow's by one of 255 at most and takes a quarter of its
   time. All other images as in ``exact``.
 
@@ -50,9 +50,6 @@ Pixels = npt.NDArray[np.uint8]
 RULES: dict[Decoder, str] = {"exact": "pillow-rgb-bilinear-2", "fast": "pillow-draft-bilinear-2"}
 MAX_PIXELS = 64_000_000
 
-#: Hashes of 256 bits that differ in no more are of near duplicates; see :func:`perceptual_hash`.
-NEAR_DISTANCE = 18
-
 _READERS: dict[str, type[ImageFile]] = {"JPEG": JpegImageFile, "PNG": PngImageFile}
 _EXPECTED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 # The file must start with the second text, at the offset; the first that fits wins.
@@ -88,9 +85,6 @@ _TRANSPOSE = {
 _BUFFER = 65_536  # bytes; what Pillow reads at a time
 _HASH_PIXELS = 200  # a draft leaves so many in both directions
 _LOCAL = threading.local()
-_FLAT = 2.0  # standard deviation in grey levels
-# The 16 lowest rows of the discrete cosine transform (type 2) of 64 values.
-_COSINES = 2 * np.cos(np.pi / 128 * np.outer(np.arange(16), 2 * np.arange(64) + 1))
 # What Pillow raises on damaged bytes: the first three for images, any of them for EXIF.
 _DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, struct.error)
 
@@ -163,35 +157,6 @@ def open_image(path: Path, buffering: int = _BUFFER) -> Iterator[BinaryIO]:
         reason = (error.strerror or str(error)).lower()
         what, do = f"cannot be read: {reason}", "check the file and its permissions"
         raise BadImage("unreadable", what, do, str(path)) from error
-
-
-def perceptual_hash(rgb: Image.Image) -> str:
-    """A hash of what the image looks like: 256 bits as 64 hex digits, "" for a flat image.
-
-    The discrete cosine transform of the 64 by 64 grey image, its 16 by 16 lowest frequencies above
-    their median (Zauner 2010, who takes 8 by 8; with 64 bits, thousands of unlike skin images agree).
-
-    Bits that change, measured on 198 photographs of 600 x 450, median and largest: JPEG at quality 90,
-    70, 50, 30: 2 and 8, 2 and 16, 4 and 14, 4 and 22; half, double, 256 x 256 size: 2 and 10;
-    brightness x 0.9 or 1.1: 2 and 14; half size and quality 50: 4 and 20; 1 % cropped: 8 and 20;
-    2 % cropped: 14 and 38; decoded by ``fast``: 2 and 10. Of 10,480 photographs of 5,240 cases, five
-    pairs agree in all bits (they are identical) and the next closest differ in 26; unlike images differ
-    in 126 at the median. ``NEAR_DISTANCE`` lies between: 99.5 % or more of each change but the last crop
-    (76 %) stay within 18.
-
-    A standard deviation below 2 grey levels counts as flat: there, JPEG at quality 75 changes 14 bits
-    at the median and 40 at most. Real images had 4.4 and more.
-    """
-    # Whole blocks are averaged first, which is cheap; at least 100 pixels are left for the resize.
-    factor = max(1, min(rgb.size) // 100)
-    box = (0, 0, rgb.width / factor, rgb.height / factor)
-    small = rgb.reduce(factor).convert("L").resize((64, 64), Image.Resampling.BILINEAR, box)
-    grey = np.asarray(small, np.float64)
-    if grey.std() < _FLAT:
-        return ""
-    # Whole numbers: what is 0 but for rounding, as in a plain slope, must not look like a pattern.
-    low = np.rint(_COSINES @ grey @ _COSINES.T)
-    return np.packbits(low > np.median(low)).tobytes().hex()
 
 
 def _decode(file: BinaryIO, path: Path, size: int | None, decoder: Decoder) -> Decoded:

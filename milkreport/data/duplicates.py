@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from milkreport.data.cases import Cases
-from milkreport.data.decode import NEAR_DISTANCE, BadImage, decode
+from milkreport.data.decode import BadImage, decode
+from milkreport.data.phash import NEAR_DISTANCE
 from milkreport.data.store import PixelStore
 
 #: What counts as a duplicate, for a report.

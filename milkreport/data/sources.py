@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from milkreport.data.cases import Cases
-from milkreport.data.decode import BadImage, Decoder, Pixels, decode, open_image, perceptual_hash
+from milkreport.data.decode import BadImage, Decoder, Pixels, decode, open_image
+from milkreport.data.phash import perceptual_hash
 from milkreport.data.store_files import Record, hash_row
 from milkreport.errors import DataError
 
