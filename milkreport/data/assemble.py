@@ -21,6 +21,8 @@ from milkreport.tables import first_few
 T = TypeVar("T")
 
 MAX_ID = 200
+_IDS = f"ids are text on one line, at most {MAX_ID} characters"
+_STRICT_IDS = "ids are letters, digits, _ and -, at most 64"
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,7 @@ class Assembler:
                     continue  # a case whose group is not known is a group of its own
                 if not self._is_id(cell):
                     what = f"{str(cell or '')[:80]!r} is no id"
-                    do = f"ids are text on one line, at most {MAX_ID} characters"
-                    if self.id_pattern:
-                        do = "ids are letters, digits, _ and -, at most 64"
+                    do = _STRICT_IDS if self.id_pattern else _IDS
                     where = f"{rows.name}:{line}:{column}"
                     self.problems.append(Problem("bad id", where, what, do))
 
@@ -224,9 +224,7 @@ class Assembler:
                 continue
             try:
                 if self.id_pattern and not self.id_pattern.fullmatch(cell):
-                    raise DataError(
-                        f"{cell[:80]!r} is no id", "ids are letters, digits, _ and -, at most 64"
-                    )
+                    raise DataError(f"{cell[:80]!r} is no id", _STRICT_IDS)
                 name = view.path.replace("{}", cell)
                 # A file that is not there keeps the path it should have, for the list of what lacks.
                 path = self.index.find(name, str(owner)) or self.index.place(name)
@@ -245,15 +243,12 @@ class Assembler:
         """A label a case, and the classes; None where the tables hold no labels."""
         spec = self.spec
         source = truth or rows
-        if not spec.one_hot and not spec.label:
-            return None, tuple(self.classes)
-        if truth is None and spec.truth:
-            return None, tuple(self.classes or spec.one_hot)
         frame = source.frame
-        if truth is not None:
+        is_labelled = bool(spec.one_hot or spec.label) and (truth is not None or not spec.truth)
+        if is_labelled and truth is not None:
             self._check_ids(truth, [spec.case])
             self._gather(refuse_duplicates, frame, [spec.case], truth.name)
-        labels = self._read_labels(source)
+        labels = self._read_labels(source) if is_labelled else None
         if labels is None:
             return None, tuple(self.classes or spec.one_hot)
         labels.index = pd.Index(frame[spec.case])
