@@ -36,9 +36,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _KEY = re.compile(r"[0-9a-f]{24}")
-# The last is the index of version 0.1.
 #: Folder beside the stores for the features that frozen backbones made of their images.
 EMBEDDINGS = "embeddings"
+# The last is the index of version 0.1.
 _SUFFIXES = (".jsonl", ".partial", ".u8", ".json")
 _BLOCK = 4  # items that a thread is given at a time
 _SPAN = 8_000_000  # bytes of rows that a thread verifies at a time
