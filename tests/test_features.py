@@ -57,3 +57,11 @@ def test_missing_values_take_the_training_median() -> None:
 def test_an_encoder_survives_its_json() -> None:
     encoder = fit_encoder(TABLE, FEATURES)
     assert FeatureEncoder.model_validate_json(encoder.model_dump_json()) == encoder
+
+
+def test_a_column_that_no_training_case_fills_gives_no_input() -> None:
+    table = TABLE.assign(sex=[None, None, None, "x"])
+    encoder = fit_encoder(table.iloc[:3], FEATURES)
+    assert encoder.names("a") == ["age", "hair:a"]
+    assert encoder.encode(table, "a").shape == (4, 2)
+    assert encoder.unseen(table) == {"sex": {"x": 1}}

@@ -41,6 +41,8 @@ class ColumnEncoder(BaseModel):
     def encode(self, table: pd.DataFrame) -> Array:
         """Encode one column: float32 of shape (n_cases, len(names))."""
         values = table[self.column]
+        if self.categories == []:  # missing in all of the training part: nothing to learn
+            return np.zeros((len(table), 0), np.float32)
         if self.categories is not None:
             text = values.astype(object).to_numpy()
             return np.stack([text == category for category in self.categories], axis=1).astype(
