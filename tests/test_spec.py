@@ -189,3 +189,8 @@ def test_everything_wrong_is_said_at_once() -> None:
     assert "dx_type looks as if it gave the label away" in rules
     assert "age: no view 'top'" in rules
     assert "mould is no class" in rules
+
+
+def test_the_id_of_a_case_is_no_subgroup() -> None:
+    table = description()["table"] | {"slices": ["photo"]}
+    assert "table.slices: photo is the id of a case" in problems(table=table)

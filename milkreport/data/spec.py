@@ -179,8 +179,10 @@ class DataSpec(Section):
         not_inputs = {view.column for view in self.views.values()}
         if table := self.table:
             not_inputs |= {table.case, table.group, table.label, table.view, *table.one_hot}
-        for column in self.table.slices if self.table else []:
-            if column in RESERVED or column.startswith(IMAGE_PREFIX):
+        for column in table.slices if table else []:
+            if table and column == table.case:
+                yield f"table.slices: {column} is the id of a case: it tells no subgroups apart"
+            elif column in RESERVED or column.startswith(IMAGE_PREFIX):
                 yield f"table.slices: {column} is a name of milkreport's own: rename the column"
         seen = set()
         for feature in self.features:
