@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from milkreport.data.cases import IMAGE_PREFIX, Card, Cases
-from milkreport.data.discovery import Tree
+from milkreport.data.discovery import Tree, one_line
 from milkreport.data.spec import DataSpec
 from milkreport.data.table import card_of
-from milkreport.errors import DataError
+from milkreport.errors import DataError, DataProblems, Problem
 
 VIEW = "image"
 PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
@@ -23,7 +23,8 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
     """Every image is a case, its first folder below the class folders' parent is its class.
 
     Raises:
-        DataError: the folders are parts (train, test) or no classes; a declared class has no folder.
+        DataError: the folders are parts (train, test) or no classes; a folder is no declared class.
+        DataProblems: every image whose name is not UTF-8.
     """
     base, counts = class_folders(tree)
     parts = sorted(name for name in counts if name.lower() in PARTS)
@@ -38,6 +39,11 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
     if len(counts) < 2:
         what = "fewer than two folders with images: no classes to tell apart"
         raise DataError(what, "put each class's images into a folder of its own", str(base))
+    # Such a name can be looked at, but not written into any file as an id.
+    names = [path.relative_to(base).as_posix() for path in tree.images]
+    if odd := [one_line(name) for name in names if re.search(r"[\ud800-\udfff]", name)]:
+        what, do = "its name is not UTF-8", "rename the file or its folder"
+        raise DataProblems([Problem("bad file name", name, what, do) for name in odd])
     table = _table(tree, base, re.compile(spec.folder.group if spec else ""))
     return Cases(
         table=table,
@@ -47,6 +53,7 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
         card=card_of(spec) if spec else _card(base),
         root=tree.root,
         layout=f"{len(counts)} class folders, {len(table):,} images{tree.told()}",
+        extra=tuple(path for path in tree.images if path.parent == base),
     )
 
 
@@ -82,9 +89,9 @@ def _table(tree: Tree, base: Path, group: re.Pattern[str]) -> pd.DataFrame:
         owner = found.group(1) if found else case
         rows.append((case, owner, parts[0], str(path)))
     frame = pd.DataFrame(rows, columns=["case_id", "group_id", "label", IMAGE_PREFIX + VIEW])
-    if (twins := frame["case_id"].duplicated()).any():
-        # Same name, other suffix: the suffix tells them apart.
-        suffixes = frame[IMAGE_PREFIX + VIEW].map(lambda p: Path(p).suffix)
+    suffixes = frame[IMAGE_PREFIX + VIEW].map(lambda p: Path(p).suffix)
+    while (twins := frame["case_id"].duplicated()).any():
+        # Same name, other suffix: the suffix tells them apart, unless a third file has that name.
         frame.loc[twins, "case_id"] += suffixes[twins]
     return frame.sort_values("case_id", ignore_index=True)
 
