@@ -52,6 +52,20 @@ def refuse_duplicates(frame: pd.DataFrame, columns: Sequence[str], name: str) ->
         raise DataProblems(problems)
 
 
+def refuse_blanks(cells: pd.Series[Any], name: str) -> None:
+    """Raise a DataProblems wherever ids differ in the blanks around them alone: they would be two."""
+    first: dict[str, tuple[Any, str]] = {}
+    problems = []
+    for line, cell in cells.dropna().items():
+        row, other = first.setdefault(cell.strip(), (line, cell))
+        if cell != other:
+            what = f"{shown(cell)} and {shown(other)} of row {row} differ in blanks alone"
+            where = f"{name}:{line}:{cells.name}"
+            problems.append(Problem("bad id", where, what, "write both alike"))
+    if problems:
+        raise DataProblems(problems)
+
+
 def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd.Series:
     """One-hot columns as one column of class names, indexed like *frame*; an empty cell counts as 0.
 
@@ -96,7 +110,7 @@ def _numbers(
     if cells.dtype.kind in "fiu":
         numbers = cells.astype("float64")
     else:
-        parsed = [_number(cell) for cell in cells]
+        parsed = [read_number(cell) for cell in cells]
         numbers = pd.Series(parsed, index=frame.index, dtype="float64", name=column)
     bad = cells.notna() & ~numbers.between(low, high)
     bounds = "" if math.isinf(low) and math.isinf(high) else f" from {low:g} to {high:g}"
@@ -112,7 +126,7 @@ def _numbers(
     return numbers.mask(bad), problems
 
 
-def _number(cell: object) -> float:
+def read_number(cell: object) -> float:
     """A cell as a finite float, nan where it is none."""
     text = str(cell).strip()
     number = float(text) if _NUMBER.fullmatch(text) else math.nan

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from milkreport.columns import one_hot_labels, read_numbers, refuse_duplicates
+from milkreport.columns import one_hot_labels, read_numbers, refuse_blanks, refuse_duplicates
 from milkreport.data.cases import IMAGE_PREFIX, Feature
 from milkreport.data.image_index import ImageIndex
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
@@ -92,12 +92,8 @@ class Assembler:
         if alone := int(table["group_id"].isna().sum()):
             remarks += (f"{alone:,} cases have no {spec.group}: each is a group of its own",)
             table["group_id"] = table["group_id"].fillna(table.index.to_series())
-        orphans: tuple[str, ...] = ()
-        if labels is not None:
-            orphans = tuple(sorted(set(labels.index) - set(table.index)))
-            table["label"] = labels.reindex(table.index)
-        else:
-            table["label"] = None
+        orphans = () if labels is None else tuple(sorted(set(labels.index) - set(table.index)))
+        table["label"] = None if labels is None else labels.reindex(table.index)
         table = table.rename_axis("case_id").reset_index().sort_values("case_id", ignore_index=True)
         features, named = self._features(), tuple(self.named)
         return Mapped(table, features, classes, named, orphans, remarks, slices)
@@ -114,6 +110,7 @@ class Assembler:
 
     def _check_ids(self, rows: TextTable, columns: Sequence[str]) -> None:
         for column in columns:
+            self._gather(refuse_blanks, rows.frame[column], rows.name)
             for line, cell in rows.frame[column].items():
                 if cell is None and column != self.spec.case:
                     continue  # a case whose group is not known is a group of its own
@@ -266,9 +263,10 @@ class Assembler:
     def _read_labels(self, source: TextTable) -> pd.Series[Any] | None:
         spec = self.spec
         if spec.one_hot:
-            return self._gather(one_hot_labels, source.frame, spec.one_hot, source.name)
-        labels = source.frame[spec.label].copy()
-        for line, cell in labels.dropna().items():
+            labels = self._gather(one_hot_labels, source.frame, spec.one_hot, source.name)
+        else:
+            labels = source.frame[spec.label].copy()
+        for line, cell in () if labels is None else labels.dropna().items():
             if self.classes and cell not in self.classes:
                 what = f"unknown class {str(cell)[:80]!r}"
                 do = f"classes are: {', '.join(self.classes)}"[:400]
@@ -277,7 +275,7 @@ class Assembler:
                 do = f"classes are text on one line, at most {MAX_ID} characters"
             else:
                 continue
-            where = f"{source.name}:{line}:{spec.label}"
+            where = f"{source.name}:{line}:{spec.label or cell}"
             self.problems.append(Problem("unknown class", where, what, do))
         return labels
 
