@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 from PIL import Image
 
-from milkreport.data.guess_columns import guess_label
+from milkreport.data.guess_columns import guess_label, is_number
+from milkreport.data.guess_images import slugs
 from milkreport.data.load import load_cases
 from milkreport.data.milk10k import CLASSES, GROUND_TRUTH, METADATA
 from milkreport.data.propose import write_proposal
@@ -607,3 +609,15 @@ def test_any_table_gives_a_file_that_loads(
         return  # what a table may not hold is not for this test
     spec = propose(folder)
     assert settings(spec).case in {"own id", *header}
+
+
+def test_a_long_cell_of_digits_costs_no_time() -> None:
+    start = time.perf_counter()
+    assert not is_number("1" * 30_000 + "x")
+    assert time.perf_counter() - start < 0.5
+    assert is_number(" 1e100 ")
+    assert not is_number("1" * 400)  # more than a float holds: the reader refuses it, too
+
+
+def test_view_names_are_distinct() -> None:
+    assert slugs(["view_2", "é", "b"]) == ["view_2", "view_2_2", "b"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from milkreport.columns import read_number
 from milkreport.data.spec import LEAKY
 from milkreport.tables import first_few
 
@@ -41,7 +43,6 @@ _ATTRIBUTES = {"sex", "gender", "site", "location", "localization", "localisatio
 _ATTRIBUTES |= {"anatom", "race", "ethnicity", "side", "laterality", "camera", "device", "eye"}
 _VIEWS = {"view", "type", "modality", "projection", "position", "kind", "stain", "side", "channel"}
 _VIEWS |= {"magnification", "sequence", "mode"}
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*", re.DOTALL)
 ONES = ("1", "1.0")
 
@@ -91,7 +92,7 @@ def is_id_name(name: str) -> bool:
 
 def is_number(cell: str) -> bool:
     """Whether a cell is a number, as :func:`milkreport.columns.read_numbers` takes it."""
-    return bool(_NUMBER.fullmatch(cell.strip()))
+    return not math.isnan(read_number(cell))
 
 
 def guess_label(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:

@@ -67,8 +67,11 @@ def slugs(texts: Sequence[str]) -> list[str]:
     names: list[str] = []
     for position, text in enumerate(texts, 1):
         name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:40].lower()
-        taken = not name or name == "case" or name in names
-        names.append(f"view_{position}" if taken else name)
+        if not name or name == "case" or name in names:
+            name = f"view_{position}"
+        while name in names:
+            name += f"_{position}"
+        names.append(name)
     return names
 
 
