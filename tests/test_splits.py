@@ -95,8 +95,21 @@ def test_exact_support_is_met_around_large_groups() -> None:
 
 def test_support_that_cannot_be_met_is_an_error() -> None:
     labels = groups = np.array([0, 0, 0])
-    with pytest.raises(DataError, match="1 cases short"):
-        draw_support(labels, groups, np.array([1]), np.random.default_rng(0))
+    with pytest.raises(DataError, match="class melanoma of a part stays 1 cases short"):
+        draw_support(labels, groups, np.array([1]), np.random.default_rng(0), classes=["melanoma"])
+
+
+def test_a_class_whose_groups_all_fall_into_one_test_part_is_refused(cases: Cases) -> None:
+    """Both groups that hold class a are drawn for the test part of fold 2."""
+    groups = np.repeat(np.arange(7), [1, 1, 2, 4, 6, 5, 4])
+    labels = np.array([*"bcbbaaabcccbbbbcbbacccb"])
+    ids = [f"c{i}" for i in range(len(labels))]
+    table = pd.DataFrame({"case_id": ids, "group_id": groups.astype(str), "label": labels})
+    few = replace(cases, table=table, classes=("a", "b", "c"))
+    with pytest.raises(DataError, match="class a has no training case in fold 2"):
+        make_folds(few, Split(kind="kfold", folds=3))
+    for fold in make_folds(few, Split(kind="kfold", folds=3, seed=1)):
+        assert set(labels[fold.train]) == {"a", "b", "c"}
 
 
 def test_groups_larger_than_a_share_leave_no_class_empty() -> None:
@@ -105,7 +118,7 @@ def test_groups_larger_than_a_share_leave_no_class_empty() -> None:
     drawn = draw_support(labels, groups, np.array([4, 1]), np.random.default_rng(0), exact=False)
     assert np.bincount(labels[drawn]).tolist() == [4, 3]
     one_group = np.where(labels == 1, 40, groups)
-    with pytest.raises(DataError, match="class 2 of a part stays 1 cases short"):
+    with pytest.raises(DataError, match="class 1 of a part stays 1 cases short"):
         draw_support(labels, one_group, np.array([4, 1]), np.random.default_rng(0), exact=False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +54,8 @@ def make_folds(cases: Cases, split: Split) -> list[Fold]:
         else:
             wanted = proportional_support(counts, split.test_fraction)
         exact = split.kind == "support"
-        tests = [draw_support(labels, groups, wanted, stream(split.seed, "test"), exact)]
+        rng = stream(split.seed, "test")
+        tests = [draw_support(labels, groups, wanted, rng, exact, cases.classes)]
     everyone = np.arange(len(labels), dtype=np.int64)
     folds = []
     for index, test in enumerate(tests):
@@ -65,10 +66,11 @@ def make_folds(cases: Cases, split: Split) -> list[Fold]:
                 np.bincount(labels[rest], minlength=len(counts)), split.validation
             )
             rng = stream(split.seed, "validation", index)
-            drawn = draw_support(labels[rest], groups[rest], support, rng, exact=False)
+            drawn = draw_support(labels[rest], groups[rest], support, rng, False, cases.classes)
             validation = rest[drawn]
         fold = Fold(index, np.setdiff1d(rest, validation), validation, np.sort(test))
         refuse_straddling(fold, cases)
+        _refuse_untrained(fold, cases, labels)
         folds.append(fold)
     return folds
 
@@ -85,12 +87,26 @@ def refuse_straddling(fold: Fold, cases: Cases) -> None:
             seen[group] = part
 
 
+def _refuse_untrained(fold: Fold, cases: Cases, labels: Positions) -> None:
+    """Raise a DataError for a class all of whose cases were drawn for testing or validation.
+
+    A small class of few groups can fall so by chance: its recall would be 0 whatever is trained.
+    """
+    untrained = np.setdiff1d(labels, labels[fold.train])
+    if len(untrained):
+        name = cases.classes[int(untrained[0])]
+        what = f"class {name} has no training case in fold {fold.index}: its groups are too few"
+        do = "choose another split.seed or fewer folds, or merge the class with another"
+        raise DataError(what, do, "split")
+
+
 def draw_support(
     labels: Positions,
     groups: Positions,
     wanted: Positions,
     rng: np.random.Generator,
     exact: bool = True,
+    classes: Sequence[str] = (),
 ) -> Positions:
     """Draw whole groups at random until class c has ``wanted[c]`` cases.
 
@@ -99,6 +115,7 @@ def draw_support(
         wanted: int64 of shape (n_classes,).
         exact: meet the numbers to the case. Otherwise large groups may leave a class short of its
             number, but never empty.
+        classes: names for the error's text; without them classes are numbered from 0.
 
     Returns:
         Ascending positions of the drawn cases.
@@ -128,9 +145,8 @@ def draw_support(
         left = np.where(left == wanted, left, 0)
     if left.any():
         short = int(np.argmax(left))
-        what = (
-            f"class {short + 1} of a part stays {left[short]} cases short: its groups are too large"
-        )
+        name = classes[short] if classes else str(short)
+        what = f"class {name} of a part stays {left[short]} cases short: its groups are too large"
         raise DataError(what, "choose another split.seed or other numbers", "split")
     return np.flatnonzero(drawn[groups]).astype(np.int64)
 
