@@ -120,13 +120,11 @@ class OwnModel(Section):
 
 def _kind(values: Any) -> str:
     name = values.get("name", PAPERS_NET) if isinstance(values, dict) else values.name
-    if isinstance(name, str) and ":" in name:
-        return OWN_TAG
     known = {PAPERS_NET: NET_TAG, BACKBONE: BACKBONE_TAG} | dict.fromkeys(
         CLASSIFIERS, CLASSIFIER_TAG
     )
-    if name in known:
-        return known[name]
+    if isinstance(name, str) and (":" in name or name in known):
+        return known.get(name, OWN_TAG)
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = (
         f"did you mean {near[0]}?"
@@ -145,6 +143,8 @@ def _known(values: Any) -> Any:
     values = as_named(values)
     if isinstance(values, dict):
         _kind(values)
+    elif not isinstance(values, Section):
+        raise ValueError("give a model's name, or a table of its settings")
     return values
 
 

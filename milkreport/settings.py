@@ -60,13 +60,13 @@ def validate(kind: type[S], values: Mapping[str, Any], where: str = "") -> S:
 
 
 def _explain(item: Any, known: Sequence[tuple[str, str]]) -> str:
-    location = [str(part) for part in item["loc"] if not str(part).startswith(TAG)]
-    key = ".".join(location)
+    location = [part for part in item["loc"] if not str(part).startswith(TAG)]
+    # Entries of a list are counted from 1, as people do.
+    key = ".".join(str(part + 1) if isinstance(part, int) else part for part in location)
     if item["type"] == "extra_forbidden":
         # A key of the same section is nearer than any other.
-        beside = [
-            pair for pair in known if pair[1].split(".")[:-1] == location[:1][: len(location) - 1]
-        ]
+        section = [part for part in location[:-1] if isinstance(part, str)]
+        beside = [pair for pair in known if pair[1].split(".")[:-1] == section]
         hint = ""
         for names in (dict(beside), dict(known)):
             near = difflib.get_close_matches(location[-1], names, n=1)

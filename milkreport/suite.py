@@ -134,7 +134,7 @@ class Suite(Section):
         return next(arm for arm in self.arms if arm.name == name)
 
     def with_seeds(self, n: int) -> Suite:
-        """The suite with *n* seeds: its own first, then the integers that follow its last."""
+        """The suite with *n* seeds: its own first, then the integers that follow its largest."""
         if n < 1:
             raise ConfigError(f"--seeds {n}", "give 1 or more")
         seeds = self.seeds[:n]

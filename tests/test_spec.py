@@ -182,7 +182,7 @@ def test_everything_wrong_is_said_at_once() -> None:
     assert "unknown key licens" in keys
     assert "unit" in keys
     assert "table.case is missing" in keys
-    assert "features.0.kind is missing" in keys
+    assert "features.1.kind is missing" in keys
     features = [feature("finding"), feature("dx_type"), feature("age", view="top")]
     rules = problems(features=features, positive=["mould"], classes={"rust": ""})
     assert "finding is an id, an image or the label" in rules

@@ -53,7 +53,7 @@ def test_every_mistake_is_named_at_once() -> None:
     assert "unknown key training.leraning_rate, did you mean training.learning_rate?" in line
     assert "training.epochs = 0" in line
     assert "data.image_size = nan" in line
-    assert "seeds.0 = -1" in line
+    assert "seeds.1 = -1" in line
     assert caught.value.exit_code == 2
     assert "\n" not in line
 
@@ -66,6 +66,12 @@ BAD = {
     'split.kind="support"': "needs test_support",
     "training.learning_rate=fast": "training.learning_rate = 'fast'",
     "model.kernel_size=4": "must be odd",
+    "model=5": "model = 5: give a model's name, or a table of its settings",
+    'model.name=["svc"]': "unknown model ['svc']",
+    "arms=[{name='a',model={name=['svc']}}]": "unknown model ['svc']",
+    "arms=[{name='a'},{name='a'}]": "arm 1 and arm 2 have one name",
+    "arms=[{name='a'},{name='b',model=3}]": "arms.2.model = 3",
+    "data.synthetic.seeed=3": "did you mean data.synthetic.seed?",
     "training": "write --set section.key=value",
     "name.x=1": "name is not a section",
 }
