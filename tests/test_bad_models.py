@@ -25,9 +25,9 @@ import torch
 
 from milkreport.data.milk10k import GROUND_TRUTH, METADATA
 from milkreport.errors import DataError
-from milkreport.runs.models import Found
+from milkreport.runs.models import Found, find_model
 from milkreport.runs.packing import export_copy
-from milkreport.training.saved import load_card, load_model
+from milkreport.training.saved import load_card, load_model, read_weights
 
 from .conftest import Outcome
 from .test_bad_data import only_line, rewrite
@@ -158,6 +158,19 @@ class Trap:
 
     def __reduce__(self) -> tuple[object, ...]:
         return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize("length", [640, 896, 1152, 1408, 66_176])
+def test_weights_whose_length_begins_like_a_pickle_are_read(length: int, tmp_path: Path) -> None:
+    """A safetensors file starts with its header's length: 640 is 80 02, as a pickle of protocol 2."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    values = np.array([1.5, -2], np.float32)
+    data = struct.pack("<Q", length) + header.ljust(length) + values.tobytes()
+    assert data[:1] == b"\x80"
+    assert read_weights(data, "w")["w"].tolist() == values.tolist()
+    (tmp_path / "model.safetensors").write_bytes(data)
+    with pytest.raises(DataError, match="a file, no model"):
+        find_model(tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize("how", ["pickle", "torch", "old torch"])

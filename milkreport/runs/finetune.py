@@ -49,8 +49,9 @@ from milkreport.training.device import (
     resolve_device,
 )
 from milkreport.training.failures import TrainingFailed, telling_undetermined
+from milkreport.training.files import CARD_FILE
 from milkreport.training.pixels import Pixels, place_pixels
-from milkreport.training.saved import CARD_FILE, SavedModel, load_model
+from milkreport.training.saved import SavedModel, load_model
 
 if TYPE_CHECKING:
     from milkreport.runs.runner import Watcher

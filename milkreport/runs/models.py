@@ -10,9 +10,7 @@ from milkreport.errors import ConfigError, DataError
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.finetune_record import MODEL as FINE_TUNED
 from milkreport.runs.folder import Cell, RunFolder
-
-CARD_FILE = "model.json"
-_PICKLES = (b"\x80", b"PK\x03\x04")
+from milkreport.training.files import CARD_FILE, HEAD, is_pickle
 
 
 @dataclass(frozen=True)
@@ -112,9 +110,9 @@ def _choose_arm(known: list[str], arm: str | None, path: Path) -> str:
 
 def _a_file(path: Path) -> DataError:
     with path.open("rb") as file:
-        is_pickle = file.read(4).startswith(_PICKLES)
-    if is_pickle:
+        head = file.read(HEAD)
+    if is_pickle(head):
         do = f"if you trust its source: milkreport import-pickle {path.name} --i-trust-this-file --out FOLDER"
         what = "a pickle, which can execute anything: it is not opened"
         return DataError(what, do, str(path))
-    return DataError("a file, no model", "name a run, or a folder with model.json", str(path))
+    return DataError("a file, no model", f"name a run, or a folder with {CARD_FILE}", str(path))

@@ -17,8 +17,9 @@ from milkreport.atomic import write_bytes, write_text
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from milkreport.model_settings import Classifier, OwnModel
 from milkreport.runs.asking import Asked
-from milkreport.runs.models import CARD_FILE, Found
-from milkreport.training.card import NETWORK_FILE, ModelCard
+from milkreport.runs.models import Found
+from milkreport.training.card import ModelCard
+from milkreport.training.files import CARD_FILE, NETWORK_FILE
 from milkreport.training.onnx_model import OUTPUT, OnnxModel, refuse_no_network, to_onnx
 from milkreport.training.pickles import execute_pickle, find_weights, read_pickle, write_pickle
 from milkreport.training.saved import (

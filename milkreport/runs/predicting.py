@@ -15,12 +15,13 @@ from pydantic import ValidationError
 from milkreport.data.store import Progress
 from milkreport.errors import DataError
 from milkreport.runs.asking import Asked, load_asked
-from milkreport.runs.models import CARD_FILE, Found
+from milkreport.runs.models import Found
 from milkreport.suite import Training
 from milkreport.tables import first_few
 from milkreport.training.answer import answer
 from milkreport.training.card import ModelCard
 from milkreport.training.device import Device, describe_device, pin, resolve_device
+from milkreport.training.files import CARD_FILE
 from milkreport.training.pixels import NoPixels, Pixels, place_pixels
 from milkreport.training.saved import load_card, load_model
 

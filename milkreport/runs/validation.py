@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.folding import Thresholds, fit_thresholds
-from milkreport.runs.models import CARD_FILE, Found
+from milkreport.runs.models import Found
 from milkreport.tables import first_few
+from milkreport.training.files import CARD_FILE
 from milkreport.training.saved import load_card
 
 VALIDATION = "validation"

@@ -19,10 +19,10 @@ from milkreport.model_settings import AnyModel, Backbone, Classifier, Pretrained
 from milkreport.models.shape import Shape
 from milkreport.training.batches import ColumnInputs, ImageInputs, Inputs
 from milkreport.training.embeddings import embed_cases
+from milkreport.training.files import NETWORK_FILE
 from milkreport.training.pixels import Pixels
 
 SCHEMA_VERSION = 2
-NETWORK_FILE, CLASSIFIER_FILE = "model.safetensors", "model.skops"
 
 
 class Reads(BaseModel):

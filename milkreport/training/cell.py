@@ -33,8 +33,6 @@ from milkreport.models.classifier import (
 from milkreport.suite import Suite, Training
 from milkreport.training.batches import Inputs
 from milkreport.training.card import (
-    CLASSIFIER_FILE,
-    NETWORK_FILE,
     ModelCard,
     Reads,
     as_columns,
@@ -46,6 +44,7 @@ from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.device import describe_device, describe_memory, peak_memory
 from milkreport.training.embeddings import backbone_sha256
 from milkreport.training.failures import TrainingFailed, is_out_of_memory
+from milkreport.training.files import CLASSIFIER_FILE, NETWORK_FILE
 from milkreport.training.fit import TrainingPart, fit
 from milkreport.training.imbalance import case_weights
 from milkreport.training.keeper import Keeper, KeptJournal, OnEpoch, Row

@@ -28,13 +28,12 @@ from milkreport.models.build import build_network
 from milkreport.models.classifier import load_classifier
 from milkreport.training.card import SCHEMA_VERSION, ModelCard
 from milkreport.training.embeddings import backbone_sha256
+from milkreport.training.files import CARD_FILE, HEAD, is_pickle
 
-CARD_FILE = "model.json"
 #: Bytes of a safetensors header, at most: a network of 100,000 tensors has less.
 _MOST_HEADER = 16_000_000
 #: Bytes of a card, at most: one with 100,000 categories has less.
 _MOST_CARD = 16_000_000
-_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 _AGAIN = "get it again, or train again"
 
 
@@ -160,11 +159,6 @@ def read_card(data: bytes | str, where: str) -> ModelCard:
         raise DataError(f"damaged model card: {what}", "get it again", where) from error
 
 
-def is_pickle(head: bytes) -> bool:
-    """Whether a file that begins so is a pickle, or one of PyTorch's files around a pickle."""
-    return head.startswith(_PICKLES)
-
-
 def read_weights(data: bytes, where: str) -> dict[str, Tensor]:
     """Tensors of a safetensors file, every value a number; its header is looked at before anything else.
 
@@ -246,11 +240,11 @@ def _shape(state: Mapping[str, Any], name: str) -> str:
 
 def _check_header(file: BinaryIO, size: int, where: str) -> None:
     """Raise a DataError for a header that no safetensors file has; reads the header and nothing after it."""
-    head = file.read(9)
+    head = file.read(HEAD)
     if is_pickle(head):
         do = "if you trust its source: milkreport import-pickle FILE --i-trust-this-file --out FOLDER"
         raise DataError("a pickle, which can execute anything: it is not opened", do, where)
-    n = struct.unpack("<Q", head[:8])[0] if len(head) == 9 else -1
+    n = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else -1
     if n < 2 or n > size - 8 or head[8:] != b"{":
         what = f"not a milkreport checkpoint (truncated, or no safetensors; {size:,} bytes)"
         raise DataError(what, _AGAIN, where)
