@@ -85,7 +85,7 @@ def carry_out(suite: Suite, data: Path, out: Path, executor: Executor) -> tuple[
         run_suites([job], Started(executor, clock), clock)
     finally:
         getattr(executor, "close", lambda: None)()
-    records = [folder.load_cell(cell) for cell in plan_cells(suite)]
+    records = [folder.cell(cell).load_record() for cell in plan_cells(suite)]
     return clock, {record.weights_sha256 for record in records if record is not None}
 
 

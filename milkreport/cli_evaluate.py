@@ -181,7 +181,7 @@ def thresholds(
     found = fit_thresholds(predictions, truth)
     if apply is not None and out is not None:
         from milkreport.commands.console import show_files
-        from milkreport.runs.folder import write_csv
+        from milkreport.runs.csv_files import write_csv
 
         write_csv(out, fold_into(found, apply), digits=17)
         show_files([out])

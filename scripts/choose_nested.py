@@ -15,7 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from milkreport.model_settings import Classifier
-from milkreport.runs.folder import Cell, RunFolder, write_csv
+from milkreport.runs.cells import Cell
+from milkreport.runs.csv_files import write_csv
+from milkreport.runs.folder import RunFolder
 from milkreport.suite import Suite
 
 SCORE = "inner macro F1"
@@ -25,7 +27,7 @@ def choose(folder: RunFolder, suite: Suite, seed: int, fold: int) -> tuple[str, 
     """The arm with the best inner score in that outer fold, and the score."""
     scores = {}
     for arm in suite.arms:
-        record = folder.load_cell(Cell(arm.name, seed, fold))
+        record = folder.cell(Cell(arm.name, seed, fold)).load_record()
         if record is None or SCORE not in record.scalars:
             raise SystemExit(f"{arm.name}, fold {fold}: no inner score; give the arm choose_c")
         scores[arm.name] = record.scalars[SCORE]
@@ -56,7 +58,7 @@ def main() -> None:
     for fold in range(suite.split.n_folds):
         arm, score = choose(folder, suite, seed, fold)
         print(f"fold {fold}: {arm} ({SCORE} {score:.4f})")
-        test = folder.load_predictions(Cell(arm, seed, fold), classes)["test"]
+        test = folder.cell(Cell(arm, seed, fold)).load_predictions(classes)["test"]
         rows = pd.DataFrame(test.probabilities, columns=classes)
         rows.insert(0, "case_id", test.case_ids)
         chosen.append(rows)

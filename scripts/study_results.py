@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from milkreport.runs.folder import RunFolder, write_csv
+from milkreport.runs.csv_files import write_csv
+from milkreport.runs.folder import RunFolder
 
 #: Of the long form: without seeds' own rows, which the means and intervals stand for.
 METRICS = ["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "macro_auc"]

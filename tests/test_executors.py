@@ -27,10 +27,11 @@ from milkreport.errors import (  # noqa: E402
     Stopped,
 )
 from milkreport.runs import choose  # noqa: E402
+from milkreport.runs.cells import Cell  # noqa: E402
 from milkreport.runs.choose import Wish, choose_executor, cpu_workers  # noqa: E402
 from milkreport.runs.desk import FAILURE  # noqa: E402
 from milkreport.runs.executors import InProcess  # noqa: E402
-from milkreport.runs.folder import Cell, RunFolder  # noqa: E402
+from milkreport.runs.folder import RunFolder  # noqa: E402
 from milkreport.runs.processes import Processes, Slot, _Room, _seeing, make_slots  # noqa: E402
 from milkreport.runs.progress import Progress, ProgressFile, load_progress  # noqa: E402
 from milkreport.runs.tasks import cell_key  # noqa: E402
@@ -115,7 +116,7 @@ def test_a_training_whose_worker_always_dies_fails_alone(small, cache, tmp_path,
     found = RunFolder(tmp_path / "run")
     for key, (weights, _, _) in done.items():
         arm = key.split("/")[1]
-        assert found.load_cell(Cell(arm, 0, 0)).weights_sha256 == weights
+        assert found.cell(Cell(arm, 0, 0)).load_record().weights_sha256 == weights
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_the_first_failure_ends_the_run_only_where_that_was_asked(
 
 def test_a_problem_of_the_machine_comes_home_from_a_worker(small, cache, tmp_path) -> None:
     folder = RunFolder(tmp_path / "run")
-    place = folder.checkpoint_path(Cell("baseline", 0, 0))
+    place = folder.cell(Cell("baseline", 0, 0)).checkpoints
 
     class Spoiler(Memory):
         def begin(self, task) -> None:

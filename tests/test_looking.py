@@ -9,8 +9,9 @@ import pytest
 from filelock import FileLock
 
 from milkreport.evaluation.results import CellRecord
+from milkreport.runs.cells import Cell
 from milkreport.runs.finding import find_runs
-from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.folder import RunFolder
 from milkreport.runs.progress import CellProgress, Progress
 from milkreport.runs.status import read_status
 from milkreport.suite import load_suite
@@ -25,10 +26,10 @@ def begun(tmp_path: Path) -> RunFolder:
     suite = load_suite("quick", ["training.epochs=10"]).with_seeds(2)
     folder.begin(suite, samples.sample_manifest())
     done = CellRecord(seed=0, fold=0, status="complete", seconds=50.0)
-    folder.write_cell_record(Cell("baseline", 0, 0), done)
+    folder.cell(Cell("baseline", 0, 0)).write_record(done)
     failed = CellRecord(seed=0, fold=0, status="failed", message="the loss is nan at epoch 3")
-    folder.write_cell_record(Cell("weighted_loss", 0, 0), failed)
-    place = folder.checkpoint_path(Cell("sampler", 0, 0))
+    folder.cell(Cell("weighted_loss", 0, 0)).write_record(failed)
+    place = folder.cell(Cell("sampler", 0, 0)).checkpoints
     place.mkdir(parents=True)
     for epoch in (3, 4):
         facts = json.dumps({"epoch": epoch, "step": 0, "seconds": 6.0 * epoch})
@@ -129,7 +130,7 @@ def test_a_thousand_trainings_are_looked_at_quickly_and_completely(tmp_path: Pat
     for seed in suite.seeds[:300]:
         for arm in suite.arms:
             record = CellRecord(seed=seed, fold=0, status="complete", seconds=1.0)
-            place = folder.cell_path(Cell(arm.name, seed, 0))
+            place = folder.cell(Cell(arm.name, seed, 0)).path
             place.mkdir(parents=True)
             (place / "cell.json").write_text(record.model_dump_json())
     status = read_status(folder)

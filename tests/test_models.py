@@ -28,7 +28,7 @@ from milkreport.models.backbone import load_embedder  # noqa: E402
 from milkreport.models.build import build_network, stages, try_network  # noqa: E402
 from milkreport.models.classifier import fit_classifier, load_classifier  # noqa: E402
 from milkreport.models.shape import Shape  # noqa: E402
-from milkreport.runs.folder import Cell  # noqa: E402
+from milkreport.runs.cells import Cell  # noqa: E402
 from milkreport.runs.tasks import cell_key  # noqa: E402
 from milkreport.suite import Arm, Suite, load_suite  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell, try_arms  # noqa: E402

@@ -307,10 +307,10 @@ def test_a_folder_of_something_else_is_left_alone(synthetic, milkreport, tmp_pat
 
 
 def test_a_run_in_use_is_refused(finished, synthetic, milkreport) -> None:
-    from milkreport.runs.folder import RunFolder
+    from milkreport.runs.lock import hold
 
     run, _ = finished
-    with RunFolder(run).lock():
+    with hold(run):
         done = milkreport("run-all", "quick", "--data", synthetic, "--out", run, *SMALL)
     assert done.returncode == 4
     assert re.search(r"in use by pid \d+ on ", done.stderr)
@@ -468,7 +468,8 @@ def test_a_card_that_was_edited_is_refused_and_its_cell_trained_anew(
     finished, milkreport, tmp_path
 ):
     from milkreport.errors import DataError
-    from milkreport.runs.folder import Cell, RunFolder
+    from milkreport.runs.cells import Cell
+    from milkreport.runs.folder import RunFolder
     from milkreport.training.saved import load_model
 
     copy = tmp_path / "edited"
@@ -480,6 +481,6 @@ def test_a_card_that_was_edited_is_refused_and_its_cell_trained_anew(
         load_model(card.parent)
     cell = Cell("baseline", 0, 0)
     folder = RunFolder(copy)
-    assert not folder.is_sound(cell, folder.load_cell(cell))
+    assert not folder.cell(cell).is_sound(folder.cell(cell).load_record())
     card.write_text(text)
-    assert folder.is_sound(cell, folder.load_cell(cell))
+    assert folder.cell(cell).is_sound(folder.cell(cell).load_record())

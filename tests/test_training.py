@@ -23,7 +23,8 @@ from milkreport.data.store import PixelStore  # noqa: E402
 from milkreport.errors import ConfigError, EnvironmentProblem  # noqa: E402
 from milkreport.models.lesion_net import MaxPool, MultiModalLesionNet  # noqa: E402
 from milkreport.models.shape import Shape  # noqa: E402
-from milkreport.runs.folder import Cell, RunFolder  # noqa: E402
+from milkreport.runs.cells import Cell  # noqa: E402
+from milkreport.runs.folder import RunFolder  # noqa: E402
 from milkreport.suite import Arm, Model, Suite, Training, build_suite, load_suite  # noqa: E402
 from milkreport.training import cell as cell_module  # noqa: E402
 from milkreport.training.answer import answer  # noqa: E402
@@ -474,7 +475,7 @@ def test_curves_are_the_scores_of_the_predictions(prepared, suite, fold) -> None
 
 def test_weights_read_back_as_the_network_that_predicted(prepared, suite, fold, tmp_path) -> None:
     trained = train(prepared, suite, fold)
-    RunFolder(tmp_path).write_cell(Cell("arm", 0, 0), trained, "")
+    RunFolder(tmp_path).cell(Cell("arm", 0, 0)).write(trained, "")
     model = load_model(tmp_path / "cells/arm/seed-0/fold-0")
     pixels = MappedPixels(prepared.store)
     found = np.exp(answer(model, prepared.cases.table, prepared.store, pixels, fold.test))

@@ -21,8 +21,8 @@ from milkreport.data.prepare import Prepared, group, image_problems
 from milkreport.data.store import PixelStore, Progress, open_store
 from milkreport.errors import DataError, DataProblems, Problem
 from milkreport.evaluation.data_record import DataSummary
+from milkreport.runs.csv_files import write_csv
 from milkreport.runs.describe import summarise_data
-from milkreport.runs.folder import write_csv
 from milkreport.runs.manifest import read_clock
 from milkreport.suite import Data
 

@@ -84,7 +84,7 @@ def _results_so_far(folder: RunFolder) -> Results:
         known = 0
         if (folder.path / "results.json").is_file():
             warn(f"{error.where}: {error.what}; scored again from the predictions")
-    if not any(folder.load_cell(cell) for cell in cells):
+    if not any(folder.cell(cell).load_record() for cell in cells):
         raise DataError(
             "no training is finished here", "wait, or run run-all again", str(folder.path)
         )

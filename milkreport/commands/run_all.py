@@ -152,7 +152,7 @@ def show_plan(order: Order) -> None:
         refuse_foreign(folder)
         sha256 = folder.load_manifest().data_sha256 if folder.is_run() else ""
         cells = plan_cells(suite)
-        records = [None if order.restart else folder.load_cell(cell) for cell in cells]
+        records = [None if order.restart else folder.cell(cell).load_record() for cell in cells]
         for cell, record in zip(cells, records, strict=True):
             key = cell_key(suite, cell, sha256) if sha256 else ""
             planned.append((point.name, cell, record.status if record else "to do", key))

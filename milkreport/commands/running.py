@@ -16,8 +16,8 @@ from milkreport.evaluation.definitions import DEFINITIONS, HEADLINE
 from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.results import Results
 from milkreport.reporting.sentences import SYNTHETIC_BANNER
+from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
-from milkreport.runs.folder import Cell
 from milkreport.suite import Suite
 
 if TYPE_CHECKING:

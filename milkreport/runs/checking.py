@@ -10,9 +10,10 @@ from milkreport.checks.findings import Audit
 from milkreport.checks.published import check_published
 from milkreport.checks.reference import FILE, Reference, find_reference, load_reference
 from milkreport.checks.verdict import Verdict
-from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.pools import Cells
 from milkreport.evaluation.results import Results
-from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.collect import load_scored
+from milkreport.runs.folder import RunFolder
 from milkreport.runs.frozen import differences, freeze
 
 
@@ -85,26 +86,10 @@ def refuse_unknown(reference: str) -> None:
         load_reference(reference)
 
 
-def load_test_predictions(
-    folder: RunFolder, results: Results
-) -> dict[str, dict[tuple[int, int], Predictions]]:
+def load_test_predictions(folder: RunFolder, results: Results) -> dict[str, Cells]:
     """Test predictions of a run's arms by (seed, fold), of the cells that its results rest on."""
-    found = {}
-    for arm in results.arms:
-        if arm.part("test") is None:
-            continue
-        n_folds = arm.part("test").n_folds  # type: ignore[union-attr]
-        done = [cell for cell in arm.cells if cell.status == "complete"]
-        seeds = [cell.seed for cell in done]
-        found[arm.name] = {
-            (cell.seed, cell.fold): parts["test"]
-            for cell in done
-            if seeds.count(cell.seed) == n_folds
-            and "test"
-            in (
-                parts := folder.load_predictions(
-                    Cell(arm.name, cell.seed, cell.fold), results.classes
-                )
-            )
-        }
-    return found
+    return {
+        arm.name: load_scored(folder, arm, results.classes).get("test", {})
+        for arm in results.arms
+        if arm.part("test") is not None
+    }

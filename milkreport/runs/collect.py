@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from milkreport.evaluation.data_record import Part
@@ -14,7 +16,8 @@ from milkreport.evaluation.pools import Cells
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, CellRecord, Curve, Results
 from milkreport.model_settings import Classifier
-from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.cells import Cell
+from milkreport.runs.folder import RunFolder
 from milkreport.suite import Arm, Suite
 
 
@@ -96,10 +99,10 @@ def load_parts(folder: RunFolder, suite: Suite, arm: str, classes: list[str]) ->
     parts: dict[Part, dict[tuple[int, int], Predictions]] = {}
     done: list[int] = []
     for cell in (c for c in plan_cells(suite) if c.arm == arm):
-        record = folder.load_cell(cell)
+        record = folder.cell(cell).load_record()
         if record is not None and record.status == "complete":
             done.append(cell.seed)
-            for part, predictions in folder.load_predictions(cell, classes).items():
+            for part, predictions in folder.cell(cell).load_predictions(classes).items():
                 parts.setdefault(part, {})[cell.seed, cell.fold] = predictions
     whole = {seed for seed in done if done.count(seed) == suite.split.n_folds}
     return {
@@ -107,6 +110,24 @@ def load_parts(folder: RunFolder, suite: Suite, arm: str, classes: list[str]) ->
         for part in PARTS
         if part in parts and whole
     }
+
+
+def load_scored(folder: RunFolder, arm: ArmResult, classes: Sequence[str]) -> dict[Part, Cells]:
+    """Predictions of the cells that the results of *arm* rest on, by part; classes in the order of *classes*.
+
+    The arm has a test part: its results say how many folds a whole seed has.
+    """
+    test = arm.part("test")
+    assert test is not None
+    done = [cell for cell in arm.cells if cell.status == "complete"]
+    seeds = [cell.seed for cell in done]
+    found: dict[Part, dict[tuple[int, int], Predictions]] = {}
+    for cell in done:
+        if seeds.count(cell.seed) == test.n_folds:
+            place = folder.cell(Cell(arm.name, cell.seed, cell.fold))
+            for part, predictions in place.load_predictions(classes).items():
+                found.setdefault(part, {})[cell.seed, cell.fold] = predictions
+    return {**found}
 
 
 def split_rule(suite: Suite, units: str) -> str:
@@ -129,10 +150,10 @@ def _records(folder: RunFolder, suite: Suite, arm: Arm) -> tuple[list[CellRecord
     curves: list[Curve] = []
     in_epochs = not isinstance(suite.model_of(arm), Classifier)
     for cell in (c for c in plan_cells(suite) if c.arm == arm.name):
-        record = folder.load_cell(cell)
+        record = folder.cell(cell).load_record()
         if record is not None:
             records.append(record)
         if record is not None and record.status == "complete" and in_epochs:
-            columns = folder.load_history(cell)
+            columns = folder.cell(cell).load_history()
             curves.append(Curve(seed=cell.seed, fold=cell.fold, columns=columns))
     return records, curves

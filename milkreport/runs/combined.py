@@ -11,15 +11,13 @@ from milkreport.evaluation.evaluate import evaluate_inputs
 from milkreport.evaluation.inputs import Inputs
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.pools import Cells
-from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, Results
+from milkreport.runs.collect import load_scored
 from milkreport.runs.evaluated import write_evaluation
-from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.folder import RunFolder
 
 #: Arms in one report: every pair is compared, so that their number grows by its square.
 MOST_ARMS = 30
-
-Parts = dict[Part, dict[tuple[int, int], Predictions]]
 
 
 def combine(
@@ -42,7 +40,7 @@ def combine(
         what = f"the runs declared {' and '.join(declared)} as their primary metric"
         raise ConfigError(what, "choose by --primary")
     named: dict[str, tuple[ArmResult, str]] = {}
-    parts: dict[str, Parts] = {}
+    parts: dict[str, dict[Part, Cells]] = {}
     for label, (folder, results) in runs.items():
         _refuse_other(first_name, first, label, results)
         for arm in results.arms:
@@ -50,16 +48,15 @@ def combine(
                 continue
             name = f"{label}-{arm.name}"[:64]
             named[name] = arm, label
-            parts[name] = _load_parts(folder, arm, first.classes)
+            parts[name] = load_scored(folder, arm, first.classes)
     if not named:
         raise ConfigError("no scored arm of that name in these runs", "look: milkreport list")
     if len(named) > MOST_ARMS:
         what = f"these runs have {len(named)} arms, a report takes {MOST_ARMS}"
         raise ConfigError(what, "choose some by --arm NAME")
     facts = first_folder.load_case_facts()
-    arms_of: dict[str, dict[Part, Cells]] = {name: {**mine} for name, mine in parts.items()}
     sources = {name: label for name, (_, label) in named.items()}
-    inputs = Inputs(arms_of, sources, (first.data.name, first.data.fingerprint), facts)
+    inputs = Inputs(parts, sources, (first.data.name, first.data.fingerprint), facts)
     plan = Plan(primary or declared[0], tuple(first.data.positive), tuple(first.data.rules))
     scored = evaluate_inputs(inputs, plan, title=f"{first.data.name}: {len(runs)} runs together")
     results = scored.model_copy(
@@ -106,21 +103,6 @@ def _refuse_other(first_name: str, first: Results, name: str, results: Results) 
     else:
         what = f"{first_name} and {name} were split otherwise ({first.split_rule}; {results.split_rule})"
     raise DataError(what, "report them one by one, or check one against the other")
-
-
-def _load_parts(folder: RunFolder, arm: ArmResult, classes: Sequence[str]) -> Parts:
-    """Predictions of the cells that an arm's results rest on, classes in the first run's order."""
-    test = arm.part("test")
-    assert test is not None
-    done = [cell for cell in arm.cells if cell.status == "complete"]
-    seeds = [cell.seed for cell in done]
-    found: Parts = {}
-    for cell in done:
-        if seeds.count(cell.seed) == test.n_folds:
-            loaded = folder.load_predictions(Cell(arm.name, cell.seed, cell.fold), classes)
-            for part, predictions in loaded.items():
-                found.setdefault(part, {})[cell.seed, cell.fold] = predictions
-    return found
 
 
 def _dress(scored: ArmResult, arm: ArmResult, label: str) -> ArmResult:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from milkreport.evaluation.results import CellRecord
+from milkreport.runs.cells import CellFolder
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.progress import ProgressFile
 from milkreport.runs.reuse import Finished
@@ -52,11 +53,11 @@ class ResultsDesk:
 
     def is_done(self, task: Task) -> bool:
         """Whether the training was done before and its files are what was written; tells the watcher."""
-        folder, cell = self._folder(task), task.cell
-        known = folder.load_cell(cell)
+        folder = self._folder(task)
+        known = folder.load_record()
         if known is None or known.status != "complete":
             return self._is_taken_over(task)
-        if not folder.is_sound(cell, known):
+        if not folder.is_sound(known):
             self.watcher.damaged(task)
             return False
         self._checkpoints(task).clear()  # killed between the record and this
@@ -69,7 +70,7 @@ class ResultsDesk:
         if finished is None:
             return False
         key = self.studies[task.study].key(task.cell)
-        record = finished.take(key, self._folder(task), task.cell)
+        record = finished.take(key, self._folder(task))
         if record is None:
             return False
         self.watcher.end(task, record, skipped=True)
@@ -88,7 +89,7 @@ class ResultsDesk:
     def done(self, task: Task, trained: TrainedCell) -> None:
         """Write a finished cell."""
         key = self.studies[task.study].key(task.cell)
-        record = self._folder(task).write_cell(task.cell, trained, key)
+        record = self._folder(task).write(trained, key)
         self._checkpoints(task).clear()
         self._end(task, record)
 
@@ -98,7 +99,7 @@ class ResultsDesk:
         record = CellRecord(
             seed=task.cell.seed, fold=task.cell.fold, status="failed", message=message
         )
-        self._folder(task).write_cell_record(task.cell, record)
+        self._folder(task).write_record(record)
         self._end(task, record)
 
     def notice(self, line: str) -> None:
@@ -113,8 +114,8 @@ class ResultsDesk:
         self._progress[task.study].end(task.cell)
         self.watcher.end(task, record, skipped=False)
 
-    def _folder(self, task: Task) -> RunFolder:
-        return RunFolder(self.studies[task.study].out)
+    def _folder(self, task: Task) -> CellFolder:
+        return RunFolder(self.studies[task.study].out).cell(task.cell)
 
     def _checkpoints(self, task: Task) -> Checkpoints:
-        return Checkpoints(self._folder(task).checkpoint_path(task.cell))
+        return Checkpoints(self._folder(task).checkpoints)

@@ -18,8 +18,10 @@ from milkreport.evaluation.mistakes import list_mistakes
 from milkreport.evaluation.pools import CaseFacts, Cells
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import CellRecord, Results
+from milkreport.runs.cells import Cell
 from milkreport.runs.checking import load_test_predictions
-from milkreport.runs.folder import Cell, RunFolder, refuse_foreign
+from milkreport.runs.folder import RunFolder, refuse_foreign
+from milkreport.runs.lock import hold
 from milkreport.runs.manifest import Manifest, read_environment
 
 
@@ -36,7 +38,7 @@ def write_evaluation(out: Path, inputs: Inputs, results: Results, command: str) 
     refuse_foreign(folder)
     if folder.has_suite:
         raise ConfigError("holds the run of a suite", "choose another --out", str(out))
-    with folder.lock():
+    with hold(folder.path):
         folder.clear()
         folder.write_manifest(_manifest(inputs, command, results.suite))
         arms = []
@@ -50,7 +52,7 @@ def write_evaluation(out: Path, inputs: Inputs, results: Results, command: str) 
                     for part, cells in parts.items()
                     if (seed, fold) in cells
                 }
-                record = folder.write_predictions(Cell(arm.name, seed, fold), mine)
+                record = folder.cell(Cell(arm.name, seed, fold)).write_predictions(mine)
                 update = {"predictions_sha256": record.predictions_sha256}
                 records.append(known.get((seed, fold), record).model_copy(update=update))
             arms.append(arm.model_copy(update={"cells": records}))
@@ -89,7 +91,7 @@ def compare_two(one: Path, other: Path, truth: Path | None, primary: str) -> lis
         if folder.is_run():
             results = folder.load_results()
             known.append(results)
-            sides.append(dict(load_test_predictions(folder, results)))
+            sides.append(load_test_predictions(folder, results))
         else:
             sides.append({})
     for place, path in enumerate((one, other)):

@@ -10,8 +10,9 @@ import pandas as pd
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
 from milkreport.errors import DataError
+from milkreport.runs.cells import HISTORY, Cell
 from milkreport.runs.collect import plan_cells
-from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import Manifest, read_versions
 from milkreport.runs.runner import Watcher
 from milkreport.runs.tasks import Task
@@ -71,7 +72,7 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
     cells = [
         (cell, record)
         for cell in plan_cells(suite)
-        if (record := folder.load_cell(cell)) is not None and record.status == "complete"
+        if (record := folder.cell(cell).load_record()) is not None and record.status == "complete"
     ]
     if not cells:
         do = "run run-all to its end first"
@@ -88,7 +89,7 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
     watcher.plan(len(cells))
     for cell, record in cells:
         watcher.begin(Task("", cell))
-        history = load_table(folder.cell_path(cell) / "history.csv", ["epoch"])
+        history = load_table(folder.cell(cell).path / HISTORY, ["epoch"])
         repeat = _repeat(
             cell, record.weights_sha256, history, suite, prepared, folds, pixels, watcher
         )

@@ -80,7 +80,7 @@ class InProcess:
             desk.begin(task)
             study = studies[task.study]
             checkpoints = Checkpoints(
-                RunFolder(study.out).checkpoint_path(task.cell),
+                RunFolder(study.out).cell(task.cell).checkpoints,
                 every=desk.checkpoint_every,
                 stop_asked=desk.stop_asked,
                 notice=desk.notice,

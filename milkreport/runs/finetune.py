@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milkreport import __version__
-from milkreport.atomic import disk_problem, is_temporary, write_bytes, write_text
+from milkreport.atomic import disk_problem, is_temporary, write_text
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem, MilkreportError
+from milkreport.runs.cells import HISTORY, Cell, write_files
 from milkreport.runs.finetune_plan import Plans, Wish, describe_settings, plan_finetuning
 from milkreport.runs.finetune_record import (
     MODEL,
@@ -25,8 +26,9 @@ from milkreport.runs.finetune_record import (
     load_record,
 )
 from milkreport.runs.finetune_results import compare_on_both, describe_origin
-from milkreport.runs.folder import Cell, RunFolder, differing_keys, write_csv
+from milkreport.runs.folder import differing_keys
 from milkreport.runs.known_cases import Overlap, find_learned, load_original
+from milkreport.runs.lock import hold
 from milkreport.runs.manifest import read_versions
 from milkreport.runs.new_data import (
     Conformer,
@@ -110,7 +112,7 @@ def finetune(job: Job, watcher: Watcher) -> FineTuning:
     device = resolve_device(job.device)
     plans = plan_finetuning(job.parent, job.wish, device.type, watcher.notice)
     pin(plans.training, device)
-    with RunFolder(job.out).lock():
+    with hold(job.out):
         old = prepare_old(job.parent, job.old_data, job.old_reason, job.cache, watcher)
         new = _prepare_new(job, mapping, plans, watcher)
         settings = describe_settings(job.parent, plans, job.wish, mapping, device.type)
@@ -236,15 +238,12 @@ def _write_model(folder: Path, trained: TrainedCell, parent: Parent, plans: Plan
         "the new training cases. The encoder of the columns is the original one."
     )
     update = {"parent_sha256": origin.weights_sha256, "note": note}
-    write_csv(folder / "history.csv", trained.history)
-    write_csv(folder / "predictions.csv", trained.predictions)
-    write_bytes(folder / trained.card.weights_file, trained.weights)
-    write_text(folder / CARD_FILE, trained.card.model_copy(update=update).model_dump_json(indent=1))
+    write_files(folder, replace(trained, card=trained.card.model_copy(update=update)))
 
 
 def _load_done(folder: Path, watcher: Watcher) -> SavedModel | None:
     """The model of a training that came to its end; ``None`` where there is none, or a damaged one."""
-    if not (folder / CARD_FILE).is_file() or not (folder / "history.csv").is_file():
+    if not (folder / CARD_FILE).is_file() or not (folder / HISTORY).is_file():
         return None
     try:
         return load_model(folder)

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from milkreport.data.cases import Cases
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.results import Curve
 from milkreport.runs.before_after import AFTER, BEFORE, Scene, compare_both
+from milkreport.runs.cells import load_history
 from milkreport.runs.collect import split_rule
 from milkreport.runs.describe import summarise_data, summarise_splits
 from milkreport.runs.finetune_counts import count_cases, tell
@@ -84,7 +84,7 @@ def compare_on_both(
     models = {BEFORE: job.parent.model, AFTER: model}
     primary = plans.suite.primary_metric
     about = _describe_models(job.parent, plans, new)
-    curves = [Curve(seed=model.card.seed, fold=0, columns=_load_curve(job))]
+    curves = [Curve(seed=model.card.seed, fold=0, columns=load_history(job.out / MODEL))]
     scene = _new_scene(plans, new, about, told, curves)
     plan = _plan(primary, job.parent, new.prepared.cases)
     scene = _with_plan(scene, plan)
@@ -238,8 +238,3 @@ def _describe_training(parent: Parent, plans: Plans, model: SavedModel) -> Train
         weights_before=weigh(before),
         weights=weigh(now),
     )
-
-
-def _load_curve(job: Job) -> dict[str, list[float | None]]:
-    table = pd.read_csv(job.out / MODEL / "history.csv")
-    return {str(name): [float(v) for v in table[name]] for name in table.columns}

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
 import shutil
-import socket
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
-from filelock import FileLock, Timeout
 
-from milkreport.atomic import disk_problem, is_temporary, sweep, write_bytes, write_text
+from milkreport.atomic import disk_problem, is_temporary, write_text
 from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
-from milkreport.columns import read_numbers
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
-from milkreport.evaluation.data_record import DataSummary, Part, Record, SplitSummary
+from milkreport.evaluation.data_record import DataSummary, Record, SplitSummary
 from milkreport.evaluation.pools import CaseFacts
-from milkreport.evaluation.predictions import Predictions, as_frame, load_predictions
-from milkreport.evaluation.results import CellRecord, Results
+from milkreport.evaluation.results import Results
+from milkreport.runs.cells import Cell, CellFolder, hash_file
+from milkreport.runs.csv_files import write_csv
 from milkreport.runs.gallery_record import FOLDER as GALLERY
 from milkreport.runs.gallery_record import Gallery
-from milkreport.runs.manifest import Manifest, read_clock
+from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite, build_suite
-from milkreport.tables import guard, load_table, unguard
+from milkreport.tables import load_table, unguard
 
 if TYPE_CHECKING:
     from milkreport.data.prepare import Prepared
-    from milkreport.training.cell import TrainedCell
 
 R = TypeVar("R", bound=Record)
 
@@ -46,18 +40,6 @@ _OWN_FILES = (
     *("data.json", "mistakes.csv", "differences.csv", ".progress.json"),
     *("suite.toml", "manifest.json"),
 )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training of a run: arm x seed x fold."""
-
-    arm: str
-    seed: int
-    fold: int
-
-    def __str__(self) -> str:
-        return f"{self.arm}, seed {self.seed}, fold {self.fold}"
 
 
 class DataRecord(Record):
@@ -73,13 +55,10 @@ class RunFolder:
 
     path: Path
 
-    def cell_path(self, cell: Cell) -> Path:
-        """Folder of one cell."""
-        return self.path / "cells" / cell.arm / f"seed-{cell.seed}" / f"fold-{cell.fold}"
-
-    def checkpoint_path(self, cell: Cell) -> Path:
-        """Where a cell's training keeps its progress while it lasts."""
-        return self.cell_path(cell) / "checkpoints"
+    def cell(self, cell: Cell) -> CellFolder:
+        """The folder of one cell."""
+        place = self.path / "cells" / cell.arm / f"seed-{cell.seed}" / f"fold-{cell.fold}"
+        return CellFolder(place, cell)
 
     def clear(self) -> None:
         """Delete the run's own files and nothing else; those that make it a run go last."""
@@ -91,40 +70,6 @@ class RunFolder:
                 (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise disk_problem(error, self.path) from error
-
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run for this process.
-
-        Raises:
-            EnvironmentProblem: another process holds it, or the folder cannot be made.
-        """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk_problem(error, self.path) from error
-        holder = self.path / ".lock-holder"
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            who = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
-            do = "wait for it, or use another --out"
-            raise EnvironmentProblem(f"in use by {who}", do, str(self.path)) from error
-        except OSError as error:
-            raise disk_problem(error, self.path) from error
-        try:
-            sweep(self.path)
-            who = f"pid {os.getpid()} on {socket.gethostname()} since {read_clock()}"
-            write_text(holder, who)
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
-            if not self.is_run() and {path.name for path in self.path.iterdir()} <= {".lock"}:
-                # Refused before it began: nothing of it stays.
-                (self.path / ".lock").unlink(missing_ok=True)
-                self.path.rmdir()
 
     def is_run(self) -> bool:
         """Whether a run was begun here, or predictions were evaluated into it."""
@@ -184,7 +129,7 @@ class RunFolder:
         """The first file of the data that is not what it was when the run was begun."""
         tables = self.load_data().data.tables
         for path in prepared.cases.files:
-            if tables.get(path.name) != _hash(path):
+            if tables.get(path.name) != hash_file(path):
                 return path.name
         before = load_table(self.path / "images.csv", ["file", "sha256"])
         known = dict(zip(before["file"].map(unguard), before["sha256"], strict=True))
@@ -196,78 +141,6 @@ class RunFolder:
     def load_data(self) -> DataRecord:
         """What the data and splits of this run were."""
         return self._load_record("data.json", DataRecord)
-
-    def write_cell(self, cell: Cell, trained: TrainedCell, key: str) -> CellRecord:
-        """Write a finished cell; its ``cell.json`` comes last and is the commit."""
-        folder = self.cell_path(cell)
-        write_csv(folder / "history.csv", trained.history)
-        write_csv(folder / "predictions.csv", trained.predictions)
-        write_bytes(folder / trained.card.weights_file, trained.weights)
-        write_text(folder / "model.json", trained.card.model_dump_json(indent=1))
-        record = CellRecord(
-            seed=cell.seed,
-            fold=cell.fold,
-            status="complete",
-            key=key,
-            device=trained.device,
-            seconds=trained.seconds,
-            epoch_used=trained.epoch_used,
-            epochs=len(trained.history),
-            weights_file=trained.card.weights_file,
-            card_sha256=_hash(folder / "model.json"),
-            weights_sha256=trained.weights_sha256,
-            predictions_sha256=_hash(folder / "predictions.csv"),
-            parameters=trained.parameters,
-            scalars=trained.scalars,
-            exposure=trained.exposure,
-            peak_memory_bytes=trained.peak_memory_bytes,
-        )
-        self.write_cell_record(cell, record)
-        return record
-
-    def write_cell_record(self, cell: Cell, record: CellRecord) -> None:
-        """Write a cell's record alone (a failed one has nothing else)."""
-        write_text(self.cell_path(cell) / "cell.json", record.model_dump_json(indent=1))
-
-    def load_cell(self, cell: Cell) -> CellRecord | None:
-        """Record of a cell; ``None`` if it was not finished."""
-        path = self.cell_path(cell) / "cell.json"
-        if not path.is_file():
-            return None
-        try:
-            return CellRecord.model_validate_json(path.read_text(encoding="utf-8"))
-        except ValueError:
-            return None  # not ours or damaged: the cell counts as not done
-
-    def is_sound(self, cell: Cell, record: CellRecord) -> bool:
-        """Whether a finished cell's weights and predictions are still what was written."""
-        folder = self.cell_path(cell)
-        return (
-            (folder / "history.csv").is_file()
-            and record.card_sha256 in ("", _hash(folder / "model.json"))
-            and _hash(folder / record.weights_file) == record.weights_sha256
-            and _hash(folder / "predictions.csv") == record.predictions_sha256
-        )
-
-    def load_predictions(self, cell: Cell, classes: Sequence[str]) -> dict[Part, Predictions]:
-        """Predictions of a finished cell by part."""
-        return load_predictions(self.cell_path(cell) / "predictions.csv", classes)
-
-    def write_predictions(
-        self, cell: Cell, parts: Mapping[Part, Predictions], digits: int = 17
-    ) -> CellRecord:
-        """Write predictions that were made elsewhere as a cell without weights.
-
-        Args:
-            digits: 9 keep what a training of ours wrote, 17 whatever anybody did.
-        """
-        path = self.cell_path(cell) / "predictions.csv"
-        write_csv(path, as_frame(parts), digits=digits)
-        record = CellRecord(
-            seed=cell.seed, fold=cell.fold, status="complete", predictions_sha256=_hash(path)
-        )
-        self.write_cell_record(cell, record)
-        return record
 
     def load_case_facts(self) -> CaseFacts:
         """Groups and subgroups of the run's cases; nothing of what it does not hold.
@@ -294,18 +167,6 @@ class RunFolder:
         table = load_table(self.path / name, ["case_id", "group_id"])
         ids, named = table["case_id"].map(unguard), table["group_id"].map(unguard)
         return dict(zip(ids, named, strict=True))
-
-    def load_history(self, cell: Cell) -> dict[str, list[float | None]]:
-        """Curves of a finished cell: column to values by epoch."""
-        path = self.cell_path(cell) / "history.csv"
-        table = load_table(path, ["epoch"])
-        columns = {
-            str(c): read_numbers(table, str(c), str(path), -1e30, 1e30) for c in table.columns
-        }
-        return {
-            name: [None if pd.isna(v) else float(v) for v in values]
-            for name, values in columns.items()
-        }
 
     def write_results(self, results: Results, tables: Mapping[str, pd.DataFrame]) -> None:
         """Write the tables that belong to the results (``metrics``, ``mistakes``), then ``results.json``."""
@@ -400,25 +261,3 @@ def refuse_foreign(folder: RunFolder) -> None:
         if others and not (others == {"manifest.json"} and folder.is_begun()):
             what = "not a run folder and not empty"
             raise ConfigError(what, "choose another --out", str(folder.path))
-
-
-def write_csv(path: Path, frame: pd.DataFrame, digits: int = 9) -> None:
-    """Write a table as :func:`csv_text` gives it."""
-    write_text(path, csv_text(frame, digits))
-
-
-def csv_text(frame: pd.DataFrame, digits: int = 9) -> str:
-    """A table without what a spreadsheet would run; 9 digits keep a float32 exactly, 17 a float64."""
-    safe = frame.rename(columns=guard)
-    for column in safe.columns:
-        if safe[column].dtype.kind not in "fiub":
-            safe[column] = safe[column].map(guard, na_action="ignore")
-    return safe.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n")
-
-
-def _hash(path: Path) -> str:
-    """SHA-256 of a file's bytes; empty where it lacks."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""

@@ -19,7 +19,7 @@ from milkreport.data.splits import Fold
 from milkreport.data.store import list_stores, open_store
 from milkreport.evaluation.data_record import Record
 from milkreport.model_settings import Classifier
-from milkreport.runs.folder import Cell
+from milkreport.runs.cells import Cell
 from milkreport.runs.tasks import Study
 from milkreport.runs.trainer import Trainer
 from milkreport.suite import Arm, Split, Suite

@@ -22,7 +22,9 @@ from milkreport.checks.statements import Figure
 from milkreport.errors import ConfigError
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS, HEADLINE
 from milkreport.evaluation.results import ArmResult, Results
-from milkreport.runs.folder import Cell, RunFolder, refuse_foreign
+from milkreport.runs.cells import Cell
+from milkreport.runs.folder import RunFolder, refuse_foreign
+from milkreport.runs.lock import LOCK, hold
 from milkreport.runs.manifest import Manifest, read_clock
 from milkreport.settings import validate
 
@@ -96,7 +98,7 @@ def write_reference(folder: RunFolder, reference: Reference, out: Path) -> list[
         refuse_foreign(target)
         if target.is_run():
             raise ConfigError("holds a run", "choose another --out or --name", str(out))
-    with target.lock():
+    with hold(target.path):
         target.clear()
         try:
             (out / FILE).unlink(missing_ok=True)
@@ -108,16 +110,16 @@ def write_reference(folder: RunFolder, reference: Reference, out: Path) -> list[
             for record in arm.cells:
                 cell = Cell(arm.name, record.seed, record.fold)
                 if record.status == "complete":
-                    parts = folder.load_predictions(cell, results.classes)
+                    parts = folder.cell(cell).load_predictions(results.classes)
                     if "test" in parts:
-                        target.write_predictions(cell, {"test": parts["test"]}, digits)
+                        target.cell(cell).write_predictions({"test": parts["test"]}, digits)
         target.write_manifest(folder.load_manifest())
         # Curves are of no use to a check, and most of the bytes.
         arms = [arm.model_copy(update={"curves": []}) for arm in results.arms]
         target.write_results(results.model_copy(update={"arms": arms}), {})
         write_text(out / FILE, as_toml(reference))
     # The folder is made to be committed.
-    (out / ".lock").unlink(missing_ok=True)
+    (out / LOCK).unlink(missing_ok=True)
     return [out / FILE]
 
 

@@ -22,7 +22,8 @@ from milkreport.atomic import disk_problem, write_bytes, write_text
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
 from milkreport.evaluation.results import Results
-from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.cells import Cell
+from milkreport.runs.folder import RunFolder
 from milkreport.runs.gallery_record import FOLDER, Gallery, Mistake, Shown
 from milkreport.training.explain import Explainer, is_available
 from milkreport.training.saved import load_model
@@ -92,7 +93,7 @@ def _mistake(
 ) -> Mistake:
     if cell not in loaded:
         loaded.clear()  # one network at a time
-        path = folder.cell_path(cell)
+        path = folder.cell(cell).path
         loaded[cell] = Explainer(load_model(path))
     explainer = loaded[cell]
     cases = prepared.cases

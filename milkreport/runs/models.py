@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from milkreport.errors import ConfigError, DataError
+from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.finetune_record import MODEL as FINE_TUNED
-from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.folder import RunFolder
 from milkreport.training.files import CARD_FILE, HEAD, is_pickle
 
 
@@ -76,7 +77,7 @@ def find_models(
         cell
         for cell in plan_cells(suite)
         if cell.arm == name
-        and (record := folder.load_cell(cell)) is not None
+        and (record := folder.cell(cell).load_record()) is not None
         and record.status == "complete"
     ]
     if not finished:
@@ -92,7 +93,7 @@ def find_models(
         there = "; ".join(f"seed {cell.seed}, fold {cell.fold}" for cell in finished[:20])
         what = f"no finished training of arm {name} with {' and '.join(asked)}"
         raise DataError(what, f"finished: {there}", str(path))
-    return [Found(folder.cell_path(cell), folder, cell) for cell in wanted]
+    return [Found(folder.cell(cell).path, folder, cell) for cell in wanted]
 
 
 def _choose_arm(known: list[str], arm: str | None, path: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from milkreport.atomic import write_text
 from milkreport.evaluation.data_record import Record
-from milkreport.runs.folder import Cell
+from milkreport.runs.cells import Cell
 
 NAME = ".progress.json"
 _EVERY = 1.0  # seconds between two writings of epochs

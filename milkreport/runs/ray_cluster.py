@@ -184,7 +184,7 @@ class _Session:
                 self._checkpoints(task).adopt(*content)
 
     def _checkpoints(self, task: Task) -> Checkpoints:
-        return Checkpoints(RunFolder(self.studies[task.study].out).checkpoint_path(task.cell))
+        return Checkpoints(RunFolder(self.studies[task.study].out).cell(task.cell).checkpoints)
 
 
 class Board:

@@ -10,11 +10,13 @@ from pathlib import Path
 from milkreport.atomic import disk_problem
 from milkreport.errors import MilkreportError
 from milkreport.evaluation.results import CellRecord
+from milkreport.runs.cells import HISTORY, PREDICTIONS, RECORD, CellFolder
 from milkreport.runs.finding import find_run_folders
-from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import Manifest
+from milkreport.training.files import CARD_FILE
 
-_FILES = ("history.csv", "predictions.csv", "model.json")
+_FILES = (HISTORY, PREDICTIONS, CARD_FILE)
 
 
 class Finished:
@@ -32,8 +34,8 @@ class Finished:
                 if record.device == manifest.device_name:
                     self._cells.setdefault(record.key, (place, record))
 
-    def take(self, key: str, folder: RunFolder, cell: Cell) -> CellRecord | None:
-        """Copy the training of that *key* into *folder* as *cell*; ``None`` if there is no sound one.
+    def take(self, key: str, folder: CellFolder) -> CellRecord | None:
+        """Copy the training of that *key* into *folder*; ``None`` if there is no sound one.
 
         Raises:
             EnvironmentProblem: it cannot be written.
@@ -41,7 +43,7 @@ class Finished:
         if key not in self._cells:
             return None
         source, known = self._cells[key]
-        target = folder.cell_path(cell)
+        target = folder.path
         if source == target:
             return None
         try:
@@ -50,15 +52,15 @@ class Finished:
                 shutil.copyfile(source / name, target / name)
         except OSError as error:
             raise disk_problem(error, target) from error
-        record = known.model_copy(update={"seed": cell.seed, "fold": cell.fold})
-        if not folder.is_sound(cell, record):
+        record = known.model_copy(update={"seed": folder.cell.seed, "fold": folder.cell.fold})
+        if not folder.is_sound(record):
             return None
-        folder.write_cell_record(cell, record)
+        folder.write_record(record)
         return record
 
 
 def _finished(folder: RunFolder) -> Iterator[tuple[Path, CellRecord]]:
-    for path in folder.path.glob("cells/*/*/*/cell.json"):
+    for path in folder.path.glob(f"cells/*/*/*/{RECORD}"):
         try:
             record = CellRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError):

@@ -22,6 +22,7 @@ from milkreport.runs.desk import ResultsDesk
 from milkreport.runs.executors import Executor
 from milkreport.runs.folder import DataRecord, RunFolder, differing_keys, refuse_foreign
 from milkreport.runs.gallery import write_gallery
+from milkreport.runs.lock import hold
 from milkreport.runs.manifest import Manifest, read_environment
 from milkreport.runs.proof import prove_splits
 from milkreport.runs.reuse import Finished
@@ -31,6 +32,7 @@ from milkreport.runs.trainer import Machine
 from milkreport.suite import Arm, Suite
 from milkreport.training.cell import Row, try_arms
 from milkreport.training.checkpoint import EVERY
+from milkreport.training.files import CARD_FILE
 
 
 class Watcher(Protocol):
@@ -106,7 +108,7 @@ def run_suites(
         refuse_foreign(RunFolder(job.out))
     with ExitStack() as held:
         for job in jobs:
-            held.enter_context(RunFolder(job.out).lock())
+            held.enter_context(hold(job.out))
         studies: dict[str, Study] = {}
         prepared: dict[str, Prepared] = {}
         for job in jobs:
@@ -215,7 +217,7 @@ def _refuse_changed(
 def _sources(folder: RunFolder, suite: Suite, arm: Arm) -> dict[str, str]:
     """What the arm's finished trainings were made of beside their settings; see ``read_sources``."""
     for cell in plan_cells(suite):
-        card = folder.cell_path(cell) / "model.json"
+        card = folder.cell(cell).path / CARD_FILE
         if cell.arm == arm.name and card.is_file():
             with suppress(OSError, ValueError, AttributeError):
                 return dict(json.loads(card.read_text(encoding="utf-8")).get("sources") or {})

@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from filelock import FileLock, Timeout
-
 from milkreport.evaluation.data_record import Record
+from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
-from milkreport.runs.folder import Cell, RunFolder
+from milkreport.runs.folder import RunFolder
+from milkreport.runs.lock import read_holder
 from milkreport.runs.progress import CellProgress, Progress, load_progress
 
 State = Literal["done", "failed", "running", "interrupted", "waiting"]
@@ -54,7 +54,7 @@ def read_status(folder: RunFolder) -> RunStatus:
         DataError: not the run of a suite.
     """
     suite = folder.load_suite()
-    holder = _holder(folder.path)
+    holder = read_holder(folder.path)
     progress = load_progress(folder.path) if holder else Progress()
     running = {Cell(c.arm, c.seed, c.fold): c for c in progress.running}
     epochs = {arm.name: suite.epochs(arm) for arm in suite.arms}
@@ -80,7 +80,7 @@ def _read_cell(
     if running is not None:
         update = {"state": "running", "epoch": running.epoch, "seconds": running.seconds}
         return found.model_copy(update=update)
-    record = folder.load_cell(cell)
+    record = folder.cell(cell).load_record()
     if record is not None:
         done = record.status == "complete"
         update = {
@@ -90,7 +90,7 @@ def _read_cell(
             "message": record.message,
         }
         return found.model_copy(update=update)
-    epoch, seconds = _checkpointed(folder.checkpoint_path(cell))
+    epoch, seconds = _checkpointed(folder.cell(cell).checkpoints)
     if seconds is None:
         return found
     return found.model_copy(update={"state": "interrupted", "epoch": epoch, "seconds": seconds})
@@ -110,20 +110,6 @@ def _left(cells: list[CellStatus], progress: Progress) -> float | None:
     open_epochs = sum(c.epochs - c.epoch for c in open_cells)
     at_a_time = min(progress.workers, len(open_cells))
     return fmean(paces) * open_epochs / at_a_time if paces else None
-
-
-def _holder(path: Path) -> str:
-    """Who holds the run's lock; empty where nobody does."""
-    note = path / ".lock-holder"
-    if not note.is_file():
-        return ""
-    try:
-        with FileLock(path / ".lock", timeout=0):
-            return ""
-    except Timeout:
-        return note.read_text(encoding="utf-8")
-    except OSError:
-        return ""  # a folder that cannot be written is trained by nobody here
 
 
 def _checkpointed(place: Path) -> tuple[int, float | None]:

@@ -14,7 +14,7 @@ from milkreport.columns import refuse_duplicates
 from milkreport.errors import DataError, EnvironmentProblem
 from milkreport.evaluation.predictions import ID_COLUMNS, read_probabilities
 from milkreport.evaluation.thresholds import AWAY, PLAIN
-from milkreport.runs.folder import csv_text
+from milkreport.runs.csv_files import csv_text
 from milkreport.tables import guard, read_table, unguard
 
 #: What rounding of a decimal may take from the distance to 0.5.

@@ -10,7 +10,7 @@ from pathlib import Path
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
 from milkreport.model_settings import read_sources
-from milkreport.runs.folder import Cell
+from milkreport.runs.cells import Cell
 from milkreport.suite import Suite
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from milkreport.runs.folder import Cell
+from milkreport.runs.cells import Cell
 from milkreport.runs.manifest import read_versions
 from milkreport.runs.tasks import Study
 from milkreport.suite import Training

@@ -67,7 +67,7 @@ def fit_on_validation(models: Sequence[Found], classes: Sequence[str]) -> Thresh
         if model.run is None or model.cell is None:
             what = "is a model without its run: it has no validation part"
             raise ConfigError(what, "give the run, or a file of thresholds", str(model.folder))
-        parts = model.run.load_predictions(model.cell, classes)
+        parts = model.run.cell(model.cell).load_predictions(classes)
         if VALIDATION not in parts:
             what = f"{model}: trained without a validation part to find thresholds on"
             do = "train with split.validation above 0, or give a file of thresholds"

@@ -50,7 +50,7 @@ def work(
         studies: Mapping[str, Study] = pipe.recv()
         while task := pipe.recv():
             study = studies[task.study]
-            place = RunFolder(study.out).checkpoint_path(task.cell)
+            place = RunFolder(study.out).cell(task.cell).checkpoints
             checkpoints = Checkpoints(place, every=every, stop_asked=stop_asked, notice=notice)
             try:
                 trainer = trainer or Trainer(device, notice)

@@ -98,7 +98,7 @@ class MLflow:
                 self.epoch(task, epoch, row)
         self._client.log_metric(run, "seconds", record.seconds or 0.0)
         self._client.log_metric(run, "epoch_used", float(record.epoch_used or 0))
-        folder = RunFolder(study.out).cell_path(task.cell)
+        folder = RunFolder(study.out).cell(task.cell).path
         for name in (*_CELL_FILES, record.weights_file):
             self._client.log_artifact(run, str(folder / name))
         self._close(run, "FINISHED")

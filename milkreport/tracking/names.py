@@ -20,7 +20,7 @@ def curve_points(row: dict[str, float]) -> Iterator[tuple[str, float]]:
 
 def history(study: Study, task: Task) -> Iterator[tuple[int, dict[str, float]]]:
     """Epochs of a finished training with their rows."""
-    columns = RunFolder(study.out).load_history(task.cell)
+    columns = RunFolder(study.out).cell(task.cell).load_history()
     for i, epoch in enumerate(columns.pop("epoch")):
         row = {name: value for name, values in columns.items() if (value := values[i]) is not None}
         yield int(epoch or i + 1), row
