@@ -69,7 +69,7 @@ def test_rooms_import_downwards_only(path: Path) -> None:
 
 HEAVY = {
     "torch": {"models/", "training/", "tracking/tensorboard.py"},
-    "ray": {"runs/ray_cluster.py"},
+    "ray": {"runs/ray_cluster.py", "runs/ray_worker.py"},
     "mlflow": {"tracking/"},
     "safetensors": {"training/", "models/"},
     "skops": {"models/"},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from milkreport.atomic import write_bytes, write_text
+from milkreport.columns import read_numbers
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.predictions import Predictions, as_frame, load_predictions
 from milkreport.evaluation.results import CellRecord
