@@ -470,7 +470,7 @@ def test_a_card_that_was_edited_is_refused_and_its_cell_trained_anew(
     from milkreport.errors import DataError
     from milkreport.runs.cells import Cell
     from milkreport.runs.folder import RunFolder
-    from milkreport.training.saved import load_model
+    from milkreport.runs.trained import load_trained
 
     copy = tmp_path / "edited"
     shutil.copytree(finished[0], copy)
@@ -478,7 +478,7 @@ def test_a_card_that_was_edited_is_refused_and_its_cell_trained_anew(
     text = card.read_text()
     card.write_text(text.replace('"BCC"', '"BCD"'))
     with pytest.raises(DataError, match="changed since it was written"):
-        load_model(card.parent)
+        load_trained(card.parent)
     cell = Cell("baseline", 0, 0)
     folder = RunFolder(copy)
     assert not folder.cell(cell).is_sound(folder.cell(cell).load_record())

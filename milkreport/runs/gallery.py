@@ -25,8 +25,8 @@ from milkreport.evaluation.results import Results
 from milkreport.runs.cells import Cell
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.gallery_record import FOLDER, Gallery, Mistake, Shown
+from milkreport.runs.trained import load_trained
 from milkreport.training.explain import Explainer, is_available
-from milkreport.training.saved import load_model
 
 #: Mistakes an arm; a page of the report holds four.
 MOST = 4
@@ -94,7 +94,7 @@ def _mistake(
     if cell not in loaded:
         loaded.clear()  # one network at a time
         path = folder.cell(cell).path
-        loaded[cell] = Explainer(load_model(path))
+        loaded[cell] = Explainer(load_trained(path))
     explainer = loaded[cell]
     cases = prepared.cases
     raw = prepared.store.batch([position])[0]

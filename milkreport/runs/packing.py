@@ -18,6 +18,7 @@ from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from milkreport.model_settings import Classifier, OwnModel
 from milkreport.runs.asking import Asked
 from milkreport.runs.models import Found
+from milkreport.runs.trained import load_trained
 from milkreport.training.card import ModelCard
 from milkreport.training.files import CARD_FILE, NETWORK_FILE
 from milkreport.training.onnx_model import OUTPUT, OnnxModel, refuse_no_network, to_onnx
@@ -26,7 +27,6 @@ from milkreport.training.saved import (
     SavedModel,
     build_filled,
     load_card,
-    load_model,
     load_weights,
     pack_weights,
     read_card,
@@ -60,7 +60,7 @@ class OnnxRecord(BaseModel):
 
 def export_copy(found: Found, out: Path) -> list[Path]:
     """Copy weights and card into *out*, checked: that they are whole, and fit."""
-    model = load_model(found.folder)
+    model = load_trained(found.folder)
     weights = load_weights(found.folder, model.card)
     paths = [out / model.card.weights_file, out / CARD_FILE]
     write_bytes(paths[0], weights)
@@ -74,7 +74,7 @@ def export_pickle(found: Found, out: Path) -> list[Path]:
     Raises:
         ConfigError: it is a classifier, which needs no pickle.
     """
-    model = load_model(found.folder)
+    model = load_trained(found.folder)
     if model.network is None:
         what = f"{model.card.model.name} is a classifier of scikit-learn, kept without pickle"
         raise ConfigError(what, "use --format safetensors, which copies model.skops and its card")
@@ -96,7 +96,7 @@ def export_onnx(
             neither file is in *out*.
     """
     paths = [out / ONNX_FILE, out / ONNX_RECORD]
-    model = load_model(found.folder)
+    model = load_trained(found.folder)
     refuse_no_network(model)
     asked = ask(model.card)
     try:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.models import find_model
+from milkreport.runs.trained import load_trained
 from milkreport.suite import Suite
 from milkreport.training.card import ModelCard
-from milkreport.training.saved import SavedModel, load_model
+from milkreport.training.saved import SavedModel
 
 
 @dataclass(frozen=True)
@@ -52,4 +53,4 @@ def load_parent(
     run = found.run or (
         RunFolder(above[3]) if len(above) > 3 and above[2].name == "cells" else None
     )
-    return Parent(found.folder, load_model(found.folder), run if run and run.has_suite else None)
+    return Parent(found.folder, load_trained(found.folder), run if run and run.has_suite else None)

@@ -16,6 +16,7 @@ from milkreport.data.store import Progress
 from milkreport.errors import DataError
 from milkreport.runs.asking import Asked, load_asked
 from milkreport.runs.models import Found
+from milkreport.runs.trained import load_trained
 from milkreport.suite import Training
 from milkreport.tables import first_few
 from milkreport.training.answer import answer
@@ -23,7 +24,7 @@ from milkreport.training.card import ModelCard
 from milkreport.training.device import Device, describe_device, pin, resolve_device
 from milkreport.training.files import CARD_FILE
 from milkreport.training.pixels import NoPixels, Pixels, place_pixels
-from milkreport.training.saved import load_card, load_model
+from milkreport.training.saved import load_card
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,7 +71,7 @@ def predict(
     of somebody who saw nothing. How many there are is in the result; *strict* makes them an error.
 
     Raises:
-        DataError: models of different classes or inputs; see also :func:`load_asked` and ``load_model``.
+        DataError: models of different classes or inputs; see also :func:`load_asked` and ``load_trained``.
         EnvironmentProblem: no such device.
     """
     device = resolve_device(device_name)
@@ -78,7 +79,9 @@ def predict(
     first = cards[0]
     for model, card in zip(models, cards, strict=True):
         _refuse_unlike(first, card, model)
-    loaded = load_model(models[0].folder)  # damaged weights are told of before minutes of decoding
+    loaded = load_trained(
+        models[0].folder
+    )  # damaged weights are told of before minutes of decoding
     asked = load_asked(data, first, cache, strict, progress, notice)
     pixels: Pixels = (
         place_pixels(asked.store, device) if asked.store is not None else NoPixels(device)
@@ -89,7 +92,7 @@ def predict(
     unknown = dict(asked.unknown)
     seconds = 0.0
     for number, (model, card) in enumerate(zip(models, cards, strict=True)):
-        loaded = loaded if number == 0 else load_model(model.folder)
+        loaded = loaded if number == 0 else load_trained(model.folder)
         pin(_settings(card, device), device)
         started = time.perf_counter()
         here = loaded.among(asked.cases.views)

@@ -34,7 +34,8 @@ from milkreport.training.files import CARD_FILE, HEAD, is_pickle
 _MOST_HEADER = 16_000_000
 #: Bytes of a card, at most: one with 100,000 categories has less.
 _MOST_CARD = 16_000_000
-_AGAIN = "get it again, or train again"
+#: What to do about a damaged file.
+AGAIN = "get it again, or train again"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,6 @@ def load_model(folder: Path) -> SavedModel:
         ConfigError, EnvironmentProblem: an own model's module or a backbone's package is not here.
     """
     card = load_card(folder / CARD_FILE)
-    _refuse_changed_card(folder)
     data = load_weights(folder, card)
     path = folder / card.weights_file
     if isinstance(card.model, Classifier):
@@ -72,20 +72,6 @@ def load_model(folder: Path) -> SavedModel:
     weights = read_weights(data, str(path))
     refuse_other_backbone(card, str(path))
     return SavedModel(card, build_filled(card, weights, str(path)), None, _remarks(card))
-
-
-def _refuse_changed_card(folder: Path) -> None:
-    """In a run, ``cell.json`` knows the card's hash; a card alone has nothing that it could be held
-    against.
-    """
-    try:
-        known = json.loads((folder / "cell.json").read_text(encoding="utf-8")).get("card_sha256")
-        found = hashlib.sha256((folder / CARD_FILE).read_bytes()).hexdigest()
-    except (OSError, ValueError, AttributeError):
-        return
-    if known and known != found:
-        what = "changed since it was written: classes or encoding may not be those of the weights"
-        raise DataError(what, _others(folder / CARD_FILE), str(folder / CARD_FILE))
 
 
 def load_weights(folder: Path, card: ModelCard) -> bytes:
@@ -106,13 +92,10 @@ def load_weights(folder: Path, card: ModelCard) -> bytes:
             data = file.read()
     except OSError as error:
         what = f"cannot be read: {(error.strerror or str(error)).lower()}"
-        raise DataError(what, _others(path), str(path)) from error
-    except DataError as error:
-        do = error.do if error.do != _AGAIN else _others(path)
-        raise DataError(error.what, do, error.where) from error
+        raise DataError(what, AGAIN, str(path)) from error
     if (found := hashlib.sha256(data).hexdigest()) != card.weights_sha256:
         what = f"SHA-256 is {found[:16]}, its card says {card.weights_sha256[:16]}: damaged or exchanged"
-        raise DataError(what, _others(path), str(path))
+        raise DataError(what, AGAIN, str(path))
     return data
 
 
@@ -170,7 +153,7 @@ def read_weights(data: bytes, where: str) -> dict[str, Tensor]:
         weights = safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError) as error:
         what = f"not a milkreport checkpoint (damaged header: {str(error)[:120]})"
-        raise DataError(what, _AGAIN, where) from error
+        raise DataError(what, AGAIN, where) from error
     refuse_no_numbers(weights, where)
     return weights
 
@@ -247,7 +230,7 @@ def _check_header(file: BinaryIO, size: int, where: str) -> None:
     n = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else -1
     if n < 2 or n > size - 8 or head[8:] != b"{":
         what = f"not a milkreport checkpoint (truncated, or no safetensors; {size:,} bytes)"
-        raise DataError(what, _AGAIN, where)
+        raise DataError(what, AGAIN, where)
     if n > _MOST_HEADER:
         raise DataError(f"its header claims {n:,} bytes", "get it again", where)
     try:
@@ -258,25 +241,10 @@ def _check_header(file: BinaryIO, size: int, where: str) -> None:
         for begin, end, name in spans:
             if begin != at or end < begin:
                 what = f"its tensors overlap or leave holes: {name[:80]} from byte {begin:,} to {end:,}"
-                raise DataError(what, _AGAIN, where)
+                raise DataError(what, AGAIN, where)
             at = end
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError("not a milkreport checkpoint (damaged header)", _AGAIN, where) from error
+        raise DataError("not a milkreport checkpoint (damaged header)", AGAIN, where) from error
     if at != size - 8 - n:
         what = f"not a milkreport checkpoint (truncated: {size:,} bytes of {at + 8 + n:,})"
-        raise DataError(what, _AGAIN, where)
-
-
-def _others(path: Path) -> str:
-    """Where the same training's twin may be: other seeds and folds of the arm that are whole."""
-    for other in sorted(path.parent.parent.parent.glob(f"seed-*/fold-*/{path.name}")):
-        if other == path:
-            continue
-        try:
-            card = load_card(other.parent / CARD_FILE)
-            if hashlib.sha256(other.read_bytes()).hexdigest() == card.weights_sha256:
-                where = f"{other.parent.parent.name}/{other.parent.name}"
-                return f"get it again, or use another training that is whole: {where}"
-        except (MilkreportError, OSError):
-            continue
-    return _AGAIN
+        raise DataError(what, AGAIN, where)
