@@ -13,12 +13,17 @@ pytest.importorskip("torch")
 
 from milkreport.data.prepare import prepare
 from milkreport.errors import ConfigError
+from milkreport.evaluation.evaluate import Inputs, evaluate_inputs
+from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.summarise import CaseFacts
 from milkreport.runs import forecast as forecast_module
-from milkreport.runs.combined import best_on_validation
+from milkreport.runs.combined import best_on_validation, combine
+from milkreport.runs.evaluated import write_evaluation
 from milkreport.runs.executors import InProcess
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.forecast import forecast
 from milkreport.runs.grid import Point, parse_grid
+from milkreport.runs.self_test import load_fixture
 from milkreport.suite import Split, build_suite, load_suite
 from tests import report_samples as samples
 
@@ -159,6 +164,25 @@ def test_runs_are_paired_case_by_case(grid, in_process) -> None:
     assert difference.value == pytest.approx(sign * (right[1].mean() - right[0].mean()))
     # Drawn again from its own folder alone.
     assert in_process("report", "both", "--no-pdf").code == 0
+
+
+def test_arms_whose_names_would_be_one_are_both_in_the_report(tmp_path: Path) -> None:
+    """Run a with arm b-c, and run a-b with arm c; and two whose names are cut at the same place."""
+    base = load_fixture()
+    places = {"a": "b-c", "a-b": "c", "x" * 40: "y" * 30 + "1", "x" * 40 + "-" + "y" * 8: "y" * 25}
+    for place, arm in places.items():
+        cells = {arm: {"test": {(0, 0): base}}}
+        inputs = Inputs(cells, {arm: arm}, ("made up", ""), CaseFacts())
+        write_evaluation(tmp_path / place, inputs, evaluate_inputs(inputs, Plan()), "")
+    paths = [tmp_path / place for place in places]
+    results = combine(paths, tmp_path / "all", [], "", "")
+    names = [arm.name for arm in results.arms]
+    assert names[:2] == ["a-b-c", "a-b-c-2"]
+    assert len(set(names)) == len(places)
+    assert max(map(len, names)) == 64
+    assert [arm.title for arm in results.arms] == [
+        f"{arm} ({place})" for place, arm in places.items()
+    ]
 
 
 def test_runs_of_other_data_or_splits_are_refused(grid, synthetic, cache, in_process) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from milkreport.errors import ConfigError, DataError
@@ -46,7 +46,7 @@ def combine(
         for arm in results.arms:
             if (arms and arm.name not in arms) or arm.part("test") is None:
                 continue
-            name = f"{label}-{arm.name}"[:64]
+            name = _free_name(f"{label}-{arm.name}", named)
             named[name] = arm, label
             parts[name] = load_scored(folder, arm, first.classes)
     if not named:
@@ -103,6 +103,16 @@ def _refuse_other(first_name: str, first: Results, name: str, results: Results) 
     else:
         what = f"{first_name} and {name} were split otherwise ({first.split_rule}; {results.split_rule})"
     raise DataError(what, "report them one by one, or check one against the other")
+
+
+def _free_name(wanted: str, taken: Container[str]) -> str:
+    """*wanted* cut to the 64 characters of a name, with a number at its end where that is taken."""
+    name, number = wanted[:64], 1
+    while name in taken:
+        number += 1
+        end = f"-{number}"
+        name = wanted[: 64 - len(end)] + end
+    return name
 
 
 def _dress(scored: ArmResult, arm: ArmResult, label: str) -> ArmResult:
