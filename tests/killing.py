@@ -31,7 +31,7 @@ from milkreport.runs.manifest import Manifest
 from milkreport.runs.runner import Job, run_suites
 from milkreport.runs.tasks import Study, Task
 from milkreport.suite import build_suite
-from milkreport.training.cell import Row
+from milkreport.training.keeper import Row
 
 #: In the order of their first writing, so that each is still to be written when its turn comes.
 FILES = (

@@ -31,11 +31,12 @@ from milkreport.models.shape import Shape  # noqa: E402
 from milkreport.runs.cells import Cell  # noqa: E402
 from milkreport.runs.tasks import cell_key  # noqa: E402
 from milkreport.suite import Arm, Suite, load_suite  # noqa: E402
-from milkreport.training.cell import TrainedCell, train_cell, try_arms  # noqa: E402
+from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.device import pin  # noqa: E402
 from milkreport.training.embeddings import _Kept  # noqa: E402
 from milkreport.training.fit import split_batches  # noqa: E402
 from milkreport.training.pixels import MappedPixels  # noqa: E402
+from milkreport.training.trial import try_arms  # noqa: E402
 
 CPU = torch.device("cpu")
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

@@ -13,8 +13,9 @@ from milkreport.runs.progress import ProgressFile
 from milkreport.runs.reuse import Finished
 from milkreport.runs.stopping import StopSign
 from milkreport.runs.tasks import Study, Task
-from milkreport.training.cell import Row, TrainedCell
+from milkreport.training.cell import TrainedCell
 from milkreport.training.checkpoint import Checkpoints
+from milkreport.training.keeper import Row
 
 if TYPE_CHECKING:
     from milkreport.runs.runner import Watcher

@@ -18,9 +18,10 @@ from milkreport.runs.runner import Watcher
 from milkreport.runs.tasks import Task
 from milkreport.suite import Suite
 from milkreport.tables import load_table
-from milkreport.training.cell import Row, train_cell
+from milkreport.training.cell import train_cell
 from milkreport.training.device import Device, cpu_capability, describe_device, pin, resolve_device
 from milkreport.training.failures import TrainingFailed
+from milkreport.training.keeper import Row
 from milkreport.training.pixels import Pixels, place_pixels
 
 

@@ -10,9 +10,10 @@ from milkreport.runs.folder import RunFolder
 from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Machine, Trainer, survey
 from milkreport.suite import Training
-from milkreport.training.cell import Row, TrainedCell
+from milkreport.training.cell import TrainedCell
 from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.failures import TrainingFailed
+from milkreport.training.keeper import Row
 
 
 class Desk(Protocol):

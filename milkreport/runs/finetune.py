@@ -40,7 +40,7 @@ from milkreport.runs.old_data import prepare_old
 from milkreport.runs.parent import Parent
 from milkreport.runs.stopping import StopSign
 from milkreport.runs.tasks import Task
-from milkreport.training.cell import Row, TrainedCell, train_cell
+from milkreport.training.cell import TrainedCell, train_cell
 from milkreport.training.checkpoint import EVERY, Checkpoints
 from milkreport.training.continued import start_from
 from milkreport.training.device import (
@@ -52,6 +52,7 @@ from milkreport.training.device import (
 )
 from milkreport.training.failures import TrainingFailed, telling_undetermined
 from milkreport.training.files import CARD_FILE
+from milkreport.training.keeper import Row
 from milkreport.training.pixels import Pixels, place_pixels
 from milkreport.training.saved import SavedModel, load_model
 

@@ -24,8 +24,8 @@ from milkreport.runs.tasks import Study
 from milkreport.runs.trainer import Trainer
 from milkreport.suite import Arm, Split, Suite
 from milkreport.tables import guard
-from milkreport.training.cell import try_arms
 from milkreport.training.checkpoint import Checkpoint, Checkpoints, Position
+from milkreport.training.trial import try_arms
 
 #: Cases that are decoded and scored to measure; batches of the two trainings that are compared.
 _SAMPLE, _SHORT, _LONG = 128, 2, 6

@@ -30,9 +30,10 @@ from milkreport.runs.stopping import StopSign
 from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Machine
 from milkreport.suite import Arm, Suite
-from milkreport.training.cell import Row, try_arms
 from milkreport.training.checkpoint import EVERY
 from milkreport.training.files import CARD_FILE
+from milkreport.training.keeper import Row
+from milkreport.training.trial import try_arms
 
 
 class Watcher(Protocol):

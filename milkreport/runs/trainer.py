@@ -9,7 +9,7 @@ from milkreport.runs.cells import Cell
 from milkreport.runs.manifest import read_versions
 from milkreport.runs.tasks import Study
 from milkreport.suite import Training
-from milkreport.training.cell import Row, TrainedCell, train_cell
+from milkreport.training.cell import TrainedCell, train_cell
 from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.device import (
     cpu_capability,
@@ -19,9 +19,8 @@ from milkreport.training.device import (
     resolve_device,
 )
 from milkreport.training.failures import telling_undetermined
+from milkreport.training.keeper import OnEpoch
 from milkreport.training.pixels import Pixels, place_pixels
-
-OnEpoch = Callable[[int, Row], None]
 
 
 @dataclass(frozen=True)

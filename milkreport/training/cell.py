@@ -17,13 +17,11 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from milkreport import __version__
-from milkreport.arm_settings import Arm, ArmInputs
+from milkreport.arm_settings import Arm
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
-from milkreport.errors import ConfigError
-from milkreport.model_settings import AnyModel, Classifier, Model, OwnModel, read_sources
-from milkreport.models.backbone import load_embedder
-from milkreport.models.build import build_network, stages, try_network
+from milkreport.model_settings import AnyModel, Classifier, read_sources
+from milkreport.models.build import build_network, stages
 from milkreport.models.classifier import (
     count_numbers,
     dump_classifier,
@@ -47,10 +45,8 @@ from milkreport.training.failures import TrainingFailed, is_out_of_memory
 from milkreport.training.files import CLASSIFIER_FILE, NETWORK_FILE
 from milkreport.training.fit import TrainingPart, fit
 from milkreport.training.imbalance import case_weights
-from milkreport.training.keeper import Keeper, KeptJournal, OnEpoch, Row
+from milkreport.training.keeper import Keeper, KeptJournal, OnEpoch
 from milkreport.training.pixels import Pixels
-
-__all__ = ["OnEpoch", "Row", "Start", "TrainedCell", "train_cell", "try_arms"]
 
 
 @dataclass(frozen=True)
@@ -188,28 +184,6 @@ def train_cell(
         peak_memory_bytes=peak_memory(pixels.device),
         device=device,
     )
-
-
-def try_arms(prepared: Prepared, suite: Suite, fold: Fold) -> None:
-    """Refuse, before anything is trained, an arm whose model cannot be built for these data.
-
-    Raises:
-        ConfigError, EnvironmentProblem: which, and why.
-    """
-    cases, n_classes = prepared.cases, len(prepared.cases.classes)
-    for arm in suite.arms:
-        model, settings = suite.model_of(arm), suite.data
-        reads = fit_reads(cases, arm.inputs, fold.train, settings.image_size, settings.decoder)
-        if isinstance(model, Classifier):
-            if model.backbone:
-                load_embedder(model)
-            elif not reads.encoder.columns:
-                what = f"arm {arm.name}: the data have no metadata columns for it"
-                raise ConfigError(what, "leave the arm out, or give its model a backbone")
-        elif not isinstance(model, Model) or arm.inputs != ArmInputs():
-            network = build_network(model, reads.shape(n_classes))
-            if isinstance(model, OwnModel):
-                try_network(network, reads.shape(n_classes), model.name)
 
 
 def _fit_network(
