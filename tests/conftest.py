@@ -14,7 +14,10 @@ from unittest import mock
 import pytest
 
 from milkreport import cli
+from milkreport.data.prepare import Prepared, prepare
+from milkreport.data.splits import Fold, make_folds
 from milkreport.data.synthetic import write_synthetic
+from milkreport.suite import Suite, load_suite
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -50,6 +53,35 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "synthetic"
     write_synthetic(folder, cases=220, seed=1, size=32)
     return folder
+
+
+@pytest.fixture(scope="module")
+def suite() -> Suite:
+    """Small enough to train in a second, with a validation part."""
+    return load_suite(
+        "quick",
+        [
+            "data.image_size=24", "training.epochs=2", "training.threads=1",
+            "model.metadata_hidden_layers=1", "split.validation=0.15",
+        ],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def prepared(synthetic: Path, suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """The synthetic set as the module's ``suite`` reads it, this process set up to train it on the CPU."""
+    import torch
+
+    from milkreport.training.device import pin
+
+    pin(suite.training, torch.device("cpu"))
+    return prepare(synthetic, suite.data, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def fold(prepared: Prepared, suite: Suite) -> Fold:
+    """The first fold of ``prepared``."""
+    return make_folds(prepared.cases, suite.split)[0]
 
 
 @pytest.fixture

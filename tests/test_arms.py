@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,15 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from milkreport.arm_settings import STRENGTHS  # noqa: E402
-from milkreport.data.prepare import Prepared, prepare  # noqa: E402
-from milkreport.data.splits import Fold, make_folds  # noqa: E402
+from milkreport.data.prepare import Prepared  # noqa: E402
+from milkreport.data.splits import Fold  # noqa: E402
 from milkreport.errors import ConfigError  # noqa: E402
 from milkreport.reporting.view_protocol import CORRECTIONS  # noqa: E402
 from milkreport.suite import Arm, Suite, Training, build_suite, load_suite  # noqa: E402
 from milkreport.training.augment import augmented, relight, turn  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.checkpoint import Checkpoints  # noqa: E402
-from milkreport.training.device import pin  # noqa: E402
 from milkreport.training.imbalance import (  # noqa: E402
     case_weights,
     effective_number_weights,
@@ -32,28 +30,6 @@ from milkreport.training.schedule import learning_rate  # noqa: E402
 CPU = torch.device("cpu")
 LABELS = torch.tensor([0] * 70 + [1] * 25 + [2] * 5)
 COUNTS = np.array([70, 25, 5])
-
-
-@pytest.fixture(scope="module")
-def suite() -> Suite:
-    return load_suite(
-        "quick",
-        [
-            "data.image_size=24", "training.epochs=2", "training.threads=1",
-            "model.metadata_hidden_layers=1", "split.validation=0.15",
-        ],
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def prepared(synthetic: Path, suite: Suite, tmp_path_factory) -> Prepared:
-    pin(suite.training, CPU)
-    return prepare(synthetic, suite.data, tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def fold(prepared: Prepared, suite: Suite) -> Fold:
-    return make_folds(prepared.cases, suite.split)[0]
 
 
 def train(prepared: Prepared, suite: Suite, fold: Fold, **named: object) -> TrainedCell:

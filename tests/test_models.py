@@ -20,8 +20,8 @@ from sklearn.preprocessing import StandardScaler  # noqa: E402
 from sklearn.svm import SVC  # noqa: E402
 from sklearn.utils.class_weight import compute_sample_weight  # noqa: E402
 
-from milkreport.data.prepare import Prepared, prepare  # noqa: E402
-from milkreport.data.splits import Fold, make_folds  # noqa: E402
+from milkreport.data.prepare import Prepared  # noqa: E402
+from milkreport.data.splits import Fold  # noqa: E402
 from milkreport.errors import ConfigError, DataError  # noqa: E402
 from milkreport.model_settings import Backbone, Classifier, OwnModel, Pretrained  # noqa: E402
 from milkreport.models.backbone import load_embedder  # noqa: E402
@@ -32,7 +32,6 @@ from milkreport.runs.cells import Cell  # noqa: E402
 from milkreport.runs.tasks import cell_key  # noqa: E402
 from milkreport.suite import Arm, Suite, load_suite  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
-from milkreport.training.device import pin  # noqa: E402
 from milkreport.training.embeddings import _Kept  # noqa: E402
 from milkreport.training.fit import split_batches  # noqa: E402
 from milkreport.training.pixels import MappedPixels  # noqa: E402
@@ -45,17 +44,6 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 @pytest.fixture(scope="module")
 def suite() -> Suite:
     return load_suite("quick", ["data.image_size=32", "training.epochs=2", "training.threads=1"])
-
-
-@pytest.fixture(scope="module")
-def prepared(synthetic: Path, suite: Suite, tmp_path_factory) -> Prepared:
-    pin(suite.training, CPU)
-    return prepare(synthetic, suite.data, tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def fold(prepared: Prepared, suite: Suite) -> Fold:
-    return make_folds(prepared.cases, suite.split)[0]
 
 
 def train(prepared: Prepared, suite: Suite, fold: Fold, seed: int = 0, **named) -> TrainedCell:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -17,8 +16,8 @@ from sklearn.utils.class_weight import compute_class_weight  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from milkreport.arm_settings import ON_LOGITS, Correction  # noqa: E402
-from milkreport.data.prepare import Prepared, prepare  # noqa: E402
-from milkreport.data.splits import Fold, make_folds  # noqa: E402
+from milkreport.data.prepare import Prepared  # noqa: E402
+from milkreport.data.splits import Fold  # noqa: E402
 from milkreport.data.store import PixelStore  # noqa: E402
 from milkreport.errors import ConfigError, EnvironmentProblem  # noqa: E402
 from milkreport.models.lesion_net import MaxPool, MultiModalLesionNet  # noqa: E402
@@ -31,7 +30,7 @@ from milkreport.training.answer import answer  # noqa: E402
 from milkreport.training.batches import ImageInputs, chunk_size  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.checkpoint import Position  # noqa: E402
-from milkreport.training.device import pin, resolve_device  # noqa: E402
+from milkreport.training.device import resolve_device  # noqa: E402
 from milkreport.training.failures import TrainingFailed  # noqa: E402
 from milkreport.training.fit import (  # noqa: E402
     TrainingPart,
@@ -55,28 +54,6 @@ from milkreport.training.saved import load_model  # noqa: E402
 CPU = torch.device("cpu")
 CORRECTIONS = ("none", "weighted_loss", "sampler")
 LABELS = torch.tensor([0] * 70 + [1] * 25 + [2] * 5)
-
-
-@pytest.fixture(scope="module")
-def suite() -> Suite:
-    return load_suite(
-        "quick",
-        [
-            "data.image_size=24", "training.epochs=2", "training.threads=1",
-            "model.metadata_hidden_layers=1", "split.validation=0.15",
-        ],
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def prepared(synthetic: Path, suite: Suite, tmp_path_factory) -> Prepared:
-    pin(suite.training, CPU)
-    return prepare(synthetic, suite.data, tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def fold(prepared: Prepared, suite: Suite) -> Fold:
-    return make_folds(prepared.cases, suite.split)[0]
 
 
 def train(prepared: Prepared, suite: Suite, fold: Fold, correction: str = "none") -> TrainedCell:
