@@ -183,7 +183,8 @@ def find_module(name: str) -> Path:
     """The file of an own model's module; looked for as ``import`` does, the working folder included.
 
     Raises:
-        ConfigError: there is none, or it is Python's own: a card from elsewhere shall call none of those.
+        ConfigError: there is none, its package fails, or it is Python's own: a card from elsewhere
+            shall call none of those.
     """
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)  # as for a script that is run here
@@ -195,6 +196,9 @@ def find_module(name: str) -> Path:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):
         spec = None
+    except Exception as error:  # looking for a.b imports a, which may fail of anything
+        what = f"model {name!r}: importing its package fails: {type(error).__name__}: {error}"
+        raise ConfigError(what, "mend the package") from error
     if spec is None or not spec.origin:
         what = f"model {name!r}: no module {module} is found"
         do = f"run in the folder that holds {module.partition('.')[0]}, or install it, or set PYTHONPATH"

@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -51,6 +52,11 @@ class Suite(Section):
         _refuse_twins(done, "correction", [arm.correction for arm in self.arms])
         for arm in self.arms:
             self._refuse_arm(arm)
+        keys = Counter(key for key, _ in _flatten("", self.model_dump(mode="json")))
+        if doubled := [key for key, n in keys.items() if n > 1]:  # arm a and an arm a.model
+            raise ValueError(
+                f"{doubled[0]} means two settings: name one of these arms without a dot"
+            )
         return self
 
     def _refuse_arm(self, arm: Arm) -> None:

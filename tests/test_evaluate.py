@@ -364,6 +364,18 @@ def test_bad_calls_get_one_line(name: str, folder: Path, milkreport: Command) ->
     assert done.stdout == ""
 
 
+def test_compare_names_a_run_without_test_predictions(folder: Path, milkreport: Command) -> None:
+    made = milkreport("evaluate", "base.csv", "--truth", "truth.csv", "--out", "one", "--no-pdf")
+    assert made.returncode == 0, made.stderr
+    record = json.loads((folder / "one/results.json").read_text())
+    record["arms"] = []
+    (folder / "one/results.json").write_text(json.dumps(record))
+    done = milkreport("compare", "one", "base.csv", "--truth", "truth.csv")
+    assert done.returncode == 3
+    assert "one: its results hold no test predictions — finish the run" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_compare_needs_a_truth_and_a_common_arm(folder: Path, milkreport: Command) -> None:
     done = milkreport("compare", "base.csv", "better.csv")
     assert done.returncode == 2

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -266,6 +267,7 @@ def test_ctrl_c_stops_workers_softly_and_a_kill_leaves_none(small, tmp_path, mil
         (["--executor", "ray", "--device", "cuda:1"], "Ray chooses the GPU"),
         (["--grid", "training.epochs"], "--grid training.epochs"),
         (["--grid", "seeds=1,2"], "seeds is no setting of a grid"),
+        (["--grid", " arms=1,2"], "arms is no setting of a grid"),
         (["--grid", "training.epochs=1,2", "--gate", "paper"], "--gate and --grid"),
     ],
 )
@@ -406,6 +408,10 @@ def test_equal_trainings_of_other_runs_are_taken_over(small, cache, tmp_path, al
 
     skipped, _ = taken("second")
     assert skipped == {"baseline, seed 0, fold 0", "weighted_loss, seed 0, fold 0"}
+    # Of two runs with one training, the sound one is taken, wherever the other lies.
+    shutil.copytree(tmp_path / "second", first.parent / "whole")
+    assert len(taken("both")[0]) == 3
+    shutil.rmtree(first.parent / "whole")
     manifest["packages"]["torch"] = "1.0"
     (first / "manifest.json").write_text(json.dumps(manifest))
     assert taken("third")[0] == set()

@@ -376,6 +376,17 @@ def test_a_module_that_is_not_there_is_named_with_what_to_do(prepared, suite, fo
         try_arms(prepared, suite.model_copy(update={"arms": [arm]}), fold)
 
 
+def test_a_package_that_fails_on_import_is_named(
+    prepared, suite, fold, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "broken_package").mkdir()
+    (tmp_path / "broken_package" / "__init__.py").write_text("def (:\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    arm = Arm.model_validate({"name": "mine", "model": "broken_package.net:build"})
+    with pytest.raises(ConfigError, match=r"importing its package fails: SyntaxError: .* — mend"):
+        try_arms(prepared, suite.model_copy(update={"arms": [arm]}), fold)
+
+
 def test_another_version_of_the_module_is_another_training(suite, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -70,6 +70,7 @@ BAD = {
     'model.name=["svc"]': "unknown model ['svc']",
     "arms=[{name='a',model={name=['svc']}}]": "unknown model ['svc']",
     "arms=[{name='a'},{name='a'}]": "arm 1 and arm 2 have one name",
+    "arms=[{name='a',model='svc'},{name='a.model',correction='sampler'}]": "arms.a.model.name means two",
     "arms=[{name='a'},{name='b',model=3}]": "arms.2.model = 3",
     "data.synthetic.seeed=3": "did you mean data.synthetic.seed?",
     "training": "write --set section.key=value",

@@ -92,6 +92,9 @@ def compare_two(one: Path, other: Path, truth: Path | None, primary: str) -> lis
             results = folder.load_results()
             known.append(results)
             sides.append(load_test_predictions(folder, results))
+            if not sides[-1]:
+                what = "its results hold no test predictions"
+                raise DataError(what, "finish the run: the same command goes on", str(path))
         else:
             sides.append({})
     for place, path in enumerate((one, other)):

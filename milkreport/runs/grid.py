@@ -47,13 +47,14 @@ def parse_grid(axes: Sequence[str]) -> list[Point]:
 
 def _parse_axis(axis: str) -> tuple[str, list[str]]:
     key, equals, text = axis.partition("=")
+    key = key.strip()
     values = [value.strip() for value in _split(text)]
-    if not equals or not key.strip() or not all(values):
+    if not equals or not key or not all(values):
         raise ConfigError(f"--grid {axis}", "write --grid section.key=VALUE,VALUE")
     if key.split(".")[0] in ("seeds", "arms", "name", "primary_metric"):
         what = f"--grid {axis}: {key} is no setting of a grid"
         raise ConfigError(what, "seeds have --seeds; arms and metric belong to the suite's file")
-    return key.strip(), values
+    return key, values
 
 
 def _split(text: str) -> list[str]:

@@ -23,7 +23,7 @@ class Finished:
     """Finished trainings below a folder, by key; those of other torch builds or devices are left out."""
 
     def __init__(self, root: Path, manifest: Manifest) -> None:
-        self._cells: dict[str, tuple[Path, CellRecord]] = {}
+        self._cells: dict[str, list[tuple[Path, CellRecord]]] = {}
         for path in find_run_folders(root):
             folder = RunFolder(path)
             try:
@@ -32,7 +32,7 @@ class Finished:
                 continue
             for place, record in _finished(folder) if same else ():
                 if record.device == manifest.device_name:
-                    self._cells.setdefault(record.key, (place, record))
+                    self._cells.setdefault(record.key, []).append((place, record))
 
     def take(self, key: str, folder: CellFolder) -> CellRecord | None:
         """Copy the training of that *key* into *folder*; ``None`` if there is no sound one.
@@ -40,23 +40,21 @@ class Finished:
         Raises:
             EnvironmentProblem: it cannot be written.
         """
-        if key not in self._cells:
-            return None
-        source, known = self._cells[key]
         target = folder.path
-        if source == target:
-            return None
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            for name in (*_FILES, known.weights_file):
-                shutil.copyfile(source / name, target / name)
-        except OSError as error:
-            raise disk_problem(error, target) from error
-        record = known.model_copy(update={"seed": folder.cell.seed, "fold": folder.cell.fold})
-        if not folder.is_sound(record):
-            return None
-        folder.write_record(record)
-        return record
+        for source, known in self._cells.get(key, []):
+            if source == target:
+                continue
+            try:
+                target.mkdir(parents=True, exist_ok=True)
+                for name in (*_FILES, known.weights_file):
+                    shutil.copyfile(source / name, target / name)
+            except OSError as error:
+                raise disk_problem(error, target) from error
+            record = known.model_copy(update={"seed": folder.cell.seed, "fold": folder.cell.fold})
+            if folder.is_sound(record):
+                folder.write_record(record)
+                return record
+        return None
 
 
 def _finished(folder: RunFolder) -> Iterator[tuple[Path, CellRecord]]:

@@ -192,13 +192,13 @@ def _refuse_changed(
         what = "holds an evaluation of predictions, no run of a suite"
         raise ConfigError(what, "choose another --out", str(folder.path))
     old_suite, old = folder.load_suite(), folder.load_manifest()
-    before, now = old_suite.flat(), suite.flat()
     # More seeds and more arms leave what is there as it is.
+    known = {arm.name for arm in old_suite.arms}
+    arms = [arm for arm in suite.arms if arm.name in known]
+    before, now = old_suite.flat(), suite.model_copy(update={"arms": arms}).flat()
     if set(old_suite.seeds) <= set(suite.seeds):
         before.pop("seeds")
         now.pop("seeds")
-    for arm in {arm.name for arm in suite.arms} - {arm.name for arm in old_suite.arms}:
-        now = {key: value for key, value in now.items() if not key.startswith(f"arms.{arm}.")}
     before["device"], now["device"] = old.device, manifest.device
     for one in suite.arms:
         then, here = _sources(folder, suite, one), read_sources(suite.model_of(one))
