@@ -26,9 +26,11 @@ class ImageIndex:
         self._parts = {path: _composed(name).split("/") for path, name in self._names.items()}
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
+        self._by_path: dict[tuple[str, ...], list[Path]] = defaultdict(list)
         for path, parts in self._parts.items():
             self._by_name[parts[-1]].append(path)
             self._by_stem[_stem(parts[-1])].append(path)
+            self._by_path[tuple(parts)].append(path)
         self._links = {_stem(_composed(path.name)): path for path in tree.links}
         self._folders = {folder for parts in self._parts.values() for folder in parts[:-1]}
 
@@ -47,13 +49,14 @@ class ImageIndex:
             DataError: *cell* is no file name, or names files that differ; without a ``where``.
         """
         parts = _cell_parts(cell)
-        found = self._in_folders(self._by_name.get(parts[-1], ()), parts)
+        found = self._by_path.get(tuple(parts)) or self._in_folders(
+            self._by_name.get(parts[-1], ()), parts
+        )
         found = found or self._in_folders(self._by_stem.get(_stem(parts[-1]), ()), parts)
         if not found:
             return None
-        exact = [path for path in found if self._parts[path] == parts]
         beside = [path for path in found if self._parts[path][-2:-1] == [_composed(near)]]
-        first, *others = exact or beside or found
+        first, *others = beside or found
         for other in others:
             if not _is_same(first, other):
                 names = f"{self._names[first]} and {self._names[other]}"
