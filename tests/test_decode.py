@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import struct
 import sys
 import zlib
@@ -473,3 +474,10 @@ def test_truncation_is_seen_whatever_another_library_set(tmp_path: Path, monkeyp
         image.load()  # negative control: so set, Pillow says nothing
     with pytest.raises(BadImage, match="truncated"):
         decode(path, 16)
+
+
+def test_a_bad_image_comes_home_from_another_process(tmp_path: Path) -> None:
+    with pytest.raises(BadImage) as caught:
+        decode(tmp_path / "a.png", 16)
+    home = pickle.loads(pickle.dumps(caught.value))
+    assert (home.kind, str(home)) == ("missing", str(caught.value))

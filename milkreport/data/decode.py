@@ -96,6 +96,9 @@ class BadImage(DataError):
         self.kind = kind
         super().__init__(what, do, where)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.kind, self.what, self.do, self.where)
+
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
