@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -74,9 +75,10 @@ def sync_folder(folder: Path) -> None:
 def disk_problem(error: OSError, folder: Path, needed: int = 0) -> EnvironmentProblem:
     """Put an operating system's refusal into one line that says what to do."""
     if error.errno == errno.ENOSPC:
-        stat = os.statvfs(folder)
-        free = stat.f_bavail * stat.f_frsize / 1e6
-        what = f"no space left: need {needed / 1e6:.1f} MB, {free:.1f} MB free"
+        # The folder itself may be what there was no space for.
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        free = shutil.disk_usage(there).free
+        what = f"no space left: need {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB free"
         return EnvironmentProblem(
             what, "free some space and run the same command again", str(folder)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -305,6 +306,15 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch) -> N
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == ["00001-0000000.checkpoint"]
     assert checkpoints.load() is not None
+
+
+def test_a_disk_too_full_for_a_folder_is_named(tmp_path: Path, monkeypatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(EnvironmentProblem, match=r"new/folder: no space left: need 0\.0 MB"):
+        atomic.write_bytes(tmp_path / "new" / "folder" / "file", b"x")
 
 
 # --- a run ----------------------------------------------------------------------------------------
