@@ -134,3 +134,21 @@ def test_too_rare_a_class_is_named(cases: Cases) -> None:
         make_folds(thin, Split())
     with pytest.raises(DataError, match="this split needs 5"):
         make_folds(thin, Split(kind="kfold"))
+
+
+def test_fewer_groups_than_folds_are_named(cases: Cases) -> None:
+    halves = cases.table.assign(group_id=["left", "right"] * (len(cases.table) // 2))
+    with pytest.raises(DataError, match="2 groups of cases for 5 folds"):
+        make_folds(replace(cases, table=halves), Split(kind="kfold"))
+
+
+def test_a_fold_that_tests_all_cases_of_a_class_is_refused() -> None:
+    """The groups of class c, of which scikit-learn puts all into the second fold's test part."""
+    labels = list("caabbbbbbbcabbbcbbbbcbbababb")
+    groups = "4530340455033300034404013435"
+    table = pd.DataFrame({"case_id": range(28), "group_id": list(groups), "label": labels})
+    cases = Cases(table, (), (), ("a", "b", "c"), Card("made", "none", "nobody"), Path())
+    with pytest.raises(DataError, match=r"class c has no case to train on in fold 1"):
+        make_folds(cases, Split(kind="kfold", folds=2))
+    (fold,) = make_folds(cases, Split(kind="holdout", test_fraction=0.4))
+    assert set(table["label"].iloc[fold.train]) == set(table["label"].iloc[fold.test]) == set("abc")

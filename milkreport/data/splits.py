@@ -37,13 +37,18 @@ def make_folds(cases: Cases, split: Split) -> list[Fold]:
     """Part the cases as *split* says; the same cases and split always give the same folds.
 
     Raises:
-        DataError: a class has too few cases, or the wanted test support cannot be drawn.
+        DataError: a class has too few cases or groups, the wanted test support cannot be drawn, or a fold
+            has no case of a class to train on.
     """
     labels = np.asarray(cases.labels(), np.int64)
     groups = pd.factorize(cases.table["group_id"])[0].astype(np.int64)
     counts = np.bincount(labels, minlength=len(cases.classes))
     _check_counts(cases, counts, split)
     if split.kind == "kfold":
+        if (n_groups := int(groups.max()) + 1) < split.folds:
+            what = f"{n_groups:,} groups of {cases.card.units} for {split.folds} folds"
+            do = "a group is tested in one fold: use fewer folds, or split.kind = holdout"
+            raise DataError(what, do, "split.folds")
         # StratifiedGroupKFold takes seeds below 2**32 only.
         seed = stream_seed(split.seed, "folds") % 2**32
         splitter = StratifiedGroupKFold(split.folds, shuffle=True, random_state=seed)
@@ -73,6 +78,16 @@ def make_folds(cases: Cases, split: Split) -> list[Fold]:
         _refuse_untrained(fold, cases, labels)
         folds.append(fold)
     return folds
+
+
+def _refuse_untrained(fold: Fold, cases: Cases, labels: Positions) -> None:
+    """Raise a DataError for a class that is tested and never trained on, as large groups can bring about."""
+    trained = np.bincount(labels[fold.train], minlength=len(cases.classes))
+    for name, n in zip(cases.classes, trained, strict=True):
+        if not n:
+            what = f"class {name} has no {cases.card.unit} to train on in fold {fold.index}"
+            do = "its groups are too large: set another split.folds, or split.kind = holdout"
+            raise DataError(what, do, "split")
 
 
 def refuse_straddling(fold: Fold, cases: Cases) -> None:
