@@ -61,7 +61,8 @@ class Cases:
     ``case_id``. ``layout``: how the files were found, one line. ``extra``:
     image files below ``root`` that belong to no case. ``orphans``: ids that have a label and nothing
     else. ``remarks``: what a careful reader should know of the tables, a line each. ``id_column``: what the
-    tables call a case's id.
+    tables call a case's id. ``description``: fingerprint of the ``milkreport.toml`` that was followed; may
+    be empty.
     """
 
     table: pd.DataFrame
@@ -77,6 +78,7 @@ class Cases:
     remarks: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
     id_column: str = "case_id"
+    description: str = ""
 
     @property
     def is_labelled(self) -> bool:
@@ -114,8 +116,9 @@ class Cases:
         return replace(self, table=table, classes=classes)
 
     def table_fingerprint(self) -> str:
-        """SHA-256 over the tables' bytes."""
+        """SHA-256 over the tables' bytes and what their description makes of them."""
         digest = hashlib.sha256()
         for path in self.files:
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(self.description.encode())
         return digest.hexdigest()

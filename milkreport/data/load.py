@@ -51,7 +51,7 @@ def _load(source: Path, adapter: Adapter, spec: DataSpec | None, tree: Tree) -> 
             what = f"describes data for the adapter {spec.adapter}, not {adapter}"
             raise ConfigError(what, "set data.adapter to auto", SPEC_NAME)
         load = load_described if spec.adapter == "table" else load_folder
-        return load(tree, spec).with_merged(spec.merge)
+        return replace(load(tree, spec).with_merged(spec.merge), description=spec.fingerprint())
     if adapter == "table":
         what = f"no {SPEC_NAME} there"
         raise DataError(what, f"write one: milkreport data init {source}", str(source))

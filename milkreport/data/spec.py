@@ -6,6 +6,8 @@ The file maps the columns of any table to the words of :class:`milkreport.data.c
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +140,20 @@ class DataSpec(Section):
     folder: FolderSpec = FolderSpec()
     views: dict[Name, ViewSpec] = {}
     features: list[FeatureSpec] = []
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides on cases, labels and inputs; names, titles and notes do not."""
+        said = {"root", "name", "licence", "attribution", "unit", "units", "synthetic", "notes"}
+        unused = {"positive", "banned", "allow_leaky"}
+        settings = self.model_dump(
+            exclude={
+                **dict.fromkeys(said | unused, True),
+                "table": {"slices"},
+                "features": {"__all__": {"title"}},
+            }
+        )
+        settings["classes"] = list(self.classes)
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
     @model_validator(mode="after")
     def _consistent(self) -> DataSpec:

@@ -80,16 +80,6 @@ def make_folds(cases: Cases, split: Split) -> list[Fold]:
     return folds
 
 
-def _refuse_untrained(fold: Fold, cases: Cases, labels: Positions) -> None:
-    """Raise a DataError for a class that is tested and never trained on, as large groups can bring about."""
-    trained = np.bincount(labels[fold.train], minlength=len(cases.classes))
-    for name, n in zip(cases.classes, trained, strict=True):
-        if not n:
-            what = f"class {name} has no {cases.card.unit} to train on in fold {fold.index}"
-            do = "its groups are too large: set another split.folds, or split.kind = holdout"
-            raise DataError(what, do, "split")
-
-
 def refuse_straddling(fold: Fold, cases: Cases) -> None:
     """Raise a DataError if a case or group stands in two parts of *fold*."""
     seen: dict[str, str] = {}

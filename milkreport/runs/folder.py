@@ -136,7 +136,8 @@ class RunFolder:
         for file, sha256 in zip(prepared.images["file"], prepared.images["sha256"], strict=True):
             if known.get(file or None) != (sha256 or None):
                 return str(file)
-        return "files were added or removed"
+        or_said = ", or milkreport.toml changed" if prepared.cases.description else ""
+        return f"files were added or removed{or_said}"
 
     def load_data(self) -> DataRecord:
         """What the data and splits of this run were."""
