@@ -148,7 +148,7 @@ def test_a_fold_that_tests_all_cases_of_a_class_is_refused() -> None:
     groups = "4530340455033300034404013435"
     table = pd.DataFrame({"case_id": range(28), "group_id": list(groups), "label": labels})
     cases = Cases(table, (), (), ("a", "b", "c"), Card("made", "none", "nobody"), Path())
-    with pytest.raises(DataError, match=r"class c has no case to train on in fold 1"):
+    with pytest.raises(DataError, match=r"class c has no training case in fold 1"):
         make_folds(cases, Split(kind="kfold", folds=2))
     (fold,) = make_folds(cases, Split(kind="holdout", test_fraction=0.4))
     assert set(table["label"].iloc[fold.train]) == set(table["label"].iloc[fold.test]) == set("abc")

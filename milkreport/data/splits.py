@@ -100,7 +100,7 @@ def _refuse_untrained(fold: Fold, cases: Cases, labels: Positions) -> None:
     untrained = np.setdiff1d(labels, labels[fold.train])
     if len(untrained):
         name = cases.classes[int(untrained[0])]
-        what = f"class {name} has no training case in fold {fold.index}: its groups are too few"
+        what = f"class {name} has no training case in fold {fold.index}: its groups are too few or too large"
         do = "choose another split.seed or fewer folds, or merge the class with another"
         raise DataError(what, do, "split")
 
