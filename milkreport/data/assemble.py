@@ -75,7 +75,8 @@ class Assembler:
         ids = [spec.case, *([spec.group] if spec.group else [])]
         self._check_ids(rows, ids)
         key = [spec.case] if spec.rows == "case" else [v.column for v in self.views.values()][:1]
-        self._gather(refuse_duplicates, rows.frame, key, rows.name)
+        # An empty cell names nothing twice: it is no id, or an image that lacks.
+        self._gather(refuse_duplicates, rows.frame.dropna(subset=key), key, rows.name)
         typed = self._typed(rows)
         remarks: tuple[str, ...] = ()
         if spec.rows == "image":
@@ -83,7 +84,8 @@ class Assembler:
             table, remarks = self._one_row_a_case(rows, typed)
         else:
             table = self._rows_are_cases(rows, typed)
-        slices = tuple(c for c in spec.slices if c in rows.frame.columns and c not in table.columns)
+        wanted = dict.fromkeys(spec.slices)
+        slices = tuple(c for c in wanted if c in rows.frame.columns and c not in table.columns)
         for column in slices:
             table[column] = self._joined(rows, column)
         labels, classes = self._labels(rows, truth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +78,8 @@ def find_data(
     if source.suffix == ".toml":
         spec = load_spec(source)
         return spec, survey(source.resolve().parent / spec.root, cache, notice)
-    if (source / SPEC_NAME).is_file():
+    # Not Path.is_file, which raises where a name is too long or a folder may not be entered.
+    if os.path.isfile(source / SPEC_NAME):
         return find_data(source / SPEC_NAME, cache, notice)
     tree = survey(source, cache, notice)
     # A zip may hold its description, perhaps in the one folder that wraps all.

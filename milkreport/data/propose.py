@@ -42,7 +42,7 @@ def write_proposal(folder: Path, table: str | None, out: Path | None, cache: Pat
         DataError: it exists already; nothing there could be described; several tables are equally good.
         ConfigError: *out* is no TOML file. EnvironmentProblem: it cannot be written.
     """
-    target = out or (folder.parent if folder.is_file() else folder) / SPEC_NAME
+    target = out or (folder.parent if os.path.isfile(folder) else folder) / SPEC_NAME
     if target.suffix != ".toml":
         raise ConfigError("not a .toml file", "name one that ends in .toml", f"--out {target}")
     if os.path.lexists(target):

@@ -169,6 +169,8 @@ class DataSpec(Section):
         merged = [label for labels in self.merge.values() for label in labels]
         if len(set(merged)) != len(merged):
             yield "merge: a label can become one class only"
+        if self.classes and (others := sorted(set(merged) - set(self.classes))):
+            yield f"merge: {', '.join(others)} is none of the classes"
         known = {*self.classes, *self.merge} if self.classes else set(self.positive)
         if unknown := set(self.positive) - known:
             yield f"positive: {', '.join(sorted(unknown))} is no class"
