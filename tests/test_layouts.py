@@ -15,7 +15,7 @@ from milkreport.data.cases import Cases
 from milkreport.data.load import load_cases
 from milkreport.data.milk10k import CLASSES, GROUND_TRUTH, IMAGES, METADATA, MONET
 from milkreport.data.synthetic import SUPPLEMENT, write_synthetic
-from milkreport.errors import DataError
+from milkreport.errors import DataError, DataProblems
 
 TABLES = (METADATA, GROUND_TRUTH, SUPPLEMENT)
 
@@ -169,6 +169,18 @@ def test_every_layout_gives_the_same_cases(
     assert "\n" not in found.layout
     banned = set(expected.card.banned_columns) | {"diagnosis_1"}
     assert not banned & set(found.table.columns)
+
+
+def test_a_bad_cell_is_named_where_it_stands(official: Path, tmp_path: Path) -> None:
+    """Ages come from metadata.csv, whose rows are in another order."""
+    root = doi_bundle(official, tmp_path / "data")
+    table = pd.read_csv(root / "metadata.csv", dtype=str)
+    table.loc[[3, 8], "age_approx"] = ["old", "400"]
+    table.to_csv(root / "metadata.csv", index=False)
+    with pytest.raises(DataProblems) as caught:
+        load_cases(root, "auto", tmp_path / "cache")
+    places = [problem.where for problem in caught.value.problems]
+    assert places == ["metadata.csv:5:age_approx", "metadata.csv:10:age_approx"]
 
 
 def test_a_zipped_synthetic_set_stays_synthetic(synthetic: Path, tmp_path: Path) -> None:

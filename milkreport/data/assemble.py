@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,9 +146,7 @@ class Assembler:
             if f.kind == "categorical":
                 typed[f.column] = rows.frame[f.column]
                 continue
-            low = -math.inf if f.low is None else f.low
-            high = math.inf if f.high is None else f.high
-            numbers = self._gather(read_numbers, rows.frame, f.column, rows.name, low, high)
+            numbers = self._gather(read_numbers, rows.frame, f.column, rows.name, *f.limits)
             typed[f.column] = float("nan") if numbers is None else numbers
         return typed
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from milkreport.columns import read_numbers
 from milkreport.data.assemble import Assembler, TextTable
 from milkreport.data.cases import Card, Cases
 from milkreport.data.discovery import Tree, load_any_header
 from milkreport.data.image_index import ImageIndex
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
-from milkreport.errors import DataError
+from milkreport.errors import DataError, DataProblems, Problem
 from milkreport.tables import first_few, load_table, require_columns
 
 METADATA = "MILK10k_Training_Metadata.csv"
@@ -200,11 +201,26 @@ def _images_table(tree: Tree, path: Path) -> tuple[TextTable, list[Path]]:
         header = load_any_header(other)
         offered = [c for c in lacking if c in header]
         if other != path and offered and "isic_id" in header:
-            more = load_table(other).drop_duplicates("isic_id").set_index("isic_id")
-            frame = frame.join(more[offered], on="isic_id")
+            more = load_table(other).drop_duplicates("isic_id")
+            more = more[more["isic_id"].isin(frame["isic_id"])]
+            _refuse_bad_numbers(TextTable(more[offered], _name(tree, other)))
+            frame = frame.join(more.set_index("isic_id")[offered], on="isic_id")
             files.append(other)
     require_columns(frame, [*_KEYS, *_PATIENT, *MONET], str(path))
     return TextTable(frame, _name(tree, path)), files
+
+
+def _refuse_bad_numbers(table: TextTable) -> None:
+    """Raise a DataProblems for what a joined table has wrong: once it is joined, its rows have no place."""
+    problems: list[Problem] = []
+    limits = {f.column: f.limits for f in _FEATURES if f.kind == "numeric"}
+    for column in filter(limits.get, table.frame.columns):
+        try:
+            read_numbers(table.frame, column, table.name, *limits[column])
+        except DataProblems as error:
+            problems += error.problems
+    if problems:
+        raise DataProblems(problems)
 
 
 def _truth_table(path: Path) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,12 @@ class FeatureSpec(Section):
     low: float | None = None
     high: float | None = None
     title: str = ""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest number that a cell may hold."""
+        low, high = self.low, self.high
+        return -math.inf if low is None else low, math.inf if high is None else high
 
 
 class TableSpec(Section):
