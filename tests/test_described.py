@@ -136,6 +136,18 @@ def test_the_fingerprint_follows_what_the_description_makes_of_the_tables(leaves
     assert fingerprint(LABEL, **order) == others[3]
 
 
+def test_groups_that_only_blanks_or_case_tell_apart_are_told_of(leaves: Path) -> None:
+    cases = load(describe(leaves, LABEL | {"group": "plant"}))
+    assert cases.remarks == ()
+    table = pd.read_csv(leaves / "t.csv", dtype=str)
+    table.loc[[1, 7], "plant"] = ["Plant0", "plant3 "]
+    table.to_csv(leaves / "t.csv", index=False)
+    (remark,) = load(leaves).remarks
+    assert remark.startswith(
+        "2 values of plant differ from others in case or blanks alone (Plant0, plant3 )"
+    )
+
+
 @pytest.fixture
 def classes(tmp_path: Path) -> Path:
     """Two class folders of four images."""
