@@ -194,3 +194,10 @@ def test_everything_wrong_is_said_at_once() -> None:
 def test_the_id_of_a_case_is_no_subgroup() -> None:
     table = description()["table"] | {"slices": ["photo"]}
     assert "table.slices: photo is the id of a case" in problems(table=table)
+
+
+def test_a_column_is_of_one_kind_in_all_its_views() -> None:
+    text = feature("age", view="image")
+    number = {"column": "age", "kind": "numeric"}
+    assert "features: age is both numeric and categorical" in problems(features=[number, text])
+    validate(DataSpec, description(features=[number, number | {"view": "image"}]))

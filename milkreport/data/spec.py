@@ -210,8 +210,11 @@ class DataSpec(Section):
             elif column in RESERVED or column.startswith(IMAGE_PREFIX):
                 yield f"table.slices: {column} is a name of milkreport's own: rename the column"
         seen = set()
+        kinds: dict[str, str] = {}
         for feature in self.features:
             where = f"features: {feature.column}"
+            if (kind := kinds.setdefault(feature.column, feature.kind)) != feature.kind:
+                yield f"{where} is both {kind} and {feature.kind}"
             if (feature.column, feature.view) in seen:
                 yield f"{where} stands there twice"
             seen.add((feature.column, feature.view))
