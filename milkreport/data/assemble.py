@@ -107,7 +107,7 @@ class Assembler:
         if not self.spec.group or not like.any():
             return ()
         what = (
-            f"{like.sum():,} values of {self.spec.group} differ from others in case or blanks alone"
+            f"{like.sum():,} values of {self.spec.group} differ from others in case alone"
         )
         return (f"{what} ({first_few(names[like])}): each counts as a group of its own",)
 

@@ -83,10 +83,10 @@ def _table(tree: Tree, base: Path, group: re.Pattern[str]) -> pd.DataFrame:
             continue
         case = path.relative_to(base).with_suffix("").as_posix()
         found = group.search("/".join(parts[1:])) if group.pattern else None
-        if group.pattern and found is None:
+        if group.pattern and not (found and found[1]):
             what = f"folder.group {group.pattern!r} does not match"
             raise DataError(what, "mend the pattern in milkreport.toml", str(Path(*parts)))
-        owner = found.group(1) if found else case
+        owner = found[1] if found else case
         rows.append((case, owner, parts[0], str(path)))
     frame = pd.DataFrame(rows, columns=["case_id", "group_id", "label", IMAGE_PREFIX + VIEW])
     suffixes = frame[IMAGE_PREFIX + VIEW].map(lambda p: Path(p).suffix)
