@@ -13,6 +13,7 @@ import pandas as pd
 from milkreport.columns import one_hot_labels, read_numbers, refuse_blanks, refuse_duplicates
 from milkreport.data.cases import IMAGE_PREFIX, Feature
 from milkreport.data.image_index import ImageIndex
+from milkreport.data.leaks import groups_alike
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError, DataProblems, Problem
 from milkreport.tables import first_few
@@ -90,7 +91,8 @@ class Assembler:
         labels, classes = self._labels(rows, truth)
         if self.problems:
             raise DataProblems(self.problems)
-        remarks += self._like_groups(table["group_id"])
+        if spec.group:
+            remarks += groups_alike(table["group_id"], spec.group)
         if alone := int(table["group_id"].isna().sum()):
             remarks += (f"{alone:,} cases have no {spec.group}: each is a group of its own",)
             table["group_id"] = table["group_id"].fillna(table.index.to_series())
@@ -99,17 +101,6 @@ class Assembler:
         table = table.rename_axis("case_id").reset_index().sort_values("case_id", ignore_index=True)
         features, named = self._features(), tuple(self.named)
         return Mapped(table, features, classes, named, orphans, remarks, slices)
-
-    def _like_groups(self, groups: pd.Series[Any]) -> tuple[str, ...]:
-        """A line on groups that only case or blanks tell apart: one patient's cases might be parted."""
-        names = pd.Series(groups.dropna().unique(), dtype=object)
-        like = names.map(lambda name: "".join(str(name).split()).casefold()).duplicated()
-        if not self.spec.group or not like.any():
-            return ()
-        what = (
-            f"{like.sum():,} values of {self.spec.group} differ from others in case alone"
-        )
-        return (f"{what} ({first_few(names[like])}): each counts as a group of its own",)
 
     def _gather(self, call: Callable[..., T], *arguments: Any) -> T | None:
         """Call, and keep what it finds wrong for later."""

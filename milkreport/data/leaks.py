@@ -1,12 +1,16 @@
-"""Features that give the label away: names are refused by ``spec``, contents are told of here."""
+"""What may leak and is told of: features that give the label away (``spec`` refuses their names), groups
+that may be one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
 from milkreport.data.cases import Feature
+from milkreport.tables import first_few
 
 #: Share of cases whose class a feature names by itself, from which on it is told of.
 TELLING = 0.99
@@ -35,3 +39,13 @@ def telling_features(table: pd.DataFrame, features: Sequence[Feature]) -> tuple[
                 "before the diagnosis?"
             )
     return tuple(lines)
+
+
+def groups_alike(groups: pd.Series[Any], column: str) -> tuple[str, ...]:
+    """A line on groups that case alone tells apart: if they are one, its cases may be parted."""
+    names = pd.Series(groups.dropna().unique(), dtype=object)
+    alike = names.astype(str).str.casefold().duplicated()
+    if not alike.any():
+        return ()
+    what = f"{alike.sum():,} values of {column} differ from others in case alone"
+    return (f"{what} ({first_few(names[alike])}): each counts as a group of its own",)
