@@ -19,9 +19,14 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?
 
 
 def read_numbers(
-    frame: pd.DataFrame, column: str, name: str, low: float, high: float
+    frame: pd.DataFrame,
+    column: str,
+    name: str,
+    low: float,
+    high: float,
+    do: str = "mend or empty the cell",
 ) -> pd.Series[float]:
-    """A text column as float64; missing stays nan.
+    """A text column as float64; missing stays nan. *do*: what an error says is to be done.
 
     A number is written with ASCII digits, a decimal point and perhaps an exponent; blanks around it
     do not matter.
@@ -29,7 +34,7 @@ def read_numbers(
     Raises:
         DataProblems: every value that is no finite number, or outside [low, high].
     """
-    numbers, problems = _numbers(frame, column, name, low, high)
+    numbers, problems = _numbers(frame, column, name, low, high, do)
     if problems:
         raise DataProblems(problems)
     return numbers
@@ -76,8 +81,9 @@ def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd
     """
     if not classes:
         columns = first_few(frame.columns, 30)
-        raise DataError("no class columns", f"columns are: {columns}", f"{name}:1")
-    read = [_numbers(frame, c, name, 0.0, 1.0) for c in classes]
+        do = f"give a column 'label', or one column a class; columns are: {columns}"
+        raise DataError("no class columns", do, f"{name}:1")
+    read = [_numbers(frame, c, name, 0.0, 1.0, "mend the cell") for c in classes]
     problems = [problem for _, found in read for problem in found]
     values = np.stack([numbers.to_numpy() for numbers, _ in read], axis=1)
     if len(values) and np.isnan(values).all():
@@ -103,7 +109,7 @@ def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd
 
 
 def _numbers(
-    frame: pd.DataFrame, column: str, name: str, low: float, high: float
+    frame: pd.DataFrame, column: str, name: str, low: float, high: float, do: str
 ) -> tuple[pd.Series[float], list[Problem]]:
     """The column as float64, nan also where a cell is a problem; and these problems."""
     cells = frame[column]
@@ -119,7 +125,7 @@ def _numbers(
             "bad value",
             f"{name}:{line}:{column}",
             f"{shown(cell)} is not a number{bounds}",
-            "mend or empty the cell",
+            do,
         )
         for line, cell in cells[bad].items()
     ]

@@ -99,7 +99,7 @@ def scale(frame: pd.DataFrame) -> pd.DataFrame:
 BAD_PREDICTIONS = {
     "negative": (put(4, "A", -0.1), ":6:A: -0.1 is no probability"),
     "above one": (put(0, "C", 1.5), ":2:C: 1.5 is no probability"),
-    "missing": (put(0, "C", None), ":2:C: nan is no probability"),
+    "missing": (put(0, "C", None), ":2:C: an empty cell is no probability"),
     "not a number": (put(0, "C", "high"), ":2:C: 'high' is not a number"),
     "logits": (scale, "these look like logits"),
     "id lost": (lambda f: f.drop(index=7), "1 cases of the truth have no prediction: IL_"),

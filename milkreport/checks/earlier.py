@@ -21,6 +21,7 @@ from milkreport.errors import DataError
 from milkreport.evaluation.pair import describe_pair
 from milkreport.evaluation.pools import CaseFacts, Cells
 from milkreport.evaluation.results import Results
+from milkreport.tables import first_few
 
 KIND = "earlier run"
 #: The row that asks for the same bits.
@@ -198,7 +199,8 @@ def _unlike(ours: Results, reference: Reference, arm: str, here: Cells, there: C
     if sorted(ours.classes) != sorted(reference.classes):
         return "other classes"
     if ours.arm(arm) is None:
-        return "this run has no such arm"
+        names = first_few((one.name for one in ours.arms), 5)
+        return f"this run has no such arm; it has {names}"
     if not here:
         return "the runs share no complete training of this arm with one seed"
     for key, mine in here.items():

@@ -8,6 +8,7 @@ from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
 from milkreport.evaluation.part_record import Definition, Estimate, PartResult, RuleResult
 from milkreport.evaluation.results import Results
+from milkreport.tables import first_few
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ def find_value(results: Results, reference: Reference, figure: Figure) -> Found:
     arm = results.arm(figure.arm)
     part = arm.part(figure.part) if arm else None
     if arm is None:
-        return Found(reason="this run has no such arm")
+        names = first_few((arm.name for arm in results.arms), 5)
+        return Found(reason=f"this run has no such arm; it has {names}")
     if part is None:
         return Found(reason=f"this run has no {figure.part} part of it")
     definition = results.definitions.get(figure.metric)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from milkreport.checks.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.commands import running, sources
-from milkreport.commands.console import show_files, warn
+from milkreport.commands.console import say, show_files, warn
 from milkreport.commands.progress import bar, progress
 from milkreport.commands.shell import shell_line
 from milkreport.data.load import load_cases
@@ -103,6 +103,8 @@ def draw(
     suite = folder.load_suite() if folder.has_suite else None
     found = folder.load_audit() if verdict is not None else None
     gallery = folder.load_gallery() if images else None
+    if pdf == "none" and (folder.path / "report.pdf").is_file():
+        say("removed the older report.pdf: it would not be of this report")
     arguments = (folder.path, results, folder.load_manifest(), suite, verdict, found, gallery)
     try:
         return write_report(*arguments, pdf=pdf != "none")

@@ -51,6 +51,13 @@ def predict(
     found = find_models(run, arm, seed, fold)
     models = found if ensemble else found[:1]
     _say_choice(models, found)
+    source = models[0].run
+    if (
+        source is not None
+        and (source.path / "data.json").is_file()
+        and source.load_data().data.synthetic
+    ):
+        warn("this model was trained on synthetic data: its answers say nothing of any case")
     folded = find_thresholds(thresholds, models) if thresholds else None
     with progress() as watcher:
         answers = answer_all(models, data, cache, device, strict, watcher.images, watcher.notice)

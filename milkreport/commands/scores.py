@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands import comparing
-from milkreport.commands.console import bounds, console, number, warn
+from milkreport.commands.console import bounds, console, note, number, warn
 from milkreport.evaluation.definitions import DEFINITIONS, REPEATED
 from milkreport.evaluation.folding import Thresholds
 from milkreport.evaluation.part_record import PartResult
@@ -54,6 +54,11 @@ def _show_part(results: Results, part: PartResult) -> None:
                     f"Positive {name}", number(found.value), bounds(found, 4), escape(how)
                 )
     console.print(metrics)
+    ece = part.metrics.get("ece")
+    if ece is not None and ece.low is not None and ece.value is not None and ece.value < ece.low:
+        note(
+            "the calibration error lies below its interval: resampling adds to it (docs/statistics.md)"
+        )
     if part.not_computed:
         names = ", ".join(DEFINITIONS[name].title for name in part.not_computed)
         console.print(f"[dim]NOT COMPUTED: {names}[/dim]", soft_wrap=True)

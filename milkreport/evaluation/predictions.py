@@ -122,7 +122,8 @@ def read_probabilities(frame: pd.DataFrame, classes: Sequence[str], name: str) -
     Raises:
         DataError: a value is missing or outside 0 to 1; logits are named as such.
     """
-    columns = [read_numbers(frame, c, name, -np.inf, np.inf) for c in classes]
+    do = "give a number from 0 to 1"
+    columns = [read_numbers(frame, c, name, -np.inf, np.inf, do) for c in classes]
     values: Floats = np.stack([np.asarray(c, np.float64) for c in columns], axis=1)
     wrong = ~((values >= 0) & (values <= 1))
     if wrong.any():
@@ -135,7 +136,9 @@ def read_probabilities(frame: pd.DataFrame, classes: Sequence[str], name: str) -
             what = f"{values[row, column]:g} is no probability: these look like percent"
             do = "divide by 100"
         else:
-            what, do = f"{values[row, column]:g} is no probability", "give values from 0 to 1"
+            empty = np.isnan(values[row, column])
+            shown = "an empty cell" if empty else f"{values[row, column]:g}"
+            what, do = f"{shown} is no probability", "give values from 0 to 1"
         raise DataError(what, do, where)
     return values
 

@@ -62,6 +62,8 @@ def calibration_sentence(part: PartResult) -> str:
         return ""
     bounds = interval(ece.low, ece.high)
     within = f", 95% interval {bounds}" if bounds else ""
+    if bounds and ece.low is not None and ece.value < ece.low:
+        within += ", too high because resampling adds to it"
     text = (
         f"Calibration: the largest probability is {_side(found)} on average; over its bins it is off by "
         f"{decimal(ece.value)} (expected calibration error{within})"

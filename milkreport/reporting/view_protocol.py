@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from milkreport.arm_settings import Arm
 from milkreport.evaluation.results import Results
-from milkreport.model_settings import AnyModel, Classifier, Model
+from milkreport.model_settings import AnyModel, Classifier, Model, sees_images
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
 from milkreport.reporting.text import (
     decimal,
@@ -128,6 +128,7 @@ def _network_rule(suite: Suite) -> str:
 def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
     data, split, training = suite.data, suite.split, suite.training
     image = f"{data.image_size} × {data.image_size} px"
+    sees = any(sees_images(suite.model_of(arm), arm.inputs.images) for arm in suite.arms)
     held = {
         "support": "drawn to the given number of cases a class",
         "holdout": f"{percent(split.test_fraction)} of the cases, stratified",
@@ -142,7 +143,7 @@ def _settings(suite: Suite) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
         (
             "Data and split",
             (
-                Fact("Image size", image),
+                *([Fact("Image size", image)] if sees else []),
                 Fact("Cleaning", data.cleaning),
                 Fact("Test part", held),
                 Fact("Validation part", cut),

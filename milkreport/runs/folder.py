@@ -236,6 +236,10 @@ class RunFolder:
             return DataError("no such run folder", "give the --out of a run-all", str(self.path))
         if not any((self.path / name).is_file() for name in ("manifest.json", "suite.toml")):
             return DataError("no run here", "give the --out of a run-all", str(self.path))
+        if lacks == "suite.toml" and self.is_run():
+            what = "an evaluation of predictions: nothing is trained in it"
+            do = "read its report; of a suite, give the --out of its run-all"
+            return DataError(what, do, str(self.path))
         what = f"not a finished run: it has no {lacks}"
         return DataError(what, "run the same run-all command again", str(self.path))
 
