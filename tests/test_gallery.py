@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from milkreport.data.load import load_cases
 from milkreport.runs.folder import RunFolder
 from milkreport.training.explain import Explainer, explain, is_available
 from milkreport.training.saved import load_model
@@ -131,6 +132,26 @@ def test_attributions_add_up_to_the_change_of_the_answer(trained) -> None:
         there = network.log_probabilities(network(images, zero))[0, 2]
     total = sum(float(a.sum()) for a in found.attributions)
     assert total == pytest.approx(float(here - there), abs=0.05 * abs(float(here - there)) + 1e-3)
+
+
+def test_an_answer_without_a_finite_gradient_is_shown_unexplained(
+    run: Path, synthetic: Path, cache: Path
+) -> None:
+    """A published softmax that has saturated: its probabilities are 0 and 1 to the last bit."""
+    explainer = Explainer(load_model(run / "cells/baseline/seed-0/fold-0"))
+    table = load_cases(synthetic, "auto", cache).table.head(1)
+    size = explainer.reads.image_size
+    pixels = np.full((len(explainer.reads.views), size, size, 3), 99, np.uint8)
+    answer = explainer.card.classes[0]
+    assert explainer.look(pixels, table, answer)[1] is not None
+    network = explainer.network
+    network.softmax_output = True
+    *_, last = (module for module in network.modules() if isinstance(module, torch.nn.Linear))
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.linspace(0, 1e4, len(last.bias)))
+    p, why = explainer.look(pixels, table, answer)
+    assert (p[answer], why) == (0, None)
 
 
 def test_the_maps_are_gradcam_by_hand(trained) -> None:

@@ -52,7 +52,8 @@ class Explainer:
     def look(
         self, pixels: npt.NDArray[np.uint8], table: pd.DataFrame, answer: str
     ) -> tuple[dict[str, float], Explanation | None]:
-        """A case's probabilities, and what *answer* rests on; ``None`` without captum, or without a network.
+        """A case's probabilities, and what *answer* rests on; ``None`` without captum, without a
+        network, or where its gradient is no number.
 
         Args:
             pixels: uint8 (n_views, size, size, 3), all views of the data. table: the case's row.
@@ -67,7 +68,10 @@ class Explainer:
         p = dict(zip(self.card.classes, log_p.exp().tolist(), strict=True))
         if self.network is None or not is_available():
             return p, None
-        return p, explain(self.network, images, features, self.card.classes.index(answer))
+        why = explain(self.network, images, features, self.card.classes.index(answer))
+        # A softmax that is 1 to the last bit has a score without a gradient: nothing can be said.
+        finite = all(np.isfinite(values).all() for values in (*why.maps, *why.attributions))
+        return p, why if finite else None
 
     def _images(self, pixels: npt.NDArray[np.uint8]) -> list[Tensor]:
         """What the model gets of the images: themselves, their features, or nothing."""
