@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from milkreport.cli_options import JsonOption, RunArgument
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from milkreport.runs.frozen import Wanted
@@ -130,7 +130,7 @@ def reference_list() -> None:
     from milkreport.checks.reference import list_references
 
     for name in list_references():
-        print(name)
+        print(printable(name))
 
 
 @reference_app.command("show")

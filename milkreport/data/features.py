@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from milkreport.data.cases import Feature
 
@@ -27,9 +28,9 @@ class ColumnEncoder(BaseModel):
     column: str
     view: str
     categories: list[str] | None = None
-    mean: float = 0.0
-    sd: float = 1.0
-    fill: float = 0.0
+    mean: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    sd: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    fill: Annotated[float, Field(allow_inf_nan=False)] = 0.0
 
     @property
     def names(self) -> list[str]:

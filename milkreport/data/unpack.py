@@ -26,6 +26,7 @@ from filelock import FileLock
 
 from milkreport.atomic import disk_problem, sync_folder, write_text
 from milkreport.errors import DataError, EnvironmentProblem
+from milkreport.parse import parse_json
 
 SUFFIX = ".unpacked"
 IMAGE_SUFFIXES = frozenset(
@@ -263,7 +264,7 @@ def _read_stamp(folder: Path) -> dict[str, Any]:
     """The stamp of a folder that :func:`unpack` made; empty for any other, and for a link to one."""
     try:
         text = "" if folder.is_symlink() else (folder / _STAMP).read_text(encoding="utf-8")
-        stamp = json.loads(text)
-    except (OSError, ValueError, RecursionError):
+        stamp = parse_json(text)
+    except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) else {}

@@ -70,7 +70,7 @@ def _build_own(model: OwnModel, shape: Shape) -> nn.Module:
     try:
         build = getattr(importlib.import_module(module_name), function)
         network = build(shape, **model.options)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(
             f"{where}: {type(error).__name__}: {error}", "see docs/your_own_model.md"
         ) from error

@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from milkreport.atomic import write_bytes, write_text
+from milkreport.errors import printable
 from milkreport.markdown import head, line, plain
 from milkreport.reporting.blocks import Cell, Table
 from milkreport.reporting.svg import for_paper
@@ -127,4 +128,6 @@ def _text(cell: Cell) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in " ".join(text.split(" ")))
+    # A no-break space is meant; any other odd character is not typeset.
+    kept = "\u00a0".join(printable(part) for part in text.split("\u00a0"))
+    return "".join(_LATEX.get(c, c) for c in kept)

@@ -15,6 +15,7 @@ from milkreport.columns import read_numbers
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.predictions import Predictions, as_frame, load_predictions
 from milkreport.evaluation.results import CellRecord
+from milkreport.parse import parse_json
 from milkreport.runs.csv_files import write_csv
 from milkreport.tables import load_table
 from milkreport.training.files import CARD_FILE
@@ -104,7 +105,7 @@ class CellFolder:
         if not path.is_file():
             return None
         try:
-            return CellRecord.model_validate_json(path.read_text(encoding="utf-8"))
+            return CellRecord.model_validate(parse_json(path.read_bytes()))
         except ValueError:
             return None  # not ours or damaged: the cell counts as not done
 

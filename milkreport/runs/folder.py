@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from milkreport.evaluation.data_record import DataSummary, Record, SplitSummary
 from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.results import Results
+from milkreport.parse import parse_json, parse_toml
 from milkreport.runs.cells import Cell, CellFolder, hash_file
 from milkreport.runs.csv_files import write_csv
 from milkreport.runs.gallery_record import FOLDER as GALLERY
@@ -106,7 +106,7 @@ class RunFolder:
         """The resolved suite of this run."""
         path = self.path / "suite.toml"
         try:
-            return build_suite(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+            return build_suite(parse_toml(path.read_bytes()), str(path))
         except OSError as error:
             raise self._not_a_run() from error
         except ValueError as error:
@@ -222,7 +222,7 @@ class RunFolder:
     def _load_record(self, name: str, kind: type[R]) -> R:
         path = self.path / name
         try:
-            return kind.model_validate_json(path.read_text(encoding="utf-8"))
+            return kind.model_validate(parse_json(path.read_bytes()))
         except OSError as error:
             raise self._not_a_run(name) from error
         except ValueError as error:

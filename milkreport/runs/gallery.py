@@ -22,6 +22,7 @@ from milkreport.atomic import disk_problem, write_bytes, write_text
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
 from milkreport.evaluation.results import Results
+from milkreport.parse import parse_json
 from milkreport.runs.cells import Cell
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.gallery_record import FOLDER, Gallery, Mistake, Shown
@@ -171,7 +172,7 @@ def _key(results: Results, rows: pd.DataFrame) -> str:
 
 def _is_current(place: Path, key: str) -> bool:
     try:
-        text = (place / "gallery.json").read_text(encoding="utf-8")
-        return Gallery.model_validate_json(text).key == key
+        found = parse_json((place / "gallery.json").read_bytes())
+        return Gallery.model_validate(found).key == key
     except (OSError, ValueError):
         return False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 import traceback
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
@@ -15,6 +17,9 @@ from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Trainer
 from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.failures import TrainingFailed
+
+#: Seconds between two looks at the parent.
+_LOOK = 0.2
 
 
 def work(
@@ -35,10 +40,9 @@ def work(
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
     def stop_asked() -> int:
-        if os.getppid() != parent:
-            os._exit(1)  # whoever takes the run up again does this cell too
         return int(stopping.value)
 
     def notice(line: str) -> None:
@@ -62,6 +66,13 @@ def work(
                 pipe.send(("error", error))
     except (EOFError, BrokenPipeError):
         return  # the parent is gone
+
+
+def _end_with(parent: int) -> None:
+    """End this process as soon as its parent is gone, killed as it may be, whatever is computed meanwhile."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)  # whoever takes the run up again does this cell too
 
 
 def _train(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from milkreport.errors import DataError, MilkreportError
 from milkreport.model_settings import AnyModel, Backbone, Classifier, OwnModel, read_sources
 from milkreport.models.build import build_network
 from milkreport.models.classifier import load_classifier
+from milkreport.parse import parse_json
 from milkreport.training.card import SCHEMA_VERSION, ModelCard
 from milkreport.training.embeddings import backbone_sha256
 from milkreport.training.files import CARD_FILE, HEAD, is_pickle
@@ -121,9 +121,9 @@ def load_card(path: Path) -> ModelCard:
 def read_card(data: bytes | str, where: str) -> ModelCard:
     """A card from its JSON; see :func:`load_card`."""
     try:
-        values = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        what = "not a milkreport model card (truncated or no JSON)"
+        values = parse_json(data)
+    except ValueError as error:
+        what = f"not a milkreport model card (truncated or no JSON: {str(error)[:120]})"
         raise DataError(what, "get it again", where) from error
     version = values.get("schema_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
@@ -234,7 +234,7 @@ def _check_header(file: BinaryIO, size: int, where: str) -> None:
     if n > _MOST_HEADER:
         raise DataError(f"its header claims {n:,} bytes", "get it again", where)
     try:
-        tensors = json.loads(head[8:] + file.read(n - 1))
+        tensors = parse_json(head[8:] + file.read(n - 1))
         tensors.pop("__metadata__", None)
         spans = sorted((*entry["data_offsets"], name) for name, entry in tensors.items())
         at = 0
@@ -243,7 +243,7 @@ def _check_header(file: BinaryIO, size: int, where: str) -> None:
                 what = f"its tensors overlap or leave holes: {name[:80]} from byte {begin:,} to {end:,}"
                 raise DataError(what, AGAIN, where)
             at = end
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError("not a milkreport checkpoint (damaged header)", AGAIN, where) from error
     if at != size - 8 - n:
         what = f"not a milkreport checkpoint (truncated: {size:,} bytes of {at + 8 + n:,})"
