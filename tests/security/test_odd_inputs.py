@@ -22,6 +22,7 @@ from tests.conftest import Outcome
 from tests.test_bad_data import only_line, rewrite
 
 DEEP = 100_000
+#: What each is refused with stands beside it in REASONS.
 JSON = {
     "deep lists": "[" * DEEP + "]" * DEEP,
     "deep objects": '{"a":' * DEEP + "1" + "}" * DEEP,
@@ -44,16 +45,31 @@ TOML = {
 }
 
 
+REASONS = {
+    "deep lists": "levels deep",
+    "deep objects": "levels deep",
+    "sixty-five levels": "levels deep",
+    "a huge integer": "64 bits|digits",
+    "an integer beyond 64 bits": "64 bits",
+    "a key twice": "twice|overwrite",
+    "not a number": "NaN is not a number",
+    "infinity": "Infinity is not a number",
+    "a NUL": "at line 1",
+    "another encoding": "can't decode|codec",
+    "no text": "can't decode|codec",
+}
+
+
 @pytest.mark.parametrize("what", JSON)
 def test_json_is_refused(what: str) -> None:
-    with pytest.raises(ValueError) as found:
+    with pytest.raises(ValueError, match=REASONS[what]) as found:
         parse_json(JSON[what])
     assert len(str(found.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("what", TOML)
 def test_toml_is_refused(what: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=REASONS[what]):
         parse_toml(TOML[what])
 
 
@@ -234,8 +250,8 @@ def test_a_module_that_exits_is_no_success(tmp_path: Path) -> None:
 def test_workers_end_with_their_parent(tmp_path: Path, small: Path) -> None:
     """Killed outright, the parent leaves no process that goes on computing."""
     command = [
-        sys.executable, "-m", "milkreport", "run-all", "quick", "--data", str(small), "--out", "run", "--workers",
-        "2", "--no-pdf", "--set", "training.epochs=5000", "--set", "training.threads=1",
+        sys.executable, "-m", "milkreport", "run-all", "quick", "--data", str(small), "--out", "run",
+        "--workers", "2", "--no-pdf", "--set", "training.epochs=5000", "--set", "training.threads=1",
     ]  # fmt: skip
     parent = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
     try:
