@@ -262,8 +262,9 @@ def _stamp_of(archive: zipfile.ZipFile, zip_path: Path) -> dict[str, Any]:
 def _read_stamp(folder: Path) -> dict[str, Any]:
     """The stamp of a folder that :func:`unpack` made; empty for any other, and for a link to one."""
     try:
-        text = "" if folder.is_symlink() else (folder / _STAMP).read_text(encoding="utf-8")
-        stamp = json.loads(text)
+        path = folder / _STAMP
+        is_ours = path.is_file() and not path.is_symlink() and not folder.is_symlink()
+        stamp = json.loads(path.read_text(encoding="utf-8")) if is_ours else {}
     except (OSError, ValueError, RecursionError):
         return {}
     return stamp if isinstance(stamp, dict) else {}
