@@ -212,7 +212,7 @@ class RunFolder:
         return self._load_record("audit.json", Audit)
 
     def load_gallery(self) -> tuple[Gallery, dict[str, bytes]] | None:
-        """The mistakes gallery, where one was made, with its thumbnails by name, each made anew of its pixels."""
+        """The mistakes gallery, if one was made, and its thumbnails by name, made anew of their pixels."""
         place = self.path / GALLERY
         if not (place / "gallery.json").is_file():
             return None

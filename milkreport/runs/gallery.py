@@ -1,4 +1,4 @@
-"""Makes the mistakes gallery: each arm's most confident errors, with thumbnails and what the answer rests on."""
+"""Makes the mistakes gallery: each arm's most confident errors, thumbnails, what the answers rest on."""
 
 from __future__ import annotations
 
