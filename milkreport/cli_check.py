@@ -91,6 +91,7 @@ def check(
         raise ConfigError("no run is named", "give RUN, or --self-test")
     if exact:
         raise typer.Exit(_check_exact(run, against, data, cache_of(cache_dir), as_json))
+    from milkreport.checks.reference import list_references
     from milkreport.checks.verdict import exit_code
     from milkreport.commands import verdicts
     from milkreport.runs.checking import check_run
@@ -101,6 +102,10 @@ def check(
     if reference is None:
         folder.load_results()  # no run, or none that is finished, is said first
         reference = folder.load_suite().reference if folder.has_suite else ""
+        # The run may come from elsewhere: a path in it would choose what is read of this machine.
+        if reference and reference not in list_references():
+            what = f"its suite names {reference!r}, which is no reference known here"
+            raise ConfigError(what, "name it: --against NAME|FILE|RUN", str(run))
     if not reference:
         raise ConfigError("this run names no reference", "give --against NAME|FILE|RUN")
     verdict = check_run(folder, reference)

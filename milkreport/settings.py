@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from milkreport.errors import ConfigError
+from milkreport.inside import refuse_special
 from milkreport.parse import parse_toml
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -34,8 +35,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file.
 
     Raises:
-        ConfigError: it cannot be read, is larger than 1 MB, or is not TOML (with line and column).
+        ConfigError: it cannot be read, is a pipe, larger than 1 MB, or is not TOML (with line and column).
     """
+    refuse_special(path, ConfigError)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError("more than 1 MB, too large for settings", "", str(path))

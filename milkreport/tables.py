@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from milkreport.errors import DataError, DataProblems, Problem
+from milkreport.inside import refuse_special
 
 # How a formula starts.
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r")
@@ -44,9 +45,10 @@ def load_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
     The index holds each row's line number in the file, for later messages.
 
     Raises:
-        DataError: missing, empty, another encoding or separator, quotes that do not match.
+        DataError: missing, empty, a pipe or device, another encoding or separator, quotes that do not match.
         DataProblems: every ragged row, every nameless, repeated or missing column.
     """
+    refuse_special(path)
     try:
         raw = path.read_bytes()
     except (FileNotFoundError, ValueError) as error:  # ValueError: a NUL in the path
@@ -70,6 +72,7 @@ def load_plain(path: Path, text: Sequence[str]) -> pd.DataFrame:
     Raises:
         DataError: not plain.
     """
+    refuse_special(path)
     odd = DataError("not a plain table", "", str(path))
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:

@@ -35,6 +35,7 @@ GROUND = {
     "columns",
     "tables",
     "atomic",
+    "inside",
     "markdown",
     "__version__",
 }

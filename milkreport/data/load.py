@@ -80,11 +80,20 @@ def find_data(
         return spec, survey(source.resolve().parent / spec.root, cache, notice)
     # Not Path.is_file, which raises where a name is too long or a folder may not be entered.
     if os.path.isfile(source / SPEC_NAME):
+        _refuse_outside(source / SPEC_NAME, source)
         return find_data(source / SPEC_NAME, cache, notice)
     tree = survey(source, cache, notice)
     # A zip may hold its description, perhaps in the one folder that wraps all.
     inside = [tree.root / SPEC_NAME, *sorted(tree.root.glob(f"*/{SPEC_NAME}"))]
     found = [path for path in inside if path.is_file()]
     if len(found) == 1:
+        _refuse_outside(found[0], tree.root)
         return find_data(found[0], cache, notice)
     return None, tree
+
+
+def _refuse_outside(path: Path, folder: Path) -> None:
+    """Raise a DataError where *path* is a link out of *folder*: other data would be read than were named."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        what = "a link that leads out of the data's folder: not followed"
+        raise DataError(what, "put the file itself there, or name the other folder", str(path))

@@ -244,7 +244,7 @@ def _synthetic_mark(table: Path, root: Path) -> Path | None:
     """The file that says that a program drew these data: beside the table, or in a folder around it."""
     folders = [folder for folder in table.parents if folder.is_relative_to(root)]
     marks = [folder / SYNTHETIC_MARK for folder in folders]
-    return next((mark for mark in marks if mark.is_file()), None)
+    return next((mark for mark in marks if mark.is_file() and not mark.is_symlink()), None)
 
 
 def _card(mark: Path | None) -> Card:

@@ -71,7 +71,7 @@ def card_of(spec: DataSpec) -> Card:
 
 
 def _inside(tree: Tree, name: str) -> Path:
-    path: Path = (tree.root / name).resolve()
+    path: Path = (tree.root / name.replace("\0", "�")).resolve()
     if not path.is_relative_to(tree.root):
         raise DataError("a table outside the data's folder", "copy it into the folder", name)
     return path

@@ -263,8 +263,9 @@ def _stamp_of(archive: zipfile.ZipFile, zip_path: Path) -> dict[str, Any]:
 def _read_stamp(folder: Path) -> dict[str, Any]:
     """The stamp of a folder that :func:`unpack` made; empty for any other, and for a link to one."""
     try:
-        text = "" if folder.is_symlink() else (folder / _STAMP).read_text(encoding="utf-8")
-        stamp = parse_json(text)
+        path = folder / _STAMP
+        is_ours = path.is_file() and not path.is_symlink() and not folder.is_symlink()
+        stamp = parse_json(path.read_bytes()) if is_ours else {}
     except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) else {}

@@ -15,6 +15,7 @@ from milkreport.columns import read_numbers
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.predictions import Predictions, as_frame, load_predictions
 from milkreport.evaluation.results import CellRecord
+from milkreport.inside import within
 from milkreport.parse import parse_json
 from milkreport.runs.csv_files import write_csv
 from milkreport.tables import load_table
@@ -125,6 +126,16 @@ class CellFolder:
     def load_history(self) -> dict[str, list[float | None]]:
         """Curves of a finished cell: column to values by epoch."""
         return load_history(self.path)
+
+
+def cell_folder(run: Path, cell: Cell) -> CellFolder:
+    """The folder of one cell in the folder *run*, which is not opened.
+
+    Raises:
+        DataError: the arm's name leads out of the run, or a link is on the way.
+    """
+    names = "cells", cell.arm, f"seed-{cell.seed}", f"fold-{cell.fold}"
+    return CellFolder(within(run, *names), cell)
 
 
 def write_files(folder: Path, trained: TrainedCell) -> None:

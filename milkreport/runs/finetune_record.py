@@ -8,6 +8,7 @@ from typing import Literal
 from milkreport.errors import DataError
 from milkreport.evaluation.data_record import Record
 from milkreport.evaluation.part_record import Estimate
+from milkreport.inside import refuse_links
 from milkreport.parse import parse_json
 
 #: What lies in the folder of a fine-tuning.
@@ -137,8 +138,9 @@ def load_record(folder: Path) -> FineTuning:
     """The record of the fine-tuning in *folder*.
 
     Raises:
-        DataError: damaged, or of another version.
+        DataError: damaged, or of another version; a link lies in the folder.
     """
+    refuse_links(folder)
     path = folder / RECORD
     try:
         return FineTuning.model_validate(parse_json(path.read_bytes()))

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from milkreport import __version__
 from milkreport.atomic import write_bytes, write_text
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
+from milkreport.inside import refuse_special
 from milkreport.model_settings import Classifier, OwnModel
 from milkreport.runs.asking import Asked
 from milkreport.runs.models import Found
@@ -164,6 +165,7 @@ def import_pickle(
         ConfigError: *out* holds something; the card names a module of this machine.
     """
     refuse_filled(out)
+    refuse_special(file)
     try:
         data = file.read_bytes()
     except OSError as error:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from milkreport.errors import EnvironmentProblem, MilkreportError
+from milkreport.runs.cells import cell_folder
 from milkreport.runs.executors import Desk
-from milkreport.runs.folder import RunFolder
 from milkreport.runs.ray_worker import Board, survey_here, train_here
 from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Machine
@@ -178,7 +178,7 @@ class _Session:
                 self._checkpoints(task).adopt(*content)
 
     def _checkpoints(self, task: Task) -> Checkpoints:
-        return Checkpoints(RunFolder(self.studies[task.study].out).cell(task.cell).checkpoints)
+        return Checkpoints(cell_folder(self.studies[task.study].out, task.cell).checkpoints)
 
 
 def _connect(address: str) -> Any:

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from milkreport.errors import Stopped
-from milkreport.runs.folder import RunFolder
+from milkreport.runs.cells import cell_folder
 from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Trainer
 from milkreport.training.checkpoint import Checkpoints
@@ -54,7 +54,7 @@ def work(
         studies: Mapping[str, Study] = pipe.recv()
         while task := pipe.recv():
             study = studies[task.study]
-            place = RunFolder(study.out).cell(task.cell).checkpoints
+            place = cell_folder(study.out, task.cell).checkpoints
             checkpoints = Checkpoints(place, every=every, stop_asked=stop_asked, notice=notice)
             try:
                 trainer = trainer or Trainer(device, notice)

@@ -22,6 +22,7 @@ from sklearn.pipeline import Pipeline
 from torch import Tensor, nn
 
 from milkreport.errors import DataError, MilkreportError
+from milkreport.inside import refuse_links
 from milkreport.model_settings import AnyModel, Backbone, Classifier, OwnModel, read_sources
 from milkreport.models.build import build_network
 from milkreport.models.classifier import load_classifier
@@ -80,9 +81,6 @@ def load_weights(folder: Path, card: ModelCard) -> bytes:
     Raises:
         DataError: there are none; truncated, a pickle, or other bytes than the card's.
     """
-    if Path(card.weights_file).name != card.weights_file:
-        what = f"names weights outside its folder: {card.weights_file[:80]!r}"
-        raise DataError(what, "get it again", str(folder / CARD_FILE))
     path = folder / card.weights_file
     try:
         with path.open("rb") as file:
@@ -103,8 +101,9 @@ def load_card(path: Path) -> ModelCard:
     """Read a model's card.
 
     Raises:
-        DataError: it is not there, damaged, or of a newer milkreport.
+        DataError: it is not there, damaged, or of a newer milkreport; a link lies in its folder.
     """
+    refuse_links(path.parent)
     try:
         if path.stat().st_size > _MOST_CARD:
             raise DataError(f"{path.stat().st_size:,} bytes are no card", "get it again", str(path))
