@@ -15,6 +15,7 @@ from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Trainer
 from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.failures import TrainingFailed
+from milkreport.trust import Trust, adopt
 
 
 def work(
@@ -24,7 +25,9 @@ def work(
     stopping: Any,
     parent: int,
 ) -> None:
-    """Say that it is ready, take the studies, then train what is asked for until None is.
+    """Say that it is ready, take what the user allowed and the studies, then train what is asked for.
+
+    It ends when None is.
 
     Args:
         every: seconds between two checkpoints.
@@ -47,7 +50,10 @@ def work(
     trainer: Trainer | None = None
     try:
         pipe.send(("ready", None))
-        studies: Mapping[str, Study] = pipe.recv()
+        allowed: Trust
+        studies: Mapping[str, Study]
+        allowed, studies = pipe.recv()
+        adopt(allowed)
         while task := pipe.recv():
             study = studies[task.study]
             place = RunFolder(study.out).cell(task.cell).checkpoints
