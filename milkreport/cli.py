@@ -99,6 +99,8 @@ def doctor() -> None:
 def main() -> NoReturn:
     """Entry point: every error becomes one line and the exit code of its kind."""
     signal.signal(signal.SIGTERM, _terminate)
+    # Else Python would look for modules in the working folder first, in every process that is started.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         code: Any = app(standalone_mode=False)
         sys.stdout.flush()

@@ -31,6 +31,8 @@ GROUND = {
     "suite",
     "suite_sections",
     "model_settings",
+    "own_module",
+    "trust",
     "arm_settings",
     "columns",
     "tables",

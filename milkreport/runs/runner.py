@@ -14,7 +14,6 @@ from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.results import CellRecord, Results
-from milkreport.model_settings import read_sources
 from milkreport.parse import parse_json
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.describe import summarise_data, summarise_splits
@@ -34,6 +33,7 @@ from milkreport.training.checkpoint import EVERY
 from milkreport.training.files import CARD_FILE
 from milkreport.training.keeper import Row
 from milkreport.training.trial import try_arms
+from milkreport.trust import read_sources
 
 
 class Watcher(Protocol):

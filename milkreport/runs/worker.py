@@ -17,6 +17,7 @@ from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Trainer
 from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.failures import TrainingFailed
+from milkreport.trust import Trust, adopt
 
 #: Seconds between two looks at the parent.
 _LOOK = 0.2
@@ -29,7 +30,9 @@ def work(
     stopping: Any,
     parent: int,
 ) -> None:
-    """Say that it is ready, take the studies, then train what is asked for until None is.
+    """Say that it is ready, take what the user allowed and the studies, then train what is asked for.
+
+    It ends when None is.
 
     Args:
         every: seconds between two checkpoints.
@@ -51,7 +54,10 @@ def work(
     trainer: Trainer | None = None
     try:
         pipe.send(("ready", None))
-        studies: Mapping[str, Study] = pipe.recv()
+        allowed: Trust
+        studies: Mapping[str, Study]
+        allowed, studies = pipe.recv()
+        adopt(allowed)
         while task := pipe.recv():
             study = studies[task.study]
             place = cell_folder(study.out, task.cell).checkpoints

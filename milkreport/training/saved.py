@@ -1,7 +1,6 @@
 """A saved model, read back: card and weights, each checked before it is used. Nothing in them is executed.
 
-The one exception is an own model (``package.module:function``): the module that its card names is imported
-from this machine, as training did.
+What a card may have imported, opened or downloaded is what the user allowed: see :mod:`milkreport.trust`.
 """
 
 from __future__ import annotations
@@ -23,13 +22,14 @@ from torch import Tensor, nn
 
 from milkreport.errors import DataError, MilkreportError
 from milkreport.inside import refuse_links
-from milkreport.model_settings import AnyModel, Backbone, Classifier, OwnModel, read_sources
+from milkreport.model_settings import AnyModel, Backbone, Classifier
 from milkreport.models.build import build_network
 from milkreport.models.classifier import load_classifier
 from milkreport.parse import parse_json
 from milkreport.training.card import SCHEMA_VERSION, ModelCard
 from milkreport.training.embeddings import backbone_sha256
 from milkreport.training.files import CARD_FILE, HEAD, is_pickle
+from milkreport.trust import require_trusted
 
 #: Bytes of a safetensors header, at most: a network of 100,000 tensors has less.
 _MOST_HEADER = 16_000_000
@@ -41,15 +41,11 @@ AGAIN = "get it again, or train again"
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model that can answer: ``network`` in evaluation mode, on the CPU, or a fitted ``classifier``.
-
-    ``remarks``: what is not as it was when the model was trained, a line each.
-    """
+    """A model that can answer: ``network`` in evaluation mode, on the CPU, or a fitted ``classifier``."""
 
     card: ModelCard
     network: nn.Module | None
     classifier: Pipeline | None
-    remarks: tuple[str, ...] = ()
 
     def among(self, views: Sequence[str]) -> SavedModel:
         """The same model, its views looked for among the *views* of some data."""
@@ -61,10 +57,12 @@ def load_model(folder: Path) -> SavedModel:
     """Read ``model.json`` and the weights beside it.
 
     Raises:
-        DataError: no model is there; it is damaged, of a newer milkreport, or not what its card says.
+        DataError: no model is there; it is damaged, of a newer milkreport, or not what its card says; or it
+            asks for what the user did not allow.
         ConfigError, EnvironmentProblem: an own model's module or a backbone's package is not here.
     """
     card = load_card(folder / CARD_FILE)
+    require_trusted(without_pretraining(card.model), card.sources, str(folder / CARD_FILE))
     data = load_weights(folder, card)
     path = folder / card.weights_file
     if isinstance(card.model, Classifier):
@@ -72,7 +70,7 @@ def load_model(folder: Path) -> SavedModel:
         return SavedModel(card, None, load_classifier(data, str(path)))
     weights = read_weights(data, str(path))
     refuse_other_backbone(card, str(path))
-    return SavedModel(card, build_filled(card, weights, str(path)), None, _remarks(card))
+    return SavedModel(card, build_filled(card, weights, str(path)), None)
 
 
 def load_weights(folder: Path, card: ModelCard) -> bytes:
@@ -166,15 +164,28 @@ def refuse_no_numbers(weights: Mapping[str, Tensor], where: str) -> None:
 
 
 def build_filled(card: ModelCard, weights: Mapping[str, Tensor], where: str) -> nn.Module:
-    """The network of *card* with *weights*, in evaluation mode. Raises a DataError where they do not fit."""
-    model: AnyModel = card.model
-    if isinstance(model, Backbone) and not model.frozen:
-        # All weights are in the file: none need be installed, downloaded or read from elsewhere.
-        model = model.model_copy(update={"weights": "none"})
+    """The network of *card* with *weights*, in evaluation mode.
+
+    Raises:
+        DataError: they do not fit, or the card asks for what the user did not allow.
+    """
+    model = without_pretraining(card.model)
+    require_trusted(model, card.sources, where)
     with torch.random.fork_rng(devices=[]):
         network = build_network(model, card.reads.shape(len(card.classes)))
     fill(network, weights, where)
     return network.eval()
+
+
+def without_pretraining(model: AnyModel) -> AnyModel:
+    """A saved model's settings as it is built again.
+
+    A backbone that was trained whole has all weights in its file: none need be installed, downloaded or
+    read from elsewhere.
+    """
+    if isinstance(model, Backbone) and not model.frozen:
+        return model.model_copy(update={"weights": "none"})
+    return model
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
@@ -206,14 +217,6 @@ def refuse_other_backbone(card: ModelCard, where: str) -> None:
             f"was trained on features of another {frozen.backbone} ({then[:16]}, here {now[:16]})"
         )
         raise DataError(what, "use the backbone's weights of then", where)
-
-
-def _remarks(card: ModelCard) -> tuple[str, ...]:
-    if not isinstance(card.model, OwnModel):
-        return ()
-    if read_sources(card.model).get("module") == card.sources.get("module"):
-        return ()
-    return (f"the module of {card.model.name} is not what it was when this model was trained",)
 
 
 def _shape(state: Mapping[str, Any], name: str) -> str:
