@@ -11,10 +11,12 @@ from milkreport.cli_options import (
     AllowRootOption,
     CacheOption,
     DeviceOption,
+    ModuleDirOption,
     NoImagesOption,
     NoPdfOption,
     PdfOption,
     UnlabelledOption,
+    allow,
     cache_of,
     pdf_wish,
 )
@@ -53,6 +55,7 @@ def run_all(
         ),
     ] = None,
     cache_dir: CacheOption = None,
+    module_dir: ModuleDirOption = None,
     allow_unlabelled: UnlabelledOption = False,
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
@@ -141,8 +144,10 @@ def run_all(
     from milkreport.commands.shell import shell_line
     from milkreport.runs.grid import parse_grid
     from milkreport.suite import load_suite
+    from milkreport.trust import trust_suite
 
     wish = pdf_wish(pdf, no_pdf)
+    allow(folders=module_dir)
     settings = [*(overrides or []), *(["data.unlabelled=drop"] if allow_unlabelled else [])]
     runs = []
     for point in parse_grid(grid or []):
@@ -152,6 +157,7 @@ def run_all(
         if point.name:
             title = f"{chosen.title} ({point.settings})"
             chosen = chosen.model_copy(update={"title": title})
+        trust_suite(chosen)
         runs.append((point, chosen))
     if gate is not None and len(runs) > 1:
         raise ConfigError("--gate and --grid", "gate one run: milkreport check RUN")
@@ -163,6 +169,7 @@ def run_all(
     command += ["--out", "$OUT"]
     command += ["--seeds", str(seeds)] if seeds is not None else []
     command += ["--device", device] if device != "auto" else []
+    command += ["--module-dir", "$MODULES"] if module_dir else []
     for override in settings:
         command += ["--set", override]
     for axis in grid or []:

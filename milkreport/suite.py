@@ -21,6 +21,7 @@ from milkreport.arm_settings import ON_CASES, ON_LOGITS, SHARED, Arm, ArmInputs,
 from milkreport.errors import ConfigError
 from milkreport.limits import MOST_ACTIVATIONS, MOST_SEEDS, MOST_TRAININGS
 from milkreport.model_settings import AnyModel, Classifier, Model
+from milkreport.parse import parse_toml
 from milkreport.resources import resource_folder
 from milkreport.settings import Name, S, Section, read_toml, validate
 from milkreport.suite_sections import Data, Precision, Seed, Split, Synthetic, Training
@@ -242,7 +243,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     if not equals or not all(parts):
         raise ConfigError(f"--set {override}", "write --set section.key=value")
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
+        value = parse_toml(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()  # a bare word is a string
     target = values

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from milkreport.errors import DataError, DataProblems, Problem
+from milkreport.inside import refuse_special
 from milkreport.limits import (
     MOST_CLASSES,
     MOST_COLUMNS,
@@ -52,9 +53,11 @@ def load_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
     The index holds each row's line number in the file, for later messages.
 
     Raises:
-        DataError: missing, empty, too large, another encoding or separator, quotes that do not match.
+        DataError: missing, empty, too large, a pipe or device, another encoding or separator, quotes that do
+            not match.
         DataProblems: every ragged row, every nameless, repeated or missing column.
     """
+    refuse_special(path)
     try:
         if (size := path.stat().st_size) > MOST_TABLE_BYTES:
             what = f"{size:,} bytes: a table has {MOST_TABLE_BYTES:,} at most"
@@ -81,6 +84,7 @@ def load_plain(path: Path, text: Sequence[str]) -> pd.DataFrame:
     Raises:
         DataError: not plain.
     """
+    refuse_special(path)
     odd = DataError("not a plain table", "", str(path))
     try:
         if path.stat().st_size > MOST_TABLE_BYTES:

@@ -32,10 +32,13 @@ GROUND = {
     "suite",
     "suite_sections",
     "model_settings",
+    "own_module",
+    "trust",
     "arm_settings",
     "columns",
     "tables",
     "atomic",
+    "inside",
     "markdown",
     "__version__",
 }

@@ -27,6 +27,7 @@ from milkreport.checks.statements import (
 from milkreport.errors import ConfigError
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.part_record import Definition
+from milkreport.inside import refuse_links, within
 from milkreport.limits import MOST_CLASSES, MOST_PUBLISHED, MOST_SEEDS, Published
 from milkreport.resources import resource_folder
 from milkreport.settings import Name, Section, read_toml, validate
@@ -171,10 +172,11 @@ def find_reference(name_or_path: str) -> Path:
     """The file of a reference: by name (shipped, or frozen below the working folder), by file or folder.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none. DataError: a link lies in its folder.
     """
     path = Path(name_or_path)
     if (path / FILE).is_file():
+        refuse_links(path)
         return path / FILE
     if name_or_path.endswith(".toml"):
         if not path.is_file():
@@ -184,7 +186,9 @@ def find_reference(name_or_path: str) -> Path:
         return resource_folder("experiments") / "references" / f"{name_or_path}.toml"
     known = list_references()
     if name_or_path in known:
-        return LOCAL / name_or_path / FILE
+        folder = within(LOCAL, name_or_path)
+        refuse_links(folder)
+        return folder / FILE
     if path.is_dir():
         do = "give a reference's name, its .toml file, or a finished run"
         raise ConfigError("holds neither a run nor a reference", do, name_or_path)

@@ -30,9 +30,9 @@ class ColumnEncoder(BaseModel):
     column: str
     view: str
     categories: Annotated[list[str], Field(max_length=MOST_CATEGORIES)] | None = None
-    mean: float = 0.0
-    sd: float = 1.0
-    fill: float = 0.0
+    mean: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    sd: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    fill: Annotated[float, Field(allow_inf_nan=False)] = 0.0
 
     @property
     def names(self) -> list[str]:

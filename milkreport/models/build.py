@@ -1,21 +1,19 @@
-"""From settings to a network that is not trained yet; an own model's module is imported here and nowhere
-else.
-"""
+"""From settings to a network that is not trained yet."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, MilkreportError
 from milkreport.limits import MOST_ACTIVATIONS, MOST_PARAMETERS
-from milkreport.model_settings import AnyModel, Backbone, Model, OwnModel, Pretrained, find_module
+from milkreport.model_settings import AnyModel, Backbone, Model, OwnModel, Pretrained
 from milkreport.models.backbone import BackboneNet, Head, feature_width
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.models.shape import Shape
+from milkreport.trust import import_own
 
 #: What makes a network large.
 _WIDTHS = ("hidden_units", "metadata_width", "fusion_width", "classifier_width")
@@ -29,6 +27,7 @@ def build_network(model: AnyModel, shape: Shape) -> nn.Module:
 
     Raises:
         ConfigError: nothing is left to see; or an own model cannot be built, or gives something else.
+        DataError: an own model, or weights, that the user did not allow; see :mod:`milkreport.trust`.
     """
     if not shape.images and not any(shape.n_features):
         raise ConfigError(
@@ -92,12 +91,12 @@ def stages(network: nn.Module) -> dict[str, list[nn.Module]]:
 
 def _build_own(model: OwnModel, shape: Shape) -> nn.Module:
     where = f"model {model.name}"
-    find_module(model.name)
-    module_name, _, function = model.name.partition(":")
     try:
-        build = getattr(importlib.import_module(module_name), function)
+        build = getattr(import_own(model.name), model.name.partition(":")[2])
         network = build(shape, **model.options)
-    except Exception as error:
+    except MilkreportError:
+        raise
+    except (Exception, SystemExit) as error:
         raise ConfigError(
             f"{where}: {type(error).__name__}: {error}", "see docs/your_own_model.md"
         ) from error

@@ -15,6 +15,7 @@ from milkreport.arm_settings import ArmInputs
 from milkreport.data.cases import Cases
 from milkreport.data.features import FeatureEncoder, fit_encoder
 from milkreport.data.store import PixelStore
+from milkreport.inside import FileName
 from milkreport.limits import MOST_CLASSES, MOST_VIEWS, ImageSize
 from milkreport.model_settings import AnyModel, Backbone, Classifier, Pretrained, sees_images
 from milkreport.models.shape import Shape
@@ -114,7 +115,7 @@ class ModelCard(BaseModel):
     metrics: dict[str, dict[str, float]] = {}
     sources: dict[str, str] = {}
     packages: dict[str, str] = {}
-    weights_file: str = NETWORK_FILE
+    weights_file: FileName = NETWORK_FILE
     weights_sha256: str
     parent_sha256: str = ""
     note: str = ""
