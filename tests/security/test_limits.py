@@ -23,6 +23,7 @@ import torch
 
 from milkreport.data.features import ColumnEncoder, FeatureEncoder
 from milkreport.errors import ConfigError, DataError, MilkreportError
+from milkreport.limits import most_rows
 from milkreport.model_settings import Classifier, Model
 from milkreport.models.build import build_network
 from milkreport.models.classifier import fit_classifier, load_classifier
@@ -296,11 +297,15 @@ def test_a_table_of_many_bytes_is_not_read(
     assert "1,000,000,000,000 bytes: a table has 1,000,000,000 at most" in done.stderr
 
 
-def test_a_table_of_many_short_rows_is_refused(bounded: Bounded, tmp_path: Path) -> None:
+def test_a_table_of_many_short_rows_is_refused(
+    bounded: Bounded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert most_rows(2) == 7_142_857
+    monkeypatch.setattr("milkreport.limits.MOST_CELLS", 7000)
     truth = write_truth(tmp_path, ["a", "b"])
-    (tmp_path / "p.csv").write_bytes(b"case_id,a\n" + b"1,\n" * 7_200_000)
+    (tmp_path / "p.csv").write_bytes(b"case_id,a\n" + b"1,\n" * 1001)
     done = bounded("evaluate", tmp_path / "p.csv", "--truth", truth, code=3)
-    assert "more than 7,142,857 rows of 2 columns" in done.stderr
+    assert "more than 1,000 rows of 2 columns" in done.stderr
 
 
 def test_a_parquet_file_of_a_million_rows_in_a_few_bytes_is_refused(

@@ -187,7 +187,7 @@ def test_a_stored_suite_chooses_no_file_to_check_against(
     lines = [line for line in suite.read_text().splitlines() if not line.startswith("reference")]
     suite.write_text("\n".join([f'reference = "{honest}"', *lines]))
     (run / "checks.json").unlink(missing_ok=True)
-    refused(in_process("check", run), "no reference known here", "--against", code=2)
+    refused(in_process("check", run), "neither a shipped nor a frozen reference", "--against")
     assert not (run / "checks.json").exists()
 
 

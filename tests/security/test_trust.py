@@ -4,6 +4,7 @@ or fetched. Each leaves a marker, opens a file or a connection where it succeeds
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -320,3 +321,48 @@ def test_a_stored_suite_opens_no_reference_of_its_choice(
     assert not [file for file in seen.files if file.endswith("secret.toml")]
     assert done.code == 3
     assert "--against" in only_line(done)
+
+
+# --- the only places --------------------------------------------------------------------------------
+
+#: Who may import or unpickle what is not written in its source, and why that is safe.
+BY_NAME = {
+    "__init__.py": "this package's own modules, by a closed list",
+    "commands/doctor.py": "a list in its source",
+    "own_module.py": "what the user allowed",
+    "training/onnx_model.py": "a list in its source",
+    "training/pickles.py": "execute_pickle, which --execute-its-code asks for",
+    "runs/ray_worker.py": "what this run itself put into the cluster's store",
+}
+
+
+def loads_code(call: ast.Call) -> bool:
+    """Whether a call may import or unpickle something that its source does not name."""
+    name = ast.unparse(call.func).rpartition(".")[2]
+    literal = bool(call.args) and isinstance(call.args[0], ast.Constant)
+    if name in ("import_module", "__import__", "find_spec"):
+        return not literal
+    if ast.unparse(call.func) == "torch.load":
+        return not any(
+            k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in call.keywords
+        )
+    known = (
+        "pickle.load",
+        "pickle.loads",
+        "joblib.load",
+        "exec",
+        "eval",
+        "exec_module",
+        "run_path",
+    )
+    return ast.unparse(call.func) in known or name in ("Unpickler", "run_module")
+
+
+def test_code_is_loaded_by_name_in_these_places_only() -> None:
+    package = ROOT / "milkreport"
+    found = set()
+    for path in package.rglob("*.py"):
+        calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        if any(loads_code(call) for call in calls):
+            found.add(str(path.relative_to(package)))
+    assert found == set(BY_NAME)
