@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from milkreport.cli_options import (
+    AllowRootOption,
     CacheOption,
     DownloadOption,
     JsonOption,
@@ -65,6 +66,7 @@ def check(
         Path | None,
         typer.Option(envvar="MILKREPORT_DATA", help="The run's data, for --exact."),
     ] = None,
+    allow_root: AllowRootOption = None,
     cache_dir: CacheOption = None,
     trust_module: TrustOption = None,
     module_dir: ModuleDirOption = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from milkreport.cli_options import (
+    AllowRootOption,
     ArmOption,
     CacheOption,
     DeviceOption,
@@ -33,6 +34,7 @@ def finetune(
         Path, typer.Option(help="New labelled data: folder, zip or milkreport.toml, of any layout.")
     ],
     out: Annotated[Path, typer.Option(help="Where model, reports and summary go.")],
+    allow_root: AllowRootOption = None,
     arm: ArmOption = None,
     seed: SeedOption = None,
     fold: FoldOption = None,
@@ -126,6 +128,7 @@ def finetune(
         ignore_ids=ignore_ids,
     )
     command = ["milkreport", "finetune", "$RUN", "--data", "$NEW", "--out", "$OUT"]
+    command += ["--allow-root", "$ROOT"] * len(allow_root or [])
     for option, value in (
         ("--arm", arm), ("--seed", seed), ("--fold", fold), ("--freeze", freeze), ("--lr", lr),
         ("--epochs", epochs if epochs != 10 else None),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from milkreport.cli_options import (
+    AllowRootOption,
     ArmOption,
     CacheOption,
     DeviceOption,
@@ -32,6 +33,7 @@ def predict(
         typer.Option(help="Folder or zip of the cases, or its milkreport.toml. No labels needed."),
     ],
     out: Annotated[Path, typer.Option(help="The CSV to write: id, then one column a class.")],
+    allow_root: AllowRootOption = None,
     arm: ArmOption = None,
     seed: SeedOption = None,
     fold: FoldOption = None,
@@ -98,6 +100,7 @@ def export(
     data: Annotated[
         Path | None, typer.Option(help="With onnx: compare on cases of this folder, too.")
     ] = None,
+    allow_root: AllowRootOption = None,
     cache_dir: CacheOption = None,
     trust_module: TrustOption = None,
     module_dir: ModuleDirOption = None,

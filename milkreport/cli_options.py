@@ -15,6 +15,24 @@ CacheOption = Annotated[
     Path | None,
     typer.Option("--cache-dir", help="Where decoded images are kept. (default: the user's cache)"),
 ]
+
+
+def _allow(folders: list[Path] | None) -> list[Path]:
+    from milkreport.data.roots import allow_roots
+
+    allow_roots(folders or [])
+    return folders or []
+
+
+AllowRootOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--allow-root",
+        metavar="DIR",
+        callback=_allow,
+        help="A milkreport.toml may also name what is below DIR, outside its own folder; repeatable.",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 UnlabelledOption = Annotated[
     bool, typer.Option("--allow-unlabelled", help="Leave out what has no label, or only a label.")

@@ -42,7 +42,9 @@ def reference_new(
         float | None, typer.Option(min=0, max=1, help="The loss that is tolerable. (default: 0.03)")
     ] = None,
     margin_reason: Annotated[str, typer.Option(help="Why so much is tolerable.")] = "",
-    min_seeds: Annotated[int, typer.Option(min=1, help="Fewer shared seeds give no verdict.")] = 1,
+    min_seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="Fewer shared seeds give no verdict.")
+    ] = 1,
     out: FolderOption = None,
 ) -> None:
     """Freeze a run's results and test predictions into references/NAME, for **check --against NAME**.

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from milkreport.cli_options import (
+    AllowRootOption,
     CacheOption,
     DeviceOption,
     ModuleDirOption,
@@ -43,6 +44,7 @@ def run_all(
             help="Folder or zip of the data, or its milkreport.toml. Without it: synthetic data, no result.",
         ),
     ] = None,
+    allow_root: AllowRootOption = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/SUITE)")] = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds an arm.")] = None,
     device: DeviceOption = "auto",
@@ -105,7 +107,10 @@ def run_all(
         ),
     ] = "",
     cells_per_gpu: Annotated[
-        int, typer.Option(min=1, help="Trainings that share a GPU, as far as its memory allows.")
+        int,
+        typer.Option(
+            min=1, max=64, help="Trainings that share a GPU, as far as its memory allows."
+        ),
     ] = 1,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write event files to OUT/tensorboard.")
@@ -160,6 +165,7 @@ def run_all(
     named = suite if not suite.endswith(".toml") else "$OUT/suite.toml"
     command = ["milkreport", "run-all", named]
     command += ["--data", "$MILKREPORT_DATA"] if data else []
+    command += ["--allow-root", "$ROOT"] * len(allow_root or [])
     command += ["--out", "$OUT"]
     command += ["--seeds", str(seeds)] if seeds is not None else []
     command += ["--device", device] if device != "auto" else []

@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 
 from milkreport.arm_settings import ON_CASES, ON_LOGITS, SHARED, Arm, ArmInputs, Correction
 from milkreport.errors import ConfigError
+from milkreport.limits import MOST_ACTIVATIONS, MOST_SEEDS, MOST_TRAININGS
 from milkreport.model_settings import AnyModel, Classifier, Model
 from milkreport.parse import parse_toml
 from milkreport.resources import resource_folder
@@ -36,7 +37,7 @@ class Suite(Section):
     title: str
     question: str
     primary_metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1"]
-    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1000)] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS)] = [0]
     reference: str = ""
     data: Data = Data()
     split: Split = Split()
@@ -48,6 +49,11 @@ class Suite(Section):
     def _consistent(self) -> Suite:
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: {self.seeds} names one seed twice")
+        if (n := len(self.seeds) * self.split.n_folds * len(self.arms)) > MOST_TRAININGS:
+            raise ValueError(
+                f"{len(self.seeds):,} seeds, {self.split.n_folds} folds and {len(self.arms)} arms are "
+                f"{n:,} trainings: at most {MOST_TRAININGS:,}"
+            )
         _refuse_twins([arm.name for arm in self.arms], "name", [arm.name for arm in self.arms])
         done = [json.dumps(self.recipe(arm), sort_keys=True) for arm in self.arms]
         _refuse_twins(done, "correction", [arm.correction for arm in self.arms])
@@ -73,6 +79,11 @@ class Suite(Section):
                 raise ValueError(
                     f"data.image_size: {self.data.image_size} px is less than {smallest} px, the least "
                     f"that model.blocks = {model.blocks} poolings leave a pixel of"
+                )
+            if self.data.image_size**2 * model.hidden_units > MOST_ACTIVATIONS:
+                raise ValueError(
+                    f"model.hidden_units = {model.hidden_units} and data.image_size = "
+                    f"{self.data.image_size}: image_size² · hidden_units is {MOST_ACTIVATIONS:,} at most"
                 )
             if model.output == "softmax" and arm.correction in ON_LOGITS:
                 what = f"arms.{arm.name}: {arm.correction} is defined on logits"
@@ -141,13 +152,17 @@ class Suite(Section):
         return next(arm for arm in self.arms if arm.name == name)
 
     def with_seeds(self, n: int) -> Suite:
-        """The suite with *n* seeds: its own first, then the integers that follow its largest."""
-        if n < 1:
-            raise ConfigError(f"--seeds {n}", "give 1 or more")
+        """The suite with *n* seeds: its own first, then the integers that follow its largest.
+
+        Raises:
+            ConfigError: too many, or none.
+        """
+        if not 1 <= n <= MOST_SEEDS:
+            raise ConfigError(f"--seeds {n}", f"give a number from 1 to {MOST_SEEDS:,}")
         seeds = self.seeds[:n]
-        while len(seeds) < n:
-            seeds.append(max(seeds) + 1)
-        return self.model_copy(update={"seeds": seeds})
+        first = max(seeds) + 1
+        seeds += range(first, first + n - len(seeds))
+        return build_suite(self.model_dump() | {"seeds": seeds}, f"--seeds {n}")
 
     def flat(self) -> dict[str, Any]:
         """All settings as ``dotted.key -> value``."""

@@ -25,6 +25,7 @@ ALLOWED = {
 }
 GROUND = {
     "errors",
+    "limits",
     "settings",
     "resources",
     "streams",

@@ -7,6 +7,7 @@ the run's predictions lie beside it.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,7 @@ from milkreport.errors import ConfigError
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.part_record import Definition
 from milkreport.inside import refuse_links, within
+from milkreport.limits import MOST_CLASSES, MOST_PUBLISHED, MOST_SEEDS, Published
 from milkreport.resources import resource_folder
 from milkreport.settings import Name, Section, read_toml, validate
 
@@ -103,16 +105,16 @@ class Reference(Section):
     title: str
     source: str
     data: str
-    classes: Annotated[list[str], Field(min_length=2)]
+    classes: Annotated[list[str], Field(min_length=2, max_length=MOST_CLASSES)]
     split: str
     comparable: Comparable = "same split rule"
     rounding: Rounding
-    n: dict[Part, Annotated[int, Field(gt=0)]] = {}
-    support: dict[Part, dict[str, Annotated[int, Field(ge=0)]]] = {}
+    n: dict[Part, Annotated[Published, Field(gt=0)]] = {}
+    support: dict[Part, dict[str, Published]] = {}
     margin: Margin
     margin_reason: Annotated[str, Field(min_length=1)]
-    min_seeds: Annotated[int, Field(ge=1)] = 1
-    min_support: Annotated[int, Field(ge=1)] = MIN_SUPPORT
+    min_seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 1
+    min_support: Annotated[int, Field(ge=1, le=MOST_PUBLISHED)] = MIN_SUPPORT
     protocol: dict[str, Any] = {}
     rules: Annotated[list[Rule], Field(min_length=1)]
     arms: list[Arm] = []
@@ -132,9 +134,13 @@ class Reference(Section):
                 raise ValueError(f"metric {figure.metric} has no entry in rules")
             if figure.class_name and figure.class_name not in self.classes:
                 raise ValueError(f"class_name {figure.class_name} is none of the classes")
-        twice = [f.key for f in self.figures if [g.key for g in self.figures].count(f.key) > 1]
+        twice = [key for key, n in Counter(f.key for f in self.figures).items() if n > 1]
         if twice:
             raise ValueError(f"two figures of {', '.join(filter(None, twice[0]))}")
+        for matrix in self.matrices:
+            if (n := sum(map(sum, matrix.rows))) > MOST_PUBLISHED:
+                what = f"the matrix of {matrix.arm} ({matrix.part}) holds {n:,} cases"
+                raise ValueError(f"matrices: {what}: from 0 to {MOST_PUBLISHED:,}")
         return self
 
     def rule(self, metric: str) -> Rule:

@@ -26,6 +26,7 @@ from filelock import FileLock
 
 from milkreport.atomic import disk_problem, sync_folder, write_text
 from milkreport.errors import DataError, EnvironmentProblem
+from milkreport.limits import HARMLESS, MAX_RATIO
 from milkreport.parse import parse_json
 
 SUFFIX = ".unpacked"
@@ -33,11 +34,6 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".heic"}
 )
 WRITTEN = IMAGE_SUFFIXES | {".csv", ".json", ".toml", ".txt", ".md", ".zip"}
-
-#: How many times its own size a zip may grow: JPEGs do not, tables grow 3 to 12 times, a bomb 1,000 times.
-MAX_RATIO = 100
-#: What a zip of any ratio may bring, in bytes: no disk is filled by that.
-HARMLESS = 100_000_000
 
 _STAMP = ".milkreport-unpacked.json"
 _DISTRUST = "get the zip again from where it is published"

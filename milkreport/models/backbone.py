@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from milkreport.errors import ConfigError, EnvironmentProblem
+from milkreport.limits import MOST_PARAMETERS
 from milkreport.model_settings import Backbone, Pretrained
 from milkreport.models.shape import Shape
 from milkreport.streams import stream_seed
@@ -82,6 +83,9 @@ class Head(nn.Module):
         self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in shape.views if shape.images])
         n = width * len(self.norms) + sum(shape.n_features)
         layers: list[nn.Module] = [nn.Dropout(settings.dropout)] if settings.dropout else []
+        if n * settings.hidden > MOST_PARAMETERS:
+            what = f"hidden = {settings.hidden:,} on {n:,} features: {n * settings.hidden:,} parameters"
+            raise ConfigError(what, f"{MOST_PARAMETERS:,} at most: make it smaller")
         if settings.hidden:
             layers += [nn.Linear(n, settings.hidden), nn.ReLU(inplace=True)]
             n = settings.hidden

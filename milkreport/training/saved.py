@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 from milkreport.errors import DataError, MilkreportError
 from milkreport.inside import refuse_links
-from milkreport.model_settings import AnyModel, Backbone, Classifier
-from milkreport.models.build import build_network
+from milkreport.limits import MOST_WEIGHTS
+from milkreport.model_settings import AnyModel, Backbone, Classifier, Model
+from milkreport.models.build import build_network, outline
 from milkreport.models.classifier import load_classifier
 from milkreport.parse import parse_json
 from milkreport.training.card import SCHEMA_VERSION, ModelCard
@@ -82,8 +83,11 @@ def load_weights(folder: Path, card: ModelCard) -> bytes:
     path = folder / card.weights_file
     try:
         with path.open("rb") as file:
+            if (size := path.stat().st_size) > MOST_WEIGHTS:
+                what = f"weights of {size:,} bytes: {MOST_WEIGHTS:,} at most"
+                raise DataError(what, AGAIN, str(path))
             if not isinstance(card.model, Classifier):
-                _check_header(file, path.stat().st_size, str(path))
+                _check_header(file, size, str(path))
                 file.seek(0)
             data = file.read()
     except OSError as error:
@@ -171,8 +175,12 @@ def build_filled(card: ModelCard, weights: Mapping[str, Tensor], where: str) -> 
     """
     model = without_pretraining(card.model)
     require_trusted(model, card.sources, where)
+    shape = card.reads.shape(len(card.classes))
+    if isinstance(model, Model):
+        # Settings that would take all memory are not those of these weights: seen before it is taken.
+        _refuse_other_shapes(outline(model, shape).state_dict(), weights, where)
     with torch.random.fork_rng(devices=[]):
-        network = build_network(model, card.reads.shape(len(card.classes)))
+        network = build_network(model, shape)
     fill(network, weights, where)
     return network.eval()
 
@@ -194,13 +202,18 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
     Raises:
         DataError: the first tensor that lacks, is too many, or has another shape, with both shapes.
     """
-    own = network.state_dict()
+    _refuse_other_shapes(network.state_dict(), weights, where)
+    network.load_state_dict(dict(weights))
+
+
+def _refuse_other_shapes(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], where: str
+) -> None:
     for name in [*own, *weights]:
         mine, theirs = (_shape(state, name) for state in (own, weights))
         if mine != theirs:
             what = f"another architecture: {name} is {theirs} in the file and {mine} in the network"
             raise DataError(what, "use the card that belongs to these weights", where)
-    network.load_state_dict(dict(weights))
 
 
 def pack_weights(network: nn.Module) -> bytes:

@@ -204,7 +204,7 @@ def test_a_description_of_data_is_no_link_to_other_data(
     data = tmp_path / "data"
     data.mkdir()
     (data / "milkreport.toml").symlink_to(outside / "milkreport.toml")
-    refused(in_process("data", "check", data), "leads out of the data's folder")
+    refused(in_process("data", "check", data), "outside the folder")
 
 
 # Pictures
