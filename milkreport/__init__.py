@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from milkreport.evaluation.results import Results
     from milkreport.suite import Suite, load_suite
 
-__version__ = "0.1.0"
+__version__ = "0.1.1"
 
 __all__ = [
     "ConfigError",
