@@ -39,6 +39,7 @@ GROUND = {
     "tables",
     "atomic",
     "inside",
+    "parse",
     "markdown",
     "__version__",
 }
