@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from milkreport import __version__
 from milkreport.checks.audit_matrices import audit_matrices
 from milkreport.checks.reference import load_reference
 
@@ -218,7 +219,7 @@ def test_doctor_and_version(milkreport: Command) -> None:
     assert done.returncode == 0
     for word in ("milkreport", "training", "PDF", "cache"):
         assert word in done.stderr
-    assert milkreport("--version").stdout.strip() == "milkreport 0.1.0"
+    assert milkreport("--version").stdout.strip() == f"milkreport {__version__}"
 
 
 def test_doctor_takes_the_data_that_a_run_takes(milkreport: Command, tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ def test_ctrl_c_stops_workers_softly_and_a_kill_leaves_none(small, tmp_path, mil
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        (["--workers", "none"], "--workers none — give a number from 1, or auto"),
+        (["--workers", "none"], "--workers none — give a number from 1 to 1,024, or auto"),
         (["--workers", "0"], "--workers 0"),
         (["--executor", "slurm"], "--executor slurm — give local or ray"),
         (["--ray-address", "auto"], "--ray-address without --executor ray"),

@@ -19,7 +19,9 @@ class _Console(Console):
 
     def render_str(self, text: str, **settings: Any) -> Text:
         """Text of one line of markup."""
-        return super().render_str(printable(text), **settings)
+        # A long name is wrapped, so that any word of it may begin a line, where a CI log looks for commands.
+        plain = printable(text).replace("::", ": :").replace("##[", "## [")
+        return super().render_str(plain, **settings)
 
 
 console = _Console(stderr=True, highlight=False)
