@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from milkreport.errors import ConfigError
 from milkreport.evaluation.compare import compare_pools
 from milkreport.evaluation.data_record import DataSummary, Part, SplitSummary
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.inputs import Given, GivenFiles, Inputs, load_inputs
 from milkreport.evaluation.measures import Plan
-from milkreport.evaluation.metrics import score_confusion
+from milkreport.evaluation.named import check_name
 from milkreport.evaluation.part_record import Needs, PartResult
 from milkreport.evaluation.pools import CaseFacts, Cells, pool_arms
 from milkreport.evaluation.results import ArmResult, CellRecord, Comparison, Results
@@ -21,8 +19,6 @@ from milkreport.evaluation.summarise import summarise_pool
 from milkreport.tables import first_few
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
-#: Metrics that the comparison can test.
-TESTABLE = tuple(score_confusion(np.eye(2)))
 
 
 def evaluate(
@@ -162,10 +158,7 @@ def _check_plan(plan: Plan, classes: Sequence[str]) -> None:
         raise ConfigError(what, f"classes are: {first_few(classes, 30)}")
     if plan.positive and set(plan.positive) == set(classes):
         raise ConfigError("positive names every class", "leave at least one class out")
-    if plan.primary not in TESTABLE:
-        raise ConfigError(
-            f"unknown primary metric {plan.primary!r}", f"known: {', '.join(TESTABLE)}"
-        )
+    check_name(plan.primary, classes, plan.positive)
     if wrong := [rule for rule in plan.rules if rule not in RULES]:
         raise ConfigError(f"unknown rule {first_few(wrong)}", f"known: argmax, {', '.join(RULES)}")
 

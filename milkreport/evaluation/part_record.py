@@ -31,10 +31,10 @@ class Definition(Record):
 class Estimate(Record):
     """One metric of one arm on one part.
 
-    ``value`` is the mean over seeds; ``low`` and ``high`` bound its 95% interval over cases (and over
-    seeds as well from five seeds on). The two kinds of spread apart: ``sampling_error`` is the standard
-    error over cases with the seeds as they are, ``seed_sd`` the standard deviation over seeds (``None``
-    for one seed).
+    ``value`` is the mean over seeds; ``low`` and ``high`` bound its 95% interval over new cases and, from two
+    seeds on, new training seeds; ``None`` where no interval was shown to cover. The two kinds of spread apart:
+    ``sampling_error`` is the standard error over cases with the seeds as they are, ``seed_sd`` the standard
+    deviation over seeds (``None`` for one seed).
     """
 
     value: float | None
@@ -57,8 +57,7 @@ class RankCurve(Record):
 class ClassRow(Record):
     """One row of the classification report, means over seeds.
 
-    ``intervals``: metric to its 95% interval: Wilson's for proportions and F1 (see ``closed_form``),
-    bootstrap for the others and where groups of cases are resampled. ``auc``, ``average_precision`` and
+    ``intervals``: metric to its 95% interval (see ``label_bounds`` and ``bounds``). ``auc``, ``average_precision`` and
     ``curve`` (test part alone) are ``None`` where labels hold no ranks.
     """
 
@@ -152,6 +151,7 @@ class RuleResult(Record):
     values: dict[str, Estimate]
     classes: dict[str, dict[str, float | None]]
     thresholds: dict[str, float] = {}
+    against_argmax: Estimate | None = None  # macro F1 of this rule minus that of argmax, paired
     n_without_class: float | None = None  # cases with no class above its threshold; mean over seeds
     n_several: float | None = None  # cases with more than one
 
@@ -173,8 +173,7 @@ class SliceResult(Record):
 class SliceGap(Record):
     """Largest minus smallest value of a metric over the slices of a column.
 
-    ``chance``: what the gap stays below in 95% of shuffles of the subgroups within each class: where all
-    slices are alike, it is not 0.
+    ``chance``: what the gap stays below in 95% of the draws where all slices are alike: it is not 0.
     """
 
     column: str
