@@ -144,10 +144,10 @@ def bound_answers(
     rng = stream(0, "posterior")
     drawn = (_DRAWS, answers.shape[1])
     # No case of a class, or none of the others: its rate is drawn from the prior alone.
-    recall = rng.beta(hits + prior, np.maximum(n_own - hits, 0) + 1 - prior + 1e-9, drawn)
+    recall = rng.beta(hits + prior + 1e-9, np.maximum(n_own - hits, 0) + 1 - prior + 1e-9, drawn)
     alarm = rng.beta(
         alarms + (1 - weight) * share + 1e-9,
-        np.maximum(others - alarms, 0) + 1 - (1 - weight) * share,
+        np.maximum(others - alarms, 0) + 1 - (1 - weight) * share + 1e-9,
         drawn,
     )
     mix = rng.standard_gamma(np.broadcast_to(n_own, drawn))
@@ -200,7 +200,7 @@ def _envelope(value: float, draws: Floats, df: float) -> tuple[float, float]:
     known = draws[np.isfinite(draws)]
     if not len(known):
         return value, value
-    tail = 100 * float(ndtr(-np.sqrt((df + 1) / df) * float(t_quantile(df))))
+    tail = 100 * float(ndtr(-np.sqrt(1 + 1 / df) * float(t_quantile(df))))
     low, high = np.percentile(known, [tail, 100 - tail])
     centre, error = 2 * value - known.mean(), known.std()
     return min(float(low), centre - Z * error), max(float(high), centre + Z * error)

@@ -60,7 +60,8 @@ def summarise_pool(pool: Pool, plan: Plan, facts: CaseFacts) -> PartResult:
     if tested and kind != "labels":
         curves = class_curves(seeds)
         rows = [row.model_copy(update={"curve": c}) for row, c in zip(rows, curves, strict=True)]
-    slices = describe_slices(pool.seeds, pool.draws, plan, facts.slices(first.case_ids), groups)
+    found = facts.slices(first.case_ids) if tested else []  # of other parts no slice is resampled
+    slices = describe_slices(pool.seeds, pool.draws, plan, found, groups)
     return PartResult(
         part=pool.part,
         # In k folds a case is trained on several times; it stays one case.
@@ -80,9 +81,9 @@ def summarise_pool(pool: Pool, plan: Plan, facts: CaseFacts) -> PartResult:
         else None,
         positive=describe_positive(seeds, points, bounds, draws, plan),
         rules=describe_rules(seeds, draws, groups, plan) if tested else [],
-        slices=slices.rows if tested else [],
-        gaps=slices.gaps if tested else [],
-        withheld=slices.withheld if tested else [],
+        slices=slices.rows,
+        gaps=slices.gaps,
+        withheld=slices.withheld,
     )
 
 
