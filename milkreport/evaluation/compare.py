@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,7 @@ from milkreport.evaluation.pair import (
 from milkreport.evaluation.pools import CaseFacts, Cells, Pool, pool_arms
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.resampling import holm, mcnemar_p, permutation_p
-from milkreport.evaluation.results import SEEDS_TO_RANK, Agreement, Comparison, Difference
+from milkreport.evaluation.results import SEEDS_TO_RANK, Agreement, Comparison, Difference, Finding
 from milkreport.streams import stream
 
 Ints = npt.NDArray[np.int64]
@@ -30,9 +29,6 @@ Ints = npt.NDArray[np.int64]
 ALPHA = 0.05
 #: Metrics of hard answers, whose permutations are counted from tables.
 _PERMUTED = tuple(score_confusion(np.eye(2)))
-
-
-Finding = Literal["better", "worse", "equivalent", "not worse", "undecided"]
 
 
 def is_shown(difference: Difference) -> bool:
@@ -131,6 +127,11 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
     )
 
 
+def is_permuted(metric: str, n_seeds: int) -> bool:
+    """Whether p is that of a permutation of two models' answers: with one seed, of a metric of hard answers."""
+    return n_seeds == 1 and metric in _PERMUTED
+
+
 def most_permutations(n_resamples: int, n_pairs: int) -> int:
     """Permutations of a pair that no permutation has reached: Holm's correction multiplies the least p by
     the number of pairs, and half the level must be left.
@@ -149,8 +150,8 @@ def _test(
 
     By permutation of the two models' answers with one seed per arm and a metric of hard answers.
     """
-    single = all(row.p is None for row in rows)
-    if not single or plan.primary not in _PERMUTED:
+    n_seeds = len(next(iter(answers.values())))
+    if not is_permuted(plan.primary, n_seeds):
         p_values = [
             two_sided_p(row.value, row.standard_error, row.df or np.inf) if row.p is None else row.p
             for row in rows

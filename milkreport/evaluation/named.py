@@ -5,29 +5,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from milkreport.errors import ConfigError
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
-from milkreport.evaluation.measures import Measured
-from milkreport.evaluation.part_record import Definition
+from milkreport.evaluation.part_record import POSITIVE, Definition
 from milkreport.tables import first_few
 
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-POSITIVE = ("positive_auc", "positive_sensitivity", "positive_specificity")
+    from milkreport.evaluation.measures import Measured
+
+    Floats = npt.NDArray[np.float64]
+
 #: Has no interval: resampling adds to it.
 _WITHOUT = ("ece",)
 
 
-def check_name(metric: str, classes: Sequence[str], positive: Sequence[str]) -> str:
-    """The metric's name as it is kept.
+def check_metric(metric: str) -> str:
+    """The metric's name as it is kept; whether there is such a class only the data can tell.
 
     Raises:
-        ConfigError: no such metric or class, one without an interval, or no positive class is named.
+        ConfigError: no such metric, or one without an interval.
     """
     name, _, class_name = metric.partition(":")
     if class_name:
@@ -35,19 +38,49 @@ def check_name(metric: str, classes: Sequence[str], positive: Sequence[str]) -> 
         if name not in CLASS_DEFINITIONS:
             known = ", ".join(CLASS_DEFINITIONS)
             raise ConfigError(f"unknown metric of a class {name!r}", f"known: {known}")
-        if class_name not in classes:
-            what = f"primary metric {metric!r}: unknown class {class_name!r}"
-            raise ConfigError(what, f"classes are: {first_few(classes, 30)}")
         return f"{name}:{class_name}"
-    if metric in POSITIVE:
-        if not positive:
-            raise ConfigError(f"{metric} needs positive classes", "name them by --positive")
-        return metric
-    if metric not in DEFINITIONS or metric in _WITHOUT:
+    if metric in _WITHOUT or metric not in (*DEFINITIONS, *POSITIVE):
         usable = [name for name in DEFINITIONS if name not in _WITHOUT]
         do = f"known: {', '.join(usable)}; {', '.join(POSITIVE)}; or METRIC:CLASS, as in recall:MEL"
         raise ConfigError(f"unknown primary metric {metric!r}", do)
     return metric
+
+
+def check_name(metric: str, classes: Sequence[str], positive: Sequence[str]) -> str:
+    """The same, of these data.
+
+    Raises:
+        ConfigError: see :func:`check_metric`; no such class, or no positive class is named.
+    """
+    metric = check_metric(metric)
+    class_name = metric.partition(":")[2]
+    if class_name and class_name not in classes:
+        what = f"primary metric {metric!r}: unknown class {class_name!r}"
+        raise ConfigError(what, f"classes are: {first_few(classes, 30)}")
+    if metric in POSITIVE and not positive:
+        raise ConfigError(
+            f"{metric} needs positive classes",
+            "name them: --positive, or positive in milkreport.toml",
+        )
+    return metric
+
+
+def check_margin(margin: float, metric: str) -> float:
+    """A difference of *metric* that does not matter.
+
+    Raises:
+        ConfigError: not above 0, or so large that it holds every difference.
+    """
+    most = math.inf if metric == "log_loss" else 1.0
+    if not 0 < margin < most:
+        limits = "above 0" if math.isinf(most) else "above 0 and below 1"
+        raise ConfigError(f"margin {margin:g}", f"for {metric} give a number {limits}")
+    return margin
+
+
+def define_all(primary: str) -> dict[str, Definition]:
+    """The definitions that results carry: of every metric, and of a primary one that is not among them."""
+    return DEFINITIONS | CLASS_DEFINITIONS | {primary: define(primary)}
 
 
 def define(metric: str) -> Definition:

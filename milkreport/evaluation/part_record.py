@@ -6,6 +6,8 @@ from typing import Literal
 
 from milkreport.evaluation.data_record import Part, Record
 
+#: Metrics of the positive grouping that can be named.
+POSITIVE = ("positive_auc", "positive_sensitivity", "positive_specificity")
 #: What predictions hold, and what a metric needs: each kind holds all before it.
 Needs = Literal["labels", "scores", "probabilities"]
 
@@ -209,3 +211,14 @@ class PartResult(Record):
     slices: list[SliceResult] = []
     gaps: list[SliceGap] = []
     withheld: list[Withheld] = []
+
+    def estimate(self, metric: str) -> Estimate | None:
+        """A metric by its name, see :mod:`milkreport.evaluation.named`; ``None`` where it was not measured."""
+        name, _, class_name = metric.partition(":")
+        if class_name:
+            row = next((row for row in self.classes if row.name == class_name), None)
+            return None if row is None else row.estimate(name)
+        if metric in POSITIVE:
+            found: Estimate | None = getattr(self.positive, metric.removeprefix("positive_"), None)
+            return found
+        return self.metrics.get(metric)

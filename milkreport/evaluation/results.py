@@ -67,6 +67,10 @@ class ArmResult(Record):
         return next((p for p in self.parts if p.part == name), None)
 
 
+#: What may be said of a difference on the primary metric; see :func:`milkreport.evaluation.compare.find`.
+Finding = Literal["better", "worse", "equivalent", "not worse", "undecided"]
+
+
 class Superiority(Record):
     """Chance that a new training of one arm scores better than one of the other, on these cases, with 95%."""
 
@@ -145,6 +149,8 @@ class Comparison(Record):
 class Results(Record):
     """Everything that checks and reports read.
 
+    ``primary_metric``: by a name of :mod:`milkreport.evaluation.named`. ``margin``: the difference in it that was
+    declared not to matter.
     ``epoch_rule``: how the epoch of the models was chosen, where that is known and no suite tells.
     """
 
@@ -153,6 +159,7 @@ class Results(Record):
     title: str
     question: str
     primary_metric: str
+    margin: float | None = None
     split_rule: str
     epoch_rule: str = ""
     status: Literal["complete", "partial"]

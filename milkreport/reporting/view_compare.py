@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milkreport.evaluation.compare import is_shown, most_permutations
+from milkreport.evaluation.compare import ALPHA, find, is_permuted, most_permutations
 from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
 from milkreport.reporting import class_figures, rank_figures
 from milkreport.reporting.blocks import (
@@ -16,7 +16,12 @@ from milkreport.reporting.blocks import (
     Table,
     table,
 )
-from milkreport.reporting.sentences_classes import imbalance_note, yardstick_sentence
+from milkreport.reporting.sentences_classes import (
+    coverage_sentence,
+    imbalance_note,
+    yardstick_sentence,
+)
+from milkreport.reporting.sentences_pairs import better_word, superiority_sentences, trained
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -72,6 +77,8 @@ def _primary(results: Results) -> Chapter:
     primary = _primary_table(results)
     remarks = [
         rank_sentence(results),
+        *superiority_sentences(results),
+        coverage_sentence(results),
         yardstick_sentence(results),
         imbalance_note(results, TOO_FEW),
     ]
@@ -188,19 +195,14 @@ def _scores(results: Results) -> Chapter:
 
 
 def _method(results: Results, comparison: Comparison) -> tuple[str, ...]:
-    n_pairs = len(primary_pairs(results))
-    least = 1 / (most_permutations(comparison.resamples, n_pairs) + 1)
+    units = results.data.units if comparison.n_groups is None else "groups"
     text = [
         f"Differences are paired over the same {whole(comparison.n_cases)} {comparison.part} "
-        f"{results.data.units}{_grouped(results, comparison)}. Intervals: "
-        f"{whole(comparison.resamples)} stratified bootstrap "
-        f"resamples; p: two-sided permutation over {results.data.units}, not below {least:.2g}; "
-        "Holm's correction over the pairs. Detectable: the difference found with "
-        "80% power, one pair alone.",
-        "A difference counts as shown where both agree: Holm-adjusted p below 0.05 and an interval "
-        "without 0. They ask different things: p whether the arms' predictions could change sides "
-        "case by case, the interval how far the metric is apart. Resamples keep the number of cases "
-        "of each class, so chance in the mix of classes is not in the intervals.",
+        f"{results.data.units}{_grouped(results, comparison)}. Intervals come from {whole(comparison.resamples)} "
+        f"bootstrap resamples of the {units} as they come, so that the class mix varies too. "
+        f"{_test(results, comparison, units)} Holm's correction is over the pairs. Detectable: the "
+        "difference found with 80% power, one pair alone.",
+        _findings(results),
     ]
     if comparison.n_folds > 1:
         text.append(
@@ -209,10 +211,43 @@ def _method(results: Results, comparison: Comparison) -> tuple[str, ...]:
         )
     if comparison.n_seeds < SEEDS_TO_RANK:
         text.append(
-            f"Fewer than {numeral(SEEDS_TO_RANK)} training seeds an arm: the table speaks of "
-            "these trained models, and ranks no method."
+            f"With one training seed per arm, the table applies to {trained(comparison)} only; methods are "
+            "not ranked. Another training can differ by more than the intervals."
         )
     return tuple(text)
+
+
+def _test(results: Results, comparison: Comparison, units: str) -> str:
+    """Where p comes from."""
+    if comparison.n_seeds >= SEEDS_TO_RANK:
+        return (
+            "Training seeds are readers of the same cases (Obuchowski and Rockette, 1995; degrees of freedom by "
+            f"Hillis, 2007): intervals and p include both new {units} and new training seeds."
+        )
+    if not is_permuted(results.primary_metric, comparison.n_seeds):
+        return "p: two-sided, Student's t of the difference over its standard error."
+    least = 1 / (most_permutations(comparison.resamples, len(primary_pairs(results))) + 1)
+    return f"p: two-sided permutation of both models' answers over {units}, not below {least:.2g}."
+
+
+def _findings(results: Results) -> str:
+    """What the words of the last column mean."""
+    text = (
+        f"Better or worse: the 95% interval excludes 0 and the Holm-adjusted p is below {ALPHA:g}. "
+    )
+    margin = results.margin
+    if margin is not None:
+        loss = f"a loss of {margin:g}"
+        text += (
+            f"Equivalent: the 90% interval lies within ±{margin:g}, the margin that was declared beforehand (two "
+            f"one-sided tests at 5%). Not worse: the 95% interval excludes {loss}. "
+        )
+    text += (
+        "Undecided: none of these; this is no evidence that the arms are equal."
+        if margin is not None
+        else "Undecided: otherwise; this is no evidence that the arms are equal, which needs a margin (--margin)."
+    )
+    return text
 
 
 def _grouped(results: Results, comparison: Comparison) -> str:
@@ -241,7 +276,7 @@ def _primary_table(results: Results) -> Table | None:
                 Cell(arm_title(results, d.arm)),
                 Cell(arm_title(results, d.against), kind="text"),
                 Cell(signed(d.value)),
-                Cell(signed_interval(d.low, d.high)),
+                Cell(signed_interval(d.low, d.high), _within(d)),
                 Cell(p_cell(d.p)),
                 Cell(p_cell(d.p_holm)),
                 Cell(decimal(d.detectable)),
@@ -251,7 +286,11 @@ def _primary_table(results: Results) -> Table | None:
         for d in pairs
     ]
     metric = metric_title(results, results.primary_metric)
-    caption = f"{metric}, the primary metric: differences between the arms.{left_out(results)}"
+    lower = ", lower is better" if better_word(results.primary_metric) == "lower" else ""
+    caption = f"{metric}, the primary metric{lower}: differences between the arms"
+    if results.margin is not None:
+        caption += f"; margin {results.margin:g}, 90% intervals below the 95% intervals"
+    caption += f".{left_out(results)}"
     return table("differences", caption, columns, rows)
 
 
@@ -259,7 +298,12 @@ def finding(results: Results, d: Difference) -> str:
     """What may be said of a difference on the primary metric."""
     if results.data.synthetic:
         return "synthetic"
-    return "shown" if is_shown(d) else "not distinguishable"
+    return find(d)
+
+
+def _within(d: Difference) -> str:
+    """The 90% interval, which decides on equivalence where a margin was declared."""
+    return f"90%: {signed_interval(d.low90, d.high90)}" if d.margin is not None else ""
 
 
 def _other_table(results: Results, differences: list[Difference]) -> Table:

@@ -12,7 +12,6 @@ from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.text import (
     MISSING,
     decimal,
-    interval,
     listing,
     numeral,
     plural,
@@ -23,6 +22,11 @@ from milkreport.reporting.text import (
 )
 from milkreport.reporting.titles import headline_part, metric_title
 
+#: Why the expected calibration error stands alone.
+NO_INTERVAL = (
+    "Expected calibration error has no interval: every resample makes it larger, so that its interval would "
+    "lie too high."
+)
 #: Threshold probabilities at which the decision curve is printed.
 _SHOWN_THRESHOLDS = (0.1, 0.3, 0.5)
 MOST_ARMS = 5
@@ -60,13 +64,9 @@ def calibration_sentence(part: PartResult) -> str:
     found, ece = part.calibration, part.metrics.get("ece")
     if found is None or ece is None or ece.value is None:
         return ""
-    bounds = interval(ece.low, ece.high)
-    within = f", 95% interval {bounds}" if bounds else ""
-    if bounds and ece.low is not None and ece.value < ece.low:
-        within += ", too high because resampling adds to it"
     text = (
         f"Calibration: the largest probability is {_side(found)} on average; over its bins it is off by "
-        f"{decimal(ece.value)} (expected calibration error{within})"
+        f"{decimal(ece.value)} (expected calibration error)"
     )
     if found.temperature is None or found.ece_after is None:
         return text + "."
@@ -104,6 +104,8 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
     if lost:
         names = listing(metric_title(results, name) for name in lost)
         notes = (Footnote(MISSING, f"{names}: {next(iter(lost.values()))}."),)
+    if "ece" in shown and any(e.low is not None for _, part in arms for e in part.metrics.values()):
+        notes += (Footnote("ECE", NO_INTERVAL),)
     caption = f"The other metrics and their 95% intervals, {arms[0][1].part}, described, not tested.{note}"
     return table("metrics", caption, _columns("Metric", arms), rows, notes, dense=True)
 
@@ -120,6 +122,10 @@ def _rules(results: Results, arms: Arms, note: str) -> Table | None:
             cell = estimate_cell(found.values.get("macro_f1")) if found else Cell(MISSING)
             cells.append(cell)
         rows.append(Row(tuple(cells)))
+        if any(r.against_argmax for _, part in arms for r in part.rules if r.rule == kind):
+            rows.append(
+                Row((Cell("minus argmax, paired", kind="soft"), *_minus_argmax(arms, kind)))
+            )
         without = [next((r for r in part.rules if r.rule == kind), None) for _, part in arms]
         counts = [
             Cell(f"{whole(r.n_without_class)} / {whole(r.n_several)}" if r else MISSING)
@@ -130,7 +136,8 @@ def _rules(results: Results, arms: Arms, note: str) -> Table | None:
     notes = []
     if any(rule.in_sample for rule in kinds.values()):
         text = (
-            "In-sample: the thresholds saw the cases that they are scored on. Not to be compared."
+            "In-sample: the thresholds were fitted on the cases that they are scored on, so the value is too "
+            "high. It has no interval and is not to be compared."
         )
         notes.append(Footnote("‡", text))
     if "isic" in kinds:
@@ -140,6 +147,12 @@ def _rules(results: Results, arms: Arms, note: str) -> Table | None:
         f"Macro F1 of the same predictions under other decision rules, {arms[0][1].part}.{note}"
     )
     return table("rules", caption, _columns("Decision rule", arms), rows, tuple(notes), dense=True)
+
+
+def _minus_argmax(arms: Arms, kind: str) -> list[Cell]:
+    """The rule's macro F1 minus that of argmax on the same resamples."""
+    found = [next((r for r in part.rules if r.rule == kind), None) for _, part in arms]
+    return [_signed_cell(r.against_argmax if r else None) for r in found]
 
 
 def _positive(arms: Arms, note: str) -> Table | None:
