@@ -1,4 +1,4 @@
-"""95% intervals of all that is measured of one trained model; :mod:`milkreport.evaluation.readers` joins seeds."""
+"""95% intervals of all that is measured of one trained model; ``readers`` joins those of seeds."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ Floats = npt.NDArray[np.float64]
 #: Both ends in the shape of the points: arrays, or single numbers.
 Bounds = tuple[Floats, Floats]
 
+#: Average precision of fewer cases is too high on average, and a mean over classes adds that up.
+_FEW_FOR_AVERAGE = 50
 _MEANS = {"log_loss": case_log_loss, "brier": case_brier}
 
 
@@ -68,7 +70,8 @@ def bound_model(
         classes |= ranked
         for name, bounds in ranked.items():
             known = np.isfinite(points.classes[name])
-            if known.any():
+            few = count_units(own, groups)[known].min(initial=_FEW_FOR_AVERAGE)
+            if known.any() and (name == "auc" or few >= _FEW_FOR_AVERAGE):
                 low, high = mean_bounds(
                     points.classes[name][known],
                     bounds[0][known],
@@ -93,7 +96,7 @@ def _bound_ranking(
     own: npt.NDArray[np.bool_],
     groups: Ints | None,
 ) -> dict[str, Bounds]:
-    """AUC and average precision of classes, or of one score: *own*, bool (n, k), says which cases are in each."""
+    """AUC and average precision of classes, or of one score; *own*, bool (n, k): which cases are in each."""
     n = len(own)
     members, others = count_units(own, groups), count_units(~own, groups)
     known = np.isfinite(points["auc"])

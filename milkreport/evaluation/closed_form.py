@@ -22,7 +22,7 @@ def t_quantile(df: npt.ArrayLike, level: float = 0.975) -> Floats:
 
     df = np.asarray(df, np.float64)
     finite = np.isfinite(df)
-    return np.where(finite, stdtrit(np.where(finite, df, 1), level), ndtri(level))
+    return np.asarray(np.where(finite, stdtrit(np.where(finite, df, 1), level), ndtri(level)))
 
 
 def wilson_bounds(hits: npt.ArrayLike, n: npt.ArrayLike) -> Bounds:
@@ -99,8 +99,8 @@ def average_precision_bounds(
 ) -> Bounds:
     """95% intervals of average precisions: the wider of two on the logit scale, on each side.
 
-    One has the error of the binomial of the *n_cases* cases of the class (Boyd, Eng and Page, 2013), the other
-    that of the cases' influence, with Student's t for as many cases.
+    One has the error of the binomial of the *n_cases* cases of the class (Boyd, Eng and Page, 2013), the
+    other that of the cases' influence, with Student's t for as many cases.
     """
     value, m = np.asarray(value, np.float64), np.asarray(n_cases, np.float64)
     inside = np.clip(value, 1e-3, 1 - 1e-3)
@@ -120,6 +120,6 @@ def mean_bounds(
     n, mean = len(values), float(values.mean())
     below, above = values - low, high - values
     return (
-        mean - float(np.sqrt(max(below @ correlation @ below, 0))) / n,
-        mean + float(np.sqrt(max(above @ correlation @ above, 0))) / n,
+        mean - float(np.sqrt(max(float(below @ correlation @ below), 0.0))) / n,
+        mean + float(np.sqrt(max(float(above @ correlation @ above), 0.0))) / n,
     )

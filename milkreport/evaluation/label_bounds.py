@@ -3,12 +3,13 @@
 No single method covers rare classes, strong and weak classifiers, few cases and many classes, so the interval
 is the envelope of several (docs/statistics.md has what each of them does alone, and together):
 
-1. the bootstrap's percentiles, expanded by Student's t (Hesterberg, 2015), whose degrees of freedom follow from
-   the classes' supports;
+1. the bootstrap's percentiles, expanded by Student's t (Hesterberg, 2015), whose degrees of freedom follow
+   from the classes' supports;
 2. the value less the bootstrap's bias, plus and minus 1.96 bootstrap standard errors;
-3. an empirical-Bayes posterior: each class's answers are Dirichlet, one pseudo-case a row, shrunk towards the
-   class itself and the overall answers. It keeps width where a class has no hit, or only hits;
-4. the tables whose accuracy lies at the ends of its Wilson interval: what 1 to 3 miss where few cases are wrong.
+3. an empirical-Bayes posterior: each class's answers are Dirichlet, one pseudo-case a row, shrunk towards
+   the class itself and the overall answers. It keeps width where a class has no hit, or only hits;
+4. the tables whose accuracy lies at the ends of its Wilson interval: what 1 to 3 miss where few cases are
+   wrong.
 """
 
 from __future__ import annotations
@@ -124,8 +125,8 @@ def bound_answers(
 ) -> tuple[float, float]:
     """Interval of a metric of answers that may name several classes of a case, or none.
 
-    As :func:`bound_labels`, each class a table of its own: expanded percentiles, bias-corrected standard errors,
-    and the posterior.
+    As :func:`bound_labels`, each class a table of its own: expanded percentiles, bias-corrected standard
+    errors, and the posterior.
 
     Args:
         answers: bool (n, n_classes).
@@ -200,7 +201,8 @@ def _envelope(value: float, draws: Floats, df: float) -> tuple[float, float]:
     known = draws[np.isfinite(draws)]
     if not len(known):
         return value, value
-    tail = 100 * float(ndtr(-np.sqrt((df + 1) / df) * float(t_quantile(df))))
+    stretch = np.sqrt((df + 1) / df) if np.isfinite(df) else 1.0
+    tail = 100 * float(ndtr(-stretch * float(t_quantile(df))))
     low, high = np.percentile(known, [tail, 100 - tail])
     centre, error = 2 * value - known.mean(), known.std()
     return min(float(low), centre - Z * error), max(float(high), centre + Z * error)
@@ -209,7 +211,8 @@ def _envelope(value: float, draws: Floats, df: float) -> tuple[float, float]:
 def _freedom(draws: Floats | None, units: Ints, present: npt.NDArray[np.bool_]) -> float:
     """Degrees of freedom of an average over classes (Welch and Satterthwaite), each class with its units.
 
-    A class's variance is that of its draws, float64 (n_resamples, n_classes); without them one over its units.
+    A class's variance is that of its draws, float64 (n_resamples, n_classes); without them one over its
+    units.
     """
     if draws is None:
         kept = present
