@@ -102,7 +102,9 @@ def _bound_ranking(
     known = np.isfinite(points["auc"])
     m, rest = np.maximum(members, 1), np.maximum(others, 1)
     value = np.where(known, points["auc"], 0.5)
-    error = np.where(known, draws["auc"].std(axis=0), 0) * np.sqrt(m / np.maximum(m - 1, 1))
+    fewer = np.minimum(m, rest)  # the side that the error is mostly of
+    correction = np.sqrt(fewer / np.maximum(fewer - 1, 1))
+    error = np.where(known, draws["auc"].std(axis=0), 0) * correction
     # Newcombe's keeps its width where the classes are fully apart; the logit's knows of groups and of unequal
     # spreads. With groups Newcombe's counts groups, the least that there may be.
     bounds = (
@@ -114,7 +116,7 @@ def _bound_ranking(
     if "average_precision" in draws:
         value = np.where(known, points["average_precision"], 0.5)
         error = np.where(known, draws["average_precision"].std(axis=0), 0)
-        low, high = average_precision_bounds(value, error * np.sqrt(m / np.maximum(m - 1, 1)), m)
+        low, high = average_precision_bounds(value, error * correction, m)
         found["average_precision"] = (np.where(known, low, np.nan), np.where(known, high, np.nan))
     return found
 
