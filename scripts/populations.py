@@ -33,8 +33,8 @@ class Population:
     """``classes``: shares of the classes. ``log_odds``: float64 (k, k), means by true class.
 
     ``most_in_group``: groups have 1 to so many cases, evenly; 1: none. ``group_noise``: standard deviation
-    that a group adds to log odds, ``same_class``: chance that a case has its group's class. ``own_noise``: share of
-    the unit case variance that is a model's own. ``training_noise``: standard deviation by training.
+    that a group adds to log odds, ``same_class``: chance that a case has its group's class. ``own_noise``:
+    share of the unit case variance that is a model's own. ``training_noise``: standard deviation by training.
     """
 
     name: str

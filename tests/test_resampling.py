@@ -15,6 +15,7 @@ from milkreport.evaluation.closed_form import (
     f1_bounds,
     logit_bounds,
     mean_bounds,
+    share_bounds,
     t_quantile,
     wilson_bounds,
 )
@@ -59,6 +60,18 @@ def test_wilson_bounds_have_the_published_values() -> None:
         expected = binomtest(hits, n).proportion_ci(0.95, method="wilson")
         found = [float(side) for side in wilson_bounds(hits, n)]
         assert found == pytest.approx([expected.low, expected.high])
+
+
+def test_few_hits_or_misses_have_the_exact_interval() -> None:
+    for hits, n in ((0, 20), (3, 7), (50, 51), (1, 1000), (20, 20)):
+        exact = binomtest(hits, n).proportion_ci(0.95, method="exact")
+        wilson = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+        low, high = (float(side) for side in share_bounds(hits, n))
+        assert low == pytest.approx(min(exact.low, wilson.low))
+        assert high == pytest.approx(max(exact.high, wilson.high))
+    assert [float(side) for side in share_bounds(40, 90)] == pytest.approx(
+        [float(side) for side in wilson_bounds(40, 90)]
+    )
 
 
 def test_f1_bounds_hold_f1_and_do_not_collapse() -> None:
@@ -223,7 +236,7 @@ def test_folds_are_pooled_and_seeds_averaged(truth: np.ndarray) -> None:
 def test_the_training_part_gets_no_interval(truth: np.ndarray) -> None:
     cells = {(0, 0): predictions(truth, truth)}
     assert summarise_part("train", cells).metrics["accuracy"].low is None
-    least = binomtest(600, 600).proportion_ci(0.95, method="wilson").low
+    least = binomtest(600, 600).proportion_ci(0.95, method="exact").low
     assert summarise_part("test", cells).metrics["accuracy"].low == pytest.approx(least)
 
 
