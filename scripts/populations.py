@@ -1,8 +1,8 @@
 """Populations with known truth, from which the simulations draw cases, groups and trainings.
 
-A case has a class, a group (a patient), and a difficulty that all models share. A training is a matrix of mean
-log odds by true class. A model's log odds are its row for the true class, plus what the group, the case and the
-model on this case add. Classes are drawn with every sample, as new cases would bring them.
+A case has a class, a group (a patient), and a difficulty that all models share. A training is a matrix of
+mean log odds by true class. A model's log odds are its row for the true class, plus what the group, the case
+and the model on this case add. Classes are drawn with every sample, as new cases would bring them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MILK10K = np.array([303, 2518, 43, 541, 52, 49, 9, 444, 712, 473, 45])
 
 @dataclass(frozen=True)
 class Cases:
-    """``truth``: int64 (n,). ``groups``: int64 (n,) or ``None``. ``shared``: float64 (n, k), what all models see."""
+    """``truth``: int64 (n,). ``groups``: int64 (n,) or ``None``. ``shared``: float64 (n, k), seen by all."""
 
     truth: np.ndarray
     groups: np.ndarray | None
@@ -30,11 +30,11 @@ class Cases:
 
 @dataclass(frozen=True)
 class Population:
-    """``classes``: shares of the classes. ``log_odds``: float64 (k, k), the method's mean by true class.
+    """``classes``: shares of the classes. ``log_odds``: float64 (k, k), means by true class.
 
-    ``most_in_group``: groups have 1 to so many cases, evenly; 1: none. ``group_noise``: standard deviation that a
-    group adds to log odds, ``same_class``: chance that a case has its group's class. ``own_noise``: share of
-    the unit case variance that is a model's own. ``training_noise``: standard deviation by training.
+    ``most_in_group``: groups have 1 to so many cases, evenly; 1: none. ``group_noise``: standard deviation
+    that a group adds to log odds, ``same_class``: chance that a case has its group's class. ``own_noise``:
+    share of the unit case variance that is a model's own. ``training_noise``: standard deviation by training.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Population:
         return Predictions(ids, cases.truth, values, tuple(f"C{i}" for i in range(k)))
 
     def value(self, name: str, present: np.ndarray, n: int = 400_000) -> float | np.ndarray:
-        """The true value of a metric of the method without training noise; averages over *present* classes."""
+        """The true value of a metric without training noise; averages run over *present* classes."""
         if "" not in self.truths:
             rng = np.random.default_rng(len(self.name))
             cases = self.draw_cases(n, rng)

@@ -1,8 +1,9 @@
 """How often a comparison of equal methods claims a difference, how often unequal ones are told apart, and how
 often the interval of an arm with several seeds holds the method's value.
 
-Cases, class mix, groups and trainings are drawn anew in every simulation (``populations``), in two regimes: the
-noise of the cases dominates, or that of training. Everything is computed by the functions that a report uses.
+Cases, class mix, groups and trainings are drawn anew in every simulation (``populations``), in two regimes:
+the noise of the cases dominates, or that of training. Everything is computed by the functions that a report
+uses.
 
     python scripts/simulate_comparisons.py [--simulations 300] [--only PART] [--out FILE] [--metric macro_f1]
 """
@@ -88,7 +89,7 @@ def alarms(
 def power(
     name: str, n: int, noise: float, seeds: int, metric: str, simulations: int, gain: float
 ) -> dict[str, float]:
-    """Shares of comparisons with a better method that find it, and whose interval holds the true difference."""
+    """Shares of comparisons with a better method that find it, and whose interval holds the difference."""
     population = replace(make(name), training_noise=noise)
     better = replace(
         population, log_odds=population.log_odds + gain * np.eye(len(population.classes))

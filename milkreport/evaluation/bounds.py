@@ -1,4 +1,4 @@
-"""95% intervals of all that is measured of one trained model; :mod:`milkreport.evaluation.readers` joins seeds."""
+"""95% intervals of all that is measured of one trained model; ``readers`` joins those of seeds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from milkreport.evaluation.closed_form import (
     average_precision_bounds,
     logit_bounds,
     mean_bounds,
+    share_bounds,
     t_quantile,
-    wilson_bounds,
 )
 from milkreport.evaluation.clusters import count_units, effective_sizes
 from milkreport.evaluation.label_bounds import bound_labels
@@ -29,6 +29,10 @@ Floats = npt.NDArray[np.float64]
 #: Both ends in the shape of the points: arrays, or single numbers.
 Bounds = tuple[Floats, Floats]
 
+#: Average precision of fewer cases is too high on average, and a mean over classes adds that up.
+_FEW_FOR_AVERAGE = 50
+#: A mean of losses that is carried by fewer cases has no interval.
+_FEW_FOR_MEAN = 50
 _MEANS = {"log_loss": case_log_loss, "brier": case_brier}
 
 
@@ -68,7 +72,8 @@ def bound_model(
         classes |= ranked
         for name, bounds in ranked.items():
             known = np.isfinite(points.classes[name])
-            if known.any():
+            few = count_units(own, groups)[known].min(initial=_FEW_FOR_AVERAGE)
+            if known.any() and (name == "auc" or few >= _FEW_FOR_AVERAGE):
                 low, high = mean_bounds(
                     points.classes[name][known],
                     bounds[0][known],
@@ -93,13 +98,15 @@ def _bound_ranking(
     own: npt.NDArray[np.bool_],
     groups: Ints | None,
 ) -> dict[str, Bounds]:
-    """AUC and average precision of classes, or of one score: *own*, bool (n, k), says which cases are in each."""
+    """AUC and average precision of classes, or of one score; *own*, bool (n, k): which cases are in each."""
     n = len(own)
     members, others = count_units(own, groups), count_units(~own, groups)
     known = np.isfinite(points["auc"])
     m, rest = np.maximum(members, 1), np.maximum(others, 1)
     value = np.where(known, points["auc"], 0.5)
-    error = np.where(known, draws["auc"].std(axis=0), 0) * np.sqrt(m / np.maximum(m - 1, 1))
+    fewer = np.minimum(m, rest)  # the side that the error is mostly of
+    correction = np.sqrt(fewer / np.maximum(fewer - 1, 1))
+    error = np.where(known, draws["auc"].std(axis=0), 0) * correction
     # Newcombe's keeps its width where the classes are fully apart; the logit's knows of groups and of unequal
     # spreads. With groups Newcombe's counts groups, the least that there may be.
     bounds = (
@@ -111,7 +118,7 @@ def _bound_ranking(
     if "average_precision" in draws:
         value = np.where(known, points["average_precision"], 0.5)
         error = np.where(known, draws["average_precision"].std(axis=0), 0)
-        low, high = average_precision_bounds(value, error * np.sqrt(m / np.maximum(m - 1, 1)), m)
+        low, high = average_precision_bounds(value, error * correction, m)
         found["average_precision"] = (np.where(known, low, np.nan), np.where(known, high, np.nan))
     return found
 
@@ -119,20 +126,31 @@ def _bound_ranking(
 def bound_share(
     hits: npt.NDArray[np.bool_], members: npt.NDArray[np.bool_] | None, groups: Ints | None
 ) -> Bounds:
-    """Wilson's interval of the share of *members* (by default all cases) that are hits: bool (n,) both."""
+    """The interval of the share of *members* (by default all cases) that are hits: bool (n,) both."""
     among = np.ones_like(hits) if members is None else members
     size = effective_sizes(among[:, None], (hits & among)[:, None], groups)[0]
     share = (hits & among).sum() / max(int(among.sum()), 1)
-    return wilson_bounds(share * size, size)
+    return share_bounds(share * size, size)
 
 
 def _bound_mean(values: Floats, draws: Floats, groups: Ints | None) -> Bounds:
-    """A mean over cases that is not below 0: by percentiles and by Student's t, the wider of both."""
+    """A mean over cases that is not below 0: percentiles, Student's t, and above also t on the log scale.
+
+    Nothing where hardly any case carries the mean (the squared sum over the sum of squares): the few
+    large losses that were not drawn would change it.
+    """
     n_units = len(values) if groups is None else int(groups.max()) + 1
-    half = float(t_quantile(max(n_units - 1, 1))) * float(draws.std())
+    mean, error = float(values.mean()), float(draws.std())
+    carried = float(values.sum() ** 2 / max(float((values**2).sum()), 1e-300))
+    if min(carried, n_units) < _FEW_FOR_MEAN:
+        return np.asarray(np.nan), np.asarray(np.nan)
+    quantile = float(t_quantile(max(min(carried, n_units) - 1, 1)))
     low, high = np.percentile(draws, [2.5, 97.5])
-    mean = float(values.mean())
-    return np.asarray(max(min(low, mean - half), 0.0)), np.asarray(max(high, mean + half))
+    stretched = mean * float(np.exp(quantile * error / mean))
+    return (
+        np.asarray(max(min(low, mean - quantile * error), 0.0)),
+        np.asarray(max(high, mean + quantile * error, stretched)),
+    )
 
 
 def _bound_positive(
@@ -158,10 +176,10 @@ def _bound_positive(
         size = effective_sizes(true[:, None], (true & answered)[:, None], groups)[0]
         value = points.positive["at_specificity"]
         percentiles = np.nanpercentile(draws.positive["at_specificity"], [2.5, 97.5], axis=0)
-        wilson = wilson_bounds(value * size, np.full(len(SPECIFICITIES), size))
+        counted = share_bounds(value * size, np.full(len(SPECIFICITIES), size))
         found["at_specificity"] = (
-            np.minimum(percentiles[0], wilson[0]),
-            np.maximum(percentiles[1], wilson[1]),
+            np.minimum(percentiles[0], counted[0]),
+            np.maximum(percentiles[1], counted[1]),
         )
     if "net_benefit" in points.positive:
         value, drawn_benefit = points.positive["net_benefit"], draws.positive["net_benefit"]

@@ -26,7 +26,8 @@ def make_class_rows(
     """Each class's metrics, means over seeds, with their intervals.
 
     Args:
-        points, bounds, draws, confusions: one per seed; *bounds* and *draws* are empty where nothing was resampled.
+        points, bounds, draws, confusions: one per seed; *bounds* and *draws* are empty where nothing was
+            resampled.
     """
     rows = []
     for c, name in enumerate(classes):

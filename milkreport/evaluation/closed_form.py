@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.float64]
 Bounds = tuple[Floats, Floats]
 
 Z = 1.959963984540054
+#: Fewer hits or misses are few.
+_FEW = 10
 
 
 def t_quantile(df: npt.ArrayLike, level: float = 0.975) -> Floats:
@@ -22,7 +24,7 @@ def t_quantile(df: npt.ArrayLike, level: float = 0.975) -> Floats:
 
     df = np.asarray(df, np.float64)
     finite = np.isfinite(df)
-    return np.where(finite, stdtrit(np.where(finite, df, 1), level), ndtri(level))
+    return np.asarray(np.where(finite, stdtrit(np.where(finite, df, 1), level), ndtri(level)))
 
 
 def wilson_bounds(hits: npt.ArrayLike, n: npt.ArrayLike) -> Bounds:
@@ -41,13 +43,30 @@ def wilson_bounds(hits: npt.ArrayLike, n: npt.ArrayLike) -> Bounds:
     return low, high
 
 
+def share_bounds(hits: npt.ArrayLike, n: npt.ArrayLike) -> Bounds:
+    """95% intervals of proportions: Wilson's, or Clopper and Pearson's where hits or misses are few.
+
+    Wilson's covers less than it says for a share near 0 or 1 of which one or two cases were seen.
+    """
+    from scipy.special import betaincinv  # here: slow to load, and points need none of it
+
+    hits, n = np.asarray(hits, np.float64), np.asarray(n, np.float64)
+    low, high = wilson_bounds(hits, n)
+    misses = np.maximum(n - hits, 0)
+    few = (np.minimum(hits, misses) < _FEW) & (n > 0)
+    x, rest = np.where(few, hits, 1.0), np.where(few, misses, 1.0)
+    least = np.where(x > 0, betaincinv(np.maximum(x, 1e-9), rest + 1, 0.025), 0.0)
+    most = np.where(rest > 0, betaincinv(x + 1, np.maximum(rest, 1e-9), 0.975), 1.0)
+    return np.where(few, np.minimum(low, least), low), np.where(few, np.maximum(high, most), high)
+
+
 def f1_bounds(hits: npt.ArrayLike, involved: npt.ArrayLike) -> Bounds:
-    """95% intervals of F1 from Wilson's of F* = TP / (TP + FP + FN), of which it is 2 F* / (1 + F*).
+    """95% intervals of F1 from those of F* = TP / (TP + FP + FN), of which it is 2 F* / (1 + F*).
 
     F* (Hand, Christen and Kirielle, 2021) is a proportion among the cases that are of the class or answered
     as it, *involved*; the transformed interval is Lam's indirect one (2023).
     """
-    low, high = wilson_bounds(hits, involved)
+    low, high = share_bounds(hits, involved)
     return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
@@ -84,9 +103,9 @@ def logit_bounds(value: npt.ArrayLike, error: npt.ArrayLike, quantile: npt.Array
     """Intervals of values from 0 to 1 that are symmetric on the logit scale, by the delta method.
 
     Args:
-        value: at 0 or 1 taken as 0.0001 or 0.9999. error: standard error of *value*.
+        value: above 0 and below 1. error: standard error of *value*.
     """
-    value = np.clip(np.asarray(value, np.float64), 1e-4, 1 - 1e-4)
+    value = np.clip(np.asarray(value, np.float64), 1e-9, 1 - 1e-9)
     half = np.asarray(quantile) * np.asarray(error, np.float64) / (value * (1 - value))
     centre = np.log(value / (1 - value))
     # A tail that overflows is at 0 or 1.
@@ -99,14 +118,16 @@ def average_precision_bounds(
 ) -> Bounds:
     """95% intervals of average precisions: the wider of two on the logit scale, on each side.
 
-    One has the error of the binomial of the *n_cases* cases of the class (Boyd, Eng and Page, 2013), the other
-    that of the cases' influence, with Student's t for as many cases.
+    One has the error of the binomial of the *n_cases* cases of the class (Boyd, Eng and Page, 2013), the
+    other that of the cases' influence, with Student's t for as many cases.
     """
     value, m = np.asarray(value, np.float64), np.asarray(n_cases, np.float64)
-    inside = np.clip(value, 1e-3, 1 - 1e-3)
+    inside = np.clip(value, np.minimum(1e-3, 1 / (4 * m)), 1 - 1 / (4 * m))
     low, high = logit_bounds(inside, np.sqrt(inside * (1 - inside) / m))
     other = logit_bounds(inside, error, t_quantile(np.maximum(m - 1, 1)))
-    return np.minimum(low, other[0]), np.maximum(high, other[1])
+    # So near to 1 that it was moved for the logit: up to 1.
+    high = np.where(value > inside, 1.0, np.maximum(high, other[1]))
+    return np.minimum(low, other[0]), high
 
 
 def mean_bounds(
@@ -120,6 +141,6 @@ def mean_bounds(
     n, mean = len(values), float(values.mean())
     below, above = values - low, high - values
     return (
-        mean - float(np.sqrt(max(below @ correlation @ below, 0))) / n,
-        mean + float(np.sqrt(max(above @ correlation @ above, 0))) / n,
+        mean - float(np.sqrt(max(float(below @ correlation @ below), 0.0))) / n,
+        mean + float(np.sqrt(max(float(above @ correlation @ above), 0.0))) / n,
     )

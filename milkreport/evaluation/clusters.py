@@ -30,7 +30,7 @@ def effective_sizes(members: Bools, hits: Bools, groups: Ints | None) -> Floats:
     Args:
         members, hits: bool (n, k); a hit is a member. groups: int64 (n,).
     """
-    n = members.sum(axis=0).astype(np.float64)
+    n = np.asarray(members.sum(axis=0), np.float64)
     if groups is None:
         return n
     units = count_units(members, groups).astype(np.float64)

@@ -25,8 +25,8 @@ def estimate(
     """Mean over seeds with its interval.
 
     Args:
-        values: one per seed. bounds: each model's own interval. draws: each model's metric in the same resamples,
-            float64 (n_resamples,). Without bounds there is no interval.
+        values: one per seed. bounds: each model's own interval. draws: each model's metric in the same
+            resamples, float64 (n_resamples,). Without bounds there is no interval.
         limits: the metric's range.
 
     Returns:

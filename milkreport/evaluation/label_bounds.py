@@ -3,12 +3,15 @@
 No single method covers rare classes, strong and weak classifiers, few cases and many classes, so the interval
 is the envelope of several (docs/statistics.md has what each of them does alone, and together):
 
-1. the bootstrap's percentiles, expanded by Student's t (Hesterberg, 2015), whose degrees of freedom follow from
-   the classes' supports;
+1. the bootstrap's percentiles, expanded by Student's t (Hesterberg, 2015), whose degrees of freedom follow
+   from the classes' supports;
 2. the value less the bootstrap's bias, plus and minus 1.96 bootstrap standard errors;
-3. an empirical-Bayes posterior: each class's answers are Dirichlet, one pseudo-case a row, shrunk towards the
-   class itself and the overall answers. It keeps width where a class has no hit, or only hits;
-4. the tables whose accuracy lies at the ends of its Wilson interval: what 1 to 3 miss where few cases are wrong.
+3. an empirical-Bayes posterior: each class's answers are Dirichlet, one pseudo-case a row, shrunk towards
+   the class itself and the overall answers. It keeps width where a class has no hit, or only hits;
+4. the tables whose accuracy lies at the ends of its Wilson interval: what 1 to 3 miss where few cases are
+   wrong;
+5. below, for averages over classes, the classes' own intervals added as independent errors (MOVER): a class
+   of few cases that were all right says little, however good the others are.
 """
 
 from __future__ import annotations
@@ -19,7 +22,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from milkreport.evaluation.closed_form import Z, f1_bounds, t_quantile, wilson_bounds
+from milkreport.evaluation.closed_form import (
+    Z,
+    f1_bounds,
+    share_bounds,
+    t_quantile,
+    wilson_bounds,
+)
 from milkreport.evaluation.clusters import count_units, effective_sizes
 from milkreport.evaluation.metrics import score_classes, score_confusion
 from milkreport.streams import stream
@@ -88,7 +97,8 @@ def bound_labels(
     posterior = _draw_posterior(thinned)
     drawn, drawn_classes = score_confusion(posterior, present), score_classes(posterior)
     extremes = score_confusion(_extreme_tables(thinned), present)
-    low_share, high_share = wilson_bounds(right.mean() * size, size)
+    low_share, high_share = share_bounds(right.mean() * size, size)
+    counted = {name: _count_bounds(name, own, answered, groups) for name in CLASS_METRICS}
     found: dict[str, tuple[float, float]] = {}
     for name, value in points.items():
         if not np.isfinite(value) or (wanted and name not in wanted):
@@ -104,11 +114,16 @@ def bound_labels(
             df = min(df, max(int(groups.max()), 1))
         low, high = _envelope(float(value), overall[name], df)
         others = np.concatenate([_quantiles(drawn[name]), extremes[name]])
+        weights = _weights(name, counts, present)
+        if weights is not None:
+            of_class = name.partition("_")[2].replace("accuracy", "recall")
+            gaps = np.nan_to_num(class_points[of_class] - counted[of_class][0])
+            low = min(low, float(value) - float(np.sqrt(((weights * gaps) ** 2).sum())))
         least = -1.0 if name in ("mcc", "kappa") else 0.0
         low, high = min(low, np.nanmin(others)), max(high, np.nanmax(others))
         found[name] = (max(float(low), least), min(float(high), 1.0))
     by_class = {
-        name: _bound_class(name, own, answered, class_points[name], classes[name], values, groups)
+        name: _bound_class(counted[name], class_points[name], classes[name], values)
         for name, values in drawn_classes.items()
         if name in classes
     }
@@ -124,8 +139,8 @@ def bound_answers(
 ) -> tuple[float, float]:
     """Interval of a metric of answers that may name several classes of a case, or none.
 
-    As :func:`bound_labels`, each class a table of its own: expanded percentiles, bias-corrected standard errors,
-    and the posterior.
+    As :func:`bound_labels`, each class a table of its own: expanded percentiles, bias-corrected standard
+    errors, and the posterior.
 
     Args:
         answers: bool (n, n_classes).
@@ -159,16 +174,21 @@ def bound_answers(
     return max(min(low, float(ends[0])), 0.0), min(max(high, float(ends[1])), 1.0)
 
 
-def _bound_class(
+def _weights(name: str, counts: Floats, present: npt.NDArray[np.bool_]) -> Floats | None:
+    """What each class counts in an average over classes, float64 (n_classes,); ``None`` for other metrics."""
+    kind, _, rest = name.partition("_")
+    if kind == "weighted":
+        return np.asarray(counts.sum(axis=1) / counts.sum())
+    return present / present.sum() if kind in ("macro", "balanced") and rest else None
+
+
+def _count_bounds(
     name: str,
     own: npt.NDArray[np.bool_],
     answered: npt.NDArray[np.bool_],
-    points: Floats,
-    draws: Floats,
-    posterior: Floats,
     groups: Ints | None,
 ) -> Bounds:
-    """A class metric's intervals: Wilson's, at the effective size, bootstrap and posterior; the widest."""
+    """A class metric's intervals by its counts, at their effective sizes: float64 (n_classes,) each."""
     hits, members = own & answered, own
     if name == "precision":
         members = answered
@@ -177,19 +197,23 @@ def _bound_class(
     elif name == "specificity":
         hits, members = ~own & ~answered, ~own
     sizes = effective_sizes(members, hits, groups)
-    share = np.divide(
-        hits.sum(axis=0), members.sum(axis=0), out=np.zeros(len(points)), where=members.any(axis=0)
-    )
-    formula = f1_bounds if name == "f1" else wilson_bounds
-    bounds = [formula(share * sizes, sizes)]
+    n = members.sum(axis=0)
+    share = np.divide(hits.sum(axis=0), n, out=np.zeros(len(n)), where=n > 0)
+    return (f1_bounds if name == "f1" else share_bounds)(share * sizes, sizes)
+
+
+def _bound_class(counted: Bounds, points: Floats, draws: Floats, posterior: Floats) -> Bounds:
+    """A class metric's intervals: by its counts, bootstrap and posterior; the widest."""
+    bounds = [counted]
     for values in (draws, posterior):
         known = np.where(np.isfinite(values), values, points)
-        bounds.append(tuple(np.percentile(known, [2.5, 97.5], axis=0)))
-    low, high = (np.stack(side) for side in zip(*bounds, strict=True))
+        low, high = np.percentile(known, [2.5, 97.5], axis=0)
+        bounds.append((low, high))
+    lows, highs = (np.stack(side) for side in zip(*bounds, strict=True))
     undefined = ~np.isfinite(points)
     return (
-        np.where(undefined, np.nan, low.min(axis=0)),
-        np.where(undefined, np.nan, high.max(axis=0)),
+        np.where(undefined, np.nan, lows.min(axis=0)),
+        np.where(undefined, np.nan, highs.max(axis=0)),
     )
 
 
@@ -200,7 +224,8 @@ def _envelope(value: float, draws: Floats, df: float) -> tuple[float, float]:
     known = draws[np.isfinite(draws)]
     if not len(known):
         return value, value
-    tail = 100 * float(ndtr(-np.sqrt(1 + 1 / df) * float(t_quantile(df))))
+    stretch = np.sqrt((df + 1) / df) if np.isfinite(df) else 1.0
+    tail = 100 * float(ndtr(-stretch * float(t_quantile(df))))
     low, high = np.percentile(known, [tail, 100 - tail])
     centre, error = 2 * value - known.mean(), known.std()
     return min(float(low), centre - Z * error), max(float(high), centre + Z * error)
@@ -209,7 +234,8 @@ def _envelope(value: float, draws: Floats, df: float) -> tuple[float, float]:
 def _freedom(draws: Floats | None, units: Ints, present: npt.NDArray[np.bool_]) -> float:
     """Degrees of freedom of an average over classes (Welch and Satterthwaite), each class with its units.
 
-    A class's variance is that of its draws, float64 (n_resamples, n_classes); without them one over its units.
+    A class's variance is that of its draws, float64 (n_resamples, n_classes); without them one over its
+    units.
     """
     if draws is None:
         kept = present

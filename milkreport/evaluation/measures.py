@@ -34,7 +34,8 @@ class Plan:
     """What is measured, declared beforehand.
 
     ``primary``: the metric that the comparison tests, by a name of :mod:`milkreport.evaluation.named`.
-    ``margin``: the difference of it that does not matter, if one was declared. ``positive``: classes that count as disease.
+    ``margin``: the difference of it that does not matter, if one was declared. ``positive``: classes that
+    count as disease.
     ``intervals``: whether anything is resampled; without, only points. ``rules``: decision rules beside
     argmax.
     """

@@ -62,7 +62,7 @@ def paired_difference(
     classes: Sequence[str],
     margin: float | None = None,
 ) -> Difference | None:
-    """One metric of two arms, see :mod:`milkreport.evaluation.named`; ``None`` where it is undefined for either.
+    """One metric of two arms, by its name; ``None`` where it is undefined for either.
 
     With one seed each it is that of two trained models, with two and more that of two methods
     (:mod:`milkreport.evaluation.readers`).
@@ -111,8 +111,8 @@ def paired_difference(
 def hidden_variance(metric: str, support: Ints) -> float:
     """Variance of a difference that the discordant cases may hide: one more on each side.
 
-    For accuracy Bonett and Price's (2012) adjustment; for an average over classes each case counts as much as its
-    class's size lets it.
+    For accuracy Bonett and Price's (2012) adjustment; for an average over classes each case counts as
+    much as its class's size lets it.
     """
     n, sizes = int(support.sum()), support[support > 0]
     if metric in ("macro_f1", "balanced_accuracy", "macro_recall", "macro_precision"):

@@ -34,7 +34,7 @@ class Estimate(Record):
     """One metric of one arm on one part.
 
     ``value`` is the mean over seeds; ``low`` and ``high`` bound its 95% interval over new cases and, from two
-    seeds on, new training seeds; ``None`` where no interval was shown to cover. The two kinds of spread apart:
+    seeds on, new training seeds; ``None`` where no interval was shown to cover. Two kinds of spread:
     ``sampling_error`` is the standard error over cases with the seeds as they are, ``seed_sd`` the standard
     deviation over seeds (``None`` for one seed).
     """
@@ -59,8 +59,8 @@ class RankCurve(Record):
 class ClassRow(Record):
     """One row of the classification report, means over seeds.
 
-    ``intervals``: metric to its 95% interval (see ``label_bounds`` and ``bounds``). ``auc``, ``average_precision`` and
-    ``curve`` (test part alone) are ``None`` where labels hold no ranks.
+    ``intervals``: metric to its 95% interval (see ``label_bounds`` and ``bounds``). ``auc``,
+    ``average_precision`` and ``curve`` (test part alone) are ``None`` where labels hold no ranks.
     """
 
     name: str

@@ -55,8 +55,8 @@ def difference_spread(
 ) -> Spread:
     """Variance of the difference of two arms' means over seeds: 2 (s^2 / S + max(cov2 - cov3, 0)).
 
-    Covariances: cov2 of two seeds of an arm, cov3 of two seeds of different arms. With one seed each the variance
-    of the two models' difference over the cases.
+    Covariances: cov2 of two seeds of an arm, cov3 of two seeds of different arms. With one seed each the
+    variance of the two models' difference over the cases.
 
     Args:
         one, other: the metric of each seed, float64 (n_seeds,); as many for both.

@@ -82,12 +82,12 @@ class Superiority(Record):
 class Difference(Record):
     """Paired difference ``arm - against`` of one metric on the test cases.
 
-    ``low`` and ``high``: 95% interval; ``low90`` and ``high90``: 90%, whose place within the ``margin`` is the
-    test of equivalence (two one-sided tests). With one seed per arm all of it is about two trained models, and
-    ``p`` is a two-sided paired permutation p over cases (of metrics of hard answers; else of the standard
-    error). With two and more it is about methods: seeds are readers of the same cases (see ``readers``), ``p``
-    is Student's with ``df`` degrees of freedom. ``p_holm``: after Holm's correction over the pairs; the primary
-    metric alone. ``detectable``: the difference found with 80% power.
+    ``low`` and ``high``: 95% interval; ``low90`` and ``high90``: 90%, whose place within the ``margin`` is
+    the test of equivalence (two one-sided tests). With one seed per arm all of it is about two trained
+    models, and ``p`` is a two-sided paired permutation p over cases (of metrics of hard answers; else of the
+    standard error). With two and more it is about methods: seeds are readers of the same cases (see
+    ``readers``), ``p`` is Student's with ``df`` degrees of freedom. ``p_holm``: after Holm's correction over
+    the pairs; the primary metric alone. ``detectable``: the difference found with 80% power.
 
     ``standard_error`` is of all spread that the interval holds; ``sampling_error`` that of the cases
     alone, ``seed_sd`` the standard deviation of the difference over seeds. ``mcnemar`` and
