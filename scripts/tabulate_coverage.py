@@ -1,7 +1,7 @@
 """Writes ``milkreport/evaluation/coverage.json`` from what ``simulate_intervals.py`` found.
 
-Situations of one kind (number of classes, groups or not, number of cases) become one row a metric with the lowest
-and the highest coverage among them. Rows of kinds that the input does not hold stay as they are.
+Situations of one kind (number of classes, groups or not, number of cases) become one row a metric with the
+lowest and the highest coverage among them. Rows of kinds that the input does not hold stay as they are.
 
     python scripts/simulate_intervals.py --out found.json
     python scripts/tabulate_coverage.py found.json [more.json ...]

@@ -31,15 +31,17 @@ def show(results: Results, title: str = "") -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("metric", "pair", "difference", "95%", "p (Holm)", ""):
         if name != "pair" or len(pairs) > 1:
-            table.add_column(name, no_wrap=name in ("difference", "95%"))
+            table.add_column(name, no_wrap=name in ("difference", "95%", "p (Holm)", ""))
     once = [d for d in comparison.differences if d.metric not in REPEATED]
     for d in once[:_MOST_SHOWN]:
-        metric, pair, *others = _row(results, d)
+        metric, pair, *others = _row(results, d, "\n")
         table.add_row(*map(escape, [metric, *([pair] if len(pairs) > 1 else []), *others]))
     if len(pairs) == 1:
         named = f"{title}: " if title else ""
         console.print(f"[bold]{escape(named + ' minus '.join(next(iter(pairs))))}[/bold]")
     console.print(table)
+    if any(results.definitions[d.metric].better == "lower" for d in once[:_MOST_SHOWN]):
+        console.print("[dim]* primary metric; ↓ lower is better[/dim]")
     statement = result_statement(results)
     for said in (statement.headline, *superiority_sentences(results)):
         console.print(escape(said), soft_wrap=True)
@@ -59,6 +61,7 @@ def as_markdown(results: Results) -> str:
         lines.append(line([metric, *values, *others]))
     statement = result_statement(results)
     told = [statement.headline, *superiority_sentences(results), statement.reach]
+    lines += ["", "\\* primary metric; ↓ lower is better"]
     said = [text for line_ in told for text in (plain(line_), "")]
     return "\n".join([f"### {plain(results.title)}", "", *lines, "", *said])
 
@@ -70,27 +73,28 @@ def _finding(results: Results, d: Difference) -> str:
     return "synthetic" if results.data.synthetic else find(d)
 
 
-def _row(results: Results, d: Difference) -> list[str]:
+def _row(results: Results, d: Difference, end: str = " ") -> list[str]:
+    """A difference as cells; *end*: between the intervals of one cell."""
     definition = results.definitions[d.metric]
     mark = " *" if d.metric == results.primary_metric else ""
     if definition.better == "lower":
-        mark += " (lower is better)"
+        mark += " ↓"
     return [
         definition.title + mark,
         f"{d.arm} − {d.against}",
         f"{d.value:+.4f}",
-        _intervals(d),
+        _intervals(d, end),
         "" if d.p_holm is None else p_cell(d.p_holm),
         _finding(results, d),
     ]
 
 
-def _intervals(d: Difference) -> str:
+def _intervals(d: Difference, end: str) -> str:
     """The 95% interval, and where a margin was declared the 90% interval that decides on equivalence."""
     text = f"{d.low:+.4f} to {d.high:+.4f}"
     if d.margin is None or d.low90 is None or d.high90 is None:
         return text
-    return f"{text} (90%: {d.low90:+.4f} to {d.high90:+.4f})"
+    return f"{text}{end}90%: {d.low90:+.4f} to {d.high90:+.4f}"
 
 
 def _value(results: Results, arm: str, metric: str) -> str:

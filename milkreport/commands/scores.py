@@ -11,6 +11,7 @@ from milkreport.evaluation.definitions import DEFINITIONS, REPEATED
 from milkreport.evaluation.folding import Thresholds
 from milkreport.evaluation.part_record import POSITIVE, Estimate, PartResult
 from milkreport.evaluation.results import Results
+from milkreport.reporting.view_measures import NO_INTERVAL, without_interval
 
 
 def show(results: Results) -> None:
@@ -66,12 +67,9 @@ def _show_part(results: Results, part: PartResult) -> None:
         title = results.definitions[primary].title
         within = bounds(found, 4)
         console.print(escape(f"* {title} {number(found.value)} (95%: {within})"), soft_wrap=True)
-    if any(e.low is not None for e in part.metrics.values()):
-        without = ["ECE"] if "ece" in part.metrics else []
-        without += ["in-sample thresholds"] if any(r.in_sample for r in part.rules) else []
-        if without:
-            said = f"no interval: {', '.join(without)} (docs/statistics.md)"
-            console.print(f"[dim]{said}[/dim]", soft_wrap=True)
+    bare = [results.definitions[name].title for name in without_interval([part], [*part.metrics])]
+    if bare:
+        console.print(f"[dim]{', '.join(bare)}: {NO_INTERVAL}[/dim]", soft_wrap=True)
     if part.not_computed:
         names = ", ".join(DEFINITIONS[name].title for name in part.not_computed)
         console.print(f"[dim]NOT COMPUTED: {names}[/dim]", soft_wrap=True)

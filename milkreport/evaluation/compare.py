@@ -128,7 +128,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
 
 
 def is_permuted(metric: str, n_seeds: int) -> bool:
-    """Whether p is that of a permutation of two models' answers: with one seed, of a metric of hard answers."""
+    """Whether p permutes two models' answers: with one seed each, of a metric of hard answers."""
     return n_seeds == 1 and metric in _PERMUTED
 
 

@@ -1,10 +1,10 @@
 """How often simulated 95% intervals held the true value, in situations like a given one.
 
-``coverage.json`` is data: one row a situation, written by ``scripts/tabulate_coverage.py`` from what
-``scripts/simulate_intervals.py`` found. Keys of a row: ``metric`` (of a class with the number of its cases, or
-groups: ``recall, 1 to 4``), ``classes``, ``grouped``, ``cases`` (bands as below), and ``covered``, the lowest and
-the highest share of the simulations of this kind whose interval held the true value. What was not simulated
-has no row, and nothing is said of it.
+``coverage.json`` is data, written by ``scripts/tabulate_coverage.py`` from what
+``scripts/simulate_intervals.py`` found. Keys of a row: ``metric`` (a class's with the number of its cases or
+groups: ``recall, 1 to 4``), ``classes``, ``grouped``, ``cases`` (bands as below), and ``covered``: the lowest
+and the highest share of simulations of this kind whose interval included the true value. What was not
+simulated has no row, and nothing is said of it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def simulated(part: PartResult, metric: str) -> Range | None:
 
 
 def simulated_classes(part: PartResult, metrics: Sequence[str], fewest: int) -> Range | None:
-    """The same of the *metrics* of all classes with fewer than *fewest* cases; ``None`` where any is unknown."""
+    """The same of *metrics* of the classes with fewer than *fewest* cases; ``None`` if any is unknown."""
     bands = {name_band(UNITS, row.support) for row in part.classes if 0 < row.support < fewest}
     if part.n_seeds > 1 or not bands:
         return None

@@ -56,8 +56,8 @@ def fit_thresholds(
     """Find a threshold for every class, on the validation rows where the predictions have any.
 
     Args:
-        group: column of *metadata* whose equal cases stay in one inner fold: a patient's cases would else tell
-            the thresholds that they are scored at.
+        group: column of *metadata*; cases with one value of it stay in one inner fold, so that no
+            threshold is scored on a patient that it was found on.
 
     Raises:
         DataError: see :func:`milkreport.evaluation.reading.join_predictions`. ConfigError: hard labels, no

@@ -213,7 +213,7 @@ class PartResult(Record):
     withheld: list[Withheld] = []
 
     def estimate(self, metric: str) -> Estimate | None:
-        """A metric by its name, see :mod:`milkreport.evaluation.named`; ``None`` where it was not measured."""
+        """A metric by its name (``evaluation.named``); ``None`` where it was not measured."""
         name, _, class_name = metric.partition(":")
         if class_name:
             row = next((row for row in self.classes if row.name == class_name), None)

@@ -1,8 +1,8 @@
 """The sentences that claim something, made from the numbers by fixed rules.
 
-Rules: the primary metric alone; every finding (:func:`milkreport.evaluation.compare.find`) gets a sentence of its
-own; with one training seed per arm the sentence speaks of these trained models and ranks no method;
-synthetic data is never ranked.
+Rules: the primary metric alone; every finding (:func:`milkreport.evaluation.compare.find`) gets a sentence
+of its own; with one training seed per arm the sentence speaks of these trained models and ranks no
+method; synthetic data is never ranked.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _found(results: Results, comparison: Comparison, shown: list[Difference]) ->
         who += " each" if len(betters) > 1 else ""
         end = f" ({between(shown[0])})" if len(shown) == 1 else ""
         if sentences:
-            sentences.append(f"{capital(who)} scored {word} than {others}.")
+            sentences.append(f"{who if ranks else capital(who)} scored {word} than {others}.")
         else:
             start = "" if ranks else "Of these trained models, "
             sentences.append(f"{start}{who} scored a {word} {metric} than {others}{end}.")
@@ -135,9 +135,9 @@ def _best(results: Results, shown: list[Difference]) -> list[str]:
     if len(names) < 3 or not first:
         return []
     metric = metric_words(results, results.primary_metric)
-    many = numeral(len(names))
+    best = f"{better_word(results.primary_metric)[:-2]}est {metric}"
     return [
-        f"{arm_title(results, first[0])} thus had the {better_word(results.primary_metric)}est {metric} of the {many} arms."
+        f"{arm_title(results, first[0])} thus had the {best} of the {numeral(len(names))} arms."
     ]
 
 

@@ -1,5 +1,5 @@
-"""The sentences about the classes: what a trivial answer would reach, and which are too rare to judge; and how
-often intervals like these held the true value in simulations.
+"""The sentences about the classes: what a trivial answer would reach, which are too rare to judge, and how
+often intervals like these included the true value in simulations.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def imbalance_note(results: Results, too_few: int) -> str:
 
 
 def coverage_sentence(results: Results) -> str:
-    """What simulations said of intervals of the primary metric like these; empty where none were like these."""
+    """What simulations said of such intervals of the primary metric; empty where there were none."""
     part = first_part(results)
     found = simulated(part, results.primary_metric) if part else None
     estimate = part.estimate(results.primary_metric) if part else None
@@ -78,4 +78,5 @@ def coverage_words(what: str, found: Range) -> str:
     """A simulated coverage, the beginning of a sentence."""
     low, high = (percent(share) for share in found)
     share = f"{low} to {high}" if low != high else low
-    return f"In simulations with as many classes and about as many cases, {what} included the true value in {share} of the trials"
+    where = "In simulations with about as many classes and cases"
+    return f"{where}, {what} included the true value in {share} of the trials"

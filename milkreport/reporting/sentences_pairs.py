@@ -1,4 +1,4 @@
-"""What is said of a pair of arms whose difference on the primary metric was not shown, and of new trainings."""
+"""What is said of a pair of arms that are equivalent, not worse or undecided, and of new trainings."""
 
 from __future__ import annotations
 
@@ -78,20 +78,27 @@ def _names(results: Results, d: Difference) -> tuple[str, str]:
     return f"the trained model{many} of {one}", f"{'those' if many else 'that'} of {other}"
 
 
+def _start(who: str) -> str:
+    """At the beginning of a sentence; an arm keeps its name as it is written."""
+    return capital(who) if who.startswith("the trained model") else who
+
+
 def _equivalent(results: Results, d: Difference) -> str:
     one, other = _names(results, d)
+    metric, within = metric_words(results, d.metric), signed_interval(d.low90, d.high90)
     return (
-        f"{capital(one)} and {other} are equivalent within {d.margin:g} in "
-        f"{metric_words(results, d.metric)} (90% interval of the difference {signed_interval(d.low90, d.high90)})."
+        f"{_start(one)} and {other} are equivalent within {d.margin:g} in {metric} (90% interval of the "
+        f"difference {within})."
     )
 
 
 def _not_worse(results: Results, d: Difference) -> str:
     one, other = _names(results, d)
     many = "are" if one.startswith("the trained models") else "is"
+    metric, within = metric_words(results, d.metric), signed_interval(d.low, d.high)
     return (
-        f"{capital(one)} {many} not worse than {other} by {d.margin:g} or more in "
-        f"{metric_words(results, d.metric)} (95% interval of the difference {signed_interval(d.low, d.high)})."
+        f"{_start(one)} {many} not worse than {other} by {d.margin:g} or more in {metric} (95% interval of "
+        f"the difference {within})."
     )
 
 
@@ -100,8 +107,8 @@ def _undecided(results: Results, d: Difference) -> str:
     metric = metric_words(results, d.metric)
     if _is_alike(results, d):
         return (
-            f"{capital(one)} and {other} give the same answer in every {results.data.unit}; the 95% interval of "
-            f"their difference in {metric} is {signed_interval(d.low, d.high)}."
+            f"{_start(one)} and {other} give the same answer for every {results.data.unit}; the 95% "
+            f"interval of their difference in {metric} is {signed_interval(d.low, d.high)}."
         )
     found = "includes 0" if d.low <= 0 <= d.high else "excludes 0"
     if found == "includes 0" and d.margin is not None:
@@ -126,7 +133,8 @@ def _many(results: Results, finding: str, pairs: Sequence[Difference]) -> str:
             f"{who} are equivalent within {margin} in {metric}; the table has their 90% intervals."
         )
     if finding == "not worse":
-        return f"In {n} of the {of} pairs the first is not worse than the second by {margin} or more in {metric}."
+        what = f"the first is not worse than the second by {margin} or more in {metric}"
+        return f"In {n} of the {of} pairs {what}."
     low, high = min(d.low for d in pairs), max(d.high for d in pairs)
     return (
         f"{who} are undecided in {metric}: the 95% intervals of their differences lie within "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milkreport.evaluation.compare import ALPHA, find, is_permuted, most_permutations
-from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
+from milkreport.evaluation.compare import find
+from milkreport.evaluation.definitions import REPEATED
+from milkreport.evaluation.results import Difference, Results
 from milkreport.reporting import class_figures, rank_figures
 from milkreport.reporting.blocks import (
     Cell,
@@ -21,7 +22,8 @@ from milkreport.reporting.sentences_classes import (
     imbalance_note,
     yardstick_sentence,
 )
-from milkreport.reporting.sentences_pairs import better_word, superiority_sentences, trained
+from milkreport.reporting.sentences_method import method_texts
+from milkreport.reporting.sentences_pairs import better_word, superiority_sentences
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -30,14 +32,12 @@ from milkreport.reporting.text import (
     shorten,
     signed,
     signed_interval,
-    whole,
 )
 from milkreport.reporting.titles import (
     arm_title,
     headline_part,
     left_out,
     metric_title,
-    primary_pairs,
     shown_pairs,
 )
 from milkreport.reporting.view_agreement import (
@@ -86,7 +86,7 @@ def _primary(results: Results) -> Chapter:
     return Chapter(
         "comparison-primary",
         "The primary metric",
-        texts=(_method(results, comparison) if comparison else ()) if primary else (none,),
+        texts=(method_texts(results, comparison) if comparison else ()) if primary else (none,),
         tables=_tables(primary, spread_table(results)),
         remarks=tuple(r for r in remarks if r),
     )
@@ -97,7 +97,7 @@ def _others(results: Results) -> Chapter:
     others = [
         d
         for d in (comparison.differences if comparison else [])
-        if d.metric != results.primary_metric and d.against == results.arms[0].name
+        if d.metric not in (results.primary_metric, *REPEATED) and d.against == results.arms[0].name
     ]
     described = _other_table(results, others) if others else None
     return Chapter(
@@ -192,68 +192,6 @@ def _scores(results: Results) -> Chapter:
         tables=_tables(positive_table(results)),
         figures=tuple(drawn),
     )
-
-
-def _method(results: Results, comparison: Comparison) -> tuple[str, ...]:
-    units = results.data.units if comparison.n_groups is None else "groups"
-    text = [
-        f"Differences are paired over the same {whole(comparison.n_cases)} {comparison.part} "
-        f"{results.data.units}{_grouped(results, comparison)}. Intervals come from {whole(comparison.resamples)} "
-        f"bootstrap resamples of the {units} as they come, so that the class mix varies too. "
-        f"{_test(results, comparison, units)} Holm's correction is over the pairs. Detectable: the "
-        "difference found with 80% power, one pair alone.",
-        _findings(results),
-    ]
-    if comparison.n_folds > 1:
-        text.append(
-            f"Predictions are pooled out of fold over {numeral(comparison.n_folds)} folds: the "
-            "intervals describe these predictions, not a newly drawn training set."
-        )
-    if comparison.n_seeds < SEEDS_TO_RANK:
-        text.append(
-            f"With one training seed per arm, the table applies to {trained(comparison)} only; methods are "
-            "not ranked. Another training can differ by more than the intervals."
-        )
-    return tuple(text)
-
-
-def _test(results: Results, comparison: Comparison, units: str) -> str:
-    """Where p comes from."""
-    if comparison.n_seeds >= SEEDS_TO_RANK:
-        return (
-            "Training seeds are readers of the same cases (Obuchowski and Rockette, 1995; degrees of freedom by "
-            f"Hillis, 2007): intervals and p include both new {units} and new training seeds."
-        )
-    if not is_permuted(results.primary_metric, comparison.n_seeds):
-        return "p: two-sided, Student's t of the difference over its standard error."
-    least = 1 / (most_permutations(comparison.resamples, len(primary_pairs(results))) + 1)
-    return f"p: two-sided permutation of both models' answers over {units}, not below {least:.2g}."
-
-
-def _findings(results: Results) -> str:
-    """What the words of the last column mean."""
-    text = (
-        f"Better or worse: the 95% interval excludes 0 and the Holm-adjusted p is below {ALPHA:g}. "
-    )
-    margin = results.margin
-    if margin is not None:
-        loss = f"a loss of {margin:g}"
-        text += (
-            f"Equivalent: the 90% interval lies within ±{margin:g}, the margin that was declared beforehand (two "
-            f"one-sided tests at 5%). Not worse: the 95% interval excludes {loss}. "
-        )
-    text += (
-        "Undecided: none of these; this is no evidence that the arms are equal."
-        if margin is not None
-        else "Undecided: otherwise; this is no evidence that the arms are equal, which needs a margin (--margin)."
-    )
-    return text
-
-
-def _grouped(results: Results, comparison: Comparison) -> str:
-    if comparison.n_groups is None:
-        return ""
-    return f" of {whole(comparison.n_groups)} groups, which are drawn whole"
 
 
 def _primary_table(results: Results) -> Table | None:

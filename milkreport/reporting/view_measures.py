@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from milkreport.evaluation.definitions import HEADLINE, REPEATED
+from milkreport.evaluation.named import define
 from milkreport.evaluation.part_record import Calibration, Estimate, PartResult, PositiveResult
 from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Row, Table, table
 from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.text import (
     MISSING,
+    capital,
     decimal,
     listing,
     numeral,
@@ -20,12 +22,12 @@ from milkreport.reporting.text import (
     signed_interval,
     whole,
 )
-from milkreport.reporting.titles import headline_part, metric_title
+from milkreport.reporting.titles import headline_part, metric_title, metric_words
 
-#: Why the expected calibration error stands alone.
+#: Why some values stand alone.
 NO_INTERVAL = (
-    "Expected calibration error has no interval: every resample makes it larger, so that its interval would "
-    "lie too high."
+    "no interval, because none of those tried includes the true value often enough in such a situation "
+    "(docs/statistics.md)"
 )
 #: Threshold probabilities at which the decision curve is printed.
 _SHOWN_THRESHOLDS = (0.1, 0.3, 0.5)
@@ -83,6 +85,19 @@ def _side(found: Calibration) -> str:
     return "too high" if gap > 0 else "too low"
 
 
+def without_interval(parts: Sequence[PartResult], names: Sequence[str]) -> list[str]:
+    """Those metrics that have a value and no interval, where others of the part have one."""
+    bounded = [p for p in parts if any(e.low is not None for e in p.metrics.values())]
+    return [
+        name
+        for name in names
+        if any(
+            (e := part.metrics.get(name)) is not None and e.value is not None and e.low is None
+            for part in bounded
+        )
+    ]
+
+
 def _columns(first: str, arms: Arms) -> tuple[Column, ...]:
     return (Column(first, text=True), *(Column(title) for title, _ in arms))
 
@@ -96,7 +111,7 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
     if not shown:
         return None
     rows = [
-        Row((Cell(metric_title(results, name)), *_estimates(arms, lambda p: p.metrics.get(name))))  # noqa: B023
+        Row((_named(results, name), *_estimates(arms, lambda p: p.metrics.get(name))))  # noqa: B023
         for name in shown
     ]
     lost = {name: reason for _, part in arms for name, reason in part.not_computed.items()}
@@ -104,10 +119,17 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
     if lost:
         names = listing(metric_title(results, name) for name in lost)
         notes = (Footnote(MISSING, f"{names}: {next(iter(lost.values()))}."),)
-    if "ece" in shown and any(e.low is not None for _, part in arms for e in part.metrics.values()):
-        notes += (Footnote("ECE", NO_INTERVAL),)
+    bare = without_interval([part for _, part in arms], shown)
+    if bare:
+        names = capital(listing(metric_words(results, name) for name in bare))
+        notes += (Footnote("95%", f"{names}: {NO_INTERVAL}."),)
     caption = f"The other metrics and their 95% intervals, {arms[0][1].part}, described, not tested.{note}"
     return table("metrics", caption, _columns("Metric", arms), rows, notes, dense=True)
+
+
+def _named(results: Results, metric: str) -> Cell:
+    lower = define(metric).better == "lower"
+    return Cell(metric_title(results, metric), "lower is better" if lower else "")
 
 
 def _rules(results: Results, arms: Arms, note: str) -> Table | None:

@@ -67,7 +67,9 @@ def _chance(part: PartResult) -> str:
     """What gaps are compared with."""
     if part.n_groups is None:
         return "the gap that 95% of 200 shuffles of the subgroups within each class do not exceed"
-    return "the gap that 95% of the resamples of whole groups do not exceed where all subgroups are moved to one value"
+    return (
+        "the gap that 95% of resamples of whole groups do not exceed once all subgroups are alike"
+    )
 
 
 def _metric(results: Results) -> str:

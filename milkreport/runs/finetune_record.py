@@ -39,7 +39,8 @@ class Compared(Record):
     """Both models on the same test cases.
 
     ``left_out``: test cases that are not scored, because the fine-tuning was trained on them. ``shown``:
-    whether the difference in the primary metric can be told from chance. ``finding``: what may be said of the difference in the primary metric, ``margin`` the difference that does not matter.
+    whether the difference in the primary metric can be told from chance. ``finding``: what may be said of
+    it; ``margin``: the difference that does not matter.
     """
 
     n_cases: int
