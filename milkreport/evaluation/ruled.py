@@ -103,9 +103,9 @@ def _apply_rules(seeds: Sequence[Predictions], groups: Ints | None, plan: Plan) 
         chosen = [find_thresholds(p.truth, p.probabilities) for p in seeds]
         nested = [nested_answers(p.truth, p.probabilities, folds) for p in seeds]
         sample = [p.probabilities > t for p, t in zip(seeds, chosen, strict=True)]
-        title = f"Thresholds a class, nested in {len(folds)} folds"
+        title = f"Thresholds per class, nested in {len(folds)} folds"
         rules.append(_Rule("thresholds", title, _ABOVE, nested, chosen))
-        title = "Thresholds a class, fitted on the scored cases (in-sample)"
+        title = "Thresholds per class, fitted on the scored cases (in-sample)"
         rules.append(_Rule("thresholds in-sample", title, _ABOVE, sample, chosen, in_sample=True))
     return rules
 
