@@ -23,7 +23,6 @@ from milkreport.checks.earlier import decide_pair
 from milkreport.checks.verdict import Status
 from milkreport.evaluation.calibration import case_log_loss
 from milkreport.evaluation.definitions import DEFINITIONS
-from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.metrics import confusion_counts, score_confusion
 from milkreport.evaluation.paired_runs import describe_runs
 from milkreport.evaluation.pools import CaseFacts
@@ -101,9 +100,7 @@ def check(
     groups = {}
     if cases.groups is not None:
         groups = dict(zip(first.case_ids.tolist(), map(str, cases.groups), strict=True))
-    pair = describe_runs(
-        one, other, [(metric, "")], CaseFacts(groups=groups), Plan(n_resamples=500)
-    )
+    pair = describe_runs(one, other, [(metric, "")], CaseFacts(groups=groups))
     (value,) = pair.values
     if value.bounds is None:
         return Status.NOT_CHECKED
@@ -123,11 +120,11 @@ def simulate(name: str, metric: str, sizes: tuple[int, ...], simulations: int, k
     }
     for n in sizes:
         found: dict[str, Any] = {}
-        # Only the margin itself needs many simulations.
-        many = simulations if n < 5000 else simulations // 2
+        # Below 72 cases nothing passes; only the margin itself needs many simulations.
+        many = simulations // (4 if n < 72 else 2 if n > 5000 else 1)
         for word, method in methods.items():
             rng = np.random.default_rng([n, seeds, len(name)])
-            times = many if word == "at the margin" else max(many // 3, 1)
+            times = many if word == "at the margin" else max(many // 4, 1)
             outcomes = [
                 check(population, method, n, seeds, metric, margin, rng) for _ in range(times)
             ]

@@ -162,7 +162,7 @@ def bound_answers(
     recall = rng.beta(hits + prior, np.maximum(n_own - hits, 0) + 1 - prior + 1e-9, drawn)
     alarm = rng.beta(
         alarms + (1 - weight) * share + 1e-9,
-        np.maximum(others - alarms, 0) + 1 - (1 - weight) * share,
+        np.maximum(others - alarms, 0) + 1 - (1 - weight) * share + 1e-9,
         drawn,
     )
     mix = rng.standard_gamma(np.broadcast_to(n_own, drawn))
