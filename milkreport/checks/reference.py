@@ -93,8 +93,10 @@ class Frozen(Section):
 class Reference(Section):
     """All figures of one source, with what a run must share to be compared with them.
 
-    ``protocol``: suite settings, dotted, that must agree. ``min_seeds``: trainings an arm that a verdict asks
-    for. ``min_support``: cases of a class below which there is no verdict of it.
+    ``support``: cases per class. ``primary``: the metric that the verdict follows, or ``metric:class``;
+    without one the first that can be compared. ``protocol``: suite settings, dotted, that must agree.
+    ``min_seeds``: trainings per arm that a verdict asks for. ``min_support``: cases of a class below which
+    there is no verdict.
     """
 
     schema_version: Literal[1] = 1
@@ -110,6 +112,7 @@ class Reference(Section):
     support: dict[Part, dict[str, Annotated[int, Field(ge=0)]]] = {}
     margin: Margin
     margin_reason: Annotated[str, Field(min_length=1)]
+    primary: str = ""
     min_seeds: Annotated[int, Field(ge=1)] = 1
     min_support: Annotated[int, Field(ge=1)] = MIN_SUPPORT
     protocol: dict[str, Any] = {}
@@ -131,9 +134,15 @@ class Reference(Section):
                 raise ValueError(f"metric {figure.metric} has no entry in rules")
             if figure.class_name and figure.class_name not in self.classes:
                 raise ValueError(f"class_name {figure.class_name} is none of the classes")
+        names = {f"{f.metric}:{f.class_name}" if f.class_name else f.metric for f in self.figures}
+        if self.primary and self.primary not in names:
+            raise ValueError(f"primary {self.primary} has no figure")
         twice = [f.key for f in self.figures if [g.key for g in self.figures].count(f.key) > 1]
         if twice:
             raise ValueError(f"two figures of {', '.join(filter(None, twice[0]))}")
+        for part, counts in self.support.items():
+            if unknown := set(counts) - set(self.classes):
+                raise ValueError(f"support.{part}: {sorted(unknown)[0]} is not one of the classes")
         return self
 
     def rule(self, metric: str) -> Rule:

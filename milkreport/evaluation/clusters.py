@@ -19,7 +19,7 @@ def count_units(members: Bools, groups: Ints | None) -> Ints:
     return np.asarray((_sum_groups(members.astype(np.float64), groups) > 0).sum(axis=0), np.int64)
 
 
-def effective_sizes(members: Bools, hits: Bools, groups: Ints | None) -> Floats:
+def effective_sizes(members: Bools, hits: Bools | Floats, groups: Ints | None) -> Floats:
     """Sample sizes at which proportions of independent cases would be as uncertain: float64 (k,).
 
     Without groups the numbers of members. With groups, those over the design effect (variance of the group
@@ -28,7 +28,8 @@ def effective_sizes(members: Bools, hits: Bools, groups: Ints | None) -> Floats:
     members are hits, nothing shows how alike a group's cases are: a group then counts once.
 
     Args:
-        members, hits: bool (n, k); a hit is a member. groups: int64 (n,).
+        members, hits: bool (n, k); a hit is a member. Hits may be numbers, whose mean is looked at.
+        groups: int64 (n,).
     """
     n = np.asarray(members.sum(axis=0), np.float64)
     if groups is None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from milkreport.errors import ConfigError
 from milkreport.evaluation.compare import compare_pools
+from milkreport.evaluation.copies import count_copies, find_copies
 from milkreport.evaluation.data_record import DataSummary, Part, SplitSummary
 from milkreport.evaluation.inputs import Given, GivenFiles, Inputs, load_inputs
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.named import check_margin, check_name, define_all
 from milkreport.evaluation.part_record import Needs, PartResult
-from milkreport.evaluation.pools import CaseFacts, Cells, pool_arms
+from milkreport.evaluation.pools import CaseFacts, Cells, pool_arms, pool_folds
 from milkreport.evaluation.results import ArmResult, CellRecord, Comparison, Results
 from milkreport.evaluation.rules import RULES
 from milkreport.evaluation.summarise import summarise_pool
@@ -108,7 +111,7 @@ def evaluate_inputs(
         ],
         arms=arms,
         comparison=comparison,
-        notices=_notices(kinds),
+        notices=[*_notices(kinds), *_notice_copies(inputs.arms)],
     )
 
 
@@ -153,6 +156,21 @@ def _notices(kinds: Mapping[str, set[Needs]]) -> list[str]:
                 "score and calibration are NOT COMPUTED, and nothing was renormalised"
             )
     return notices
+
+
+def _notice_copies(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
+    """A notice of test cases to which every arm and seed gives the same probabilities, to the bit."""
+    pooled = [p for parts in arms.values() for p in pool_folds(parts["test"]).values()]
+    ids = pooled[0].case_ids
+    if not all(np.array_equal(p.case_ids, ids) for p in pooled):
+        return []
+    roots = find_copies(pooled[0].truth, np.concatenate([p.probabilities for p in pooled], axis=1))
+    if roots is None:
+        return []
+    return [
+        f"{count_copies(roots):,} of {len(ids):,} cases have the same label and identical probabilities as "
+        "another case: copies are not independent cases; remove them, or name their group by --group"
+    ]
 
 
 def _check_plan(plan: Plan, classes: Sequence[str]) -> Plan:

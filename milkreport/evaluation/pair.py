@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +10,10 @@ import numpy.typing as npt
 from milkreport.errors import DataError
 from milkreport.evaluation.closed_form import auc_bounds, t_quantile
 from milkreport.evaluation.clusters import count_units
-from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.estimates import spread
-from milkreport.evaluation.measures import Measured, Plan, measure
-from milkreport.evaluation.metrics import defined
+from milkreport.evaluation.measures import Measured
 from milkreport.evaluation.named import define, pick
-from milkreport.evaluation.pools import CaseFacts, Cells, Pool, pool_arms
+from milkreport.evaluation.pools import Pool
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.readers import difference_spread
 from milkreport.evaluation.results import Difference, Superiority
@@ -70,7 +67,7 @@ def paired_difference(
     Args:
         support: cases, or groups, of each class, int64 (n_classes,).
     """
-    sides = [_stack(metric, side, classes) for side in (*points, *draws)]
+    sides = [stack_seeds(metric, side, classes) for side in (*points, *draws)]
     if any(side is None for side in sides):
         return None
     one, other, one_draws, other_draws = (side for side in sides if side is not None)
@@ -160,58 +157,10 @@ def _superiority(one: Floats, other: Floats, better: str) -> Superiority | None:
     return Superiority(value=value, low=float(low), high=float(high))
 
 
-def _stack(metric: str, side: Sequence[Measured], classes: Sequence[str]) -> Floats | None:
+def stack_seeds(metric: str, side: Sequence[Measured], classes: Sequence[str]) -> Floats | None:
     """The metric of all seeds, seeds first; ``None`` where one has it not."""
     found = [pick(m, metric, classes) for m in side]
     return None if any(v is None for v in found) else np.stack([v for v in found if v is not None])
-
-
-def _harden(p: Predictions) -> Predictions:
-    """The answers alone."""
-    return replace(p, probabilities=np.eye(len(p.classes))[p.predicted])
-
-
-def describe_pair(
-    one: Cells, other: Cells, wanted: Sequence[tuple[str, str]], facts: CaseFacts
-) -> list[tuple[float | None, float | None, Difference | None]]:
-    """Two sets of test predictions on the seeds that both have, metric by metric; nothing is tested.
-
-    Args:
-        wanted: metric and class name, which is empty for a metric of all classes.
-
-    Returns:
-        for each: the first's value, the second's (means over seeds, ``None`` where undefined), and the paired
-        difference first - second.
-
-    Raises:
-        DataError: not the same cases, labels or folds, or no seed in common.
-    """
-    pair = ("this", "the other")
-    plan = Plan()
-    known = DEFINITIONS | CLASS_DEFINITIONS
-    sides = [one, other]
-    if all(known[metric].needs == "labels" for metric, _ in wanted):
-        # Ranks and probabilities are most of the work, and nobody asked for them.
-        sides = [{key: _harden(p) for key, p in side.items()} for side in sides]
-    pools = pool_arms(dict(zip(pair, sides, strict=True)), "test", plan, facts)
-    seeds = sorted(set.intersection(*(set(pool.seeds) for pool in pools.values())))
-    if not seeds:
-        raise DataError("no training seed in common", "run the same seeds")
-    refuse_unpaired(pools, seeds)
-    first = pools[pair[0]].first
-    points = tuple([measure(pools[name].seeds[s]) for s in seeds] for name in pair)
-    draws = tuple([pools[name].draws[s] for s in seeds] for name in pair)
-    support = count_support(first, facts.group_positions(first.case_ids))
-    found = []
-    for metric, class_name in wanted:
-        name = f"{metric}:{class_name}" if class_name else metric
-        values = [_stack(name, side, first.classes) for side in points]
-        means = [None if v is None else defined(float(v.mean())) for v in values]
-        difference = paired_difference(
-            name, pair, (points[0], points[1]), (draws[0], draws[1]), support, first.classes
-        )
-        found.append((means[0], means[1], difference))
-    return found
 
 
 def count_support(p: Predictions, groups: Ints | None) -> Ints:
