@@ -188,6 +188,7 @@ def test_measured_noise_scales_with_the_classes() -> None:
     assert large.training == small.training
     own = MEASURED["macro_f1"][1]
     assert small.own == pytest.approx(own * (1 / 300 + 1 / 60 + 1 / 12) / 9)
+    assert assume_components("macro_f1", [300, 60, 12], folds=5).folds == 5
     # Accuracy does not mind a rare class.
     accuracy = assume_components("accuracy", [300, 60, 12])
     assert accuracy.own == pytest.approx(MEASURED["accuracy"][1] / 372)
@@ -304,9 +305,9 @@ def test_one_seed_is_about_two_trained_models(in_process: Callable) -> None:
         (["--classes", "300,,5"], 2, "'' is not a whole number of cases"),
         (["--classes", "300"], 2, "give two counts or more"),
         (["--classes", "300,0"], 2, "give two counts or more"),
-        (["--classes", "300,40", "--difference", "0"], 2, "give a number above 0"),
-        (["--classes", "300,40", "--difference", "nan"], 2, "give a number above 0"),
-        (["--classes", "300,40", "--difference", "2"], 2, "give a number above 0"),
+        (["--classes", "300,40", "--difference", "0"], 2, "give 0.0001 to 1"),
+        (["--classes", "300,40", "--difference", "nan"], 2, "give 0.0001 to 1"),
+        (["--classes", "300,40", "--difference", "2"], 2, "give 0.0001 to 1"),
         (["--classes", "300,40", "--seeds", "0"], 2, "give 1 to 1,000"),
         (["--classes", "300,40", "--folds", "0"], 2, "give 1 to 100"),
         (["--classes", "300,40", "--metric", "beauty"], 2, "no measured noise of 'beauty'"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from milkreport.commands.console import console, number, say
+from milkreport.commands.console import console, say
 from milkreport.evaluation.power import PowerPlan
 from milkreport.reporting.plan_page import cases, moved_rows
 from milkreport.reporting.sentences_plan import (
     REACH,
+    amount,
     answer_sentences,
     assumption_sentence,
     metric_name,
@@ -25,13 +26,13 @@ def show(plan: PowerPlan) -> None:
     at = plan.at_hand
     for line in answer_sentences(plan):
         console.print(f"[bold]{escape(line)}[/bold]", soft_wrap=True)
-    wanted = number(plan.difference, 3)
+    wanted = amount(plan, plan.difference)
     table = Table("seeds", "power", "found with 80%", "cases needed", box=None, pad_edge=False)
     for d in plan.designs:
         table.add_row(
             str(d.n_seeds),
             percent(d.power),
-            number(d.detectable, 3),
+            amount(plan, d.detectable),
             cases(d.cases_needed),
             style="bold" if d.n_seeds == at.n_seeds else "",
         )
@@ -61,6 +62,6 @@ def _show_curve(plan: PowerPlan) -> None:
         bar = "█" * max(round(_LONGEST * found / longest), 1) if longest > 0 else ""
         style = "green" if found <= plan.difference else "blue"
         mark = " at hand" if n == at.n_cases else ""
-        table.add_row(f"{n:,}", number(found, 3), f"[{style}]{bar}[/{style}]{mark}")
+        table.add_row(f"{n:,}", amount(plan, found), f"[{style}]{bar}[/{style}]{mark}")
     table.columns[0].justify = "right"
     console.print(table)

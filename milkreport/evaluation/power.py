@@ -28,7 +28,7 @@ from milkreport.evaluation.readers import Spread, with_freedom
 
 Floats = npt.NDArray[np.float64]
 
-POWER = 0.8
+POWER, LEAST_DIFFERENCE = 0.8, 1e-4
 #: Training seeds per arm that are tabulated, and that the curve shows.
 TABLED, DRAWN = (2, 3, 5, 10, 20), (2, 5, 10)
 #: No search goes further, and nobody pools over more folds.
@@ -91,10 +91,10 @@ def plan(components: Components, difference: float, n_seeds: int) -> PowerPlan:
     """What finds *difference* with 80% power in a two-sided 5% test, and what the cases at hand can find.
 
     Raises:
-        ConfigError: a difference that is not above 0 and up to 1, or a number of seeds out of 1 to 1,000.
+        ConfigError: a difference out of 0.0001 to 1, or a number of seeds out of 1 to 1,000.
     """
-    if not 0 < difference <= 1:
-        raise ConfigError(f"difference {difference:g}", "give a number above 0, at most 1")
+    if not LEAST_DIFFERENCE <= difference <= 1:
+        raise ConfigError(f"difference {difference:g}", f"give {LEAST_DIFFERENCE:g} to 1")
     if not 1 <= n_seeds <= MOST_SEEDS:
         raise ConfigError(f"{n_seeds:,} seeds", f"give 1 to {MOST_SEEDS:,}")
     n = components.n_cases

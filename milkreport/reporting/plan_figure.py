@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -30,7 +32,7 @@ def detectable_curve(key: str, plan: PowerPlan, metric: str) -> str:
                 markevery=[place],
                 label=seeds,
             )
-        line = {"color": INK, "alpha": 0.55, "linewidth": 0.9, "dashes": (3, 2)}
+        line: dict[str, Any] = {"color": INK, "alpha": 0.55, "linewidth": 0.9, "dashes": (3, 2)}
         axes.axhline(plan.difference, **line)
         axes.axvline(at.n_cases, **line)
         axes.set_xscale("log")

@@ -13,11 +13,12 @@ from milkreport.reporting.html import render_page
 from milkreport.reporting.plan_figure import detectable_curve
 from milkreport.reporting.sentences_plan import (
     REACH,
+    amount,
     answer_sentences,
     assumption_sentence,
     metric_name,
 )
-from milkreport.reporting.text import capital, day, decimal, percent, plural, whole
+from milkreport.reporting.text import capital, day, percent, plural, whole
 
 NEVER = "no number"
 _COMPONENTS = {"training": "Training noise", "cases": "Case noise"}
@@ -89,18 +90,19 @@ def cases(n: int | None) -> str:
 def moved_rows(plan: PowerPlan) -> list[tuple[str, str, str]]:
     """What is assumed otherwise, with the difference then found and the cases then needed."""
     at = plan.at_hand
-    rows = [("as assumed", decimal(at.detectable), cases(at.cases_needed))]
+    rows = [("as assumed", amount(plan, at.detectable), cases(at.cases_needed))]
     for m in plan.moved:
         name = f"{_COMPONENTS[m.component]}: {_FACTORS[m.factor]}"
-        rows.append((name, decimal(m.detectable), cases(m.cases_needed)))
+        rows.append((name, amount(plan, m.detectable), cases(m.cases_needed)))
     return rows
 
 
 def _seeds(plan: PowerPlan) -> Table:
+    wanted = amount(plan, plan.difference)
     caption = (
         f"On {whole(plan.at_hand.n_cases)} cases, by the number of training seeds per arm: the power for a "
-        f"difference of {decimal(plan.difference)}, the difference found with 80% power, and the cases that "
-        f"find {decimal(plan.difference)} with 80% power."
+        f"difference of {wanted}, the difference found with 80% power, and the cases that find {wanted} "
+        "with 80% power."
     )
     columns = (
         Column("Seeds per arm"), Column("Power"), Column("Found with 80%"), Column("Cases needed"),
@@ -110,7 +112,7 @@ def _seeds(plan: PowerPlan) -> Table:
             (
                 Cell(whole(d.n_seeds)),
                 Cell(percent(d.power)),
-                Cell(decimal(d.detectable)),
+                Cell(amount(plan, d.detectable)),
                 Cell(cases(d.cases_needed)),
             ),
             kind="total" if d.n_seeds == plan.at_hand.n_seeds else "",
@@ -124,7 +126,7 @@ def _moved(plan: PowerPlan) -> Table:
     seeds = plural(plan.at_hand.n_seeds, "seed", "seeds")
     caption = (
         f"If the noise is other than assumed, with {seeds} per arm: the difference "
-        f"found with 80% power on these cases, and the cases that find {decimal(plan.difference)}."
+        f"found with 80% power on these cases, and the cases that find {amount(plan, plan.difference)}."
     )
     columns = (Column("Noise", text=True), Column("Found with 80%"), Column("Cases needed"))
     rows = [

@@ -6,7 +6,15 @@ import math
 
 from milkreport.evaluation.named import define
 from milkreport.evaluation.power import MOST_SEEDS, PowerPlan
-from milkreport.reporting.text import decimal, mid_sentence, percent, plural, shorten, whole
+from milkreport.reporting.text import (
+    decimal,
+    digits_of,
+    mid_sentence,
+    percent,
+    plural,
+    shorten,
+    whole,
+)
 
 ONE_SEED = (
     "One seed per arm compares two trained models, not two methods: with other seeds the difference "
@@ -23,14 +31,19 @@ def metric_name(plan: PowerPlan) -> str:
     return mid_sentence(shorten(define(plan.components.metric).title, 60))
 
 
+def amount(plan: PowerPlan, value: float) -> str:
+    """A difference, with the decimals that the one asked for needs."""
+    return decimal(value, max(digits_of([plan.difference]), 3))
+
+
 def answer_sentences(plan: PowerPlan) -> list[str]:
     """What the cases at hand can find, and what would find the difference asked for."""
-    at, wanted = plan.at_hand, decimal(plan.difference)
+    at, wanted = plan.at_hand, amount(plan, plan.difference)
     seeds = plural(at.n_seeds, "seed", "seeds")
     said = [
         f"{whole(at.n_cases)} cases and {seeds} per arm find a difference of {wanted} in "
         f"{metric_name(plan)} with a power of {percent(at.power)}; with a power of 80% they find "
-        f"{decimal(at.detectable)}."
+        f"{amount(plan, at.detectable)}."
     ]
     if at.power < 0.8:
         said.append(f"To find {wanted} with a power of 80%: {_cases(plan)}; {_seeds(plan)}.")
@@ -57,11 +70,12 @@ def assumption_sentence(plan: PowerPlan) -> str:
     """Which noise is assumed, and where it comes from."""
     c = plan.components
     noise = (
-        f"standard deviation of {metric_name(plan)} between trainings {decimal(math.sqrt(c.training), 4)}; "
+        f"standard deviation of {metric_name(plan)} between single trainings "
+        f"{decimal(math.sqrt(c.training), 4)}; "
         f"standard error over the {whole(c.n_cases)} cases {decimal(math.sqrt(c.own), 4)} by each training "
         f"on its own, {decimal(math.sqrt(c.shared), 4)} by what an arm's trainings share"
     )
-    pooled = f" Predictions are pooled over {c.folds} folds." if c.folds > 1 else ""
+    pooled = f" Pooling over {c.folds} folds averages training noise." if c.folds > 1 else ""
     if c.arms:
         few = "" if c.arms * (c.seeds - 1) > 8 else ", so they are rough themselves"
         return f"Estimated from {c.arms} arms of {c.seeds} seeds each{few}: {noise}.{pooled}"

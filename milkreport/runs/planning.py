@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from milkreport.errors import DataError
-from milkreport.evaluation.measures import Plan, measure
+from milkreport.evaluation.measures import Measured, Plan, measure
 from milkreport.evaluation.named import check_name, pick
 from milkreport.evaluation.noise import Components, estimate_components
 from milkreport.evaluation.pair import count_support, refuse_unpaired
 from milkreport.evaluation.pools import pool_arms
 from milkreport.runs.checking import load_test_predictions
 from milkreport.runs.folder import RunFolder
+
+Floats = npt.NDArray[np.float64]
 
 
 def load_components(run: Path, metric: str = "") -> Components:
@@ -43,25 +46,19 @@ def load_components(run: Path, metric: str = "") -> Components:
     refuse_unpaired(pools, seeds)
     first = next(iter(pools.values())).seeds[seeds[0]]
 
-    found = [
-        [
-            (
-                pick(measure(pool.seeds[s], positive), metric, first.classes),
-                pick(pool.draws[s], metric, first.classes),
-            )
-            for s in seeds
-        ]
-        for pool in pools.values()
-    ]
-    if any(value is None or draws is None for arm in found for value, draws in arm):
-        do = "choose another --metric: predictions of labels have no ranks and no probabilities"
-        raise DataError(f"its predictions do not have {metric}", do, str(run))
-    values = np.array([[float(value) for value, _ in arm] for arm in found])
-    draws = np.array([[drawn for _, drawn in arm] for arm in found])
+    def known(m: Measured) -> Floats:
+        found = pick(m, metric, first.classes)
+        if found is None:
+            do = "choose another --metric: predictions of labels have no ranks and no probabilities"
+            raise DataError(f"its predictions do not have {metric}", do, str(run))
+        return found
+
+    values = [[known(measure(p.seeds[s], positive)) for s in seeds] for p in pools.values()]
+    draws = [[known(p.draws[s]) for s in seeds] for p in pools.values()]
     return estimate_components(
         metric,
-        values,
-        np.moveaxis(draws, 2, 0),
+        np.array(values, np.float64),
+        np.moveaxis(np.array(draws), 2, 0),
         len(first.truth),
         count_support(first, facts.group_positions(first.case_ids)).tolist(),
         max(pool.n_folds for pool in pools.values()),
