@@ -21,6 +21,7 @@ from milkreport import (
     cli_finetune,
     cli_look,
     cli_models,
+    cli_plan,
     cli_reference,
     cli_run,
 )
@@ -84,6 +85,7 @@ app.command()(cli_check.audit)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.compare)
 app.command()(cli_evaluate.thresholds)
+app.command()(cli_plan.plan)
 
 
 @app.command()

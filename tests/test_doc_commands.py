@@ -57,6 +57,9 @@ ELSEWHERE = {
     r"python scripts/simulate_statistics\.py": (
         "tests/test_statistics.py::test_training_noise_fools_one_seed_and_not_five"
     ),
+    r"python scripts/simulate_plan\.py": (
+        "tests/test_plan.py::test_between_both_power_is_that_of_the_test_with_its_estimated_error"
+    ),
     # Many processes, or a cluster.
     r"milkreport run-all .*--executor ray": "tests/test_ray.py::test_ray_on_the_command_line",
     r"milkreport run-all .*--workers \d": "tests/test_executors.py::test_processes_give_the_same_bits",
@@ -64,6 +67,9 @@ ELSEWHERE = {
     # Suites that take long, or live in a folder of their own.
     r"milkreport run-all classical ": (
         "tests/test_models.py::test_classifiers_are_scikit_learns_on_standardised_columns"
+    ),
+    r"milkreport (run-all study/planning|plan --from runs/planning) ": (
+        "tests/test_plan.py::test_a_run_is_planned_from"
     ),
     r"milkreport run-all own_model\.toml": "tests/test_models.py::test_the_example_is_an_arm",
     r"milkreport run-all .*--gate paper": (

@@ -12,7 +12,7 @@ from milkreport.arm_settings import Correction
 from milkreport.errors import ConfigError
 from milkreport.suite import build_suite, list_suites, load_suite
 
-STUDY = ["study/trap", "study/inputs", "study/recipes", "study/finetuned"]
+STUDY = ["study/trap", "study/inputs", "study/recipes", "study/finetuned", "study/planning"]
 
 
 @pytest.mark.parametrize("name", [*list_suites(), *STUDY])

@@ -105,7 +105,7 @@ def paired_difference(
     )
 
 
-def hidden_variance(metric: str, support: Ints) -> float:
+def hidden_variance(metric: str, support: Ints | Floats) -> float:
     """Variance of a difference that the discordant cases may hide: one more on each side.
 
     For accuracy Bonett and Price's (2012) adjustment; for an average over classes each case counts as

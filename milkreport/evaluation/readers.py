@@ -47,7 +47,7 @@ def arm_spread(values: Floats, draws: Floats) -> Spread:
     if len(values) < 2:
         return Spread(0.0, _variance(draws), math.inf)
     seeds = float(values.var(ddof=1)) / len(values)
-    return _with_df(seeds, max(shared, 0.0), len(values) - 1)
+    return with_freedom(seeds, max(shared, 0.0), len(values) - 1)
 
 
 def difference_spread(
@@ -69,7 +69,7 @@ def difference_spread(
     pooled = (float(one.var(ddof=1)) + float(other.var(ddof=1))) / 2
     within = (_mean_covariance(one_draws) + _mean_covariance(other_draws)) / 2
     between = _cross_covariance(one_draws, other_draws)
-    return _with_df(2 * pooled / n_seeds, 2 * max(within - between, 0.0) + least, 2 * (n_seeds - 1))
+    return with_freedom(2 * pooled / n_seeds, 2 * max(within - between, 0.0) + least, 2 * (n_seeds - 1))
 
 
 def combine_bounds(values: Floats, low: Floats, high: Floats, draws: Floats) -> tuple[float, float]:
@@ -101,7 +101,8 @@ def combine_bounds(values: Floats, low: Floats, high: Floats, draws: Floats) -> 
     )
 
 
-def _with_df(seeds: float, cases: float, n_free: int) -> Spread:
+def with_freedom(seeds: float, cases: float, n_free: int) -> Spread:
+    """A spread with Hillis' degrees of freedom; *n_free*: those of the seeds' share alone."""
     df = (seeds + cases) ** 2 / (seeds**2 / n_free) if seeds > 0 else math.inf
     return Spread(seeds, cases, df)
 
