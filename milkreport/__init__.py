@@ -1,15 +1,17 @@
-"""milkreport: compare classifiers on imbalanced medical images. Importing it loads no torch."""
+"""milkreport: compare classifiers on imbalanced medical images. Importing it loads no torch, and nothing else
+until it is asked for: ``python -m`` imports this first, while the working folder may still shadow any module.
+"""
 
-from typing import TYPE_CHECKING, Any
-
-from milkreport.errors import ConfigError, DataError, EnvironmentProblem, MilkreportError
-from milkreport.evaluation.results import Results
-from milkreport.suite import Suite, load_suite
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from milkreport.evaluation.evaluate import evaluate
+    from typing import Any
 
-__version__ = "0.1.0"
+    from milkreport.errors import ConfigError, DataError, EnvironmentProblem, MilkreportError
+    from milkreport.evaluation.evaluate import evaluate
+    from milkreport.evaluation.results import Results
+    from milkreport.suite import Suite, load_suite
+
+__version__ = "0.1.1"
 
 __all__ = [
     "ConfigError",
@@ -23,11 +25,14 @@ __all__ = [
     "load_suite",
 ]
 
+_HOMES = {"evaluate": "evaluation.evaluate", "Results": "evaluation.results"} | dict.fromkeys(
+    ("Suite", "load_suite"), "suite"
+)
 
-def __getattr__(name: str) -> Any:
-    # Loaded when asked for: it brings SciPy, which most commands do without.
-    if name == "evaluate":
-        from milkreport.evaluation.evaluate import evaluate
 
-        return evaluate
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> "Any":
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
@@ -30,6 +31,7 @@ from milkreport.errors import (
     EnvironmentProblem,
     MilkreportError,
     Stopped,
+    printable,
 )
 
 app = typer.Typer(
@@ -99,6 +101,8 @@ def doctor() -> None:
 def main() -> NoReturn:
     """Entry point: every error becomes one line and the exit code of its kind."""
     signal.signal(signal.SIGTERM, _terminate)
+    # Else Python would look for modules in the working folder first, in every process that is started.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         code: Any = app(standalone_mode=False)
         sys.stdout.flush()
@@ -117,15 +121,44 @@ def main() -> NoReturn:
     except typer.Abort:
         code = 130
     except SystemExit as stop:
-        # Our own handler of SIGTERM; anything else is typer's answer to a closed pipe.
-        code = 143 if stop.code == 143 else 0
+        code = _left(stop)
     except BrokenPipeError:
         # The reader of our output is gone; nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception:
-        code = _bug()
+    except Exception as error:
+        line = _odd_name(error)
+        code = _fail(line, 2) if line else _bug()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _left(stop: SystemExit) -> int:
+    """The code of a SystemExit: our handler of SIGTERM, typer's answer to a closed pipe, or somebody else's.
+
+    A user's own module that calls ``sys.exit`` has not finished our work, whatever it says.
+    """
+    if stop.code == 143:
+        return 143
+    frame = stop.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    origin = frame.tb_frame.f_globals.get("__name__", "") if frame is not None else ""
+    if origin.partition(".")[0] in ("typer", "click", "rich"):
+        return 0
+    return _fail(f"{origin or 'a module'} ended the program (sys.exit({stop.code!r}))", 70)
+
+
+def _odd_name(error: Exception) -> str:
+    """A line for names that the operating system takes for no path; empty for any other error."""
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        name = str(error.filename)
+        shown = name if len(name) < 80 else f"{name[:60]}..."
+        return f"{shown}: {(error.strerror or '').lower()} — give another path"
+    if isinstance(error, ValueError) and "null byte" in str(error):
+        return "a path holds a NUL character — give another path"
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return f"{error.object[:60]!r} holds bytes that are no text — give another name"
+    return ""
 
 
 def _listed(error: DataProblems) -> str:
@@ -148,13 +181,13 @@ def _terminate(*_: object) -> NoReturn:
 def _stopped() -> None:
     # Given again, --restart would throw away what was kept.
     again = shlex.join(["milkreport", *(word for word in sys.argv[1:] if word != "--restart")])
-    print(f"stopped: what is done is kept; to go on: {again}", file=sys.stderr)
+    print(f"stopped: what is done is kept; to go on: {printable(again)}", file=sys.stderr)
 
 
 def _fail(line: str, code: int) -> int:
     if _STATE["debug"]:
         traceback.print_exc()
-    print(f"error: {line}", file=sys.stderr)
+    print(f"error: {printable(line)}", file=sys.stderr)
     return code
 
 

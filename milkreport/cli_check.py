@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from milkreport.cli_options import (
+    AllowRootOption,
     CacheOption,
+    DownloadOption,
     JsonOption,
+    ModuleDirOption,
     NoPdfOption,
     PdfOption,
+    TrustOption,
+    WeightsOption,
+    allow,
     cache_of,
     pdf_wish,
 )
@@ -66,7 +72,12 @@ def check(
         Path | None,
         typer.Option(envvar="MILKREPORT_DATA", help="The run's data, for --exact."),
     ] = None,
+    allow_root: AllowRootOption = None,
     cache_dir: CacheOption = None,
+    trust_module: TrustOption = None,
+    module_dir: ModuleDirOption = None,
+    allow_download: DownloadOption = False,
+    backbone_weights: WeightsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a run against published figures or an earlier run, or against itself trained again.
@@ -99,18 +110,19 @@ def check(
         raise ConfigError("--strict and --allow-inconclusive contradict each other", "give one")
     if run is None:
         raise ConfigError("no run is named", "give RUN, or --self-test")
+    allow(trust_module, module_dir, allow_download, backbone_weights)
     if exact:
         raise typer.Exit(_check_exact(run, against, data, cache_of(cache_dir), as_json))
     from milkreport.checks.verdict import exit_code
     from milkreport.commands import verdicts
-    from milkreport.runs.checking import check_run
+    from milkreport.runs.checking import check_run, stored_reference
     from milkreport.runs.folder import RunFolder
 
     folder = RunFolder(run)
     reference = against
     if reference is None:
         folder.load_results()  # no run, or none that is finished, is said first
-        reference = folder.load_suite().reference if folder.has_suite else ""
+        reference = stored_reference(folder)
     if not reference:
         raise ConfigError("this run names no reference", "give --against NAME|FILE|RUN")
     verdict = check_run(folder, reference)

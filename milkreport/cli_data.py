@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from milkreport.cli_options import CacheOption, JsonOption, UnlabelledOption, cache_of
+from milkreport.cli_options import (
+    AllowRootOption,
+    CacheOption,
+    JsonOption,
+    UnlabelledOption,
+    cache_of,
+)
 from milkreport.errors import ConfigError, EnvironmentProblem
 
 if TYPE_CHECKING:
@@ -42,6 +48,7 @@ def data_synth(
 @app.command("check")
 def data_check(
     source: SourceArgument,
+    allow_root: AllowRootOption = None,
     adapter: AdapterOption = "auto",
     html: Annotated[Path | None, typer.Option(help="Write the data report to this file.")] = None,
     problems: Annotated[
@@ -117,12 +124,16 @@ def data_init(
     from milkreport.data.propose import write_proposal
 
     show_files([write_proposal(folder, table, out, cache_of(None))])
-    say("look through it, then: milkreport data check " + shlex.quote(str(out or folder)))
+    check = ["milkreport", "data", "check", str(out or folder)]
+    if out is not None and not folder.resolve().is_relative_to(out.resolve().parent):
+        check += ["--allow-root", str(folder)]
+    say("look through it, then: " + shlex.join(check))
 
 
 @app.command("pack")
 def data_pack(
     source: SourceArgument,
+    allow_root: AllowRootOption = None,
     size: Annotated[int, typer.Option(min=16, max=1024, help="Side in pixels.")] = 256,
     decoder: Annotated[
         str, typer.Option(help="exact: equal to a plain decode and resize. fast: reduced decode.")

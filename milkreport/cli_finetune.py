@@ -8,15 +8,21 @@ from typing import Annotated
 import typer
 
 from milkreport.cli_options import (
+    AllowRootOption,
     ArmOption,
     CacheOption,
     DeviceOption,
+    DownloadOption,
     FoldOption,
     ModelArgument,
+    ModuleDirOption,
     NoPdfOption,
     PdfOption,
     SeedOption,
+    TrustOption,
     UnlabelledOption,
+    WeightsOption,
+    allow,
     cache_of,
     pdf_wish,
 )
@@ -28,6 +34,7 @@ def finetune(
         Path, typer.Option(help="New labelled data: folder, zip or milkreport.toml, of any layout.")
     ],
     out: Annotated[Path, typer.Option(help="Where model, reports and summary go.")],
+    allow_root: AllowRootOption = None,
     arm: ArmOption = None,
     seed: SeedOption = None,
     fold: FoldOption = None,
@@ -82,6 +89,10 @@ def finetune(
     split_seed: Annotated[int, typer.Option(min=0, help="Of the split of the new cases.")] = 0,
     device: DeviceOption = "auto",
     cache_dir: CacheOption = None,
+    trust_module: TrustOption = None,
+    module_dir: ModuleDirOption = None,
+    allow_download: DownloadOption = False,
+    backbone_weights: WeightsOption = None,
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     restart: Annotated[
@@ -104,6 +115,7 @@ def finetune(
     from milkreport.runs.finetune_plan import Wish
     from milkreport.runs.parent import load_parent
 
+    allow(trust_module, module_dir, allow_download, backbone_weights)
     wish = Wish(
         freeze=freeze,
         learning_rate=lr,
@@ -116,6 +128,7 @@ def finetune(
         ignore_ids=ignore_ids,
     )
     command = ["milkreport", "finetune", "$RUN", "--data", "$NEW", "--out", "$OUT"]
+    command += ["--allow-root", "$ROOT"] * len(allow_root or [])
     for option, value in (
         ("--arm", arm), ("--seed", seed), ("--fold", fold), ("--freeze", freeze), ("--lr", lr),
         ("--epochs", epochs if epochs != 10 else None),
@@ -123,12 +136,17 @@ def finetune(
         ("--split-seed", split_seed or None),
         ("--map", "$MAP" if map_file else None), ("--old-data", "$OLD" if old_data else None),
         ("--device", device if device != "auto" else None),
+        ("--backbone-weights", "$WEIGHTS" if backbone_weights else None),
     ):  # fmt: skip
         command += [option, str(value)] if value is not None else []
+    for module in trust_module or ():
+        command += ["--trust-module", module]
+    command += ["--module-dir", "$MODULES"] if module_dir else []
     for option, wanted in (
         ("--allow-missing-classes", allow_missing_classes),
         ("--allow-unlabelled", allow_unlabelled),
         ("--ignore-ids", ignore_ids),
+        ("--allow-download", allow_download),
     ):
         command += [option] if wanted else []
     job = Job(

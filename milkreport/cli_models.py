@@ -8,13 +8,19 @@ from typing import Annotated
 import typer
 
 from milkreport.cli_options import (
+    AllowRootOption,
     ArmOption,
     CacheOption,
     DeviceOption,
+    DownloadOption,
     FoldOption,
     ModelArgument,
+    ModuleDirOption,
     RunArgument,
     SeedOption,
+    TrustOption,
+    WeightsOption,
+    allow,
     cache_of,
 )
 from milkreport.errors import ConfigError
@@ -27,6 +33,7 @@ def predict(
         typer.Option(help="Folder or zip of the cases, or its milkreport.toml. No labels needed."),
     ],
     out: Annotated[Path, typer.Option(help="The CSV to write: id, then one column a class.")],
+    allow_root: AllowRootOption = None,
     arm: ArmOption = None,
     seed: SeedOption = None,
     fold: FoldOption = None,
@@ -52,6 +59,10 @@ def predict(
     ] = False,
     device: DeviceOption = "auto",
     cache_dir: CacheOption = None,
+    trust_module: TrustOption = None,
+    module_dir: ModuleDirOption = None,
+    allow_download: DownloadOption = False,
+    backbone_weights: WeightsOption = None,
 ) -> None:
     """Predict the cases of a folder with a trained model, as a submission to the ISIC archive.
 
@@ -66,6 +77,7 @@ def predict(
     """
     from milkreport.commands import models
 
+    allow(trust_module, module_dir, allow_download, backbone_weights)
     models.predict(
         run, arm, seed, fold, ensemble, data, out, thresholds, device, cache_of(cache_dir), strict
     )
@@ -88,7 +100,12 @@ def export(
     data: Annotated[
         Path | None, typer.Option(help="With onnx: compare on cases of this folder, too.")
     ] = None,
+    allow_root: AllowRootOption = None,
     cache_dir: CacheOption = None,
+    trust_module: TrustOption = None,
+    module_dir: ModuleDirOption = None,
+    allow_download: DownloadOption = False,
+    backbone_weights: WeightsOption = None,
 ) -> None:
     """Write a report's tables as LaTeX and Markdown, its figures as SVG and PNG (300 dpi), and a summary.
 
@@ -110,6 +127,7 @@ def export(
         return
     from milkreport.commands import models
 
+    allow(trust_module, module_dir, allow_download, backbone_weights)
     models.export(run, kind, arm, seed, fold, out, data, cache_of(cache_dir))
 
 
@@ -139,6 +157,10 @@ def import_pickle(
             help="Run what the pickle says, where it holds more than data: whole networks do.",
         ),
     ] = False,
+    trust_module: TrustOption = None,
+    module_dir: ModuleDirOption = None,
+    allow_download: DownloadOption = False,
+    backbone_weights: WeightsOption = None,
 ) -> None:
     """Make a model of a pickle, the paper's way to save one: weights as safetensors, with a card.
 
@@ -151,4 +173,5 @@ def import_pickle(
     """
     from milkreport.commands import models
 
+    allow(trust_module, module_dir, allow_download, backbone_weights)
     models.import_pickle(file, trusted, out, like, arm, seed, fold, execute)

@@ -33,6 +33,24 @@ CacheOption = Annotated[
     Path | None,
     typer.Option("--cache-dir", help="Where decoded images are kept. (default: the user's cache)"),
 ]
+
+
+def _allow(folders: list[Path] | None) -> list[Path]:
+    from milkreport.data.roots import allow_roots
+
+    allow_roots(folders or [])
+    return folders or []
+
+
+AllowRootOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--allow-root",
+        metavar="DIR",
+        callback=_allow,
+        help="A milkreport.toml may also name what is below DIR, outside its own folder; repeatable.",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 UnlabelledOption = Annotated[
     bool, typer.Option("--allow-unlabelled", help="Leave out what has no label, or only a label.")
@@ -61,6 +79,54 @@ PdfOption = Annotated[
         help="require: exit code 4 where no PDF can be made. auto: say so, and keep the HTML.",
     ),
 ]
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-module",
+        metavar="NAME",
+        help="Run this module of an own model, if it is as it was in training: package.module, or "
+        "package.module:function; repeatable.",
+    ),
+]
+ModuleDirOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--module-dir",
+        metavar="DIR",
+        help="Look for own models here, too; repeatable. (default: what is installed, PYTHONPATH)",
+    ),
+]
+DownloadOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-download", help="Open a connection for the weights of a model's backbone."
+    ),
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--backbone-weights",
+        metavar="FILE",
+        help="The weights of the model's backbone, where it was trained with a file.",
+    ),
+]
+
+
+def allow(
+    modules: list[str] | None = None,
+    folders: list[Path] | None = None,
+    download: bool = False,
+    weights: Path | None = None,
+) -> None:
+    """What the command line allows models to import, fetch and open; what runs is said on the console.
+
+    Raises:
+        ConfigError: no such folder.
+    """
+    from milkreport import trust
+    from milkreport.commands.console import note
+
+    trust.grant(modules or (), folders or (), download, weights, note)
 
 
 def pdf_wish(pdf: str, no_pdf: bool) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from milkreport.cli_options import JsonOption, RunArgument
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from milkreport.runs.frozen import Wanted
@@ -49,7 +49,9 @@ def reference_new(
         ),
     ] = None,
     margin_reason: Annotated[str, typer.Option(help="Why so much is tolerable.")] = "",
-    min_seeds: Annotated[int, typer.Option(min=1, help="Fewer shared seeds give no verdict.")] = 1,
+    min_seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="Fewer shared seeds give no verdict.")
+    ] = 1,
     out: FolderOption = None,
 ) -> None:
     """Freeze a run's results and test predictions into references/NAME, for **check --against NAME**.
@@ -64,18 +66,21 @@ def reference_new(
     """
     from milkreport.checks.reference import FILE, LOCAL, shipped_references
     from milkreport.commands.console import show_files
+    from milkreport.inside import within
     from milkreport.runs.folder import RunFolder
     from milkreport.runs.frozen import freeze, write_reference
 
-    target = (out or LOCAL) / name
+    folder = out or LOCAL
+    target = folder / name
     if name in shipped_references():
         raise ConfigError(f"{name} is a shipped reference", "choose another --name")
     if (target / FILE).is_file():
         do = "renew it: milkreport reference update NAME RUN --reason ..."
         raise ConfigError(f"reference {name} exists", do, str(target))
     wanted = _wanted(metric, per_class, margin, margin_reason, min_seeds)
-    folder = RunFolder(run)
-    show_files(write_reference(folder, freeze(folder, name, _given(reason), wanted), target))
+    source = RunFolder(run)
+    made = freeze(source, name, _given(reason), wanted)
+    show_files(write_reference(source, made, within(folder, name)))
 
 
 def _wanted(
@@ -158,7 +163,7 @@ def reference_list() -> None:
     from milkreport.checks.reference import list_references
 
     for name in list_references():
-        print(name)
+        print(printable(name))
 
 
 @reference_app.command("show")

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from milkreport.cli_options import (
+    AllowRootOption,
     CacheOption,
     DeviceOption,
+    ModuleDirOption,
     NoImagesOption,
     NoPdfOption,
     PdfOption,
     UnlabelledOption,
+    allow,
     cache_of,
     pdf_wish,
 )
@@ -41,6 +44,7 @@ def run_all(
             help="Folder or zip of the data, or its milkreport.toml. Without it: synthetic data, no result.",
         ),
     ] = None,
+    allow_root: AllowRootOption = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/SUITE)")] = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds an arm.")] = None,
     device: DeviceOption = "auto",
@@ -51,6 +55,7 @@ def run_all(
         ),
     ] = None,
     cache_dir: CacheOption = None,
+    module_dir: ModuleDirOption = None,
     allow_unlabelled: UnlabelledOption = False,
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
@@ -102,7 +107,10 @@ def run_all(
         ),
     ] = "",
     cells_per_gpu: Annotated[
-        int, typer.Option(min=1, help="Trainings that share a GPU, as far as its memory allows.")
+        int,
+        typer.Option(
+            min=1, max=64, help="Trainings that share a GPU, as far as its memory allows."
+        ),
     ] = 1,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write event files to OUT/tensorboard.")
@@ -136,8 +144,10 @@ def run_all(
     from milkreport.commands.shell import shell_line
     from milkreport.runs.grid import parse_grid
     from milkreport.suite import load_suite
+    from milkreport.trust import trust_suite
 
     wish = pdf_wish(pdf, no_pdf)
+    allow(folders=module_dir)
     settings = [*(overrides or []), *(["data.unlabelled=drop"] if allow_unlabelled else [])]
     runs = []
     for point in parse_grid(grid or []):
@@ -147,6 +157,7 @@ def run_all(
         if point.name:
             title = f"{chosen.title} ({point.settings})"
             chosen = chosen.model_copy(update={"title": title})
+        trust_suite(chosen)
         runs.append((point, chosen))
     if gate is not None and len(runs) > 1:
         raise ConfigError("--gate and --grid", "gate one run: milkreport check RUN")
@@ -154,9 +165,11 @@ def run_all(
     named = suite if not suite.endswith(".toml") else "$OUT/suite.toml"
     command = ["milkreport", "run-all", named]
     command += ["--data", "$MILKREPORT_DATA"] if data else []
+    command += ["--allow-root", "$ROOT"] * len(allow_root or [])
     command += ["--out", "$OUT"]
     command += ["--seeds", str(seeds)] if seeds is not None else []
     command += ["--device", device] if device != "auto" else []
+    command += ["--module-dir", "$MODULES"] if module_dir else []
     for override in settings:
         command += ["--set", override]
     for axis in grid or []:

@@ -10,6 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+def printable(text: str) -> str:
+    """*text* on one line, with nothing in it that a terminal or a log would obey.
+
+    Whatever is printed passes here: names, ids and titles come from files. Line breaks and tabs become
+    spaces; control and format characters (escape sequences, bidirectional marks, zero-width characters) and
+    lone surrogates become U+FFFD.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
 class MilkreportError(Exception):
     """A problem a user can act on.
 
@@ -28,8 +40,7 @@ class MilkreportError(Exception):
     def __str__(self) -> str:
         line = f"{self.where}: {self.what}" if self.where else self.what
         line = f"{line} — {self.do}" if self.do else line
-        # One line, whatever a file or id contained.
-        return "".join(c if c.isprintable() else "�" for c in line.replace("\n", " "))
+        return printable(line)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors come home from other processes."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from milkreport.errors import printable
+
 
 def plain(text: str) -> str:
-    """*text* on one line, with Markdown's and HTML's marks escaped."""
-    return "".join(f"\\{c}" if c in "|*_`<>[]#\\" else c for c in " ".join(text.split()))
+    """*text* on one line, with Markdown's and HTML's marks escaped, and what a CI log takes for a command."""
+    text = " ".join(printable(text).split())
+    marked = "".join(f"\\{c}" if c in "|*_`<>[]#\\&@~" else c for c in text)
+    return marked.replace("::", ":\\:")
 
 
 def line(cells: Sequence[str]) -> str:

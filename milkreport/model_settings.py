@@ -6,16 +6,10 @@ The model's ``name`` tells which of the sections below holds its settings.
 from __future__ import annotations
 
 import difflib
-import hashlib
-import importlib.util
-import sys
-from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from milkreport.errors import ConfigError
 from milkreport.settings import TAG, Section
 
 PAPERS_NET = "MultiModalLesionNet"
@@ -162,61 +156,3 @@ AnyModel = Annotated[
 def sees_images(model: _Model, images: bool) -> bool:
     """Whether answers depend on images: they are wanted, and the model is no classifier of columns alone."""
     return images and not (isinstance(model, Classifier) and not model.backbone)
-
-
-def read_sources(model: _Model) -> dict[str, str]:
-    """SHA-256 of the files that a model's result depends on beside its settings, by what they are.
-
-    Raises:
-        ConfigError: a file of weights, or the module of an own model, is not there.
-    """
-    if isinstance(model, OwnModel):
-        return {"module": _hash(find_module(model.name))}
-    if isinstance(model, Model) or not model.backbone:
-        return {}
-    if model.weights in ("package", "download", "none"):
-        return {"weights": model.weights}
-    return {"weights": _hash(Path(model.weights))}
-
-
-def find_module(name: str) -> Path:
-    """The file of an own model's module; looked for as ``import`` does, the working folder included.
-
-    Raises:
-        ConfigError: there is none, its package fails, or it is Python's own: a card from elsewhere
-            shall call none of those.
-    """
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)  # as for a script that is run here
-    module = name.partition(":")[0]
-    if module.partition(".")[0] in sys.stdlib_module_names:
-        what = f"model {name!r}: {module} is a module of Python's own"
-        raise ConfigError(what, "name a module of yours")
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError, AttributeError):
-        spec = None
-    except Exception as error:  # looking for a.b imports a, which may fail of anything
-        what = f"model {name!r}: importing its package fails: {type(error).__name__}: {error}"
-        raise ConfigError(what, "mend the package") from error
-    if spec is None or not spec.origin:
-        what = f"model {name!r}: no module {module} is found"
-        do = f"run in the folder that holds {module.partition('.')[0]}, or install it, or set PYTHONPATH"
-        raise ConfigError(what, do)
-    return Path(spec.origin)
-
-
-def _hash(path: Path) -> str:
-    try:
-        stat = path.stat()
-        return _hash_of(path, stat.st_size, stat.st_mtime_ns)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}", "name a file that is there", str(path)
-        ) from error
-
-
-@lru_cache(maxsize=64)
-def _hash_of(path: Path, size: int, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

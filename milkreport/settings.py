@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from milkreport.errors import ConfigError
+from milkreport.inside import refuse_special
+from milkreport.parse import parse_toml
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -33,16 +35,20 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file.
 
     Raises:
-        ConfigError: it cannot be read, is larger than 1 MB, or is not TOML (with line and column).
+        ConfigError: it cannot be read, is a pipe, larger than 1 MB, or is not TOML (with line and column).
     """
+    refuse_special(path, ConfigError)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError("more than 1 MB, too large for settings", "", str(path))
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        return parse_toml(path.read_bytes())
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"not valid TOML: {error}", "mend the file", str(path)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", where=str(path)) from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(f"cannot be read: {reason}", "check the path", str(path)) from error
+    except ValueError as error:
+        raise ConfigError(f"cannot be read: {error}", "mend the file", str(path)) from error
 
 
 def validate(kind: type[S], values: Mapping[str, Any], where: str = "") -> S:

@@ -20,7 +20,9 @@ from pydantic import Field, field_validator, model_validator
 from milkreport.arm_settings import ON_CASES, ON_LOGITS, SHARED, Arm, ArmInputs, Correction
 from milkreport.errors import ConfigError
 from milkreport.evaluation.named import check_margin, check_metric
+from milkreport.limits import MOST_ACTIVATIONS, MOST_SEEDS, MOST_TRAININGS
 from milkreport.model_settings import AnyModel, Classifier, Model
+from milkreport.parse import parse_toml
 from milkreport.resources import resource_folder
 from milkreport.settings import Name, S, Section, read_toml, validate
 from milkreport.suite_sections import Data, Precision, Seed, Split, Synthetic, Training
@@ -42,7 +44,7 @@ class Suite(Section):
     question: str
     primary_metric: str
     margin: float | None = None
-    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1000)] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS)] = [0]
     reference: str = ""
     data: Data = Data()
     split: Split = Split()
@@ -67,6 +69,11 @@ class Suite(Section):
                 raise ValueError(str(error)) from error
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: {self.seeds} names one seed twice")
+        if (n := len(self.seeds) * self.split.n_folds * len(self.arms)) > MOST_TRAININGS:
+            raise ValueError(
+                f"{len(self.seeds):,} seeds, {self.split.n_folds} folds and {len(self.arms)} arms are "
+                f"{n:,} trainings: at most {MOST_TRAININGS:,}"
+            )
         _refuse_twins([arm.name for arm in self.arms], "name", [arm.name for arm in self.arms])
         done = [json.dumps(self.recipe(arm), sort_keys=True) for arm in self.arms]
         _refuse_twins(done, "correction", [arm.correction for arm in self.arms])
@@ -92,6 +99,11 @@ class Suite(Section):
                 raise ValueError(
                     f"data.image_size: {self.data.image_size} px is less than {smallest} px, the least "
                     f"that model.blocks = {model.blocks} poolings leave a pixel of"
+                )
+            if self.data.image_size**2 * model.hidden_units > MOST_ACTIVATIONS:
+                raise ValueError(
+                    f"model.hidden_units = {model.hidden_units} and data.image_size = "
+                    f"{self.data.image_size}: image_size² · hidden_units is {MOST_ACTIVATIONS:,} at most"
                 )
             if model.output == "softmax" and arm.correction in ON_LOGITS:
                 what = f"arms.{arm.name}: {arm.correction} is defined on logits"
@@ -160,13 +172,17 @@ class Suite(Section):
         return next(arm for arm in self.arms if arm.name == name)
 
     def with_seeds(self, n: int) -> Suite:
-        """The suite with *n* seeds: its own first, then the integers that follow its largest."""
-        if n < 1:
-            raise ConfigError(f"--seeds {n}", "give 1 or more")
+        """The suite with *n* seeds: its own first, then the integers that follow its largest.
+
+        Raises:
+            ConfigError: too many, or none.
+        """
+        if not 1 <= n <= MOST_SEEDS:
+            raise ConfigError(f"--seeds {n}", f"give a number from 1 to {MOST_SEEDS:,}")
         seeds = self.seeds[:n]
-        while len(seeds) < n:
-            seeds.append(max(seeds) + 1)
-        return self.model_copy(update={"seeds": seeds})
+        first = max(seeds) + 1
+        seeds += range(first, first + n - len(seeds))
+        return build_suite(self.model_dump() | {"seeds": seeds}, f"--seeds {n}")
 
     def flat(self) -> dict[str, Any]:
         """All settings as ``dotted.key -> value``."""
@@ -247,7 +263,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     if not equals or not all(parts):
         raise ConfigError(f"--set {override}", "write --set section.key=value")
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
+        value = parse_toml(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()  # a bare word is a string
     target = values

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from milkreport.limits import ImageSize
 from milkreport.settings import Section
 
 MAX_SEED = 2**63 - 1
@@ -20,9 +21,9 @@ Precision = Literal["float32", "tf32", "bf16"]
 class Synthetic(Section):
     """The built-in data, made when no data is named."""
 
-    cases: Annotated[int, Field(ge=66, le=1_000_000)] = 600
+    cases: Annotated[int, Field(ge=66, le=100_000)] = 600
     seed: Seed = 0
-    size: Annotated[int, Field(ge=16, le=1024)] = 64
+    size: ImageSize = 64
 
 
 class Data(Section):
@@ -43,7 +44,7 @@ class Data(Section):
     on_bad_image: Literal["error", "skip"] = "error"
     near_duplicates: Literal["group", "warn"] = "group"
     decoder: Literal["exact", "fast"] = "exact"
-    image_size: Annotated[int, Field(ge=16, le=1024)] = 256
+    image_size: ImageSize = 256
     synthetic: Synthetic = Synthetic()
 
 
@@ -58,7 +59,7 @@ class Split(Section):
     kind: Literal["support", "holdout", "kfold"] = "holdout"
     seed: Seed = 0
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    test_support: dict[str, Annotated[int, Field(ge=0)]] = {}
+    test_support: dict[str, Annotated[int, Field(ge=0, le=MAX_SEED)]] = {}
     folds: Annotated[int, Field(ge=2, le=100)] = 5
     validation: Fraction = 0.0
 

@@ -11,12 +11,21 @@ import difflib
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from milkreport.errors import DataError, DataProblems, Problem
+from milkreport.inside import refuse_special
+from milkreport.limits import (
+    MOST_CLASSES,
+    MOST_COLUMNS,
+    MOST_NAME,
+    MOST_TABLE_BYTES,
+    most_rows,
+)
 
 # How a formula starts.
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r")
@@ -44,10 +53,15 @@ def load_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
     The index holds each row's line number in the file, for later messages.
 
     Raises:
-        DataError: missing, empty, another encoding or separator, quotes that do not match.
+        DataError: missing, empty, too large, a pipe or device, another encoding or separator, quotes that do
+            not match.
         DataProblems: every ragged row, every nameless, repeated or missing column.
     """
+    refuse_special(path)
     try:
+        if (size := path.stat().st_size) > MOST_TABLE_BYTES:
+            what = f"{size:,} bytes: a table has {MOST_TABLE_BYTES:,} at most"
+            raise DataError(what, "leave out columns, or split it", str(path))
         raw = path.read_bytes()
     except (FileNotFoundError, ValueError) as error:  # ValueError: a NUL in the path
         raise DataError("no such file", "check the path", str(path)) from error
@@ -70,10 +84,15 @@ def load_plain(path: Path, text: Sequence[str]) -> pd.DataFrame:
     Raises:
         DataError: not plain.
     """
+    refuse_special(path)
     odd = DataError("not a plain table", "", str(path))
     try:
+        if path.stat().st_size > MOST_TABLE_BYTES:
+            raise odd
         with path.open(encoding="utf-8-sig", newline="") as stream:
             first = next(csv.reader([stream.readline()]), [])
+        if len(first) > MOST_COLUMNS:
+            raise odd
         frame: pd.DataFrame = pd.read_csv(
             path,
             dtype=dict.fromkeys(text, str),
@@ -97,7 +116,9 @@ def load_plain(path: Path, text: Sequence[str]) -> pd.DataFrame:
         if column not in numbers:
             # True and false are no words of ours, and blanks are an empty cell.
             cells = frame[column]
-            if cells.dtype.kind == "b" or not cells.str.strip().astype(bool).all():
+            # So are integers beyond 64 bits, which come as objects.
+            is_text = pd.api.types.infer_dtype(cells) == "string"
+            if not is_text or not cells.str.strip().astype(bool).all():
                 raise odd
     frame = frame.astype(dict.fromkeys(numbers, "float64"))
     return frame.set_axis(range(2, len(frame) + 2), axis=0)
@@ -108,10 +129,18 @@ def read_table(raw: bytes, name: str, required: Sequence[str] = ()) -> pd.DataFr
     text = _decode(raw, name)
     if (mark := separator(_first_line(text))) != ",":
         raise DataError(f"looks {_SEPARATORS[mark]} separated", "save it with commas", name)
-    rows = list(_rows(text, name))
-    if not rows:
+    read = _rows(text, name)
+    line, header = next(read, (0, []))
+    if not header:
         raise DataError("the file is empty", "", name)
-    (line, header), *body = rows
+    if len(header) > MOST_COLUMNS:
+        what = f"{len(header):,} columns: a table has {MOST_COLUMNS:,} at most"
+        raise DataError(what, "leave out columns", f"{name}:{line}")
+    most = most_rows(len(header))
+    body = list(islice(read, most + 1))
+    if len(body) > most:
+        what = f"more than {most:,} rows of {len(header):,} columns"
+        raise DataError(what, "leave out columns, or split it", name)
     header = [column.strip() for column in header]
     if len(header) > 1 and not header[0]:
         header[0] = ROW_NUMBERS
@@ -137,6 +166,13 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> N
     """Raise a DataProblems with every one of *columns* that lacks, and the nearest that is there."""
     if problems := _header_problems(list(frame.columns), f"{name}:1", columns):
         raise DataProblems(problems)
+
+
+def refuse_many_classes(n: int, name: str) -> None:
+    """Raise a DataError for more classes than can be told apart in a confusion matrix."""
+    if n > MOST_CLASSES:
+        do = "are these ids, or free text? Name the column of labels, or merge classes"
+        raise DataError(f"{n:,} classes: {MOST_CLASSES:,} at most", do, name)
 
 
 def first_few(ids: Iterable[str], n: int = 5) -> str:
@@ -220,6 +256,10 @@ def _header_problems(header: list[str], where: str, required: Sequence[str]) -> 
         if not column:
             what, do = f"column {position} has no name", "name it or drop it"
             problems.append(Problem("nameless column", where, what, do))
+        elif len(column) > MOST_NAME:
+            what = f"the name of column {position} has {len(column):,} characters"
+            do = f"{MOST_NAME:,} at most: shorten it"
+            problems.append(Problem("long name", where, what, do))
         elif first.setdefault(column, position) != position:
             what = f"columns {first[column]} and {position} are both {shown(column)}"
             problems.append(Problem("repeated column", where, what, "rename or drop one"))

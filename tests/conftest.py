@@ -18,6 +18,7 @@ from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
 from milkreport.data.synthetic import write_synthetic
 from milkreport.suite import Suite, load_suite
+from milkreport.trust import grant
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -45,6 +46,8 @@ def _no_user_settings(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setenv("MILKREPORT_CACHE", str(cache))
     monkeypatch.delenv("MILKREPORT_DATA", raising=False)
     monkeypatch.setenv("MILKREPORT_WORKERS", "1")  # the executors have tests of their own
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)  # the command line sets it
+    grant()  # nothing is trusted that another test trusted
 
 
 @pytest.fixture(scope="session")

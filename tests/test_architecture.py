@@ -25,16 +25,20 @@ ALLOWED = {
 }
 GROUND = {
     "errors",
+    "limits",
     "settings",
     "resources",
     "streams",
     "suite",
     "suite_sections",
     "model_settings",
+    "own_module",
+    "trust",
     "arm_settings",
     "columns",
     "tables",
     "atomic",
+    "inside",
     "markdown",
     "__version__",
 }

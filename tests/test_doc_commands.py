@@ -79,6 +79,9 @@ ELSEWHERE = {
     r"milkreport predict .*--thresholds validation": (
         "tests/test_trained_models.py::test_thresholds_of_the_validation_part_are_folded_in"
     ),
+    r"milkreport predict .*--trust-module ": (
+        "tests/security/test_trusted.py::test_an_own_model_runs_where_the_user_names_it"
+    ),
     r"milkreport import-pickle ": (
         "tests/test_trained_models.py::test_foreign_pickles_take_the_card_of_a_model_alike"
     ),

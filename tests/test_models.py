@@ -24,7 +24,7 @@ from milkreport.data.prepare import Prepared  # noqa: E402
 from milkreport.data.splits import Fold  # noqa: E402
 from milkreport.errors import ConfigError, DataError  # noqa: E402
 from milkreport.model_settings import Backbone, Classifier, OwnModel, Pretrained  # noqa: E402
-from milkreport.models.backbone import load_embedder  # noqa: E402
+from milkreport.models.backbone import Embedder, load_embedder  # noqa: E402
 from milkreport.models.build import build_network, stages, try_network  # noqa: E402
 from milkreport.models.classifier import fit_classifier, load_classifier  # noqa: E402
 from milkreport.models.shape import Shape  # noqa: E402
@@ -36,6 +36,7 @@ from milkreport.training.embeddings import _Kept  # noqa: E402
 from milkreport.training.fit import split_batches  # noqa: E402
 from milkreport.training.pixels import MappedPixels  # noqa: E402
 from milkreport.training.trial import try_arms  # noqa: E402
+from milkreport.trust import trust_model, trust_suite  # noqa: E402
 
 CPU = torch.device("cpu")
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -49,6 +50,7 @@ def suite() -> Suite:
 def train(prepared: Prepared, suite: Suite, fold: Fold, seed: int = 0, **named) -> TrainedCell:
     arm = Arm.model_validate({"name": "arm", **named})
     suite = suite.model_copy(update={"arms": [arm]})
+    trust_suite(suite)
     return train_cell(prepared, suite, arm, seed, fold, MappedPixels(prepared.store))
 
 
@@ -219,21 +221,28 @@ def test_other_families_lose_their_last_layer(name: str) -> None:
     assert embedder.n_features(size) in (1024, 768)
 
 
+def load_named(backbone: str, weights: Path) -> Embedder:
+    """With weights from a file, as a suite of the user's says."""
+    named = Pretrained(backbone=backbone, weights=str(weights))
+    trust_model(named)
+    return load_embedder(named)
+
+
 def test_weights_come_from_a_local_file_and_must_fit(tmp_path: Path) -> None:
     from torchvision import models
 
     network = models.resnet18()
     path = tmp_path / "resnet18.pth"
     torch.save(network.state_dict(), path)
-    embedder = load_embedder(Pretrained(backbone="resnet18", weights=str(path)))
+    embedder = load_named("resnet18", path)
     assert torch.equal(embedder.layers.conv1.weight, network.conv1.weight)
     with pytest.raises(ConfigError, match=r"resnet18.pth: lacks layer1.2|is \(|lacks "):
-        load_embedder(Pretrained(backbone="resnet34", weights=str(path)))
+        load_named("resnet34", path)
     with pytest.raises(ConfigError, match="name a file of weights"):
-        load_embedder(Pretrained(backbone="resnet18", weights=str(tmp_path / "none.pth")))
+        load_named("resnet18", tmp_path / "none.pth")
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(ConfigError, match=r"text.pth: (no state dict|damaged)"):
-        load_embedder(Pretrained(backbone="resnet18", weights=str(tmp_path / "text.pth")))
+        load_named("resnet18", tmp_path / "text.pth")
     with pytest.raises(ConfigError, match=r"unknown backbone 'resnet81'.*did you mean resnet"):
         load_embedder(Pretrained(backbone="resnet81", weights="none"))
 
@@ -324,7 +333,6 @@ def test_a_single_last_case_joins_the_batch_before_where_batches_have_statistics
 
 @pytest.fixture
 def in_examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(EXAMPLES)
     monkeypatch.syspath_prepend(str(EXAMPLES))
 
 
@@ -362,18 +370,23 @@ def test_own_models_that_do_not_work_are_refused_before_training(
     code, line = OWN[case]
     name = f"own_{case.replace(' ', '_')}"
     (tmp_path / f"{name}.py").write_text(code)
-    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     arm = Arm.model_validate({"name": "mine", "model": f"{name}:build"})
     with pytest.raises(ConfigError) as caught:
-        try_arms(prepared, suite.model_copy(update={"arms": [arm]}), fold)
+        try_trusted(prepared, suite, arm, fold)
     assert line in str(caught.value)
 
 
 def test_a_module_that_is_not_there_is_named_with_what_to_do(prepared, suite, fold) -> None:
     arm = Arm.model_validate({"name": "mine", "model": "nowhere_at_all:build"})
-    with pytest.raises(ConfigError, match=r"no module nowhere_at_all is found — run in the folder"):
-        try_arms(prepared, suite.model_copy(update={"arms": [arm]}), fold)
+    with pytest.raises(ConfigError, match=r"no module nowhere_at_all is found — .* --module-dir"):
+        try_trusted(prepared, suite, arm, fold)
+
+
+def try_trusted(prepared: Prepared, suite: Suite, arm: Arm, fold: Fold) -> None:
+    mine = suite.model_copy(update={"arms": [arm]})
+    trust_suite(mine)
+    try_arms(prepared, mine, fold)
 
 
 def test_a_package_that_fails_on_import_is_named(
@@ -381,18 +394,19 @@ def test_a_package_that_fails_on_import_is_named(
 ) -> None:
     (tmp_path / "broken_package").mkdir()
     (tmp_path / "broken_package" / "__init__.py").write_text("def (:\n")
+    (tmp_path / "broken_package" / "net.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     arm = Arm.model_validate({"name": "mine", "model": "broken_package.net:build"})
-    with pytest.raises(ConfigError, match=r"importing its package fails: SyntaxError: .* — mend"):
-        try_arms(prepared, suite.model_copy(update={"arms": [arm]}), fold)
+    with pytest.raises(ConfigError, match=r"model broken_package.net:build: SyntaxError: "):
+        try_trusted(prepared, suite, arm, fold)
 
 
 def test_another_version_of_the_module_is_another_training(suite, tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     file = tmp_path / "own_changing.py"
     arm = Arm.model_validate({"name": "mine", "model": "own_changing:build"})
     mine = suite.model_copy(update={"arms": [arm]})
+    trust_suite(mine)
     keys = []
     for code in ("x = 1\n", "x = 22\n", "x = 1\n"):
         file.write_text(code)
@@ -404,7 +418,7 @@ def test_a_run_of_another_version_of_the_module_is_refused(synthetic, milkreport
     (tmp_path / "own_model.py").write_text((EXAMPLES / "own_model.py").read_text())
     (tmp_path / "own_model.toml").write_text((EXAMPLES / "own_model.toml").read_text())
     command = ["run-all", "own_model.toml", "--data", synthetic, "--out", "run", "--no-pdf",
-               "--set", "training.epochs=1", "--no-images"]  # fmt: skip
+               "--set", "training.epochs=1", "--no-images", "--module-dir", "."]  # fmt: skip
     assert milkreport(*command).returncode == 0
     with (tmp_path / "own_model.py").open("a") as file:
         file.write("# changed\n")

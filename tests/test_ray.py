@@ -113,3 +113,27 @@ def test_ray_on_the_command_line(small, milkreport, tmp_path) -> None:
     assert nobody.returncode == 4
     assert "no Ray cluster" in nobody.stderr
     assert len(nobody.stderr.strip().splitlines()) == 1, nobody.stderr
+
+
+def test_an_own_model_on_a_cluster_and_nothing_from_the_working_folder(
+    small, milkreport, tmp_path
+) -> None:
+    """Ray itself puts the working folder first on its workers' path."""
+    for name in ("torch", "pydantic", "pandas"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w').close()\n")
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    example = Path(__file__).resolve().parents[1] / "examples" / "own_model.py"
+    (modules / "own_model.py").write_text(example.read_text())
+    (tmp_path / "mine.toml").write_text(
+        'name = "mine"\ntitle = "Mine"\nquestion = "None."\nprimary_metric = "macro_f1"\n'
+        "data.image_size = 16\ntraining = { threads = 1, epochs = 1 }\n"
+        'arms = [{ name = "a", model = { name = "own_model:build" } }]\n'
+    )
+    words = ["run-all", "mine.toml", "--data", small, "--module-dir", modules, "--device", "cpu",
+             "--no-pdf", "--no-images"]  # fmt: skip
+    done = milkreport(*words, "--out", "run", "--executor", "ray")
+    assert not (tmp_path / "marker").exists()
+    assert done.returncode == 0, done.stderr
+    assert milkreport(*words, "--out", "alone").returncode == 0
+    assert bits(tmp_path / "run") == bits(tmp_path / "alone")

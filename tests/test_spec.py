@@ -171,7 +171,7 @@ def test_classes_agree(adapter: str) -> None:
 def test_class_folders_have_no_table() -> None:
     assert "adapter folder has no table, views or features" in problems(adapter="folder")
     folder = {"adapter": "folder", "name": "x"}
-    for group, message in (("(", "no regular expression"), ("a", "exactly one bracketed part")):
+    for group, message in (("(", "not a regular expression"), ("a", "exactly one bracketed part")):
         with pytest.raises(ConfigError, match=message):
             validate(DataSpec, folder | {"folder": {"group": group}})
     assert validate(DataSpec, folder | {"folder": {"group": "(p[0-9]+)_"}})

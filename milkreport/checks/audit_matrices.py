@@ -17,6 +17,9 @@ from milkreport.checks.statements import Figure, Matrix
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.metrics import score_classes, score_confusion
 
+#: Counts in all ways to mend the matrices of a reference, each scored for every figure.
+MOST_TRIED = 50_000_000
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -69,9 +72,16 @@ def audit_matrices(
             sums.setdefault(matrix.part, {})[matrix.arm] = rows
     found: dict[tuple[str, Part], Audited] = {}
     findings: list[Finding] = []
+    left = MOST_TRIED
     for matrix, mine in zip(reference.matrices, readings, strict=True):
         support, source = _support(reference, matrix.part, sums.get(matrix.part, {}))
-        rivals = [_fit(reference, matrix, reading, support) for reading in mine]
+        # Every way to mend it is held against every figure: of many classes there are too many.
+        n_figures = max(len(figures_of(reference, matrix)), 1)
+        tried = len(mine) * n_figures * len(reference.classes) ** 4
+        left -= tried if (is_tried := tried <= left) else 0
+        mended = support if is_tried else None
+        chosen = mine if is_tried else mine[:1]
+        rivals = [_fit(reference, matrix, reading, mended) for reading in chosen]
         best = max(rivals, key=lambda audited: audited.n_fitting, default=None)
         findings.append(_shape(reference, matrix, best, rivals))
         if best is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as xml
 
 from milkreport.checks.verdict import CheckRow, Status, Verdict, exit_code
+from milkreport.errors import printable
 from milkreport.markdown import head, line, plain
 
 _SYMBOLS = {
@@ -113,7 +114,7 @@ def _said(row: CheckRow) -> str:
         values.append(f"this run {row.ours:.4f}")
     if row.low is not None and row.high is not None:
         values.append(f"difference {row.difference:+.4f}, 95% {row.low:+.4f} to {row.high:+.4f}")
-    return f"{', '.join(values)}: {row.reason}"
+    return printable(f"{', '.join(values)}: {row.reason}")
 
 
 def _cells(row: CheckRow) -> list[str]:
@@ -136,7 +137,7 @@ def _counted(verdict: Verdict) -> str:
 
 
 def _message(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:
@@ -144,5 +145,5 @@ def _property(text: str) -> str:
 
 
 def _legal(text: str) -> str:
-    """Without the control characters that XML has no form for."""
-    return "".join(c for c in text if c in "\t\n\r" or ord(c) >= 32)
+    """Without the characters that XML 1.0 has no form for; others that act on a terminal become U+FFFD."""
+    return "\n".join(printable(part) for part in text.split("\n"))

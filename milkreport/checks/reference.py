@@ -7,6 +7,7 @@ the run's predictions lie beside it.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,8 @@ from milkreport.checks.statements import (
 from milkreport.errors import ConfigError
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.part_record import Definition
+from milkreport.inside import refuse_links, within
+from milkreport.limits import MOST_CLASSES, MOST_PUBLISHED, MOST_SEEDS, Published
 from milkreport.resources import resource_folder
 from milkreport.settings import Name, Section, read_toml, validate
 
@@ -104,17 +107,17 @@ class Reference(Section):
     title: str
     source: str
     data: str
-    classes: Annotated[list[str], Field(min_length=2)]
+    classes: Annotated[list[str], Field(min_length=2, max_length=MOST_CLASSES)]
     split: str
     comparable: Comparable = "same split rule"
     rounding: Rounding
-    n: dict[Part, Annotated[int, Field(gt=0)]] = {}
-    support: dict[Part, dict[str, Annotated[int, Field(ge=0)]]] = {}
+    n: dict[Part, Annotated[Published, Field(gt=0)]] = {}
+    support: dict[Part, dict[str, Published]] = {}
     margin: Margin
     margin_reason: Annotated[str, Field(min_length=1)]
     primary: str = ""
-    min_seeds: Annotated[int, Field(ge=1)] = 1
-    min_support: Annotated[int, Field(ge=1)] = MIN_SUPPORT
+    min_seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 1
+    min_support: Annotated[int, Field(ge=1, le=MOST_PUBLISHED)] = MIN_SUPPORT
     protocol: dict[str, Any] = {}
     rules: Annotated[list[Rule], Field(min_length=1)]
     arms: list[Arm] = []
@@ -137,9 +140,13 @@ class Reference(Section):
         names = {f"{f.metric}:{f.class_name}" if f.class_name else f.metric for f in self.figures}
         if self.primary and self.primary not in names:
             raise ValueError(f"primary {self.primary} has no figure")
-        twice = [f.key for f in self.figures if [g.key for g in self.figures].count(f.key) > 1]
+        twice = [key for key, n in Counter(f.key for f in self.figures).items() if n > 1]
         if twice:
             raise ValueError(f"two figures of {', '.join(filter(None, twice[0]))}")
+        for matrix in self.matrices:
+            if (n := sum(map(sum, matrix.rows))) > MOST_PUBLISHED:
+                what = f"the matrix of {matrix.arm} ({matrix.part}) holds {n:,} cases"
+                raise ValueError(f"matrices: {what}: from 0 to {MOST_PUBLISHED:,}")
         for part, counts in self.support.items():
             if unknown := set(counts) - set(self.classes):
                 raise ValueError(f"support.{part}: {sorted(unknown)[0]} is not one of the classes")
@@ -174,10 +181,11 @@ def find_reference(name_or_path: str) -> Path:
     """The file of a reference: by name (shipped, or frozen below the working folder), by file or folder.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none. DataError: a link lies in its folder.
     """
     path = Path(name_or_path)
     if (path / FILE).is_file():
+        refuse_links(path)
         return path / FILE
     if name_or_path.endswith(".toml"):
         if not path.is_file():
@@ -187,7 +195,9 @@ def find_reference(name_or_path: str) -> Path:
         return resource_folder("experiments") / "references" / f"{name_or_path}.toml"
     known = list_references()
     if name_or_path in known:
-        return LOCAL / name_or_path / FILE
+        folder = within(LOCAL, name_or_path)
+        refuse_links(folder)
+        return folder / FILE
     if path.is_dir():
         do = "give a reference's name, its .toml file, or a finished run"
         raise ConfigError("holds neither a run nor a reference", do, name_or_path)

@@ -8,12 +8,15 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from milkreport.evaluation.data_record import Part
+from milkreport.limits import MOST_CLASSES, Published
 from milkreport.settings import Section
 
 #: How digits were lost: to the nearest, perhaps by cutting, not at all, or "about" (one unit either way).
 Rounding = Literal["rounded", "rounded or cut", "exact", "about"]
 #: Whether a run's cases are drawn by the same rule, by another, or from other data.
 Comparable = Literal["same split rule", "other split", "other data"]
+#: A number that is added up and compared with others, and nothing is made of.
+Count = Annotated[int, Field(ge=0, le=2**53)]
 Margin = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -28,11 +31,13 @@ class Value(Section):
     @classmethod
     def _number(cls, value: str) -> str:
         try:
-            finite = Decimal(value).is_finite()
+            number = Decimal(value)
         except InvalidOperation:
-            finite = False
-        if not finite:
-            raise ValueError("no number")
+            number = Decimal("nan")
+        # Beyond these a print is none, and a power of ten no float.
+        exponent = number.as_tuple().exponent
+        if not isinstance(exponent, int) or len(value) > 40 or not -400 <= exponent <= 6:
+            raise ValueError("not a number as it is printed: at most 40 characters, below 1e40")
         return value
 
     @property
@@ -95,7 +100,10 @@ class Matrix(Section):
 
     arm: str
     part: Part
-    rows: list[list[Annotated[int, Field(ge=0)]]]
+    rows: Annotated[
+        list[Annotated[list[Published], Field(max_length=MOST_CLASSES + 1)]],
+        Field(max_length=2 * MOST_CLASSES),
+    ]
     stands: str = ""
     note: str = ""
 
@@ -104,8 +112,8 @@ class Sum(Section):
     """Stated counts that must add up."""
 
     what: str
-    total: int
-    parts: dict[str, int]
+    total: Count
+    parts: dict[str, Count]
     stands: str = ""
 
 
@@ -113,8 +121,8 @@ class Share(Value):
     """A stated share of a whole, both counted in the source."""
 
     what: str
-    part: int
-    whole: Annotated[int, Field(gt=0)]
+    part: Count
+    whole: Annotated[Count, Field(gt=0)]
 
 
 class Claim(Section):

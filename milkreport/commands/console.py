@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
+from milkreport.errors import printable
 from milkreport.evaluation.part_record import Estimate
 
-console = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    """Prints nothing that a terminal or a CI log would obey: every string passes ``printable``."""
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        """Text of one line of markup."""
+        return super().render_str(printable(text), **settings)
+
+
+console = _Console(stderr=True, highlight=False)
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -18,6 +18,7 @@ from milkreport.data.store import list_stores, open_store
 from milkreport.data.synthetic import write_synthetic
 from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
 from milkreport.evaluation.results import Results
+from milkreport.inside import refuse_links
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.finetune_record import NEW, OLD, is_finetuning
 from milkreport.runs.folder import RunFolder
@@ -48,6 +49,7 @@ def redraw(run_path: Path, pdf: str, images: bool = True) -> None:
     """
     folders = [RunFolder(run_path)]
     if is_finetuning(run_path):
+        refuse_links(run_path)
         folders = [f for f in (RunFolder(run_path / name) for name in (NEW, OLD)) if f.is_run()]
         if not folders:
             do = "do the same finetune again: it goes on where it was stopped"

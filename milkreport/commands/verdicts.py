@@ -82,7 +82,8 @@ def show_audit(audit: Audit) -> None:
         found = audit.of(outcome)
         if found:
             colour = _COLOURS[outcome]
-            console.print(f"\n[{colour}]{outcome}[/{colour}] ({len(found)})")
+            console.print()
+            console.print(f"[{colour}]{outcome}[/{colour}] ({len(found)})")
         for finding in found:
             _show_finding(audit, finding)
     console.print()

@@ -16,7 +16,7 @@ from milkreport.data.image_index import ImageIndex
 from milkreport.data.leaks import groups_alike
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError, DataProblems, Problem
-from milkreport.tables import first_few
+from milkreport.tables import first_few, refuse_many_classes
 
 T = TypeVar("T")
 
@@ -260,6 +260,7 @@ class Assembler:
                 self.problems.append(Problem("bad label", where, what, "give it one", str(name)))
             labels = grouped.first()
         found = self.classes or spec.one_hot or sorted({str(x) for x in labels.dropna()})
+        self._gather(refuse_many_classes, len(found), source.name)
         return labels[~labels.index.duplicated()], tuple(found)
 
     def _read_labels(self, source: TextTable) -> pd.Series[Any] | None:

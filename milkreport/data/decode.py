@@ -117,15 +117,17 @@ class Decoded:
     height: int
 
 
-def decode(path: Path, size: int | None, decoder: Decoder = "exact") -> Decoded:
+def decode(
+    path: Path, size: int | None, decoder: Decoder = "exact", most_pixels: int = MAX_PIXELS
+) -> Decoded:
     """Decode the image at *path* to *size* by *size* pixels, or to its own size where that is None.
 
     Raises:
-        BadImage: no such file, empty, cut short, not what its name says, more than 64 million pixels,
+        BadImage: no such file, empty, cut short, not what its name says, more pixels than *most_pixels*,
             unreadable, or of a mode whose colours are not defined.
     """
     with open_image(path) as file:
-        return _decode(file, path, size, decoder)
+        return _decode(file, path, size, decoder, most_pixels)
 
 
 def require_decoder(decoder: Decoder) -> None:
@@ -162,7 +164,9 @@ def open_image(path: Path, buffering: int = _BUFFER) -> Iterator[BinaryIO]:
         raise BadImage("unreadable", what, do, str(path)) from error
 
 
-def _decode(file: BinaryIO, path: Path, size: int | None, decoder: Decoder) -> Decoded:
+def _decode(
+    file: BinaryIO, path: Path, size: int | None, decoder: Decoder, most_pixels: int
+) -> Decoded:
     head = file.read(256)
     found = _refuse_other_formats(head, path)
     file.seek(0)
@@ -173,7 +177,7 @@ def _decode(file: BinaryIO, path: Path, size: int | None, decoder: Decoder) -> D
             # Pillow gives 16-bit grey with alpha as RGBA: bit depth 16, colour type 4.
             is_grey_16 = found == "PNG" and head[24:26] == b"\x10\x04"
             mode = "LA;16" if is_grey_16 else image.mode
-            _refuse_header(width, height, mode, path)
+            _refuse_header(width, height, mode, path, most_pixels)
             reduced = (
                 decoder == "fast"
                 and size is not None
@@ -227,10 +231,10 @@ def _refuse_other_formats(head: bytes, path: Path) -> str:
     raise BadImage("mislabelled", what, do, str(path))
 
 
-def _refuse_header(width: int, height: int, mode: str, path: Path) -> None:
+def _refuse_header(width: int, height: int, mode: str, path: Path, most_pixels: int) -> None:
     """Refuse before decoding what would take too much memory or has no defined colours."""
-    if width * height > MAX_PIXELS:
-        what = f"{width:,} x {height:,} pixels, more than {MAX_PIXELS:,}"
+    if width * height > most_pixels:
+        what = f"{width:,} x {height:,} pixels, more than {most_pixels:,}"
         raise BadImage("too large", what, "shrink the image", str(path))
     if mode not in _MODES:
         what = f"colour mode {mode}"

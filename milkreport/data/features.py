@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from milkreport.data.cases import Feature
+from milkreport.errors import DataError
+from milkreport.limits import MOST_CATEGORIES, MOST_COLUMNS, MOST_INPUTS
 
 Array = npt.NDArray[np.float32]
 
@@ -26,10 +29,10 @@ class ColumnEncoder(BaseModel):
 
     column: str
     view: str
-    categories: list[str] | None = None
-    mean: float = 0.0
-    sd: float = 1.0
-    fill: float = 0.0
+    categories: Annotated[list[str], Field(max_length=MOST_CATEGORIES)] | None = None
+    mean: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    sd: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    fill: Annotated[float, Field(allow_inf_nan=False)] = 0.0
 
     @property
     def names(self) -> list[str]:
@@ -57,7 +60,13 @@ class FeatureEncoder(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    columns: list[ColumnEncoder]
+    columns: Annotated[list[ColumnEncoder], Field(max_length=MOST_COLUMNS)]
+
+    @model_validator(mode="after")
+    def _few_inputs(self) -> FeatureEncoder:
+        if (n := sum(len(column.names) for column in self.columns)) > MOST_INPUTS:
+            raise ValueError(f"the columns are {n:,} inputs: at most {MOST_INPUTS:,}")
+        return self
 
     def names(self, view: str) -> list[str]:
         """Input names of one view: the case's own columns first, then the view's."""
@@ -94,13 +103,25 @@ def fit_encoder(training_table: pd.DataFrame, features: Sequence[Feature]) -> Fe
 
     Standardisation divides by the population standard deviation, as scikit-learn's ``StandardScaler``;
     a constant column is only centred.
+
+    Raises:
+        DataError: a text column of too many values, or too many columns.
     """
-    return FeatureEncoder(columns=[_fit(training_table[f.column], f) for f in features])
+    columns = [_fit(training_table[f.column], f) for f in features]
+    try:
+        return FeatureEncoder(columns=columns)
+    except ValidationError as error:
+        what = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise DataError(what, "leave out features") from error
 
 
 def _fit(values: pd.Series, feature: Feature) -> ColumnEncoder:
     if feature.kind == "categorical":
         seen = sorted({str(value) for value in values.dropna()})
+        if len(seen) > MOST_CATEGORIES:
+            what = f"the text column {feature.column} has {len(seen):,} different values"
+            do = f"at most {MOST_CATEGORIES:,}: make it numeric, or leave it out"
+            raise DataError(what, do)
         return ColumnEncoder(column=feature.column, view=feature.view, categories=seen)
     numbers = values.astype("float64").dropna()
     fill = float(numbers.median()) if len(numbers) else 0.0

@@ -10,9 +10,11 @@ import pandas as pd
 
 from milkreport.data.cases import IMAGE_PREFIX, Card, Cases
 from milkreport.data.discovery import Tree, one_line
+from milkreport.data.patterns import compile_pattern
 from milkreport.data.spec import DataSpec
 from milkreport.data.table import card_of
 from milkreport.errors import DataError, DataProblems, Problem
+from milkreport.tables import refuse_many_classes
 
 VIEW = "image"
 PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
@@ -39,12 +41,13 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
     if len(counts) < 2:
         what = "fewer than two folders with images: no classes to tell apart"
         raise DataError(what, "put each class's images into a folder of its own", str(base))
+    refuse_many_classes(len(declared or counts), str(base))
     # Such a name can be looked at, but not written into any file as an id.
     names = [path.relative_to(base).as_posix() for path in tree.images]
     if odd := [one_line(name) for name in names if re.search(r"[\ud800-\udfff]", name)]:
         what, do = "its name is not UTF-8", "rename the file or its folder"
         raise DataProblems([Problem("bad file name", name, what, do) for name in odd])
-    table = _table(tree, base, re.compile(spec.folder.group if spec else ""))
+    table = _table(tree, base, spec.folder.group if spec else "")
     return Cases(
         table=table,
         views=(VIEW,),
@@ -75,16 +78,17 @@ def is_folder_of_classes(tree: Tree) -> bool:
     return 2 <= len(counts) <= MOST_CLASSES and sum(counts.values()) >= 3 * len(counts)
 
 
-def _table(tree: Tree, base: Path, group: re.Pattern[str]) -> pd.DataFrame:
+def _table(tree: Tree, base: Path, group: str) -> pd.DataFrame:
+    pattern = compile_pattern(group) if group else None
     rows = []
     for path in tree.images:
         parts = path.relative_to(base).parts
         if len(parts) < 2:
             continue
         case = path.relative_to(base).with_suffix("").as_posix()
-        found = group.search("/".join(parts[1:])) if group.pattern else None
-        if group.pattern and not (found and found[1]):
-            what = f"folder.group {group.pattern!r} does not match"
+        found = pattern.search("/".join(parts[1:])) if pattern else None
+        if pattern and not (found and found[1]):
+            what = f"folder.group {group!r} does not match"
             raise DataError(what, "mend the pattern in milkreport.toml", str(Path(*parts)))
         owner = found[1] if found else case
         rows.append((case, owner, parts[0], str(path)))

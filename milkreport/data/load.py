@@ -12,6 +12,7 @@ from milkreport.data.cases import Cases
 from milkreport.data.discovery import Tree, survey
 from milkreport.data.folder import is_folder_of_classes, load_folder
 from milkreport.data.milk10k import is_milk10k, load_milk10k
+from milkreport.data.roots import stay_below
 from milkreport.data.spec import SPEC_NAME, DataSpec, load_spec
 from milkreport.data.table import load_described
 from milkreport.errors import ConfigError, DataError
@@ -36,7 +37,8 @@ def load_cases(
 
     Raises:
         ConfigError: the description is unsound, or is not one for *adapter*.
-        DataError: nothing known lies there. DataProblems: all that is unsound in the tables.
+        DataError: nothing known lies there, or its description names what lies outside its folder.
+        DataProblems: all that is unsound in the tables.
     """
     spec, tree = find_data(source, cache, notice)
     cases = _load(source, adapter, spec, tree)
@@ -74,17 +76,29 @@ def _load(source: Path, adapter: Adapter, spec: DataSpec | None, tree: Tree) -> 
 def find_data(
     source: Path, cache: Path, notice: Callable[[str], None] = lambda line: None
 ) -> tuple[DataSpec | None, Tree]:
-    """The description of the data, if there is one, and the files it speaks of."""
+    """The description of the data, if there is one, and the files it speaks of.
+
+    Raises:
+        DataError: the description, or what it names as ``root``, leads out of the folder.
+    """
     if source.suffix == ".toml":
-        spec = load_spec(source)
-        return spec, survey(source.resolve().parent / spec.root, cache, notice)
+        return _read_description(source, source.parent, cache, notice)
     # Not Path.is_file, which raises where a name is too long or a folder may not be entered.
     if os.path.isfile(source / SPEC_NAME):
-        return find_data(source / SPEC_NAME, cache, notice)
+        return _read_description(source / SPEC_NAME, source, cache, notice)
     tree = survey(source, cache, notice)
     # A zip may hold its description, perhaps in the one folder that wraps all.
     inside = [tree.root / SPEC_NAME, *sorted(tree.root.glob(f"*/{SPEC_NAME}"))]
     found = [path for path in inside if path.is_file()]
     if len(found) == 1:
-        return find_data(found[0], cache, notice)
+        return _read_description(found[0], tree.root, cache, notice)
     return None, tree
+
+
+def _read_description(
+    path: Path, folder: Path, cache: Path, notice: Callable[[str], None]
+) -> tuple[DataSpec, Tree]:
+    """The description *path* of data in *folder*, and the files it speaks of."""
+    real = stay_below(path.absolute(), folder, "the description of the data")
+    spec = load_spec(path)
+    return spec, survey(stay_below(spec.root, real.parent, "root", str(path)), cache, notice)

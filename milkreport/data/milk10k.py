@@ -8,7 +8,6 @@ the DOI bundle's ``metadata.csv``, give the label away and are never read.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from milkreport.data.discovery import Tree, load_any_header
 from milkreport.data.image_index import ImageIndex
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError, DataProblems, Problem
+from milkreport.parse import parse_json
 from milkreport.tables import first_few, load_table, require_columns
 
 METADATA = "MILK10k_Training_Metadata.csv"
@@ -244,7 +244,7 @@ def _synthetic_mark(table: Path, root: Path) -> Path | None:
     """The file that says that a program drew these data: beside the table, or in a folder around it."""
     folders = [folder for folder in table.parents if folder.is_relative_to(root)]
     marks = [folder / SYNTHETIC_MARK for folder in folders]
-    return next((mark for mark in marks if mark.is_file()), None)
+    return next((mark for mark in marks if mark.is_file() and not mark.is_symlink()), None)
 
 
 def _card(mark: Path | None) -> Card:
@@ -253,7 +253,7 @@ def _card(mark: Path | None) -> Card:
     note = "No patient identifier is published: lesions of one patient may stand in several parts."
     if mark is not None:
         try:
-            made = json.loads(mark.read_text(encoding="utf-8"))
+            made = parse_json(mark.read_bytes())
             name = f"Synthetic MILK10k ({int(made['cases'])} lesions, seed {int(made['seed'])})"
         except (ValueError, KeyError, TypeError) as error:
             raise DataError("damaged mark of synthetic data", "make it again", str(mark)) from error

@@ -17,6 +17,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from milkreport.data.cases import IMAGE_PREFIX
+from milkreport.data.patterns import compile_pattern
+from milkreport.limits import MOST_CLASSES, MOST_COLUMNS, MOST_VIEWS
 from milkreport.settings import Name, Section, read_toml, validate
 
 SPEC_NAME = "milkreport.toml"
@@ -88,9 +90,9 @@ class TableSpec(Section):
     group: str = ""
     view: str = ""
     label: str = ""
-    one_hot: list[Text] = []
+    one_hot: Annotated[list[Text], Field(max_length=MOST_CLASSES)] = []
     truth: str = ""
-    slices: list[Text] = []
+    slices: Annotated[list[Text], Field(max_length=MOST_COLUMNS)] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSpec:
@@ -104,19 +106,15 @@ class TableSpec(Section):
 
 
 class FolderSpec(Section):
-    """One sub-folder a class. ``group``: a regular expression over the path of an image below its
+    """One sub-folder a class. ``group``: a regular expression (of RE2) over the path of an image below its
     class folder, whose first bracketed part is the group (``"(PAT_[0-9]+)_"``)."""
 
-    group: str = ""
+    group: Annotated[str, Field(max_length=1000)] = ""
 
     @field_validator("group")
     @classmethod
     def _compiles(cls, value: str) -> str:
-        try:
-            brackets = re.compile(value).groups
-        except re.error as error:
-            raise ValueError(f"no regular expression: {error}") from error
-        if value and brackets != 1:
+        if value and compile_pattern(value).groups != 1:
             raise ValueError("needs exactly one bracketed part, which is the group")
         return value
 
@@ -138,15 +136,15 @@ class DataSpec(Section):
     units: Text = "cases"
     synthetic: bool = False
     notes: list[str] = []
-    classes: dict[Text, str] = {}
-    merge: dict[Text, list[Text]] = {}
+    classes: Annotated[dict[Text, str], Field(max_length=MOST_CLASSES)] = {}
+    merge: Annotated[dict[Text, list[Text]], Field(max_length=MOST_CLASSES)] = {}
     positive: list[str] = []
     banned: list[str] = []
     allow_leaky: list[str] = []
     table: TableSpec | None = None
     folder: FolderSpec = FolderSpec()
-    views: dict[Name, ViewSpec] = {}
-    features: list[FeatureSpec] = []
+    views: Annotated[dict[Name, ViewSpec], Field(max_length=MOST_VIEWS)] = {}
+    features: Annotated[list[FeatureSpec], Field(max_length=MOST_COLUMNS)] = []
 
     def fingerprint(self) -> str:
         """SHA-256 of what decides on cases, labels and inputs; names, titles and notes do not."""

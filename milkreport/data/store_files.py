@@ -29,6 +29,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from milkreport.atomic import disk_problem
 from milkreport.data.decode import Pixels
+from milkreport.parse import parse_json
 
 Header = dict[str, Any]
 Record = list[Any]
@@ -287,7 +288,7 @@ def _load_lines(path: Path, only_header: bool = False) -> tuple[Header, list[Rec
             mark, _, text = line.partition(b" ")
             if mark != b"%08x" % zlib.crc32(text):
                 break
-            lines.append(json.loads(text))
+            lines.append(parse_json(text))
             ends.append(len(line) + (ends[-1] if ends else 0))
             if only_header:
                 break

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from milkreport.data.assemble import Assembler, TextTable
 from milkreport.data.cases import Card, Cases
 from milkreport.data.discovery import Tree
 from milkreport.data.image_index import ImageIndex
 from milkreport.data.leaks import telling_features
-from milkreport.data.spec import DataSpec
-from milkreport.errors import DataError
+from milkreport.data.roots import stay_below
+from milkreport.data.spec import SPEC_NAME, DataSpec
 from milkreport.tables import load_table
 
 
@@ -22,7 +20,7 @@ def load_described(tree: Tree, spec: DataSpec) -> Cases:
     """
     assert spec.table is not None
     settings = spec.table
-    path = _inside(tree, settings.file)
+    path = stay_below(settings.file, tree.root, "table.file", SPEC_NAME)
     views = spec.views
     columns = {settings.case, settings.group, settings.view, *(v.column for v in views.values())}
     columns |= {feature.column for feature in spec.features} | {*settings.slices}
@@ -30,7 +28,7 @@ def load_described(tree: Tree, spec: DataSpec) -> Cases:
     frame = load_table(path, sorted((columns | (set() if settings.truth else labels)) - {""}))
     truth, files = None, [path]
     if settings.truth:
-        files.append(_inside(tree, settings.truth))
+        files.append(stay_below(settings.truth, tree.root, "table.truth", SPEC_NAME))
         wanted = sorted((labels | {settings.case}) - {""})
         truth = TextTable(load_table(files[1], wanted), settings.truth)
     index = ImageIndex(tree)
@@ -68,10 +66,3 @@ def card_of(spec: DataSpec) -> Card:
         banned_columns=tuple(spec.banned),
         notes=tuple(spec.notes),
     )
-
-
-def _inside(tree: Tree, name: str) -> Path:
-    path: Path = (tree.root / name).resolve()
-    if not path.is_relative_to(tree.root):
-        raise DataError("a table outside the data's folder", "copy it into the folder", name)
-    return path

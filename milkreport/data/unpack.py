@@ -26,17 +26,14 @@ from filelock import FileLock
 
 from milkreport.atomic import disk_problem, sync_folder, write_text
 from milkreport.errors import DataError, EnvironmentProblem
+from milkreport.limits import HARMLESS, MAX_RATIO
+from milkreport.parse import parse_json
 
 SUFFIX = ".unpacked"
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".heic"}
 )
 WRITTEN = IMAGE_SUFFIXES | {".csv", ".json", ".toml", ".txt", ".md", ".zip"}
-
-#: How many times its own size a zip may grow: JPEGs do not, tables grow 3 to 12 times, a bomb 1,000 times.
-MAX_RATIO = 100
-#: What a zip of any ratio may bring, in bytes: no disk is filled by that.
-HARMLESS = 100_000_000
 
 _STAMP = ".milkreport-unpacked.json"
 _DISTRUST = "get the zip again from where it is published"
@@ -262,8 +259,9 @@ def _stamp_of(archive: zipfile.ZipFile, zip_path: Path) -> dict[str, Any]:
 def _read_stamp(folder: Path) -> dict[str, Any]:
     """The stamp of a folder that :func:`unpack` made; empty for any other, and for a link to one."""
     try:
-        text = "" if folder.is_symlink() else (folder / _STAMP).read_text(encoding="utf-8")
-        stamp = json.loads(text)
-    except (OSError, ValueError, RecursionError):
+        path = folder / _STAMP
+        is_ours = path.is_file() and not path.is_symlink() and not folder.is_symlink()
+        stamp = parse_json(path.read_bytes()) if is_ours else {}
+    except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) else {}

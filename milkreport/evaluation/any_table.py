@@ -11,6 +11,7 @@ import pandas as pd
 
 from milkreport.errors import DataError, EnvironmentProblem
 from milkreport.evaluation.predictions import ID_COLUMNS, RESERVED
+from milkreport.limits import MOST_COLUMNS, MOST_TABLE_BYTES, most_rows
 from milkreport.tables import first_few, load_plain, load_table
 
 T = TypeVar("T")
@@ -101,6 +102,7 @@ def _strict(source: Source) -> Table:
     if not source.is_file():
         raise DataError("no such file", "check the path", str(source))
     try:
+        _refuse_large_parquet(source)
         frame = pd.read_parquet(source)
     except ImportError as error:
         what, do = "reading Parquet needs pyarrow", 'pip install "milkreport[parquet]"'
@@ -108,6 +110,28 @@ def _strict(source: Source) -> Table:
     except (OSError, ValueError) as error:
         raise DataError("no readable Parquet file", "write it again", str(source)) from error
     return Table(_strict(frame).frame, str(source))
+
+
+def _refuse_large_parquet(source: Path) -> None:
+    """Raise a DataError for more than a text table may hold: some bytes can stand for a million rows."""
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(source) as file:
+        n_rows, n_columns = file.metadata.num_rows, file.metadata.num_columns
+        if n_columns > MOST_COLUMNS or n_rows > most_rows(n_columns):
+            what = f"{n_rows:,} rows of {n_columns:,} columns"
+            most = f"{MOST_COLUMNS:,} columns at most, and {most_rows(n_columns):,} rows of so many"
+            raise DataError(what, f"{most}: leave some out, or split it", str(source))
+        size = 0
+        for batch in file.iter_batches(batch_size=1024):
+            # Repeated texts are kept once in the file and stand in every row afterwards.
+            whole = [
+                c.dictionary_decode() if hasattr(c, "dictionary") else c for c in batch.columns
+            ]
+            size += sum(column.nbytes for column in whole)
+            if size > MOST_TABLE_BYTES:
+                what = f"more than {MOST_TABLE_BYTES:,} bytes once it is read"
+                raise DataError(what, "leave out columns, or split it", str(source))
 
 
 def _is_number(column: pd.Series) -> bool:

@@ -69,7 +69,9 @@ def difference_spread(
     pooled = (float(one.var(ddof=1)) + float(other.var(ddof=1))) / 2
     within = (_mean_covariance(one_draws) + _mean_covariance(other_draws)) / 2
     between = _cross_covariance(one_draws, other_draws)
-    return with_freedom(2 * pooled / n_seeds, 2 * max(within - between, 0.0) + least, 2 * (n_seeds - 1))
+    return with_freedom(
+        2 * pooled / n_seeds, 2 * max(within - between, 0.0) + least, 2 * (n_seeds - 1)
+    )
 
 
 def combine_bounds(values: Floats, low: Floats, high: Floats, draws: Floats) -> tuple[float, float]:

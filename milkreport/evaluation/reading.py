@@ -24,7 +24,7 @@ from milkreport.evaluation.predictions import (
     label_positions,
     read_probabilities,
 )
-from milkreport.tables import first_few
+from milkreport.tables import first_few, refuse_many_classes
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def _join_all(
         whole = wide is not None and set(truth.present) <= set(named) and _adds_up(wide, named)
         known = named if whole else [c for c in named if c in set(truth.present)]
         classes = (*known, *(c for c in truth.present if c not in named))
+    refuse_many_classes(len(classes), truth.name)
     return {
         arm: [_join(table, truth, tuple(classes)) for table in sources]
         for arm, sources in tables.items()

@@ -10,6 +10,7 @@ from typing import Literal
 
 from milkreport.evaluation.data_record import DataSummary, Part, Record, SplitSummary
 from milkreport.evaluation.part_record import Definition, PartResult
+from milkreport.inside import FileName
 
 SCHEMA_VERSION = 2
 
@@ -40,7 +41,7 @@ class CellRecord(Record):
     device: str = ""
     seconds: float | None = None
     epoch_used: int | None = None
-    weights_file: str = "model.safetensors"
+    weights_file: FileName = "model.safetensors"
     weights_sha256: str = ""
     card_sha256: str = ""
     epochs: int | None = None

@@ -20,9 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from milkreport.errors import ConfigError, EnvironmentProblem
+from milkreport.limits import MOST_PARAMETERS
 from milkreport.model_settings import Backbone, Pretrained
 from milkreport.models.shape import Shape
 from milkreport.streams import stream_seed
+from milkreport.trust import require_download, weights_file
 
 LITE = "efficientnet_lite0"
 #: Channel means and deviations, values 0 to 1. ImageNet's, as torchvision's models were trained with; and the
@@ -81,6 +83,9 @@ class Head(nn.Module):
         self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in shape.views if shape.images])
         n = width * len(self.norms) + sum(shape.n_features)
         layers: list[nn.Module] = [nn.Dropout(settings.dropout)] if settings.dropout else []
+        if n * settings.hidden > MOST_PARAMETERS:
+            what = f"hidden = {settings.hidden:,} on {n:,} features: {n * settings.hidden:,} parameters"
+            raise ConfigError(what, f"{MOST_PARAMETERS:,} at most: make it smaller")
         if settings.hidden:
             layers += [nn.Linear(n, settings.hidden), nn.ReLU(inplace=True)]
             n = settings.hidden
@@ -120,6 +125,7 @@ def load_embedder(settings: Pretrained) -> Embedder:
 
     Raises:
         ConfigError: an unknown backbone; weights that are not its own, or no weights.
+        DataError: weights that the user did not allow; see :mod:`milkreport.trust`.
         EnvironmentProblem: the package with the weights lacks, or a download failed.
     """
     with torch.random.fork_rng(devices=[]):
@@ -178,7 +184,7 @@ def _lite(settings: Pretrained) -> Embedder:
             f"weights of {LITE} are not downloaded", "use weights = package, or a file"
         )
     elif settings.weights != "none":
-        _fill(network, _read_state(Path(settings.weights)), settings.weights)
+        _fill(network, _read_state(weights_file(settings.weights)), settings.weights)
     network._fc = nn.Identity()  # ImageNet's classes
     return Embedder(_LiteLayers(network), _LITE_SCALE)
 
@@ -194,6 +200,7 @@ def _torchvision(settings: Pretrained) -> Embedder:
         raise ConfigError(f"unknown backbone {name!r}", hint)
     options: dict[str, Any] = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
     if wish == "download":
+        require_download(name)
         try:
             network = models.get_model(name, weights="DEFAULT")
         except OSError as error:
@@ -202,7 +209,7 @@ def _torchvision(settings: Pretrained) -> Embedder:
     else:
         network = models.get_model(name, weights=None, **options)
         if wish != "none":
-            _fill(network, _read_state(Path(wish)), wish)
+            _fill(network, _read_state(weights_file(wish)), wish)
     return Embedder(_without_classifier(network, name), _IMAGENET)
 
 

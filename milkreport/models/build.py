@@ -1,20 +1,22 @@
-"""From settings to a network that is not trained yet; an own model's module is imported here and nowhere
-else.
-"""
+"""From settings to a network that is not trained yet."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from milkreport.errors import ConfigError
-from milkreport.model_settings import AnyModel, Backbone, Model, OwnModel, Pretrained, find_module
+from milkreport.errors import ConfigError, MilkreportError
+from milkreport.limits import MOST_ACTIVATIONS, MOST_PARAMETERS
+from milkreport.model_settings import AnyModel, Backbone, Model, OwnModel, Pretrained
 from milkreport.models.backbone import BackboneNet, Head, feature_width
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.models.shape import Shape
+from milkreport.trust import import_own
+
+#: What makes a network large.
+_WIDTHS = ("hidden_units", "metadata_width", "fusion_width", "classifier_width")
 
 
 def build_network(model: AnyModel, shape: Shape) -> nn.Module:
@@ -25,12 +27,14 @@ def build_network(model: AnyModel, shape: Shape) -> nn.Module:
 
     Raises:
         ConfigError: nothing is left to see; or an own model cannot be built, or gives something else.
+        DataError: an own model, or weights, that the user did not allow; see :mod:`milkreport.trust`.
     """
     if not shape.images and not any(shape.n_features):
         raise ConfigError(
             "the data have no metadata columns for this arm", "set inputs.images = true"
         )
     if isinstance(model, Model):
+        refuse_large(model, shape)
         return MultiModalLesionNet(model, shape)
     if isinstance(model, Backbone):
         if not shape.images:
@@ -42,6 +46,28 @@ def build_network(model: AnyModel, shape: Shape) -> nn.Module:
     if isinstance(model, OwnModel):
         return _build_own(model, shape)
     raise ConfigError(f"{model.name} is no network", "choose another model")
+
+
+def outline(model: Model, shape: Shape) -> nn.Module:
+    """The network of *model* without any memory for its weights: names and shapes alone."""
+    with torch.device("meta"):
+        return MultiModalLesionNet(model, shape)
+
+
+def refuse_large(model: Model, shape: Shape) -> None:
+    """Raise a ConfigError, before any memory is taken, for a network that is too large to be meant.
+
+    It may be the settings of a card from elsewhere.
+    """
+    pixels = shape.image_size**2 if shape.images else 0
+    if pixels * model.hidden_units > MOST_ACTIVATIONS:
+        what = f"hidden_units = {model.hidden_units:,} on images of {shape.image_size} px"
+        raise ConfigError(what, f"image_size² · hidden_units is {MOST_ACTIVATIONS:,} at most")
+    n = sum(weights.numel() for weights in outline(model, shape).state_dict().values())
+    if n > MOST_PARAMETERS:
+        widths = ", ".join(f"{key} = {getattr(model, key):,}" for key in _WIDTHS)
+        what = f"a network of {n:,} parameters ({widths}, {len(shape.views)} views)"
+        raise ConfigError(what, f"{MOST_PARAMETERS:,} at most: make it smaller")
 
 
 def log_probabilities(network: nn.Module, scores: Tensor) -> Tensor:
@@ -65,12 +91,12 @@ def stages(network: nn.Module) -> dict[str, list[nn.Module]]:
 
 def _build_own(model: OwnModel, shape: Shape) -> nn.Module:
     where = f"model {model.name}"
-    find_module(model.name)
-    module_name, _, function = model.name.partition(":")
     try:
-        build = getattr(importlib.import_module(module_name), function)
+        build = getattr(import_own(model.name), model.name.partition(":")[2])
         network = build(shape, **model.options)
-    except Exception as error:
+    except MilkreportError:
+        raise
+    except (Exception, SystemExit) as error:
         raise ConfigError(
             f"{where}: {type(error).__name__}: {error}", "see docs/your_own_model.md"
         ) from error

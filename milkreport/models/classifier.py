@@ -12,6 +12,7 @@ import re
 import warnings
 import zipfile
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from milkreport.errors import DataError
+from milkreport.limits import HARMLESS, MAX_RATIO
 from milkreport.model_settings import Classifier
 from milkreport.streams import stream_seed
 
@@ -171,6 +173,11 @@ def load_classifier(data: bytes, where: str) -> Pipeline:
         DataError: damaged, or something else.
     """
     try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            size = sum(member.file_size for member in packed.infolist())
+        if size > max(HARMLESS, MAX_RATIO * len(data)):
+            what = f"{len(data):,} bytes that become {size:,}"
+            raise DataError(what, "it is not loaded", where)
         unknown = set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED)
         if unknown:
             what = f"holds {', '.join(sorted(unknown))[:200]}, which no classifier of milkreport's does"
@@ -183,7 +190,25 @@ def load_classifier(data: bytes, where: str) -> Pipeline:
         raise DataError(what, "get the file again", where) from error
     if not isinstance(pipeline, Pipeline) or "answer" not in pipeline.named_steps:
         raise DataError("not a classifier of milkreport's", "get the file again", where)
+    _refuse_forged_trees(pipeline.named_steps["answer"], where)
     return pipeline
+
+
+def _refuse_forged_trees(answer: Any, where: str) -> None:
+    """Raise a DataError for trees that no fit makes: scikit-learn follows them unchecked, in circles and
+    beyond the end of an array.
+    """
+    for predictor in chain.from_iterable(getattr(answer, "_predictors", ())):
+        nodes = predictor.nodes
+        inner = np.flatnonzero(nodes["is_leaf"] == 0)
+        split = nodes[inner]
+        sound = len(nodes) > 0 and not split["is_categorical"].any()
+        for side in ("left", "right"):
+            # A fit writes a node before those below it.
+            sound = sound and bool(((split[side] > inner) & (split[side] < len(nodes))).all())
+        n = answer.n_features_in_
+        if not sound or not ((split["feature_idx"] >= 0) & (split["feature_idx"] < n)).all():
+            raise DataError("a tree that was not fitted", "get the file again", where)
 
 
 def count_numbers(pipeline: Pipeline) -> int:

@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from milkreport.atomic import write_bytes, write_text
+from milkreport.errors import printable
+from milkreport.inside import within
 from milkreport.markdown import head, line, plain
 from milkreport.reporting.blocks import Cell, Table
 from milkreport.reporting.svg import for_paper
@@ -31,17 +33,18 @@ def write_export(view: ReportView, pictures: Mapping[str, bytes], out: Path) -> 
         the folders and the summary.
 
     Raises:
-        EnvironmentProblem: nothing can be written there.
+        EnvironmentProblem: nothing can be written there. DataError: one of the folders is a link.
     """
+    tables, figures = within(out, "tables"), within(out, "figures")
     for table in find_tables(view):
-        write_text(out / "tables" / f"{table.key}.tex", as_latex(table))
-        write_text(out / "tables" / f"{table.key}.md", as_markdown(table))
+        write_text(tables / f"{table.key}.tex", as_latex(table))
+        write_text(tables / f"{table.key}.md", as_markdown(table))
     for figure in view.figures:
-        write_text(out / "figures" / f"{figure.key}.svg", for_paper(figure.svg) + "\n")
+        write_text(figures / f"{figure.key}.svg", for_paper(figure.svg) + "\n")
     for key, picture in pictures.items():
-        write_bytes(out / "figures" / f"{key}.png", picture)
+        write_bytes(figures / f"{key}.png", picture)
     write_text(out / "summary.md", summarise(view))
-    return [out / "summary.md", out / "tables", out / "figures"]
+    return [out / "summary.md", tables, figures]
 
 
 def find_tables(part: object) -> Iterator[Table]:
@@ -127,4 +130,6 @@ def _text(cell: Cell) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in " ".join(text.split(" ")))
+    # A no-break space is meant; any other odd character is not typeset.
+    kept = "\u00a0".join(printable(part) for part in text.split("\u00a0"))
+    return "".join(_LATEX.get(c, c) for c in kept)

@@ -15,6 +15,8 @@ from milkreport.columns import read_numbers
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.predictions import Predictions, as_frame, load_predictions
 from milkreport.evaluation.results import CellRecord
+from milkreport.inside import within
+from milkreport.parse import parse_json
 from milkreport.runs.csv_files import write_csv
 from milkreport.tables import load_table
 from milkreport.training.files import CARD_FILE
@@ -104,7 +106,7 @@ class CellFolder:
         if not path.is_file():
             return None
         try:
-            return CellRecord.model_validate_json(path.read_text(encoding="utf-8"))
+            return CellRecord.model_validate(parse_json(path.read_bytes()))
         except ValueError:
             return None  # not ours or damaged: the cell counts as not done
 
@@ -124,6 +126,16 @@ class CellFolder:
     def load_history(self) -> dict[str, list[float | None]]:
         """Curves of a finished cell: column to values by epoch."""
         return load_history(self.path)
+
+
+def cell_folder(run: Path, cell: Cell) -> CellFolder:
+    """The folder of one cell in the folder *run*, which is not opened.
+
+    Raises:
+        DataError: the arm's name leads out of the run, or a link is on the way.
+    """
+    names = "cells", cell.arm, f"seed-{cell.seed}", f"fold-{cell.fold}"
+    return CellFolder(within(run, *names), cell)
 
 
 def write_files(folder: Path, trained: TrainedCell) -> None:

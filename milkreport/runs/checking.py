@@ -8,8 +8,15 @@ from milkreport.checks.audit import audit
 from milkreport.checks.earlier import check_earlier
 from milkreport.checks.findings import Audit
 from milkreport.checks.published import check_published
-from milkreport.checks.reference import FILE, Reference, find_reference, load_reference
+from milkreport.checks.reference import (
+    FILE,
+    Reference,
+    find_reference,
+    list_references,
+    load_reference,
+)
 from milkreport.checks.verdict import Verdict
+from milkreport.errors import DataError
 from milkreport.evaluation.pools import Cells
 from milkreport.evaluation.results import Results
 from milkreport.runs.collect import load_scored
@@ -69,6 +76,19 @@ def _name(path: Path) -> str:
         c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in path.resolve().name
     )
     return safe.lstrip("_.-")[:64] or "run"
+
+
+def stored_reference(folder: RunFolder) -> str:
+    """The reference that the suite of a run names; empty if it has none.
+
+    Raises:
+        DataError: it is a file or folder. Which of these is opened is the user's to say, not a folder's.
+    """
+    reference = folder.load_suite().reference if folder.has_suite else ""
+    if reference and reference not in list_references():
+        what = f"its suite names {reference[:200]!r}, neither a shipped nor a frozen reference"
+        raise DataError(what, "name the file or folder: --against", str(folder.path))
+    return reference
 
 
 def is_comparable(results: Results, reference: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import joblib
 
 from milkreport.errors import ConfigError
+from milkreport.limits import MOST_WORKERS
 from milkreport.runs.executors import Executor, InProcess
 from milkreport.runs.processes import Processes, make_slots
 from milkreport.training.device import list_gpus, resolve_device
@@ -72,10 +74,11 @@ def _local(wish: Wish, threads: int, n_cells: int) -> Executor:
         gpus = [gpus[int(wish.device.removeprefix("cuda:"))]]
     if wish.workers == "auto":
         wanted = len(gpus) * wish.per_gpu or cpu_workers(threads)
-    elif wish.workers.isdigit() and int(wish.workers) >= 1:
+    elif re.fullmatch("[0-9]{1,4}", wish.workers) and 1 <= int(wish.workers) <= MOST_WORKERS:
         wanted = int(wish.workers)
     else:
-        raise ConfigError(f"--workers {wish.workers}", "give a number from 1, or auto")
+        do = f"give a number from 1 to {MOST_WORKERS:,}, or auto"
+        raise ConfigError(f"--workers {wish.workers}", do)
     wanted = max(min(wanted, n_cells), 1)
     if wanted == 1:
         return InProcess(wish.device)

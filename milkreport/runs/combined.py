@@ -85,7 +85,8 @@ def _labels(paths: Sequence[Path]) -> list[str]:
     if len(set(resolved)) < len(resolved):
         raise ConfigError("one run is named twice", "name each once")
     for depth in range(1, max(len(path.parts) for path in resolved) + 1):
-        labels = ["-".join(path.parts[-depth:]).replace(" ", "-") for path in resolved]
+        # Not the root, whose name is a separator.
+        labels = ["-".join(path.parts[1:][-depth:]).replace(" ", "-") for path in resolved]
         if len(set(labels)) == len(labels):
             break
     return labels

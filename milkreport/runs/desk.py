@@ -7,8 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from milkreport.evaluation.results import CellRecord
-from milkreport.runs.cells import CellFolder
-from milkreport.runs.folder import RunFolder
+from milkreport.runs.cells import CellFolder, cell_folder
 from milkreport.runs.progress import ProgressFile
 from milkreport.runs.reuse import Finished
 from milkreport.runs.stopping import StopSign
@@ -116,7 +115,7 @@ class ResultsDesk:
         self.watcher.end(task, record, skipped=False)
 
     def _folder(self, task: Task) -> CellFolder:
-        return RunFolder(self.studies[task.study].out).cell(task.cell)
+        return cell_folder(self.studies[task.study].out, task.cell)
 
     def _checkpoints(self, task: Task) -> Checkpoints:
         return Checkpoints(self._folder(task).checkpoints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,11 @@ from milkreport.tables import load_table
 from milkreport.training.cell import train_cell
 from milkreport.training.device import Device, cpu_capability, describe_device, pin, resolve_device
 from milkreport.training.failures import TrainingFailed
+from milkreport.training.files import CARD_FILE
 from milkreport.training.keeper import Row
 from milkreport.training.pixels import Pixels, place_pixels
+from milkreport.training.saved import load_card
+from milkreport.trust import require_trusted
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
     these is not the same is named. Nothing is written to the run.
 
     Raises:
-        DataError: no cell is finished, or the data are not those of the run.
+        DataError: no cell is finished, or the data are not those of the run; or the stored suite asks for
+            what the user did not allow.
         EnvironmentProblem: the run's device is not here.
     """
     suite, manifest = folder.load_suite(), folder.load_manifest()
@@ -78,6 +83,7 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
     if not cells:
         do = "run run-all to its end first"
         raise DataError("no training is finished here", do, str(folder.path))
+    _refuse_untrusted(folder, suite, [cell for cell, _ in cells])
     device = resolve_device(manifest.device)
     pin(suite.training, device)
     prepared = prepare(data, suite.data, cache, watcher.images, watcher.notice)
@@ -97,6 +103,13 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
         watcher.notice(f"{cell}: {repeat.what}")
         repeats.append(repeat)
     return Repeats(tuple(repeats), _differences(manifest, suite, device))
+
+
+def _refuse_untrusted(folder: RunFolder, suite: Suite, cells: Sequence[Cell]) -> None:
+    """A stored suite may come from anybody, as a card may; the cards say what was trained with."""
+    for cell in cells:
+        path = folder.cell(cell).path / CARD_FILE
+        require_trusted(suite.model_of(suite.arm(cell.arm)), load_card(path).sources, str(path))
 
 
 def _repeat(

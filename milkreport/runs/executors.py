@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from milkreport.errors import Stopped
-from milkreport.runs.folder import RunFolder
+from milkreport.runs.cells import cell_folder
 from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Machine, Trainer, survey
 from milkreport.suite import Training
@@ -81,7 +81,7 @@ class InProcess:
             desk.begin(task)
             study = studies[task.study]
             checkpoints = Checkpoints(
-                RunFolder(study.out).cell(task.cell).checkpoints,
+                cell_folder(study.out, task.cell).checkpoints,
                 every=desk.checkpoint_every,
                 stop_asked=desk.stop_asked,
                 notice=desk.notice,

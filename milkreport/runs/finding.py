@@ -47,12 +47,12 @@ def find_run_folders(root: Path) -> Iterator[Path]:
 
 def read_entry(path: Path) -> RunEntry:
     """One run, as far as it can be read."""
-    folder = RunFolder(path)
     entry = RunEntry(
         path=str(path), suite="", title="", data="", synthetic=False, started="", commit="", arms=[],
         done=0, cells=0, primary_metric="", values={}, verdict="",
     )  # fmt: skip
     try:
+        folder = RunFolder(path)
         manifest = folder.load_manifest()
         found = {
             "suite": manifest.suite,

@@ -14,6 +14,7 @@ from milkreport.runs.parent import Parent
 from milkreport.settings import validate
 from milkreport.suite import Data, Split, Suite, Training, build_suite
 from milkreport.training.continued import choose_frozen
+from milkreport.training.saved import without_pretraining
 
 #: Of the cases that are not tested, for choosing the epoch.
 VALIDATION = 0.2
@@ -98,7 +99,7 @@ def plan_finetuning(
             "split": Split(
                 seed=wish.split_seed, test_fraction=wish.test_fraction, validation=VALIDATION
             ).model_dump(),
-            "model": card.model.model_dump(),
+            "model": without_pretraining(card.model).model_dump(),
             "training": training,
             "arms": [{"name": name, "correction": card.correction} | strength],
         },

@@ -9,6 +9,8 @@ from milkreport.errors import DataError
 from milkreport.evaluation.data_record import Record
 from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.results import Finding
+from milkreport.inside import refuse_links
+from milkreport.parse import parse_json
 
 #: What lies in the folder of a fine-tuning.
 MODEL, NEW, OLD, SUMMARY, RECORD = "model", "new", "old", "summary.md", "finetune.json"
@@ -143,11 +145,12 @@ def load_record(folder: Path) -> FineTuning:
     """The record of the fine-tuning in *folder*.
 
     Raises:
-        DataError: damaged, or of another version.
+        DataError: damaged, or of another version; a link lies in the folder.
     """
+    refuse_links(folder)
     path = folder / RECORD
     try:
-        return FineTuning.model_validate_json(path.read_text(encoding="utf-8"))
+        return FineTuning.model_validate(parse_json(path.read_bytes()))
     except ValueError as error:
         what = "damaged, or of another milkreport version"
         raise DataError(what, "choose another --out, or --restart", str(path)) from error

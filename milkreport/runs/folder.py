@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,14 @@ from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from milkreport.evaluation.data_record import DataSummary, Record, SplitSummary
 from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.results import Results
-from milkreport.runs.cells import Cell, CellFolder, hash_file
+from milkreport.inside import refuse_links
+from milkreport.parse import parse_json, parse_toml
+from milkreport.runs.cells import Cell, CellFolder, cell_folder, hash_file
 from milkreport.runs.csv_files import write_csv
 from milkreport.runs.gallery_record import FOLDER as GALLERY
 from milkreport.runs.gallery_record import Gallery
 from milkreport.runs.manifest import Manifest
+from milkreport.runs.thumbnails import load_thumbnail
 from milkreport.suite import Suite, build_suite
 from milkreport.tables import load_table, unguard
 
@@ -33,6 +36,8 @@ R = TypeVar("R", bound=Record)
 
 #: Folder of a run's event files.
 TENSORBOARD = "tensorboard"
+#: Where none of these lies, there is no run.
+_MARKS = ("manifest.json", "suite.toml", "results.json")
 _OWN_FOLDERS = ("cells", "figures", "export", GALLERY, TENSORBOARD)
 _OWN_FILES = (
     *("report.html", "report.pdf", "checks.json", "audit.json", "results.json", "metrics.csv"),
@@ -51,14 +56,22 @@ class DataRecord(Record):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run on disk. Every file is written whole or not at all."""
+    """A run on disk. Every file is written whole or not at all.
+
+    Raises:
+        DataError: a link, or what is neither file nor folder, lies below the run's folder.
+    """
 
     path: Path
 
+    def __post_init__(self) -> None:
+        # Any other folder is looked at no further: it may be large, and nothing of it is read.
+        if any(os.path.lexists(self.path / name) for name in _MARKS):
+            refuse_links(self.path)
+
     def cell(self, cell: Cell) -> CellFolder:
         """The folder of one cell."""
-        place = self.path / "cells" / cell.arm / f"seed-{cell.seed}" / f"fold-{cell.fold}"
-        return CellFolder(place, cell)
+        return cell_folder(self.path, cell)
 
     def clear(self) -> None:
         """Delete the run's own files and nothing else; those that make it a run go last."""
@@ -106,7 +119,7 @@ class RunFolder:
         """The resolved suite of this run."""
         path = self.path / "suite.toml"
         try:
-            return build_suite(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+            return build_suite(parse_toml(path.read_bytes()), str(path))
         except OSError as error:
             raise self._not_a_run() from error
         except ValueError as error:
@@ -199,16 +212,15 @@ class RunFolder:
         return self._load_record("audit.json", Audit)
 
     def load_gallery(self) -> tuple[Gallery, dict[str, bytes]] | None:
-        """The mistakes gallery with its thumbnails by name, where one was made."""
+        """The mistakes gallery, if one was made, and its thumbnails by name, made anew of their pixels."""
         place = self.path / GALLERY
         if not (place / "gallery.json").is_file():
             return None
         gallery = self._load_record(f"{GALLERY}/gallery.json", Gallery)
         files = {shown.file for m in gallery.mistakes for shown in m.images}
         files |= {shown.heat for m in gallery.mistakes for shown in m.images if shown.heat}
-        # A name from a file: nothing outside the folder.
-        known = {path.name: path for path in place.glob("*.jpg")}
-        return gallery, {name: known[name].read_bytes() for name in files if name in known}
+        there = [name for name in sorted(files) if (place / name).is_file()]
+        return gallery, {name: load_thumbnail(place / name) for name in there}
 
     def load_verdict(self) -> Verdict | None:
         """The last verdict, if the run was checked."""
@@ -222,7 +234,7 @@ class RunFolder:
     def _load_record(self, name: str, kind: type[R]) -> R:
         path = self.path / name
         try:
-            return kind.model_validate_json(path.read_text(encoding="utf-8"))
+            return kind.model_validate(parse_json(path.read_bytes()))
         except OSError as error:
             raise self._not_a_run(name) from error
         except ValueError as error:

@@ -15,7 +15,7 @@ from milkreport.data.cases import Cases
 from milkreport.data.cleaning import clean
 from milkreport.data.load import load_cases
 from milkreport.data.prepare import Prepared, group
-from milkreport.data.splits import Fold
+from milkreport.data.splits import Fold, make_folds
 from milkreport.data.store import list_stores, open_store
 from milkreport.evaluation.data_record import Record
 from milkreport.model_settings import Classifier
@@ -74,6 +74,8 @@ def forecast(
     cases = load_cases(data, suite.data.adapter, cache, notice)
     kept = clean(cases, suite.data.cleaning, unlabelled=suite.data.unlabelled).cases
     n = len(kept.table)
+    # Images that are alike, which bind more cases, are known only when all are decoded.
+    make_folds(kept, suite.split)
     positions = np.linspace(0, n - 1, min(_SAMPLE, n), dtype=np.int64)
     sample = replace(kept, table=kept.table.iloc[positions].reset_index(drop=True))
     costs: dict[str, tuple[float, int]] = {}

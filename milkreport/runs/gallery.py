@@ -1,12 +1,8 @@
-"""Makes the mistakes gallery: each arm's most confident errors, with thumbnails and what the answer rests on.
-
-Thumbnails are rebuilt from decoded pixels, so no comment or metadata of the original file comes along.
-"""
+"""Makes the mistakes gallery: each arm's most confident errors, thumbnails, what the answers rest on."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,21 +12,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image
 
 from milkreport.atomic import disk_problem, write_bytes, write_text
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
 from milkreport.evaluation.results import Results
+from milkreport.parse import parse_json
 from milkreport.runs.cells import Cell
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.gallery_record import FOLDER, Gallery, Mistake, Shown
+from milkreport.runs.thumbnails import SIDE, thumbnail
 from milkreport.runs.trained import load_trained
 from milkreport.training.explain import Explainer, is_available
 
 #: Mistakes an arm; a page of the report holds four.
 MOST = 4
-SIDE = 160
 #: Tint of what speaks for the answer; rare on skin.
 _TINT = np.array([0, 114, 178], np.float32)
 MOST_PROBABILITIES = 4
@@ -108,10 +104,10 @@ def _mistake(
         if view not in seen:
             continue
         plain, tinted = f"{name}-{i + 1}.jpg", ""
-        write_bytes(place / plain, _thumbnail(raw[i]))
+        write_bytes(place / plain, thumbnail(raw[i]))
         if view in maps:
             tinted = f"{name}-{i + 1}-heat.jpg"
-            write_bytes(place / tinted, _thumbnail(_tint(raw[i], maps[view])))
+            write_bytes(place / tinted, thumbnail(_tint(raw[i], maps[view])))
         shown.append(Shown(view=view, file=plain, heat=tinted))
     likely = sorted(p, key=lambda c: -p[c])[:MOST_PROBABILITIES]
     return Mistake(
@@ -154,15 +150,6 @@ def _tint(image: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.ND
     return np.asarray(grey * (1 - share) + _TINT * share, np.uint8)
 
 
-def _thumbnail(image: npt.NDArray[np.uint8]) -> bytes:
-    picture = Image.fromarray(image)
-    if picture.width > SIDE:
-        picture = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()
-
-
 def _key(results: Results, rows: pd.DataFrame) -> str:
     weights = [cell.weights_sha256 for arm in results.arms for cell in arm.cells]
     text = json.dumps([weights, rows.to_csv(index=False), is_available(), SIDE, MOST, "seen"])
@@ -171,7 +158,7 @@ def _key(results: Results, rows: pd.DataFrame) -> str:
 
 def _is_current(place: Path, key: str) -> bool:
     try:
-        text = (place / "gallery.json").read_text(encoding="utf-8")
-        return Gallery.model_validate_json(text).key == key
+        found = parse_json((place / "gallery.json").read_bytes())
+        return Gallery.model_validate(found).key == key
     except (OSError, ValueError):
         return False

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from milkreport.evaluation.data_record import Record
+from milkreport.inside import FileName
 
 FOLDER = "gallery"
 
@@ -14,8 +17,8 @@ class Shown(Record):
     """
 
     view: str
-    file: str
-    heat: str = ""
+    file: FileName
+    heat: FileName | Literal[""] = ""
 
 
 class Mistake(Record):

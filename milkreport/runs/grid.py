@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,9 +38,9 @@ def parse_grid(axes: Sequence[str]) -> list[Point]:
     if doubled := [key for key in keys if keys.count(key) > 1]:
         raise ConfigError(f"--grid names {doubled[0]} twice", "give all its values in one --grid")
     choices = [[f"{key}={value}" for value in values] for key, values in parsed]
+    if (n := math.prod(map(len, choices))) > MOST_POINTS:
+        raise ConfigError(f"--grid makes {n:,} runs", f"at most {MOST_POINTS:,}")
     points = [Point(_name(point), point) for point in itertools.product(*choices)]
-    if len(points) > MOST_POINTS:
-        raise ConfigError(f"--grid makes {len(points):,} runs", f"at most {MOST_POINTS:,}")
     if len({point.name for point in points}) < len(points):
         raise ConfigError("--grid gives two points one folder name", "drop a value that is doubled")
     return points

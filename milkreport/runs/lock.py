@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from milkreport.atomic import disk_problem, sweep, write_text
 from milkreport.errors import EnvironmentProblem
+from milkreport.inside import refuse_links
 from milkreport.runs.manifest import read_clock
 
 LOCK, HOLDER = ".lock", ".lock-holder"
@@ -23,7 +24,9 @@ def hold(path: Path) -> Iterator[None]:
 
     Raises:
         EnvironmentProblem: another process holds it, or the folder cannot be made.
+        DataError: a link lies in it, through which something else would be written.
     """
+    refuse_links(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

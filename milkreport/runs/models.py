@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from milkreport.errors import ConfigError, DataError
+from milkreport.inside import refuse_links
 from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.finetune_record import MODEL as FINE_TUNED
@@ -56,6 +57,7 @@ def find_models(
         DataError: nothing is there, it is no run or holds predictions alone, no such training is finished.
     """
     if (path / FINE_TUNED / CARD_FILE).is_file():
+        refuse_links(path)
         path = path / FINE_TUNED
     if (path / CARD_FILE).is_file():
         if arm is not None or seed is not None or fold is not None:

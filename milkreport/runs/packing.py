@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from milkreport import __version__
 from milkreport.atomic import write_bytes, write_text
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
-from milkreport.model_settings import Classifier, OwnModel
+from milkreport.inside import refuse_special
+from milkreport.model_settings import Classifier
 from milkreport.runs.asking import Asked
 from milkreport.runs.models import Found
 from milkreport.runs.trained import load_trained
@@ -160,10 +161,12 @@ def import_pickle(
         execute: do what the pickle says, where reading alone does not suffice.
 
     Raises:
-        DataError: nothing to read; it asks for more than data; no weights, no card, or another architecture.
-        ConfigError: *out* holds something; the card names a module of this machine.
+        DataError: nothing to read; it asks for more than data; no weights, no card, or another architecture;
+            the card asks for what the user did not allow.
+        ConfigError: *out* holds something.
     """
     refuse_filled(out)
+    refuse_special(file)
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -182,10 +185,6 @@ def import_pickle(
         card = _like(load_card(like.folder / CARD_FILE), origin)
     elif brought is not None:
         card = read_card(brought, f"{file} (card)")
-        if isinstance(card.model, OwnModel) and not execute:
-            what = f"its card names {card.model.name}, a module to be run on this machine"
-            do = "give a model of yours by --like; or, if the file's source is trusted, --execute-its-code"
-            raise ConfigError(what, do, str(file))
         card = card.model_copy(update={"note": origin})
     else:
         do = "name a model of the same architecture: --like RUN --arm ARM"

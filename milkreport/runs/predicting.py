@@ -103,7 +103,7 @@ def predict(
         total += (found / found.sum(axis=1, keepdims=True))[:, places]
         counts = np.array([card.class_counts.get(name, 0) for name in first.classes], np.float64)
         prior += counts / counts.sum() if counts.sum() else np.nan
-        remarks |= dict.fromkeys([*loaded.remarks, *_remarks(card, device, asked)])
+        remarks |= dict.fromkeys(_remarks(card, device, asked))
         for column, values in card.reads.encoder.unseen(asked.cases.table).items():
             unknown[column] = max(unknown.get(column, {}), values, key=lambda v: sum(v.values()))
     probabilities, prior = total / len(models), prior / len(models)

@@ -22,6 +22,7 @@ from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Machine, survey
 from milkreport.runs.worker import work
 from milkreport.suite import Training
+from milkreport.trust import current
 
 #: Times that a training is taken up again after its worker died.
 RETRIES = 2
@@ -140,7 +141,7 @@ class _Crew:
             return
         if kind == "ready":
             worker.ready = True
-            self._say(worker, self.studies)
+            self._say(worker, (current(), self.studies))
             self._say(worker, task)
         elif kind == "epoch":
             self.desk.epoch(task, *content)

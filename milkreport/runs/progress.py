@@ -7,6 +7,7 @@ from pathlib import Path
 
 from milkreport.atomic import write_text
 from milkreport.evaluation.data_record import Record
+from milkreport.parse import parse_json
 from milkreport.runs.cells import Cell
 
 NAME = ".progress.json"
@@ -79,6 +80,6 @@ class ProgressFile:
 def load_progress(folder: Path) -> Progress:
     """What the file says; nothing where it lacks or is damaged."""
     try:
-        return Progress.model_validate_json((folder / NAME).read_text(encoding="utf-8"))
+        return Progress.model_validate(parse_json((folder / NAME).read_bytes()))
     except (OSError, ValueError):
         return Progress()

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from milkreport.errors import EnvironmentProblem, MilkreportError
+from milkreport.runs.cells import cell_folder
 from milkreport.runs.executors import Desk
-from milkreport.runs.folder import RunFolder
 from milkreport.runs.ray_worker import Board, survey_here, train_here
 from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Machine
 from milkreport.suite import Training
 from milkreport.training.checkpoint import Checkpoints
+from milkreport.trust import current
 
 #: Times that Ray starts a training again after its worker or node died.
 RETRIES = 4
@@ -119,7 +120,7 @@ class _Session:
     def _submit(self, task: Task, study: Any) -> None:
         every = self.desk.checkpoint_every
         # In a list, Ray passes the reference on; each process fetches a study once.
-        arguments = (self.board, [study], task, self.cluster.device, every)
+        arguments = (self.board, [study], task, self.cluster.device, every, current())
         self.pending[self.remote.remote(*arguments)] = task
 
     def _stop(self, signum: int) -> None:
@@ -178,7 +179,7 @@ class _Session:
                 self._checkpoints(task).adopt(*content)
 
     def _checkpoints(self, task: Task) -> Checkpoints:
-        return Checkpoints(RunFolder(self.studies[task.study].out).cell(task.cell).checkpoints)
+        return Checkpoints(cell_folder(self.studies[task.study].out, task.cell).checkpoints)
 
 
 def _connect(address: str) -> Any:
@@ -192,6 +193,8 @@ def _connect(address: str) -> Any:
         ) from error
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if not address.startswith("ray://"):  # a client's workers are not given the working folder
+        settings["job_config"] = _job_config()
     if address:
         _refuse_silence(address)
     else:
@@ -206,6 +209,21 @@ def _connect(address: str) -> Any:
         for number, handler in before.items():
             signal.signal(number, handler)
     return ray
+
+
+def _job_config() -> Any:
+    """Settings by which Ray does not put the working folder first on its workers' path.
+
+    Whatever module lies there would shadow an installed one. Ray leaves it out where the job brings a folder
+    of its own.
+    """
+    from ray.job_config import JobConfig
+
+    class WithoutFolder(JobConfig):
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True
+
+    return WithoutFolder()
 
 
 def _refuse_silence(address: str) -> None:

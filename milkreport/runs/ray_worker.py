@@ -18,6 +18,7 @@ from milkreport.runs.trainer import Machine, Trainer, survey
 from milkreport.suite import Training
 from milkreport.training.checkpoint import Checkpoint, Checkpoints
 from milkreport.training.failures import TrainingFailed
+from milkreport.trust import Trust, adopt
 
 _ASK_STOP = 1.0  # seconds between a worker's questions whether to stop
 
@@ -89,17 +90,20 @@ def survey_here(device: str, training: Training) -> Machine | MilkreportError:
         return error
 
 
-def train_here(board: Any, study_in: list[Any], task: Task, device: str, every: float) -> Any:
+def train_here(
+    board: Any, study_in: list[Any], task: Task, device: str, every: float, allowed: Trust
+) -> Any:
     """Train one cell: what came of it, and what belongs to that.
 
     Args:
         board: handle of the :class:`Board`. study_in: the study's reference, in a list, so that Ray leaves it
-            one. every: seconds between two checkpoints.
+            one. every: seconds between two checkpoints. allowed: by the user, for this run.
 
     Returns:
         ``done`` and the trained cell, ``failed`` and why, ``error`` and the exception, ``stopped``, or
         ``lacking`` where the decoded images are not on this machine.
     """
+    adopt(allowed)
     asked = _Question(lambda: _get(board.asked.remote()))
     if asked.again():
         return "stopped", None

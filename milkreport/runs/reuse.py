@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from milkreport.atomic import disk_problem
 from milkreport.errors import MilkreportError
 from milkreport.evaluation.results import CellRecord
+from milkreport.parse import parse_json
 from milkreport.runs.cells import HISTORY, PREDICTIONS, RECORD, CellFolder
 from milkreport.runs.finding import find_run_folders
 from milkreport.runs.folder import RunFolder
@@ -60,7 +60,7 @@ class Finished:
 def _finished(folder: RunFolder) -> Iterator[tuple[Path, CellRecord]]:
     for path in folder.path.glob(f"cells/*/*/*/{RECORD}"):
         try:
-            record = CellRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            record = CellRecord.model_validate(parse_json(path.read_bytes()))
         except (OSError, ValueError):
             continue
         if record.status == "complete" and record.key:

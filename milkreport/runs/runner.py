@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.results import CellRecord, Results
-from milkreport.model_settings import read_sources
+from milkreport.parse import parse_json
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.describe import summarise_data, summarise_splits
 from milkreport.runs.desk import ResultsDesk
@@ -34,6 +33,7 @@ from milkreport.training.checkpoint import EVERY
 from milkreport.training.files import CARD_FILE
 from milkreport.training.keeper import Row
 from milkreport.training.trial import try_arms
+from milkreport.trust import read_sources
 
 
 class Watcher(Protocol):
@@ -221,7 +221,7 @@ def _sources(folder: RunFolder, suite: Suite, arm: Arm) -> dict[str, str]:
         card = folder.cell(cell).path / CARD_FILE
         if cell.arm == arm.name and card.is_file():
             with suppress(OSError, ValueError, AttributeError):
-                return dict(json.loads(card.read_text(encoding="utf-8")).get("sources") or {})
+                return dict(parse_json(card.read_bytes()).get("sources") or {})
     return {}
 
 

@@ -75,7 +75,9 @@ def run_controls() -> Iterator[Control]:
         yield Control("shuffled labels, paired", "FAIL, exit 1", paired(shuffle))
         yield Control("two columns swapped, paired", "FAIL, exit 1", paired(swap))
         yield Control(
-            "the same answers with shuffled confidences", "FAIL, exit 1", paired(shuffle_confidences)
+            "the same answers with shuffled confidences",
+            "FAIL, exit 1",
+            paired(shuffle_confidences),
         )
         yield from _control_evidence(place, base)
         yield Control("a probability that is no number", "exit 3", _refused(place, base))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
 from milkreport.evaluation.data_record import Record
+from milkreport.parse import parse_json
 from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import RunFolder
@@ -118,7 +118,7 @@ def _checkpointed(place: Path) -> tuple[int, float | None]:
         try:
             with path.open("rb") as file:
                 file.readline()
-                facts = json.loads(file.readline())
+                facts = parse_json(file.readline())
             return int(facts["epoch"]), float(facts["seconds"])
         except (OSError, ValueError, KeyError):
             continue

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
-from milkreport.model_settings import read_sources
 from milkreport.runs.cells import Cell
 from milkreport.suite import Suite
+from milkreport.trust import read_sources
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from milkreport.errors import DataError, MilkreportError
+from milkreport.parse import parse_json
 from milkreport.runs.cells import RECORD, hash_file
 from milkreport.training.files import CARD_FILE
 from milkreport.training.saved import AGAIN, SavedModel, load_card, load_model
@@ -34,7 +34,7 @@ def load_trained(folder: Path) -> SavedModel:
 def _refuse_changed_card(folder: Path) -> None:
     """In a run, ``cell.json`` knows the card's hash; a card alone has nothing to be held against."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = parse_json((folder / RECORD).read_bytes())
         known = record.get("card_sha256")
     except (OSError, ValueError, AttributeError):
         return

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import ValidationError
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.folding import Thresholds, fit_thresholds
+from milkreport.parse import parse_json
 from milkreport.runs.models import Found
 from milkreport.tables import first_few
 from milkreport.training.files import CARD_FILE
@@ -45,11 +45,11 @@ def load_thresholds(file: str) -> Thresholds:
     """Read what ``milkreport thresholds --json`` printed."""
     path, do = Path(file), "give validation, or what milkreport thresholds --json printed"
     try:
-        found = Thresholds.model_validate_json(path.read_bytes())
+        found = Thresholds.model_validate(parse_json(path.read_bytes()))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DataError(f"cannot be read: {reason}", do, file) from error
-    except ValidationError as error:
+    except ValueError as error:
         raise DataError("no thresholds", do, file) from error
     if bad := [c.name for c in found.classes if not 0 <= c.threshold <= 1]:
         raise DataError(f"the threshold of {bad[0]} is not from 0 to 1", do, file)

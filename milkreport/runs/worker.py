@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 import traceback
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
 from milkreport.errors import Stopped
-from milkreport.runs.folder import RunFolder
+from milkreport.runs.cells import cell_folder
 from milkreport.runs.tasks import Study, Task
 from milkreport.runs.trainer import Trainer
 from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.failures import TrainingFailed
+from milkreport.trust import Trust, adopt
+
+#: Seconds between two looks at the parent.
+_LOOK = 0.2
 
 
 def work(
@@ -24,7 +30,9 @@ def work(
     stopping: Any,
     parent: int,
 ) -> None:
-    """Say that it is ready, take the studies, then train what is asked for until None is.
+    """Say that it is ready, take what the user allowed and the studies, then train what is asked for.
+
+    It ends when None is.
 
     Args:
         every: seconds between two checkpoints.
@@ -35,10 +43,9 @@ def work(
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
     def stop_asked() -> int:
-        if os.getppid() != parent:
-            os._exit(1)  # whoever takes the run up again does this cell too
         return int(stopping.value)
 
     def notice(line: str) -> None:
@@ -47,10 +54,13 @@ def work(
     trainer: Trainer | None = None
     try:
         pipe.send(("ready", None))
-        studies: Mapping[str, Study] = pipe.recv()
+        allowed: Trust
+        studies: Mapping[str, Study]
+        allowed, studies = pipe.recv()
+        adopt(allowed)
         while task := pipe.recv():
             study = studies[task.study]
-            place = RunFolder(study.out).cell(task.cell).checkpoints
+            place = cell_folder(study.out, task.cell).checkpoints
             checkpoints = Checkpoints(place, every=every, stop_asked=stop_asked, notice=notice)
             try:
                 trainer = trainer or Trainer(device, notice)
@@ -62,6 +72,13 @@ def work(
                 pipe.send(("error", error))
     except (EOFError, BrokenPipeError):
         return  # the parent is gone
+
+
+def _end_with(parent: int) -> None:
+    """End this process as soon as its parent is gone, killed as it may be, whatever is computed meanwhile."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)  # whoever takes the run up again does this cell too
 
 
 def _train(

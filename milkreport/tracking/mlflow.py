@@ -13,7 +13,7 @@ from typing import Any
 
 from milkreport.errors import EnvironmentProblem
 from milkreport.evaluation.results import CellRecord, Results
-from milkreport.runs.folder import RunFolder
+from milkreport.runs.cells import cell_folder
 from milkreport.runs.manifest import Manifest
 from milkreport.runs.tasks import Study, Task
 from milkreport.tracking.names import cell_settings, curve_points, final_metrics, history
@@ -98,7 +98,7 @@ class MLflow:
                 self.epoch(task, epoch, row)
         self._client.log_metric(run, "seconds", record.seconds or 0.0)
         self._client.log_metric(run, "epoch_used", float(record.epoch_used or 0))
-        folder = RunFolder(study.out).cell(task.cell).path
+        folder = cell_folder(study.out, task.cell).path
         for name in (*_CELL_FILES, record.weights_file):
             self._client.log_artifact(run, str(folder / name))
         self._close(run, "FINISHED")

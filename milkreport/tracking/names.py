@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from milkreport.evaluation.results import Results
-from milkreport.runs.folder import RunFolder
+from milkreport.runs.cells import cell_folder
 from milkreport.runs.tasks import Study, Task
 
 
@@ -20,7 +20,7 @@ def curve_points(row: dict[str, float]) -> Iterator[tuple[str, float]]:
 
 def history(study: Study, task: Task) -> Iterator[tuple[int, dict[str, float]]]:
     """Epochs of a finished training with their rows."""
-    columns = RunFolder(study.out).cell(task.cell).load_history()
+    columns = cell_folder(study.out, task.cell).load_history()
     for i, epoch in enumerate(columns.pop("epoch")):
         row = {name: value for name, values in columns.items() if (value := values[i]) is not None}
         yield int(epoch or i + 1), row

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from milkreport.arm_settings import ArmInputs
 from milkreport.data.cases import Cases
 from milkreport.data.features import FeatureEncoder, fit_encoder
 from milkreport.data.store import PixelStore
+from milkreport.inside import FileName
+from milkreport.limits import MOST_CLASSES, MOST_VIEWS, ImageSize
 from milkreport.model_settings import AnyModel, Backbone, Classifier, Pretrained, sees_images
 from milkreport.models.shape import Shape
+from milkreport.suite_sections import Seed
 from milkreport.training.batches import ColumnInputs, ImageInputs, Inputs
 from milkreport.training.embeddings import embed_cases
 from milkreport.training.files import NETWORK_FILE
@@ -34,10 +37,10 @@ class Reads(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    views: list[str]
-    all_views: list[str]
+    views: Annotated[list[str], Field(max_length=MOST_VIEWS)]
+    all_views: Annotated[list[str], Field(max_length=MOST_VIEWS)]
     images: bool
-    image_size: int
+    image_size: ImageSize
     decoder: Literal["exact", "fast"]
     encoder: FeatureEncoder
 
@@ -96,15 +99,15 @@ class ModelCard(BaseModel):
     architecture: str
     model: AnyModel
     reads: Reads
-    classes: list[str]
+    classes: Annotated[list[str], Field(max_length=MOST_CLASSES)]
     suite: str = ""
     arm: str = ""
     correction: str = "none"
     strength: float = 0.0
     training: dict[str, object] = {}
-    seed: int = 0
-    fold: int = 0
-    epoch_used: int = 0
+    seed: Seed = 0
+    fold: Annotated[int, Field(ge=0, lt=100)] = 0
+    epoch_used: Annotated[int, Field(ge=0, le=10_000)] = 0
     device: str = ""
     data: str = ""
     data_sha256: str = ""
@@ -112,7 +115,7 @@ class ModelCard(BaseModel):
     metrics: dict[str, dict[str, float]] = {}
     sources: dict[str, str] = {}
     packages: dict[str, str] = {}
-    weights_file: str = NETWORK_FILE
+    weights_file: FileName = NETWORK_FILE
     weights_sha256: str
     parent_sha256: str = ""
     note: str = ""

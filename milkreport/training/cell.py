@@ -20,7 +20,7 @@ from milkreport import __version__
 from milkreport.arm_settings import Arm
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
-from milkreport.model_settings import AnyModel, Classifier, read_sources
+from milkreport.model_settings import AnyModel, Classifier
 from milkreport.models.build import build_network, stages
 from milkreport.models.classifier import (
     count_numbers,
@@ -47,6 +47,7 @@ from milkreport.training.fit import TrainingPart, fit
 from milkreport.training.imbalance import case_weights
 from milkreport.training.keeper import Keeper, KeptJournal, OnEpoch
 from milkreport.training.pixels import Pixels
+from milkreport.trust import read_sources
 
 
 @dataclass(frozen=True)

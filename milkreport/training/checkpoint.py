@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from milkreport.atomic import write_bytes
 from milkreport.errors import Stopped
+from milkreport.parse import parse_json
 
 #: Seconds between two checkpoints: far more than writing one takes, far less than anyone minds to lose.
 EVERY = 30.0
@@ -176,6 +177,6 @@ def _read(path: Path) -> Checkpoint:
     if head != _MARK + hashlib.sha256(body).hexdigest().encode():
         raise ValueError("its checksum is wrong")
     line, _, payload = body.partition(b"\n")
-    facts = json.loads(line)
+    facts = parse_json(line)
     position = Position(facts.pop("epoch"), facts.pop("step"))
     return Checkpoint(position, facts, safetensors.torch.load(payload))

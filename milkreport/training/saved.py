@@ -1,14 +1,12 @@
 """A saved model, read back: card and weights, each checked before it is used. Nothing in them is executed.
 
-The one exception is an own model (``package.module:function``): the module that its card names is imported
-from this machine, as training did.
+What a card may have imported, opened or downloaded is what the user allowed: see :mod:`milkreport.trust`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,12 +21,16 @@ from sklearn.pipeline import Pipeline
 from torch import Tensor, nn
 
 from milkreport.errors import DataError, MilkreportError
-from milkreport.model_settings import AnyModel, Backbone, Classifier, OwnModel, read_sources
-from milkreport.models.build import build_network
+from milkreport.inside import refuse_links
+from milkreport.limits import MOST_WEIGHTS
+from milkreport.model_settings import AnyModel, Backbone, Classifier, Model
+from milkreport.models.build import build_network, outline
 from milkreport.models.classifier import load_classifier
+from milkreport.parse import parse_json
 from milkreport.training.card import SCHEMA_VERSION, ModelCard
 from milkreport.training.embeddings import backbone_sha256
 from milkreport.training.files import CARD_FILE, HEAD, is_pickle
+from milkreport.trust import require_trusted
 
 #: Bytes of a safetensors header, at most: a network of 100,000 tensors has less.
 _MOST_HEADER = 16_000_000
@@ -40,15 +42,11 @@ AGAIN = "get it again, or train again"
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model that can answer: ``network`` in evaluation mode, on the CPU, or a fitted ``classifier``.
-
-    ``remarks``: what is not as it was when the model was trained, a line each.
-    """
+    """A model that can answer: ``network`` in evaluation mode, on the CPU, or a fitted ``classifier``."""
 
     card: ModelCard
     network: nn.Module | None
     classifier: Pipeline | None
-    remarks: tuple[str, ...] = ()
 
     def among(self, views: Sequence[str]) -> SavedModel:
         """The same model, its views looked for among the *views* of some data."""
@@ -60,10 +58,12 @@ def load_model(folder: Path) -> SavedModel:
     """Read ``model.json`` and the weights beside it.
 
     Raises:
-        DataError: no model is there; it is damaged, of a newer milkreport, or not what its card says.
+        DataError: no model is there; it is damaged, of a newer milkreport, or not what its card says; or it
+            asks for what the user did not allow.
         ConfigError, EnvironmentProblem: an own model's module or a backbone's package is not here.
     """
     card = load_card(folder / CARD_FILE)
+    require_trusted(without_pretraining(card.model), card.sources, str(folder / CARD_FILE))
     data = load_weights(folder, card)
     path = folder / card.weights_file
     if isinstance(card.model, Classifier):
@@ -71,7 +71,7 @@ def load_model(folder: Path) -> SavedModel:
         return SavedModel(card, None, load_classifier(data, str(path)))
     weights = read_weights(data, str(path))
     refuse_other_backbone(card, str(path))
-    return SavedModel(card, build_filled(card, weights, str(path)), None, _remarks(card))
+    return SavedModel(card, build_filled(card, weights, str(path)), None)
 
 
 def load_weights(folder: Path, card: ModelCard) -> bytes:
@@ -80,14 +80,14 @@ def load_weights(folder: Path, card: ModelCard) -> bytes:
     Raises:
         DataError: there are none; truncated, a pickle, or other bytes than the card's.
     """
-    if Path(card.weights_file).name != card.weights_file:
-        what = f"names weights outside its folder: {card.weights_file[:80]!r}"
-        raise DataError(what, "get it again", str(folder / CARD_FILE))
     path = folder / card.weights_file
     try:
         with path.open("rb") as file:
+            if (size := path.stat().st_size) > MOST_WEIGHTS:
+                what = f"weights of {size:,} bytes: {MOST_WEIGHTS:,} at most"
+                raise DataError(what, AGAIN, str(path))
             if not isinstance(card.model, Classifier):
-                _check_header(file, path.stat().st_size, str(path))
+                _check_header(file, size, str(path))
                 file.seek(0)
             data = file.read()
     except OSError as error:
@@ -103,8 +103,9 @@ def load_card(path: Path) -> ModelCard:
     """Read a model's card.
 
     Raises:
-        DataError: it is not there, damaged, or of a newer milkreport.
+        DataError: it is not there, damaged, or of a newer milkreport; a link lies in its folder.
     """
+    refuse_links(path.parent)
     try:
         if path.stat().st_size > _MOST_CARD:
             raise DataError(f"{path.stat().st_size:,} bytes are no card", "get it again", str(path))
@@ -121,9 +122,9 @@ def load_card(path: Path) -> ModelCard:
 def read_card(data: bytes | str, where: str) -> ModelCard:
     """A card from its JSON; see :func:`load_card`."""
     try:
-        values = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        what = "not a milkreport model card (truncated or no JSON)"
+        values = parse_json(data)
+    except ValueError as error:
+        what = f"not a milkreport model card (truncated or no JSON: {str(error)[:120]})"
         raise DataError(what, "get it again", where) from error
     version = values.get("schema_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
@@ -167,15 +168,32 @@ def refuse_no_numbers(weights: Mapping[str, Tensor], where: str) -> None:
 
 
 def build_filled(card: ModelCard, weights: Mapping[str, Tensor], where: str) -> nn.Module:
-    """The network of *card* with *weights*, in evaluation mode. Raises a DataError where they do not fit."""
-    model: AnyModel = card.model
-    if isinstance(model, Backbone) and not model.frozen:
-        # All weights are in the file: none need be installed, downloaded or read from elsewhere.
-        model = model.model_copy(update={"weights": "none"})
+    """The network of *card* with *weights*, in evaluation mode.
+
+    Raises:
+        DataError: they do not fit, or the card asks for what the user did not allow.
+    """
+    model = without_pretraining(card.model)
+    require_trusted(model, card.sources, where)
+    shape = card.reads.shape(len(card.classes))
+    if isinstance(model, Model):
+        # Settings that would take all memory are not those of these weights: seen before it is taken.
+        _refuse_other_shapes(outline(model, shape).state_dict(), weights, where)
     with torch.random.fork_rng(devices=[]):
-        network = build_network(model, card.reads.shape(len(card.classes)))
+        network = build_network(model, shape)
     fill(network, weights, where)
     return network.eval()
+
+
+def without_pretraining(model: AnyModel) -> AnyModel:
+    """A saved model's settings as it is built again.
+
+    A backbone that was trained whole has all weights in its file: none need be installed, downloaded or
+    read from elsewhere.
+    """
+    if isinstance(model, Backbone) and not model.frozen:
+        return model.model_copy(update={"weights": "none"})
+    return model
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
@@ -184,13 +202,18 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
     Raises:
         DataError: the first tensor that lacks, is too many, or has another shape, with both shapes.
     """
-    own = network.state_dict()
+    _refuse_other_shapes(network.state_dict(), weights, where)
+    network.load_state_dict(dict(weights))
+
+
+def _refuse_other_shapes(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], where: str
+) -> None:
     for name in [*own, *weights]:
         mine, theirs = (_shape(state, name) for state in (own, weights))
         if mine != theirs:
             what = f"another architecture: {name} is {theirs} in the file and {mine} in the network"
             raise DataError(what, "use the card that belongs to these weights", where)
-    network.load_state_dict(dict(weights))
 
 
 def pack_weights(network: nn.Module) -> bytes:
@@ -207,14 +230,6 @@ def refuse_other_backbone(card: ModelCard, where: str) -> None:
             f"was trained on features of another {frozen.backbone} ({then[:16]}, here {now[:16]})"
         )
         raise DataError(what, "use the backbone's weights of then", where)
-
-
-def _remarks(card: ModelCard) -> tuple[str, ...]:
-    if not isinstance(card.model, OwnModel):
-        return ()
-    if read_sources(card.model).get("module") == card.sources.get("module"):
-        return ()
-    return (f"the module of {card.model.name} is not what it was when this model was trained",)
 
 
 def _shape(state: Mapping[str, Any], name: str) -> str:
@@ -234,7 +249,7 @@ def _check_header(file: BinaryIO, size: int, where: str) -> None:
     if n > _MOST_HEADER:
         raise DataError(f"its header claims {n:,} bytes", "get it again", where)
     try:
-        tensors = json.loads(head[8:] + file.read(n - 1))
+        tensors = parse_json(head[8:] + file.read(n - 1))
         tensors.pop("__metadata__", None)
         spans = sorted((*entry["data_offsets"], name) for name, entry in tensors.items())
         at = 0
@@ -243,7 +258,7 @@ def _check_header(file: BinaryIO, size: int, where: str) -> None:
                 what = f"its tensors overlap or leave holes: {name[:80]} from byte {begin:,} to {end:,}"
                 raise DataError(what, AGAIN, where)
             at = end
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError("not a milkreport checkpoint (damaged header)", AGAIN, where) from error
     if at != size - 8 - n:
         what = f"not a milkreport checkpoint (truncated: {size:,} bytes of {at + 8 + n:,})"
