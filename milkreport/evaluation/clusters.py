@@ -1,4 +1,4 @@
-"""What groups of cases (a patient's lesions) do to counts: design effects and effective sample sizes."""
+"""What groups of cases (a patient's) do to counts: design effects and effective sample sizes."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
     alone = len(seeds) == 1 and groups is None
     against_first = [(name, names[0]) for name in names[1:]]
     others = [
-        row
+        row.model_copy(update={"p": None})  # described, not tested
         for metric in DEFINITIONS
         if metric != plan.primary
         # McNemar tests every pair; the others are described against the first arm.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from milkreport.evaluation.compare import ALPHA, find
+from milkreport.evaluation.compare import ALPHA, find, is_better
 from milkreport.evaluation.named import define
 from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
 from milkreport.reporting.text import (
@@ -34,8 +34,9 @@ def trained(comparison: Comparison) -> str:
 
 
 def between(d: Difference) -> str:
-    """A difference with its 95% interval."""
-    return f"difference {signed(d.value)}, 95% interval {signed_interval(d.low, d.high)}"
+    """A shown difference, the better arm minus the worse one, with its 95% interval."""
+    value, low, high = (d.value, d.low, d.high) if is_better(d) else (-d.value, -d.high, -d.low)
+    return f"difference {signed(value)}, 95% interval {signed_interval(low, high)}"
 
 
 def tell_rest(results: Results, pairs: Sequence[Difference]) -> list[str]:

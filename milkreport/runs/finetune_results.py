@@ -39,7 +39,9 @@ from milkreport.training.saved import SavedModel
 if TYPE_CHECKING:
     from milkreport.runs.finetune import Job, NewData
 
-_ONE_TRAINING = "One training of one model: the numbers speak of this model and rank no method"
+_ONE_TRAINING = (
+    "One training of one model: the numbers apply to this model only; methods are not ranked"
+)
 EPOCH_RULE = (
     "The model before is that of the original training. The model after is that of the epoch with the "
     "highest primary metric on the validation part of the new data; no test part chose anything"

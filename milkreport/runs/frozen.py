@@ -21,7 +21,8 @@ from milkreport.checks.reference import (
 from milkreport.checks.statements import Figure
 from milkreport.errors import ConfigError
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS, HEADLINE
-from milkreport.evaluation.named import POSITIVE, check_name
+from milkreport.evaluation.named import check_name
+from milkreport.evaluation.part_record import POSITIVE
 from milkreport.evaluation.results import ArmResult, Results
 from milkreport.runs.cells import Cell
 from milkreport.runs.folder import RunFolder, refuse_foreign
