@@ -22,6 +22,7 @@ from milkreport import (
     cli_finetune,
     cli_look,
     cli_models,
+    cli_plan,
     cli_reference,
     cli_run,
 )
@@ -86,6 +87,7 @@ app.command()(cli_check.audit)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.compare)
 app.command()(cli_evaluate.thresholds)
+app.command()(cli_plan.plan)
 
 
 @app.command()

@@ -43,7 +43,13 @@ def check(
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="An inconclusive check exits with 5.")
+        bool, typer.Option("--strict", help="Any inconclusive metric exits with 5.")
+    ] = False,
+    allow_inconclusive: Annotated[
+        bool,
+        typer.Option(
+            "--allow-inconclusive", help="An inconclusive primary metric exits with 0, not 5."
+        ),
     ] = False,
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the verdict as JUnit XML.")
@@ -76,9 +82,11 @@ def check(
 ) -> None:
     """Check a run against published figures or an earlier run, or against itself trained again.
 
-    PASS: not worse by more than the margin. FAIL: worse. INCONCLUSIVE: the cases do not tell. NOT CHECKED:
-    unlike with unlike. Exit code 0, 1 (a FAIL), 2 (a metric that both sides define otherwise), or 5 (nothing
-    could be told).
+    PASS: not worse by more than the margin, on enough cases to show it. FAIL: worse. INCONCLUSIVE: the
+    interval includes the margin, or the cases are too few. NOT CHECKED: not comparable.
+
+    Exit code 0 (the primary metric passes and nothing fails), 1 (a FAIL), 2 (a metric that both sides define
+    differently), or 5 (the primary metric is INCONCLUSIVE or NOT CHECKED).
 
     Against an earlier run the predictions are compared case by case; they must be the same to the bit where
     settings, data, program and environment are the same.
@@ -98,6 +106,8 @@ def check(
         if run is not None or against or exact:
             raise ConfigError("--self-test takes no run", "leave everything else out")
         raise typer.Exit(_test_itself(as_json))
+    if strict and allow_inconclusive:
+        raise ConfigError("--strict and --allow-inconclusive contradict each other", "give one")
     if run is None:
         raise ConfigError("no run is named", "give RUN, or --self-test")
     allow(trust_module, module_dir, allow_download, backbone_weights)
@@ -124,18 +134,18 @@ def check(
         from milkreport.atomic import write_text
         from milkreport.checks.formats import as_junit
 
-        write_text(junit, as_junit(verdict, strict))
+        write_text(junit, as_junit(verdict, strict, allow_inconclusive))
     if github:
-        _tell_github(verdict, strict, as_json)
-    raise typer.Exit(exit_code(verdict, strict))
+        _tell_github(verdict, strict, allow_inconclusive, as_json)
+    raise typer.Exit(exit_code(verdict, strict, allow_inconclusive))
 
 
-def _tell_github(verdict: Verdict, strict: bool, as_json: bool) -> None:
+def _tell_github(verdict: Verdict, strict: bool, allow_inconclusive: bool, as_json: bool) -> None:
     """The summary into the file that GitHub names, else onto stdout; annotations where it reads them."""
     from milkreport.atomic import disk_problem
     from milkreport.checks.formats import as_annotations, as_markdown
 
-    summary = as_markdown(verdict, strict)
+    summary = as_markdown(verdict, strict, allow_inconclusive)
     place = os.environ.get("GITHUB_STEP_SUMMARY", "")
     if place:
         try:
@@ -145,7 +155,7 @@ def _tell_github(verdict: Verdict, strict: bool, as_json: bool) -> None:
             raise disk_problem(error, Path(place)) from error
     elif not as_json:
         print(summary, end="")
-    for line in as_annotations(verdict, strict):
+    for line in as_annotations(verdict, strict, allow_inconclusive):
         print(line, file=sys.stderr if as_json else sys.stdout)
 
 

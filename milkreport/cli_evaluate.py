@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from milkreport.cli_options import JsonOption, NoPdfOption, PdfOption, pdf_wish
+from milkreport.cli_options import (
+    PRIMARY_HELP,
+    GroupOption,
+    JsonOption,
+    MarginOption,
+    NoPdfOption,
+    PdfOption,
+    pdf_wish,
+)
 from milkreport.errors import ConfigError
 
 
@@ -28,9 +36,8 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Write results, tables and report into this folder.")
     ] = None,
-    primary: Annotated[
-        str, typer.Option(help="The metric that the comparison tests, chosen beforehand.")
-    ] = "macro_f1",
+    primary: Annotated[str, typer.Option(metavar="METRIC", help=PRIMARY_HELP)] = "macro_f1",
+    margin: MarginOption = None,
     positive: Annotated[
         str, typer.Option(metavar="CLASS,...", help="Classes that count as disease.")
     ] = "",
@@ -45,18 +52,15 @@ def evaluate(
             help="Subgroups by this column; repeatable. (default: every column of few values)",
         ),
     ] = None,
-    group: Annotated[
-        str,
-        typer.Option(
-            metavar="COLUMN", help="Cases that belong together, a patient's: drawn together."
-        ),
-    ] = "",
+    group: GroupOption = "",
     rules: Annotated[
         str, typer.Option(help="isic: the archive's decision rule, beside argmax.")
     ] = "argmax",
     no_intervals: Annotated[
         bool,
-        typer.Option("--no-intervals", help="Points alone: no resampling, tests, thresholds."),
+        typer.Option(
+            "--no-intervals", help="Point estimates only: no intervals, tests or thresholds."
+        ),
     ] = False,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
     pdf: PdfOption = "auto",
@@ -73,21 +77,27 @@ def evaluate(
     - milkreport evaluate mine.csv --truth truth.csv
 
     - milkreport evaluate old=a.csv new=b.csv --truth truth.csv --rules isic --out runs/eval
+
+    - milkreport evaluate old=a.csv new=b.csv --truth truth.csv --primary macro_auc --margin 0.01
     """
     from milkreport.commands import evaluate as work
     from milkreport.commands.shell import shell_line
     from milkreport.evaluation.inputs import load_inputs
     from milkreport.evaluation.measures import Plan
+    from milkreport.evaluation.named import check_margin, check_metric
 
     named = _named_files(predictions)
+    if margin is not None:
+        check_margin(margin, check_metric(primary))
     inputs = load_inputs(named, truth, metadata=metadata, group=group, slices=slices or [])
     asked = tuple(rule for rule in rules.split(",") if rule not in ("argmax", ""))
     disease = tuple(name.strip() for name in positive.split(",") if name.strip())
-    plan = Plan(primary, disease, asked, not no_intervals)
+    plan = Plan(check_metric(primary), disease, asked, not no_intervals, margin=margin)
     command = ["milkreport", "evaluate"]
     command += [f"{name}={path.name}" for name, paths in named.items() for path in paths]
     command += ["--truth", truth.name, "--primary", primary]
     for option, value in (
+        ("--margin", "" if margin is None else f"{margin:g}"),
         ("--positive", positive),
         ("--metadata", metadata.name if metadata else ""),
         ("--group", group),
@@ -117,7 +127,18 @@ def compare(
         Path | None, typer.Option(help="Truth of prediction files; a run brings its own.")
     ] = None,
     primary: Annotated[
-        str, typer.Option(help="The metric that is tested. (default: the runs' own, or macro_f1)")
+        str,
+        typer.Option(
+            metavar="METRIC",
+            help="The metric that is tested. (default: the runs' own, or macro_f1)",
+        ),
+    ] = "",
+    margin: MarginOption = None,
+    positive: Annotated[
+        str,
+        typer.Option(
+            metavar="CLASS,...", help="Classes that count as disease. (default: the runs' own)"
+        ),
     ] = "",
     as_markdown: Annotated[bool, typer.Option("--md", help="Markdown on stdout.")] = False,
     as_json: JsonOption = False,
@@ -131,14 +152,15 @@ def compare(
 
     - milkreport compare runs/new runs/old
 
-    - milkreport compare new.csv old.csv --truth truth.csv --md
+    - milkreport compare new.csv old.csv --truth truth.csv --primary recall:MEL --margin 0.02 --md
     """
     from milkreport.commands import comparing
     from milkreport.runs.evaluated import compare_two
 
     if as_markdown and as_json:
         raise ConfigError("--md and --json", "choose one")
-    found = compare_two(one, other, truth, primary)
+    disease = [name.strip() for name in positive.split(",") if name.strip()]
+    found = compare_two(one, other, truth, primary, margin, disease)
     if as_json:
         print(json.dumps([json.loads(r.model_dump_json()) for r in found], indent=1))
     elif as_markdown:
@@ -162,6 +184,10 @@ def thresholds(
     out: Annotated[
         Path | None, typer.Option(help="Where the folded predictions go; belongs to --apply.")
     ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table with an id column, for --group.")
+    ] = None,
+    group: GroupOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Find a threshold a class for the archive's rule (p > 0.5), and fold them into a submission.
@@ -178,7 +204,7 @@ def thresholds(
 
     if (apply is None) != (out is None):
         raise ConfigError("--apply and --out belong together", "give both, or neither")
-    found = fit_thresholds(predictions, truth)
+    found = fit_thresholds(predictions, truth, metadata=metadata, group=group)
     if apply is not None and out is not None:
         from milkreport.commands.console import show_files
         from milkreport.runs.csv_files import write_csv

@@ -9,6 +9,24 @@ import typer
 
 from milkreport.errors import ConfigError
 
+PRIMARY_HELP = (
+    "The metric that the comparison tests, chosen beforehand: macro_f1, log_loss, positive_auc, "
+    "recall:CLASS, ..."
+)
+MarginOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="M",
+        help="A difference in the primary metric that does not matter: within it arms are equivalent.",
+    ),
+]
+GroupOption = Annotated[
+    str,
+    typer.Option(
+        metavar="COLUMN",
+        help="Cluster column of --metadata, for example the patient id. Clusters are kept whole.",
+    ),
+]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder: the --out of a run-all.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Complete, unrounded JSON on stdout.")]
 CacheOption = Annotated[

@@ -32,14 +32,21 @@ def reference_new(
     reason: ReasonOption,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="Hold later runs to this; repeatable. (default: primary, and the usual)"),
+        typer.Option(
+            help="Hold later runs to this, or to METRIC:CLASS; repeatable. (default: primary, and the usual)"
+        ),
     ] = None,
     per_class: Annotated[
         list[str] | None,
         typer.Option(metavar="METRIC", help="Hold every class to this: recall, f1; repeatable."),
     ] = None,
     margin: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The loss that is tolerable. (default: 0.03)")
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBER|METRIC=NUMBER",
+            help="The loss that is tolerable, of all metrics or of one; repeatable. (default: 0.03; "
+            "macro_auc 0.02, log_loss 0.05)",
+        ),
     ] = None,
     margin_reason: Annotated[str, typer.Option(help="Why so much is tolerable.")] = "",
     min_seeds: Annotated[
@@ -51,9 +58,11 @@ def reference_new(
 
     The folder can be committed; it holds case ids, labels and predictions, no images and no metadata.
 
-    Example:
+    Examples:
 
     - milkreport reference new runs/eval --name main --reason "release 1.2"
+
+    - milkreport reference new runs/eval --name main --reason r --margin macro_auc=0.01 --margin-reason "..."
     """
     from milkreport.checks.reference import FILE, LOCAL, shipped_references
     from milkreport.commands.console import show_files
@@ -77,22 +86,41 @@ def reference_new(
 def _wanted(
     metric: list[str] | None,
     per_class: list[str] | None,
-    margin: float | None,
+    margin: list[str] | None,
     margin_reason: str,
     min_seeds: int,
 ) -> Wanted:
-    from milkreport.runs.frozen import MARGIN, MARGIN_REASON, Wanted
+    from milkreport.runs.frozen import MARGIN, MARGIN_REASON, OWN_MARGINS, Wanted
 
-    if margin is not None and not margin_reason.strip():
+    reason = margin_reason.strip()
+    if margin and not reason:
         what = "a margin needs its reason, declared beforehand"
         raise ConfigError(what, "give --margin-reason TEXT")
+    given = dict(_read_margin(text) for text in margin or [])
+    general = given.pop("", None)
+    # A metric that was named beside one margin for all gets that margin, whatever its scale.
+    named = set(metric or ()) if general is not None else set()
+    margins = {m: default for m, default in OWN_MARGINS.items() if m not in named}
     return Wanted(
         metrics=tuple(metric or ()),
         per_class=tuple(per_class or ()),
-        margin=MARGIN if margin is None else margin,
-        margin_reason=margin_reason.strip() or MARGIN_REASON,
+        margin=MARGIN if general is None else general,
+        margin_reason=MARGIN_REASON if general is None else reason,
+        margins=margins | {m: (value, reason) for m, value in given.items()},
         min_seeds=min_seeds,
     )
+
+
+def _read_margin(text: str) -> tuple[str, float]:
+    """``METRIC=NUMBER``, or a number for all metrics, whose name is empty."""
+    name, equals, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1 or bool(equals) != bool(name):
+        raise ConfigError(f"--margin {text}", "give a number from 0 to 1, or METRIC=NUMBER")
+    return name, value
 
 
 def _given(reason: str) -> str:

@@ -12,13 +12,14 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tomli_w
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from milkreport.arm_settings import ON_CASES, ON_LOGITS, SHARED, Arm, ArmInputs, Correction
 from milkreport.errors import ConfigError
+from milkreport.evaluation.named import check_margin, check_metric
 from milkreport.limits import MOST_ACTIVATIONS, MOST_SEEDS, MOST_TRAININGS
 from milkreport.model_settings import AnyModel, Classifier, Model
 from milkreport.parse import parse_toml
@@ -31,12 +32,18 @@ __all__ += ["Precision", "Synthetic", "build_suite", "list_suites", "load_suite"
 
 
 class Suite(Section):
-    """A comparison, declared before it is run. ``reference``: published figures to hold it against."""
+    """A comparison, declared before it is run.
+
+    ``primary_metric``: the one that is tested, by a name of :mod:`milkreport.evaluation.named`. ``margin``:
+    the difference in it that does not matter; arms within it are equivalent. ``reference``: published
+    figures to hold it against.
+    """
 
     name: Name
     title: str
     question: str
-    primary_metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1"]
+    primary_metric: str
+    margin: float | None = None
     seeds: Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS)] = [0]
     reference: str = ""
     data: Data = Data()
@@ -45,8 +52,21 @@ class Suite(Section):
     training: Training = Training()
     arms: Annotated[list[Arm], Field(min_length=1, max_length=100)]
 
+    @field_validator("primary_metric")
+    @classmethod
+    def _known(cls, metric: str) -> str:
+        try:
+            return check_metric(metric)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+
     @model_validator(mode="after")
     def _consistent(self) -> Suite:
+        if self.margin is not None:
+            try:
+                check_margin(self.margin, self.primary_metric)
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: {self.seeds} names one seed twice")
         if (n := len(self.seeds) * self.split.n_folds * len(self.arms)) > MOST_TRAININGS:

@@ -1,201 +1,160 @@
-"""How often the gate fails a run that is no worse, and how often it lets a worse one through.
+"""Error rates of the gate against an earlier run: PASS at a true loss of exactly the margin, and its power.
 
-Two models of known quality answer cases by chance, with the shares of a confusion matrix: the reference (the
-paper's third model, made right more often, as in ``simulate_statistics.py``), and one whose true macro F1
-lies D higher or lower. Two gates, both with the margin of 0.03:
+Cases, class mix, groups and trainings are drawn anew in every simulation (``populations``). A worse method sees
+the classes less well; how much less is found by bisection on a large sample. Every outcome is that of the
+functions that a check uses. In the regime "anew" two models share half of the case noise, as after a new
+training; in "few" they share nearly all of it, so that few answers differ but those that were lost.
 
-- *published*: one hold-out of 1,038 cases against printed figures of another such hold-out, by
-  ``check_published`` itself;
-- *paired*: all 5,189 cases, out of fold, against the stored predictions of the reference, four of ten
-  answers drawn anew. The paired bootstrap is computed here on counts of answer pairs, which is the same
-  resampling much faster; a test holds it beside ``describe_pair``.
-
-Prints one JSON object and draws ``docs/images/gate.png``; ``docs/gating.md`` shows both.
-
-    python scripts/simulate_gate.py [--simulations 1000]
+    python scripts/simulate_gate.py [--simulations 300] [--only PART] [--metric NAME] [--out FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from simulate_statistics import WHOLE, answer, one_hot, shares
+from populations import Population, make
 
-from milkreport.checks.published import check_published
-from milkreport.checks.reference import Reference, load_reference
-from milkreport.checks.verdict import Status, decide
-from milkreport.evaluation.data_record import DataSummary
-from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.checks.earlier import decide_pair
+from milkreport.checks.verdict import Status
+from milkreport.evaluation.calibration import case_log_loss
+from milkreport.evaluation.definitions import DEFINITIONS
 from milkreport.evaluation.metrics import confusion_counts, score_confusion
-from milkreport.evaluation.resampling import percentile_interval
-from milkreport.evaluation.results import ArmResult, Results
-from milkreport.evaluation.summarise import summarise_part
+from milkreport.evaluation.paired_runs import describe_runs
+from milkreport.evaluation.pools import CaseFacts
+from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.ranking import score_ranking
+from milkreport.runs.frozen import margin_for
 
-PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "gate.png"
-MARGIN = 0.03
-#: Share of the answers that a new training gives anew.
-REDRAWN = 0.4
-N_RESAMPLES = 1000
-STEPS = (-0.15, -0.12, -0.10, -0.08, -0.06, -0.05, -0.04, -0.03, -0.02, -0.01, 0.0, 0.02, 0.05)
-#: Levels with all simulations; the others, which only draw the curve, get a third.
-STATED = (-0.10, -0.06, -0.03, 0.0)
-STATUSES = (Status.PASS, Status.INCONCLUSIVE, Status.FAIL)
+SIZES = (30, 50, 100, 200, 1038, 5189)
+METRICS = ("accuracy", "macro_f1", "macro_auc", "log_loss")
+#: Name to population, seeds, standard deviation of training, share of the case noise that is a model's own.
+SITUATIONS: dict[str, tuple[str, int, float, float]] = {
+    "2 classes, anew": ("middling, 2 classes, 20%", 1, 0.0, 0.5),
+    "2 classes, few": ("strong, 2 classes, 20%", 1, 0.0, 0.02),
+    "11 classes, anew": ("middling, 11 classes", 1, 0.0, 0.5),
+    "11 classes, few": ("strong, 11 classes", 1, 0.0, 0.02),
+    "2 classes, groups": ("middling, 2 classes, 20%, strongly alike groups", 1, 0.0, 0.5),
+    "11 classes, groups": ("middling, 11 classes, strongly alike groups", 1, 0.0, 0.5),
+    "2 classes, five seeds": ("middling, 2 classes, 20%", 5, 0.1, 0.5),
+    "11 classes, five seeds": ("middling, 11 classes", 5, 0.1, 0.5),
+    "2 classes, groups, five seeds": (
+        "middling, 2 classes, 20%, strongly alike groups", 5, 0.1, 0.5,
+    ),
+    "11 classes, groups, five seeds": (
+        "middling, 11 classes, strongly alike groups", 5, 0.1, 0.5,
+    ),
+}  # fmt: skip
 
 
-def macro_f1(p: np.ndarray, support: np.ndarray) -> float:
-    """The true macro F1 of a model that answers by the shares *p*."""
-    return float(score_confusion(p * support[:, None])["macro_f1"])
+def weaken(population: Population, strength: float) -> Population:
+    """A method whose log odds of the true class are lower by *strength*."""
+    k = len(population.classes)
+    return replace(population, log_odds=population.log_odds - strength * np.eye(k), truths={})
 
 
-def moved(p: np.ndarray, support: np.ndarray, d: float) -> np.ndarray:
-    """Shares of which the true macro F1 is *d* higher; found by bisection."""
-    guess = np.tile(support / support.sum(), (len(p), 1))
-    end = guess if d < 0 else np.eye(len(p))
-    low, high, wanted = 0.0, 1.0, macro_f1(p, support) + d
-    for _ in range(50):
+def true_value(population: Population, metric: str) -> float:
+    """The metric in a large sample, mean over trainings; the same draws whatever the method."""
+    n, trainings = (400_000, 1) if not population.training_noise else (30_000, 12)
+    rng = np.random.default_rng(11)
+    found = []
+    for _ in range(trainings):
+        cases = population.draw_cases(n, rng)
+        p = population.answer(cases, population.train(rng), rng)
+        if metric == "macro_auc":
+            found.append(float(score_ranking(p.truth, p.probabilities)[0].mean()))
+        elif metric == "log_loss":
+            found.append(float(case_log_loss(p.truth, p.probabilities).mean()))
+        else:
+            counts = confusion_counts(p.truth, p.predicted, len(p.classes))
+            found.append(float(score_confusion(counts)[metric]))
+    return float(np.mean(found))
+
+
+def find_worse(population: Population, metric: str, loss: float) -> Population:
+    """The weaker method whose true loss is *loss*, by bisection."""
+    sign = 1 if DEFINITIONS[metric].better == "higher" else -1
+    best = true_value(population, metric)
+    low, high = 0.0, 4.0
+    for _ in range(11):
         middle = (low + high) / 2
-        value = macro_f1((1 - middle) * p + middle * end, support)
-        low, high = (low, middle) if (value < wanted) == (d < 0) else (middle, high)
-    return (1 - low) * p + low * end
+        found = sign * (best - true_value(weaken(population, middle), metric))
+        low, high = (middle, high) if found < loss else (low, middle)
+    return weaken(population, (low + high) / 2)
 
 
-def paired_interval(
-    truth: np.ndarray, one: np.ndarray, other: np.ndarray, k: int, rng: np.random.Generator
-) -> tuple[float, float]:
-    """95% interval of the difference of macro F1, first - second, by the stratified paired bootstrap."""
-    first = np.zeros((N_RESAMPLES, k, k))
-    second = np.zeros((N_RESAMPLES, k, k))
-    for c in range(k):
-        mine = truth == c
-        codes, counts = np.unique(one[mine] * k + other[mine], return_counts=True)
-        drawn = rng.multinomial(counts.sum(), counts / counts.sum(), N_RESAMPLES)
-        for code, column in zip(codes, drawn.T, strict=True):
-            first[:, c, code // k] += column
-            second[:, c, code % k] += column
-    gaps = score_confusion(first)["macro_f1"] - score_confusion(second)["macro_f1"]
-    return percentile_interval(gaps) or (np.nan, np.nan)
-
-
-def gate_paired(d: float, n: int, rng: np.random.Generator) -> dict[Status, int]:
-    """Outcomes of the paired gate at a true difference of *d*."""
-    p, _ = shares(strong=True)
-    truth = np.repeat(np.arange(len(p)), WHOLE)
-    target = moved(p, WHOLE, d)
-    # Of the answers drawn anew; the others are the reference's, and the whole has the target's shares.
-    anew = np.clip(p + (target - p) / REDRAWN, 0, None)
-    anew /= anew.sum(axis=1, keepdims=True)
-    found = dict.fromkeys(Status, 0)
-    for _ in range(n):
-        before = answer(truth, p, rng)
-        fresh = rng.random(len(truth)) < REDRAWN
-        after = np.where(fresh, answer(truth, anew, rng), before)
-        low, high = paired_interval(truth, after, before, len(p), rng)
-        found[decide(low, high, MARGIN)[0]] += 1
-    return found
-
-
-def gate_published(d: float, n: int, rng: np.random.Generator) -> dict[Status, int]:
-    """Outcomes of the gate against printed figures at a true difference of *d*."""
-    p, support = shares(strong=True)
-    truth, target = np.repeat(np.arange(len(p)), support), moved(p, support, d)
-    found = dict.fromkeys(Status, 0)
-    for _ in range(n):
-        counts = confusion_counts(truth, answer(truth, p, rng), len(p))
-        reference = _print(counts)
-        part = summarise_part("test", {(0, 0): one_hot(truth, answer(truth, target, rng))})
-        verdict = check_published(_results(part, reference.classes), {}, reference)
-        found[verdict.rows[0].status] += 1
-    return found
-
-
-def _print(counts: np.ndarray) -> Reference:
-    """A publication of these counts: one figure and its matrix."""
-    paper = load_reference("paper")
-    values = paper.model_dump(exclude_none=True)
-    figure = {
-        "arm": "baseline",
-        "part": "test",
-        "metric": "macro_f1",
-        "printed": f"{float(score_confusion(counts)['macro_f1']):.4f}",
-    }
-    matrix = {"arm": "baseline", "part": "test", "rows": counts.tolist()}
-    changed = {
-        "figures": [figure],
-        "matrices": [matrix],
-        "repeats": [],
-        "claims": [],
-        "protocol": {},
-    }
-    return Reference.model_validate(values | changed | {"rounding": "rounded"})
-
-
-def _results(part: object, classes: list[str]) -> Results:
-    data = DataSummary(
-        name="MILK10k", synthetic=False, licence="", attribution="", unit="case", units="cases",
-        views=[], n_found=0, n_used=0, n_images=0, image_size=None, cleaning="", exclusions=[],
-        class_counts=dict.fromkeys(classes, 0),
-    )  # fmt: skip
-    arm = ArmResult(name="baseline", title="", description="", correction="", parts=[part])
-    return Results(
-        suite="", title="", question="", primary_metric="macro_f1", split_rule="", status="complete",
-        classes=classes, definitions=DEFINITIONS | CLASS_DEFINITIONS, data=data, splits=[], arms=[arm],
-    )  # fmt: skip
-
-
-def draw(rates: dict[str, dict[float, dict[str, float]]], path: Path) -> None:
-    """Each gate's outcomes over the true difference."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        1, len(rates), figsize=(9, 3.2), sharey=True, layout="constrained"
+def check(
+    before: Population, after: Population, n: int, seeds: int, metric: str, margin: float, rng
+) -> Status:
+    """The outcome for one draw of cases and trainings."""
+    cases = before.draw_cases(n, rng)
+    one, other = (
+        {(s, 0): method.answer(cases, method.train(rng), rng) for s in range(seeds)}
+        for method in (after, before)
     )
-    colours = {"PASS": "#1b7f4d", "INCONCLUSIVE": "#b36b00", "FAIL": "#c0392b"}
-    titles = {
-        "paired": "Against stored predictions, 5,189 cases",
-        "published": "Against printed figures, 1,038 cases",
+    first: Predictions = one[0, 0]
+    groups = {}
+    if cases.groups is not None:
+        groups = dict(zip(first.case_ids.tolist(), map(str, cases.groups), strict=True))
+    pair = describe_runs(one, other, [(metric, "")], CaseFacts(groups=groups))
+    (value,) = pair.values
+    if value.bounds is None:
+        return Status.NOT_CHECKED
+    better = DEFINITIONS[metric].better
+    return decide_pair(pair, value.bounds, metric, "", margin, better)[0]
+
+
+def simulate(name: str, metric: str, sizes: tuple[int, ...], simulations: int, keep) -> None:
+    """Shares of outcomes at no loss, at a loss of the margin and of three margins."""
+    where, seeds, noise, own = SITUATIONS[name]
+    population = replace(make(where), training_noise=noise, own_noise=own, truths={})
+    margin = margin_for(metric)[0]
+    methods = {
+        "equal": population,
+        "at the margin": find_worse(population, metric, margin),
+        "three margins": find_worse(population, metric, 3 * margin),
     }
-    for ax, (gate, by_step) in zip(axes, rates.items(), strict=True):
-        steps = sorted(by_step)
-        for status, colour in colours.items():
-            ax.plot(
-                steps, [by_step[s][status] for s in steps], "o-", ms=3, color=colour, label=status
-            )
-        ax.axvline(-MARGIN, color="#888", lw=0.8, ls="--")
-        ax.text(-MARGIN, 1.02, "margin", ha="center", fontsize=8, color="#666")
-        ax.set(title=titles[gate], xlabel="true difference of macro F1", ylim=(-0.02, 1.08))
-        ax.set_xticks((-0.15, -0.10, -0.05, 0, 0.05))
-        ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("share of checks")
-    axes[0].legend(frameon=False, loc="center left")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    for n in sizes:
+        found: dict[str, Any] = {}
+        # Below 72 cases nothing passes; only the margin itself needs many simulations.
+        many = simulations // (4 if n < 72 else 2 if n > 5000 else 1)
+        for word, method in methods.items():
+            rng = np.random.default_rng([n, seeds, len(name)])
+            times = many if word == "at the margin" else max(many // 4, 1)
+            outcomes = [
+                check(population, method, n, seeds, metric, margin, rng) for _ in range(times)
+            ]
+            found[word] = {
+                str(s): round(outcomes.count(s) / times, 3) for s in Status if s in outcomes
+            }
+        keep(f"{name}; {metric}; {n}", found)
 
 
 def main() -> None:
+    """Simulate, print and write."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--simulations", type=int, default=1000)
-    parser.add_argument("--only", choices=["paired", "published"])
-    n = (arguments := parser.parse_args()).simulations
-    rng = np.random.default_rng(0)
-    gates = {"paired": gate_paired, "published": gate_published}
-    rates: dict[str, dict[float, dict[str, float]]] = {}
-    for name, gate in gates.items():
-        if arguments.only not in (None, name):
-            continue
-        rates[name] = {}
-        for d in STEPS:
-            m = n if d in STATED else max(1, n // 3)
-            counts = gate(d, m, rng)
-            rates[name][d] = {str(s): round(counts[s] / m, 4) for s in STATUSES}
-    print(json.dumps({"simulations": n, "margin": MARGIN, "rates": rates}, indent=1))
-    if len(rates) == len(gates):
-        draw(rates, PICTURE)
+    parser.add_argument("--simulations", type=int, default=300)
+    parser.add_argument("--only", default="", help="part of a situation's name")
+    parser.add_argument("--metric", choices=METRICS)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {}
+
+    def keep(key: str, found: dict[str, Any]) -> None:
+        results[key] = found
+        print(f"{key:50} {json.dumps(found)}", flush=True)
+        if arguments.out:
+            arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+
+    for name in SITUATIONS:
+        for metric in [arguments.metric] if arguments.metric else METRICS:
+            if arguments.only in name:
+                simulate(name, metric, tuple(arguments.sizes), arguments.simulations, keep)
 
 
 if __name__ == "__main__":

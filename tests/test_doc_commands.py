@@ -52,10 +52,13 @@ ELSEWHERE = {
         "tests/test_study.py::test_the_nested_choice_takes_the_best_inner_score_of_each_fold"
     ),
     r"python scripts/simulate_gate\.py": (
-        "tests/test_gate.py::test_the_simulations_fast_bootstrap_is_the_checks_own"
+        "tests/test_evidence.py::test_a_worse_method_passes_no_more_often_than_it_may"
     ),
     r"python scripts/simulate_statistics\.py": (
         "tests/test_statistics.py::test_training_noise_fools_one_seed_and_not_five"
+    ),
+    r"python scripts/simulate_plan\.py": (
+        "tests/test_plan.py::test_between_both_power_is_that_of_the_test_with_its_estimated_error"
     ),
     # Many processes, or a cluster.
     r"milkreport run-all .*--executor ray": "tests/test_ray.py::test_ray_on_the_command_line",
@@ -64,6 +67,9 @@ ELSEWHERE = {
     # Suites that take long, or live in a folder of their own.
     r"milkreport run-all classical ": (
         "tests/test_models.py::test_classifiers_are_scikit_learns_on_standardised_columns"
+    ),
+    r"milkreport (run-all study/planning|plan --from runs/planning) ": (
+        "tests/test_plan.py::test_a_run_is_planned_from"
     ),
     r"milkreport run-all own_model\.toml": "tests/test_models.py::test_the_example_is_an_arm",
     r"milkreport run-all .*--gate paper": (

@@ -183,7 +183,8 @@ def test_arms_are_compared_and_seeds_pooled(truth) -> None:
     }
     found = milkreport.evaluate(frames, truth, primary="balanced_accuracy")
     comparison = found.comparison
-    assert (comparison.n_seeds, comparison.n_cases, comparison.ranks) == (3, N, {})
+    assert (comparison.n_seeds, comparison.n_cases) == (3, N)
+    assert comparison.ranks == {"base": 2, "better": 1}
     (tested,) = [d for d in comparison.differences if d.p is not None]
     assert (tested.arm, tested.against, tested.metric) == ("better", "base", "balanced_accuracy")
     assert tested.low > 0
@@ -199,20 +200,28 @@ def test_arms_are_compared_and_seeds_pooled(truth) -> None:
     assert all(d.mcnemar is None for d in comparison.differences)  # several seeds
 
 
-def test_two_equal_files_are_not_distinguishable(folder: Path, milkreport: Command) -> None:
+def test_two_equal_files_are_undecided_unless_a_margin_is_declared(
+    folder: Path, milkreport: Command
+) -> None:
     done = milkreport("compare", "base.csv", "base.csv", "--truth", "truth.csv", "--json")
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(done.stdout)
     for d in found["comparison"]["differences"]:
-        assert (d["value"], d["low"], d["high"]) == (0, 0, 0)
+        assert d["value"] == 0
+        assert d["low"] == -d["high"] <= 0  # equal answers to some cases promise none to others
         if d["metric"] == "macro_f1":
             assert (d["p"], d["p_holm"]) == (1, 1)
         if d["metric"] == "accuracy":
             assert d["mcnemar"] == 1
     table = milkreport("compare", "base.csv", "base.csv", "--truth", "truth.csv", "--md").stdout
     line = next(row for row in table.splitlines() if row.startswith("| Macro F1"))
-    assert "not distinguishable" in line
-    assert table.count("not distinguishable") == 1
+    assert line.endswith("| undecided |")
+    assert table.count("undecided") == 1
+    assert "give the same answer for every case" in table
+    margin = milkreport(
+        "compare", "base.csv", "base.csv", "--truth", "truth.csv", "--margin", "0.05", "--md"
+    ).stdout
+    assert "are equivalent within 0.05 in macro F1 (90% interval of the difference −0.0" in margin
 
 
 def test_a_difference_is_shown_and_mcnemar_is_exact(folder: Path, truth, milkreport) -> None:

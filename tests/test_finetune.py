@@ -469,7 +469,7 @@ def test_ctrl_c_keeps_what_is_done(in_process, run, new, tmp_path, monkeypatch, 
     assert record["old_status"] == "CHECKED"  # the run's synthetic data are drawn again
     text = (tmp_path / "out/summary.md").read_text()
     assert "SYNTHETIC DATA - NOT A RESULT" in text
-    assert "ranks no method" in text
+    assert "methods are not ranked" in text
     assert "shown" not in text
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
 import json
 import re
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
@@ -17,8 +14,6 @@ import pytest
 from milkreport.checks import earlier as earlier_module
 from milkreport.checks.reference import load_reference
 from milkreport.checks.verdict import Status, Verdict, exit_code
-from milkreport.evaluation.pair import describe_pair
-from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions
 from milkreport.runs.self_test import load_fixture, run_controls, worsen
 from tests.conftest import Command
@@ -82,6 +77,13 @@ def test_a_frozen_reference_holds_values_rules_reason_and_predictions(
     assert reference.frozen is not None
     assert [c.reason for c in reference.frozen.history] == ["release 1"]
     assert {f.class_name for f in reference.figures if f.metric == "recall"} == set(p.classes)
+    assert reference.primary == "macro_f1"
+    assert reference.support["test"] == dict(zip(p.classes, np.bincount(p.truth), strict=True))
+    margins = {f.metric: reference.margin_of(f)[0] for f in reference.figures}
+    assert margins == {
+        "macro_f1": 0.03, "accuracy": 0.03, "balanced_accuracy": 0.03, "weighted_f1": 0.03,
+        "macro_auc": 0.02, "log_loss": 0.05, "recall": 0.03,
+    }  # fmt: skip
     files = sorted(
         f.relative_to(evaluated / "references" / "main").as_posix()
         for f in (evaluated / "references").rglob("*") if f.is_file()
@@ -102,10 +104,14 @@ def test_a_frozen_reference_holds_values_rules_reason_and_predictions(
     assert "reference main exists" in again.stderr
     no_reason = milkreport("reference", "new", "same", "--name", "b", "--reason", " ")
     assert (no_reason.returncode, "the reason is empty" in no_reason.stderr) == (2, True)
-    margin = milkreport(
-        "reference", "new", "same", "--name", "b", "--reason", "r", "--margin", "0.1"
-    )
-    assert (margin.returncode, "a margin needs its reason" in margin.stderr) == (2, True)
+    for options, message in (
+        (["--margin", "0.1"], "a margin needs its reason"),
+        (["--margin", "much", "--margin-reason", "r"], "give a number from 0 to 1"),
+        (["--margin", "mcc=0.1", "--margin-reason", "r"], "a margin of mcc, which is not gated"),
+        (["--metric", "recall:none"], "unknown class 'none'"),
+    ):
+        done = milkreport("reference", "new", "same", "--name", "b", "--reason", "r", *options)
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
     metric = milkreport(
         "reference", "new", "same", "--name", "b", "--reason", "r", "--metric", "f2"
     )
@@ -231,7 +237,14 @@ def test_groups_that_an_evaluation_resampled_are_resampled_by_its_check(
         values = p.probabilities if place == 0 else worsen(p, 0.05)
         frame = pd.DataFrame(values, columns=list(p.classes)).iloc[::4]
         ids = p.case_ids[::4]
-        twins = [frame.assign(case_id=[f"{i}-{k}" for i in ids]) for k in range(4)]
+        # Twins answer alike and are no copies: their digits differ.
+        twins = [
+            frame.assign(
+                case_id=[f"{i}-{k}" for i in ids],
+                **{c: (1 - 0.001 * k) * frame[c] + 0.001 * k / 5 for c in p.classes},
+            )
+            for k in range(4)
+        ]
         pd.concat(twins).to_csv(evaluated / f"{name}.csv", index=False)
     labels = truth["label"].iloc[::4]
     table = pd.concat(
@@ -267,7 +280,8 @@ def test_the_self_test_holds_here(milkreport: Command) -> None:
     assert controls["10 points worse, paired"] == ("FAIL, exit 1", "FAIL, exit 1")
     assert controls["0.1 points worse, paired"] == ("PASS, exit 0", "PASS, exit 0")
     assert all(wanted == found for wanted, found in controls.values())
-    assert len(controls) == 12
+    assert controls["the same answers with shuffled confidences"][1] == "FAIL, exit 1"
+    assert len(controls) == 19
     assert milkreport("check", "--self-test", "run").returncode == 2
     assert milkreport("check").returncode == 2
 
@@ -278,7 +292,16 @@ def test_the_self_test_fails_where_the_gate_is_broken(monkeypatch) -> None:
     wrong = {c.name for c in run_controls() if not c.holds}
     assert wrong == {
         "10 points worse, paired", "shuffled labels, paired", "two columns swapped, paired",
+        "the same answers with shuffled confidences",
     }  # fmt: skip
+
+
+def test_the_self_test_fails_where_no_evidence_is_asked_for(monkeypatch) -> None:
+    """Negative control of the controls: a gate that counts no cases."""
+    monkeypatch.setattr(earlier_module, "lacking", lambda *_: "")
+    wrong = {c.name for c in run_controls() if not c.holds}
+    assert {"59 cases, the same hard labels", "59 cases, hardly changed"} <= wrong
+    assert all(name.startswith("59 cases") for name in wrong)
 
 
 def test_the_self_tests_drops_are_what_they_say() -> None:
@@ -291,29 +314,6 @@ def test_the_self_tests_drops_are_what_they_say() -> None:
     assert accuracy(worsen(p, 0.10)) == pytest.approx(base - 0.10, abs=1e-9)
     assert accuracy(worsen(p, 0.001)) == pytest.approx(base - 0.001, abs=1e-9)
     assert accuracy(worsen(p, -0.10)) == pytest.approx(base + 0.10, abs=1e-9)
-
-
-def test_the_simulations_fast_bootstrap_is_the_checks_own() -> None:
-    """Pair counts resampled, beside cases resampled: the same interval but for the draws."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        spec = importlib.util.spec_from_file_location(
-            "simulate_gate", ROOT / "scripts/simulate_gate.py"
-        )
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.pop(0)
-    p = load_fixture()
-    before = dataclasses.replace(p, probabilities=np.eye(5)[p.predicted])
-    after = dataclasses.replace(p, probabilities=np.eye(5)[worsen(p, 0.05).argmax(axis=1)])
-    ((_, _, d),) = describe_pair({(0, 0): after}, {(0, 0): before}, [("macro_f1", "")], CaseFacts())
-    low, high = module.paired_interval(
-        p.truth, after.predicted, before.predicted, 5, np.random.default_rng(0)
-    )
-    width = d.high - d.low
-    assert low == pytest.approx(d.low, abs=0.1 * width)
-    assert high == pytest.approx(d.high, abs=0.1 * width)
 
 
 @pytest.mark.parametrize(
@@ -384,3 +384,67 @@ def test_runs_whose_columns_stood_in_another_order_are_compared_all_the_same(
     done = milkreport("compare", "turned", "same", "--json")
     (pair,) = json.loads(done.stdout)
     assert {d["value"] for d in pair["comparison"]["differences"]} == {0.0}
+
+
+def test_margins_of_single_metrics_and_metrics_of_single_classes(
+    evaluated: Path, milkreport: Command
+) -> None:
+    done = milkreport(
+        "reference", "new", "same", "--name", "own", "--reason", "r", "--metric", "sensitivity:rare",
+        "--metric", "macro_auc", "--metric", "log_loss", "--margin", "0.2", "--margin", "log_loss=0.1",
+        "--margin-reason", "declared",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    reference = load_reference(str(evaluated / "references" / "own"))
+    assert reference.primary == ""  # the primary metric is not among what is gated
+    found = {(f.metric, f.class_name): reference.margin_of(f) for f in reference.figures}
+    assert found == {
+        ("recall", "rare"): (0.2, "declared"),
+        ("macro_auc", ""): (0.2, "declared"),
+        ("log_loss", ""): (0.1, "declared"),
+    }
+    verdict = json.loads(milkreport("check", "same", "--against", "own", "--json").stdout)
+    assert verdict["primary"] == "recall (rare)"
+    renewed = milkreport("reference", "update", "own", "same", "--reason", "again")
+    assert renewed.returncode == 0, renewed.stderr
+    again = load_reference(str(evaluated / "references" / "own"))
+    assert {(f.metric, f.class_name): again.margin_of(f) for f in again.figures} == found
+
+
+def test_an_inconclusive_primary_metric_is_not_green(evaluated: Path, milkreport: Command) -> None:
+    """Forty cases on which hardly anything changed."""
+    for file in ("same.csv", "truth.csv"):
+        pd.read_csv(evaluated / file).iloc[::50].to_csv(evaluated / f"few_{file}", index=False)
+    frame = pd.read_csv(evaluated / "few_same.csv")
+    values = frame.iloc[:, 1:] ** 1.01
+    frame.iloc[:, 1:] = values.div(values.sum(axis=1), axis=0)
+    frame.to_csv(evaluated / "few_now.csv", index=False)
+    for name in ("few_same", "few_now"):
+        done = milkreport(
+            "evaluate", f"model={name}.csv", "--truth", "few_truth.csv", "--out", name, "--no-pdf",
+            "--no-intervals",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    check = ["check", "few_now", "--against", "few_same"]
+    done = milkreport(*check, "--json")
+    rows = {row["metric"]: row for row in json.loads(done.stdout)["rows"]}
+    assert (done.returncode, rows["macro_f1"]["status"]) == (5, "INCONCLUSIVE")
+    assert "too few cases to pass: 40, 122 would do" in rows["accuracy"]["reason"]
+    assert milkreport(*check, "--allow-inconclusive").returncode == 0
+    both = milkreport(*check, "--allow-inconclusive", "--strict")
+    assert (both.returncode, "contradict" in both.stderr) == (2, True)
+    assert milkreport("check", "few_same", "--against", "few_same").returncode == 0  # identical
+
+
+def test_copies_are_named_by_evaluate_and_by_check(evaluated: Path, milkreport: Command) -> None:
+    for file in ("same.csv", "truth.csv"):
+        frame = pd.read_csv(evaluated / file)
+        copied = frame.iloc[:30].assign(case_id=[f"copy-{i}" for i in range(30)])
+        pd.concat([frame, copied]).to_csv(evaluated / file, index=False)
+    evaluate(milkreport, "same.csv", "copied")
+    (notice,) = json.loads((evaluated / "copied/results.json").read_text())["notices"]
+    assert notice.startswith("60 of 2,030 cases have the same label and identical probabilities")
+    done = milkreport("check", "copied", "--against", "copied", "--json")
+    (warning,) = json.loads(done.stdout)["warnings"]
+    assert warning.startswith("model: 60 cases have the same label and the same probabilities")
+    assert json.loads((evaluated / "same/results.json").read_text())["notices"] == []

@@ -135,8 +135,8 @@ def test_gaps_of_alike_subgroups_exceed_chance_in_one_of_twenty(table: pd.DataFr
     assert beyond <= 9  # 3 expected; above 9 has a chance below 0.1%
 
 
-def test_the_interval_of_a_gap_draws_seeds_where_the_slices_do(table: pd.DataFrame) -> None:
-    """Of two slices that are all cases, the gap is the difference of one from the others."""
+def test_a_gap_is_the_difference_of_two_slices_and_has_no_interval(table: pd.DataFrame) -> None:
+    """Of two slices that are all cases, the gap is the difference of one from the others, which has one."""
     table["side"] = np.where(np.arange(N) % 2 == 0, "left", "right")
     worse = (table["side"] == "right").to_numpy()
     facts = CaseFacts(subgroups=table, columns=("side",))
@@ -149,5 +149,23 @@ def test_the_interval_of_a_gap_draws_seeds_where_the_slices_do(table: pd.DataFra
         left = next(piece for piece in part.slices if piece.value == "left")
         apart = left.against_rest["accuracy"]
         assert gap.value == pytest.approx(apart.value)
-        assert gap.high == pytest.approx(apart.high)
-        assert gap.sampling_error == pytest.approx(apart.sampling_error)
+        assert (gap.low, gap.high) == (None, None)
+        assert apart.low < apart.value < apart.high
+
+
+def test_a_slice_of_one_class_has_no_macro_average_and_makes_no_gap() -> None:
+    p = predict(2)
+    kind = np.where(p.truth == 0, "one class", np.where(np.arange(N) % 2, "odd", "even"))
+    table = pd.DataFrame({"kind": kind}, index=p.case_ids)
+    (part,) = evaluate_arms(
+        {"arm": {"test": {(0, 0): p}}}, Plan(n_resamples=200), CaseFacts(subgroups=table)
+    )[0]["arm"]
+    rows = {piece.value: piece for piece in part.slices}
+    alone = rows["one class"]
+    assert alone.n_classes == 1
+    assert alone.metrics["accuracy"].value == pytest.approx((p.predicted == 0)[p.truth == 0].mean())
+    assert alone.metrics["macro_f1"].value is None
+    assert alone.metrics["balanced_accuracy"].value is None
+    gap = next(g.gap.value for g in part.gaps if g.metric == "macro_f1")
+    two = [rows[name].metrics["macro_f1"].value for name in ("odd", "even")]
+    assert gap == pytest.approx(max(two) - min(two))

@@ -12,7 +12,7 @@ from milkreport.arm_settings import Correction
 from milkreport.errors import ConfigError
 from milkreport.suite import build_suite, list_suites, load_suite
 
-STUDY = ["study/trap", "study/inputs", "study/recipes", "study/finetuned"]
+STUDY = ["study/trap", "study/inputs", "study/recipes", "study/finetuned", "study/planning"]
 
 
 @pytest.mark.parametrize("name", [*list_suites(), *STUDY])
@@ -122,3 +122,33 @@ def test_all_suites_are_listed_and_the_studys_are_found_by_name() -> None:
     assert {arm.correction for arm in load_suite("corrections").arms} == set(
         get_args(Correction)
     ) - {"weighted_loss_and_sampler"}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("sensitivity:MEL", "recall:MEL"), ("log_loss", "log_loss"), ("positive_auc", "positive_auc")],
+)
+def test_any_metric_with_an_interval_can_be_primary(given: str, kept: str) -> None:
+    suite = load_suite("quick", [f'primary_metric="{given}"', "margin=0.02"])
+    assert (suite.primary_metric, suite.margin) == (kept, 0.02)
+    assert build_suite(tomllib.loads(suite.to_toml())) == suite
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("primary_metric=ece", "unknown primary metric 'ece'"),
+        ("primary_metric=f2", "unknown primary metric 'f2'"),
+        ("primary_metric=rank:MEL", "unknown metric of a class 'rank'"),
+        ("margin=0", "above 0 and below 1"),
+        ("margin=1", "above 0 and below 1"),
+        ("margin=-0.1", "above 0 and below 1"),
+    ],
+)
+def test_what_cannot_be_primary_or_a_margin_is_refused(override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_suite("quick", [override])
+
+
+def test_a_margin_of_a_loss_may_exceed_one() -> None:
+    assert load_suite("quick", ["primary_metric=log_loss", "margin=1.5"]).margin == 1.5

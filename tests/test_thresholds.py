@@ -130,3 +130,33 @@ def test_thresholds_are_found_on_validation_rows_where_there_are_any() -> None:
     assert (found.fitted_on, found.n_cases) == ("validation", 20)
     spoilt = truth.assign(label=["A"] * 40 + truth["label"].tolist()[40:])
     assert fit_thresholds(frame, spoilt) == found  # the test labels were not looked at
+
+
+def test_inner_folds_keep_the_groups_of_a_table_whole(tmp_path: Path, milkreport: Command) -> None:
+    """Five copies of each case: without groups a case's copies choose the threshold that it is scored at."""
+    rng = np.random.default_rng(5)
+    truth = np.repeat(rng.integers(0, 2, 30), 5)
+    score = np.repeat(rng.random(30).round(3), 5)  # says nothing of the class
+    ids = [f"c{i:03d}" for i in range(150)]
+    frame = pd.DataFrame({"case_id": ids, "A": 1 - score, "B": score})
+    labels = pd.DataFrame({"case_id": ids, "label": np.array(["A", "B"])[truth]})
+    table = pd.DataFrame({"case_id": ids, "patient": np.repeat(np.arange(30), 5)})
+    for name, data in (("p", frame), ("t", labels), ("m", table)):
+        data.to_csv(tmp_path / f"{name}.csv", index=False)
+    apart = fit_thresholds(frame, labels, metadata=table, group="patient")
+    mixed = fit_thresholds(frame, labels)
+    assert (apart.n_groups, mixed.n_groups) == (30, None)
+    assert [c.threshold for c in apart.classes] == [c.threshold for c in mixed.classes]
+    assert apart.macro_f1_nested < mixed.macro_f1_nested
+    groups = np.unique(table["patient"].astype(str), return_inverse=True)[1]
+    answers = nested_answers(truth, frame[["A", "B"]].to_numpy(), inner_folds(truth, groups))
+    f1 = f1_of_answers(count_answers(truth, answers), np.nan)
+    assert apart.macro_f1_nested == pytest.approx(f1.mean())
+    done = milkreport(
+        "thresholds", "p.csv", "--truth", "t.csv", "--metadata", "m.csv", "--group", "patient"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "inner folds keep 30 groups whole" in " ".join(done.stderr.split())
+    lost = milkreport("thresholds", "p.csv", "--truth", "t.csv", "--group", "patient")
+    assert lost.returncode == 2
+    assert "--metadata TABLE" in lost.stderr

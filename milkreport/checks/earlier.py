@@ -6,26 +6,27 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from milkreport.checks.lookup import find_value
+from milkreport.checks.evidence import lacking
+from milkreport.checks.lookup import Found, find_value
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
 from milkreport.checks.verdict import (
+    PREDICTIONS,
     CheckRow,
     Status,
     Verdict,
     decide,
     overall_status,
+    primary_of,
     warn_of_gains,
 )
 from milkreport.errors import DataError
-from milkreport.evaluation.pair import describe_pair
+from milkreport.evaluation.paired_runs import PairedRuns, describe_runs
 from milkreport.evaluation.pools import CaseFacts, Cells
 from milkreport.evaluation.results import Results
 from milkreport.tables import first_few
 
 KIND = "earlier run"
-#: The row that asks for the same bits.
-PREDICTIONS = "predictions"
 
 
 def check_earlier(
@@ -62,18 +63,21 @@ def check_earlier(
             continue
         if not unlike:
             rows.append(_same(arm, here, there))
-        compared = _compare(ours, reference, figures, (here, there), facts)
+        compared, said = _compare(ours, reference, figures, (here, there), facts)
         rows += compared
+        warnings += said
         if all_there:
             warnings += _altered(figures, compared)
     remarks = [f"compared case by case, not to the bit: {'; '.join(unlike)}"] if unlike else []
+    primary = primary_of(rows, reference.primary)
     return Verdict(
         reference=reference.name,
         title=reference.title,
         source=reference.source,
         kind=KIND,
-        status=overall_status(rows),
+        status=overall_status(rows, primary),
         arms={arm.name: arm.title for arm in reference.arms},
+        primary=primary,
         rows=rows,
         warnings=[*warnings, *warn_of_gains(rows)],
         remarks=remarks,
@@ -86,48 +90,79 @@ def _compare(
     figures: Sequence[Figure],
     sides: tuple[Cells, Cells],
     facts: CaseFacts,
-) -> list[CheckRow]:
+) -> tuple[list[CheckRow], list[str]]:
+    """The rows of one arm, and warnings."""
     here, there = sides
     seeds = len({seed for seed, _ in here})
-    counted = f"{seeds} shared {'seed' if seeds == 1 else 'seeds'}"
     wanted = [(f.metric, f.class_name) for f in figures]
     try:
-        found = describe_pair(here, there, wanted, facts)
+        pair = describe_runs(here, there, wanted, facts)
     except DataError as error:
-        return [_row(reference, f).model_copy(update={"reason": error.what}) for f in figures]
-    identical = _differing(here, there) == 0
+        rows = [_row(reference, f).model_copy(update={"reason": error.what}) for f in figures]
+        return rows, []
     rows = []
-    for figure, (mine, theirs, difference) in zip(figures, found, strict=True):
+    for i, figure in enumerate(figures):
         looked = find_value(ours, reference, figure)
         if looked.ruled:
             # Its value is of another rule than the difference, which is by argmax.
             reason = f"{figure.metric} by another decision rule is not compared case by case"
             refused = {"reason": reason, "refused": True}
             rows.append(_row(reference, figure).model_copy(update=refused))
-            continue
-        gap = None if mine is None or theirs is None else mine - theirs
-        values = {"ours": mine, "reference": theirs, "difference": gap}
-        row = _row(reference, figure).model_copy(update=values)
-        if looked.reason or difference is None:
-            reason = looked.reason or "undefined in one of the runs"
-            row = row.model_copy(update={"reason": reason, "refused": looked.refused})
         else:
-            margin, better = row.margin or 0.0, row.better
-            status, reason = decide(difference.low, difference.high, margin, better)
-            if seeds < reference.min_seeds:
-                status = Status.INCONCLUSIVE
-                reason = f"{seeds} of {reference.min_seeds} seeds that the reference asks for"
-            elif identical:
-                reason = "identical predictions"
-            judged = {
-                "low": difference.low,
-                "high": difference.high,
-                "status": status,
-                "reason": reason if identical else f"{reason} ({counted})",
-            }
-            row = row.model_copy(update=judged)
-        rows.append(row)
-    return rows
+            rows.append(_judge(reference, figure, looked, pair, i, seeds))
+    if not pair.n_copies:
+        return rows, []
+    copies = (
+        f"{figures[0].arm}: {pair.n_copies:,} cases have the same label and the same probabilities as "
+        "another case, in both runs: copies are counted once; remove them"
+    )
+    return rows, [copies]
+
+
+def _judge(
+    reference: Reference, figure: Figure, looked: Found, pair: PairedRuns, position: int, seeds: int
+) -> CheckRow:
+    """One figure's row: the pair's value at *position*, decided."""
+    found, row = pair.values[position], _row(reference, figure)
+    mine, theirs = found.ours, found.theirs
+    gap = None if mine is None or theirs is None else mine - theirs
+    row = row.model_copy(update={"ours": mine, "reference": theirs, "difference": gap})
+    if looked.reason or found.bounds is None:
+        reason = looked.reason or "undefined in one of the runs"
+        return row.model_copy(update={"reason": reason, "refused": looked.refused})
+    margin = row.margin or 0.0
+    bounds = (0.0, 0.0) if pair.identical else found.bounds
+    status, reason = decide_pair(pair, bounds, figure.metric, figure.class_name, margin, row.better)
+    if seeds < reference.min_seeds:
+        status = Status.INCONCLUSIVE
+        reason = f"{seeds} of {reference.min_seeds} seeds that the reference asks for"
+    elif not pair.identical:
+        reason = f"{reason} ({seeds} shared {'seed' if seeds == 1 else 'seeds'})"
+    low, high = bounds
+    return row.model_copy(update={"low": low, "high": high, "status": status, "reason": reason})
+
+
+def decide_pair(
+    pair: PairedRuns,
+    bounds: tuple[float, float],
+    metric: str,
+    class_name: str = "",
+    margin: float = 0.03,
+    better: str = "higher",
+) -> tuple[Status, str]:
+    """Outcome for a metric of two runs with its 95% interval of ours - theirs.
+
+    No PASS on fewer cases than could carry it, see :mod:`milkreport.checks.evidence`; but probabilities that
+    are the same to the bit on every case come from the same model: nothing changed.
+    """
+    if pair.identical:
+        return Status.PASS, "identical predictions"
+    status, reason = decide(*bounds, margin, better)
+    word = "groups" if pair.grouped else "cases"
+    lack = lacking(metric, margin, pair.n_units, pair.supports, class_name, word)
+    if status is Status.PASS and lack:
+        return Status.INCONCLUSIVE, lack
+    return status, reason
 
 
 def _altered(figures: Sequence[Figure], rows: Sequence[CheckRow]) -> list[str]:

@@ -17,7 +17,7 @@ _SYMBOLS = {
 }
 
 
-def as_junit(verdict: Verdict, strict: bool = False) -> str:
+def as_junit(verdict: Verdict, strict: bool = False, allow_inconclusive: bool = False) -> str:
     """One test case a figure, and one of the whole, which fails whenever the exit code is not 0.
 
     A FAIL is a failure, a refused metric an error; what is inconclusive or was not checked counts as skipped
@@ -25,7 +25,7 @@ def as_junit(verdict: Verdict, strict: bool = False) -> str:
     """
     cases = [_case(verdict, row, strict) for row in verdict.rows]
     whole = xml.Element("testcase", classname=verdict.reference, name="verdict", time="0")
-    if code := exit_code(verdict, strict):
+    if code := exit_code(verdict, strict, allow_inconclusive):
         message = f"{verdict.status}: exit code {code}"
         xml.SubElement(whole, "failure", message=message).text = _counted(verdict)
     cases.append(whole)
@@ -45,7 +45,7 @@ def as_junit(verdict: Verdict, strict: bool = False) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + _legal(xml.tostring(root, "unicode")) + "\n"
 
 
-def as_markdown(verdict: Verdict, strict: bool = False) -> str:
+def as_markdown(verdict: Verdict, strict: bool = False, allow_inconclusive: bool = False) -> str:
     """The verdict as a summary: what decides first, then every figure."""
     columns = [
         "",
@@ -62,7 +62,7 @@ def as_markdown(verdict: Verdict, strict: bool = False) -> str:
         f"### {_SYMBOLS[verdict.status]} {verdict.status}: against {plain(verdict.reference)}",
         "",
         f"{plain(verdict.title)} ({verdict.kind}). {_counted(verdict)}; exit code "
-        f"{exit_code(verdict, strict)}.",
+        f"{exit_code(verdict, strict, allow_inconclusive)}.",
         "",
         *[f"- {plain(said)}" for said in (*verdict.warnings, *verdict.remarks)],
         *([""] if verdict.warnings or verdict.remarks else []),
@@ -72,7 +72,9 @@ def as_markdown(verdict: Verdict, strict: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_annotations(verdict: Verdict, strict: bool = False) -> Iterator[str]:
+def as_annotations(
+    verdict: Verdict, strict: bool = False, allow_inconclusive: bool = False
+) -> Iterator[str]:
     """GitHub's workflow commands: an error for each failing row, a warning for each that tells nothing."""
     for row in verdict.rows:
         bad = row.status is Status.FAIL or row.refused
@@ -83,8 +85,8 @@ def as_annotations(verdict: Verdict, strict: bool = False) -> Iterator[str]:
         yield f"::{'error' if bad else 'warning'} title={_property(title)}::{_message(_said(row))}"
     for warning in verdict.warnings:
         yield f"::warning title={_property(f'against {verdict.reference}')}::{_message(warning)}"
-    if exit_code(verdict, strict) == 5:
-        yield f"::error title={verdict.status}::{_message('nothing could be told: ' + _counted(verdict))}"
+    if exit_code(verdict, strict, allow_inconclusive) == 5:
+        yield f"::error title={verdict.status}::{_message('not passed: ' + _counted(verdict))}"
 
 
 def _case(verdict: Verdict, row: CheckRow, strict: bool) -> xml.Element:

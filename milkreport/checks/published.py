@@ -1,8 +1,8 @@
 """A run against published figures: statistically, and like with like only.
 
 With D = ours - reported and a margin fixed beforehand, :func:`milkreport.checks.verdict.decide` has the rule.
-The interval holds both sampling errors, the rounding of the print, and from two seeds on the spread over
-trainings: of ours, and of theirs, who trained once, as if it were like ours.
+The interval includes both sampling errors, the rounding of the print, and from two seeds on the spread over
+trainings: ours, and theirs, who trained once, as if it were like ours.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from milkreport.checks.audit_matrices import audit_matrices
+from milkreport.checks.class_mix import FREE_OF_MIX, other_mix
+from milkreport.checks.evidence import NO_MARGIN, needed_cases
 from milkreport.checks.expand import difference_bounds, read_estimate, summarise_counts
 from milkreport.checks.lookup import Found, find_value
 from milkreport.checks.reference import Reference
@@ -22,12 +24,13 @@ from milkreport.checks.verdict import (
     Verdict,
     decide,
     overall_status,
+    primary_of,
     warn_of_gains,
 )
 from milkreport.evaluation.closed_form import wilson_bounds
 from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.part_record import Estimate, PartResult
-from milkreport.evaluation.results import SEEDS_TO_RANK, Results
+from milkreport.evaluation.results import Results
 
 KIND = "published figures"
 
@@ -48,15 +51,23 @@ def check_published(results: Results, settings: Mapping[str, Any], reference: Re
     remarks = []
     if decided and min(seeds, default=0) < 2:
         remarks.append(
-            "one training an arm: how far another would lie from it is not in the intervals"
+            "one training per arm: the intervals do not include the spread over trainings"
         )
+    if any(row.metric not in FREE_OF_MIX for row in decided) and not (
+        reference.support or published
+    ):
+        remarks.append(
+            "the reference states no class counts: the same class mix was assumed, not checked"
+        )
+    primary = primary_of(rows, reference.primary)
     return Verdict(
         reference=reference.name,
         title=reference.title,
         source=reference.source,
         kind=KIND,
-        status=overall_status(rows),
+        status=overall_status(rows, primary),
         arms={arm.name: arm.title for arm in reference.arms},
+        primary=primary,
         rows=rows,
         warnings=warn_of_gains(rows),
         remarks=remarks,
@@ -96,12 +107,36 @@ def _check(
     if reason := first or second or _not_judged(found):
         return row.model_copy(update={"reason": reason, "refused": found.refused})
     assert estimate is not None
+    arm = results.arm(figure.arm)
+    part = arm.part(figure.part) if arm else None
+    assert part is not None
+    if figure.metric not in FREE_OF_MIX:
+        matrix = published.get((figure.arm, figure.part))
+        if mix := other_mix(reference, figure, part, matrix):
+            reason = f"{mix}; {figure.metric} depends on it"
+            return row.model_copy(update={"reason": reason})
     low, high = _interval(figure, estimate, found.n_seeds, reference, published)
     status, reason = decide(low, high, margin, better)
+    if status is Status.PASS and (lack := _lacking(part, figure, margin)):
+        status, reason = Status.INCONCLUSIVE, lack
     if found.n_seeds < reference.min_seeds:
         status = Status.INCONCLUSIVE
         reason = f"{found.n_seeds} of {reference.min_seeds} seeds that the reference asks for"
     return row.model_copy(update={"low": low, "high": high, "status": status, "reason": reason})
+
+
+def _lacking(part: PartResult, figure: Figure, margin: float) -> str:
+    """Why a run's cases cannot carry a PASS. Macro averages need no more: nothing is paired, and rare classes
+    widen the interval itself.
+    """
+    n = part.n_groups or part.n_cases
+    if figure.class_name:
+        n = next(row.support for row in part.classes if row.name == figure.class_name)
+    if margin > 0 and n >= needed_cases(margin):
+        return ""
+    if margin <= 0:
+        return NO_MARGIN
+    return f"too few cases to pass: {n:,}, {needed_cases(margin):,} would do"
 
 
 def _not_judged(found: Found) -> str:
@@ -127,10 +162,8 @@ def _interval(
     if n_seeds > 1 and estimate.seed_sd is not None:
         from scipy.special import stdtrit  # here: slow to load, and one training needs none of it
 
-        # From five seeds on our interval holds our share already; one training of theirs remains.
-        own = 0 if n_seeds >= SEEDS_TO_RANK else 1 / n_seeds
-        quantile = float(stdtrit(n_seeds - 1, 0.975))
-        trainings = quantile * estimate.seed_sd * math.sqrt(1 + own)
+        # Our interval includes our own share (evaluation.readers); one training of theirs remains.
+        trainings = float(stdtrit(n_seeds - 1, 0.975)) * estimate.seed_sd
     least, greatest = figure.bounds(reference.rounding)
     return (
         gap - (greatest - figure.value) - math.hypot(gap - low, trainings),

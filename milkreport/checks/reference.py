@@ -96,8 +96,10 @@ class Frozen(Section):
 class Reference(Section):
     """All figures of one source, with what a run must share to be compared with them.
 
-    ``protocol``: suite settings, dotted, that must agree. ``min_seeds``: trainings an arm that a verdict asks
-    for. ``min_support``: cases of a class below which there is no verdict of it.
+    ``support``: cases per class. ``primary``: the metric that the verdict follows, or ``metric:class``;
+    without one the first that can be compared. ``protocol``: suite settings, dotted, that must agree.
+    ``min_seeds``: trainings per arm that a verdict asks for. ``min_support``: cases of a class below which
+    there is no verdict.
     """
 
     schema_version: Literal[1] = 1
@@ -113,6 +115,7 @@ class Reference(Section):
     support: dict[Part, dict[str, Published]] = {}
     margin: Margin
     margin_reason: Annotated[str, Field(min_length=1)]
+    primary: str = ""
     min_seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 1
     min_support: Annotated[int, Field(ge=1, le=MOST_PUBLISHED)] = MIN_SUPPORT
     protocol: dict[str, Any] = {}
@@ -134,6 +137,9 @@ class Reference(Section):
                 raise ValueError(f"metric {figure.metric} has no entry in rules")
             if figure.class_name and figure.class_name not in self.classes:
                 raise ValueError(f"class_name {figure.class_name} is none of the classes")
+        names = {f"{f.metric}:{f.class_name}" if f.class_name else f.metric for f in self.figures}
+        if self.primary and self.primary not in names:
+            raise ValueError(f"primary {self.primary} has no figure")
         twice = [key for key, n in Counter(f.key for f in self.figures).items() if n > 1]
         if twice:
             raise ValueError(f"two figures of {', '.join(filter(None, twice[0]))}")
@@ -141,6 +147,9 @@ class Reference(Section):
             if (n := sum(map(sum, matrix.rows))) > MOST_PUBLISHED:
                 what = f"the matrix of {matrix.arm} ({matrix.part}) holds {n:,} cases"
                 raise ValueError(f"matrices: {what}: from 0 to {MOST_PUBLISHED:,}")
+        for part, counts in self.support.items():
+            if unknown := set(counts) - set(self.classes):
+                raise ValueError(f"support.{part}: {sorted(unknown)[0]} is not one of the classes")
         return self
 
     def rule(self, metric: str) -> Rule:

@@ -9,6 +9,8 @@ from enum import StrEnum
 from milkreport.evaluation.data_record import Record
 
 SCHEMA_VERSION = 2
+#: The row that asks for the same bits.
+PREDICTIONS = "predictions"
 
 
 class Status(StrEnum):
@@ -18,6 +20,9 @@ class Status(StrEnum):
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     NOT_CHECKED = "NOT CHECKED"
+
+
+_JUDGED = (Status.PASS, Status.FAIL, Status.INCONCLUSIVE)
 
 
 class CheckRow(Record):
@@ -55,7 +60,8 @@ class CheckRow(Record):
 class Verdict(Record):
     """All checks of one run against one reference.
 
-    ``arms``: the reference's titles of its arms. ``remarks``: how the checks were made.
+    ``arms``: the reference's titles of its arms. ``primary``: the metric that the status and the exit code
+    follow. ``remarks``: how the checks were made.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -65,6 +71,7 @@ class Verdict(Record):
     kind: str  # "published figures" or "earlier run"
     status: Status
     arms: dict[str, str] = {}
+    primary: str = ""
     rows: list[CheckRow]
     warnings: list[str] = []
     remarks: list[str] = []
@@ -106,29 +113,46 @@ def warn_of_gains(rows: Sequence[CheckRow]) -> list[str]:
     return warnings
 
 
-def overall_status(rows: Sequence[CheckRow]) -> Status:
-    """FAIL if any failed; NOT CHECKED if nothing could be compared; PASS only where something passed.
+def primary_of(rows: Sequence[CheckRow], declared: str = "") -> str:
+    """The name of the rows that decide: those of the declared metric, else of the first that was judged.
 
-    An inconclusive row beside a passing one leaves the whole inconclusive.
+    Args:
+        declared: ``metric``, or ``metric:class``.
     """
-    found = {row.status for row in rows}
-    for status in (Status.FAIL, Status.INCONCLUSIVE, Status.PASS):
-        if status in found:
-            return status
-    return Status.NOT_CHECKED
+    if declared:
+        metric, _, class_name = declared.partition(":")
+        return f"{metric} ({class_name})" if class_name else metric
+    judged = (row.name for row in rows if row.status in _JUDGED and row.metric != PREDICTIONS)
+    return next(judged, "")
 
 
-def exit_code(verdict: Verdict, strict: bool = False) -> int:
-    """0 all compared rows pass or are inconclusive beside a pass; 1 a FAIL; 5 nothing could be told.
+def overall_status(rows: Sequence[CheckRow], primary: str = "") -> Status:
+    """FAIL if any row failed; else the status of the primary metric's rows, of all arms.
 
-    2 where a metric was refused for its definition. *strict*: an inconclusive row gives 5 too. Zero passing
-    checks never give 0.
+    One inconclusive row makes it inconclusive; NOT CHECKED if none could be compared.
+
+    Args:
+        primary: see :func:`primary_of`.
     """
-    counts = verdict.counts
-    if counts[Status.FAIL]:
+    if any(row.status is Status.FAIL for row in rows):
+        return Status.FAIL
+    decisive = primary or primary_of(rows)
+    found = {row.status for row in rows if row.name == decisive}
+    return next((s for s in (Status.INCONCLUSIVE, Status.PASS) if s in found), Status.NOT_CHECKED)
+
+
+def exit_code(verdict: Verdict, strict: bool = False, allow_inconclusive: bool = False) -> int:
+    """0: the primary metric passes and nothing fails; 1: a FAIL; 2: a metric was refused for its definition.
+
+    5: the primary metric is inconclusive or was not checked. *strict*: any inconclusive row gives 5.
+    *allow_inconclusive*: an inconclusive primary metric gives 0.
+    """
+    if verdict.counts[Status.FAIL]:
         return 1
     if any(row.refused for row in verdict.rows):
         return 2
-    if not counts[Status.PASS] or (strict and counts[Status.INCONCLUSIVE]):
+    status = overall_status(verdict.rows, verdict.primary)
+    allowed = {Status.PASS, Status.INCONCLUSIVE} if allow_inconclusive else {Status.PASS}
+    if status not in allowed or (strict and verdict.counts[Status.INCONCLUSIVE]):
         return 5
     return 0

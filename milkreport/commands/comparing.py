@@ -6,11 +6,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands.console import console, number
-from milkreport.evaluation.compare import is_shown
+from milkreport.evaluation.compare import find
 from milkreport.evaluation.definitions import REPEATED
 from milkreport.evaluation.results import Difference, Results
 from milkreport.markdown import head, line, plain
 from milkreport.reporting.sentences import result_statement
+from milkreport.reporting.sentences_pairs import superiority_sentences
 from milkreport.reporting.text import p_cell
 
 _MOST_SHOWN = 60
@@ -30,17 +31,20 @@ def show(results: Results, title: str = "") -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("metric", "pair", "difference", "95%", "p (Holm)", ""):
         if name != "pair" or len(pairs) > 1:
-            table.add_column(name, no_wrap=name in ("difference", "95%"))
+            table.add_column(name, no_wrap=name in ("difference", "95%", "p (Holm)", ""))
     once = [d for d in comparison.differences if d.metric not in REPEATED]
     for d in once[:_MOST_SHOWN]:
-        metric, pair, *others = _row(results, d)
+        metric, pair, *others = _row(results, d, "\n")
         table.add_row(*map(escape, [metric, *([pair] if len(pairs) > 1 else []), *others]))
     if len(pairs) == 1:
         named = f"{title}: " if title else ""
         console.print(f"[bold]{escape(named + ' minus '.join(next(iter(pairs))))}[/bold]")
     console.print(table)
+    if any(results.definitions[d.metric].better == "lower" for d in once[:_MOST_SHOWN]):
+        console.print("[dim]* primary metric; ↓ lower is better[/dim]")
     statement = result_statement(results)
-    console.print(escape(statement.headline), soft_wrap=True)
+    for said in (statement.headline, *superiority_sentences(results)):
+        console.print(escape(said), soft_wrap=True)
     console.print(f"[dim]{escape(statement.reach)}[/dim]", soft_wrap=True)
 
 
@@ -56,7 +60,9 @@ def as_markdown(results: Results) -> str:
         metric, *others = _row(results, d)
         lines.append(line([metric, *values, *others]))
     statement = result_statement(results)
-    said = [plain(statement.headline), "", plain(statement.reach), ""]
+    told = [statement.headline, *superiority_sentences(results), statement.reach]
+    lines += ["", "\\* primary metric; ↓ lower is better"]
+    said = [text for line_ in told for text in (plain(line_), "")]
     return "\n".join([f"### {plain(results.title)}", "", *lines, "", *said])
 
 
@@ -64,24 +70,35 @@ def _finding(results: Results, d: Difference) -> str:
     """What may be said of one difference: nothing but of the primary metric."""
     if d.metric != results.primary_metric:
         return "described"
-    return "shown" if is_shown(d) else "not distinguishable"
+    return "synthetic" if results.data.synthetic else find(d)
 
 
-def _row(results: Results, d: Difference) -> list[str]:
+def _row(results: Results, d: Difference, end: str = " ") -> list[str]:
+    """A difference as cells; *end*: between the intervals of one cell."""
     definition = results.definitions[d.metric]
     mark = " *" if d.metric == results.primary_metric else ""
+    if definition.better == "lower":
+        mark += " ↓"
     return [
         definition.title + mark,
         f"{d.arm} − {d.against}",
         f"{d.value:+.4f}",
-        f"{d.low:+.4f} to {d.high:+.4f}",
+        _intervals(d, end),
         "" if d.p_holm is None else p_cell(d.p_holm),
         _finding(results, d),
     ]
 
 
+def _intervals(d: Difference, end: str) -> str:
+    """The 95% interval, and where a margin was declared the 90% interval that decides on equivalence."""
+    text = f"{d.low:+.4f} to {d.high:+.4f}"
+    if d.margin is None or d.low90 is None or d.high90 is None:
+        return text
+    return f"{text}{end}90%: {d.low90:+.4f} to {d.high90:+.4f}"
+
+
 def _value(results: Results, arm: str, metric: str) -> str:
     found = results.arm(arm)
     part = found.part("test") if found else None
-    estimate = part.metrics.get(metric) if part else None
+    estimate = part.estimate(metric) if part else None
     return number(estimate.value if estimate else None)

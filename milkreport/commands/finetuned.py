@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands.console import console, note, number, say, warn
-from milkreport.evaluation.definitions import DEFINITIONS
+from milkreport.evaluation.named import define
 from milkreport.markdown import head, line, plain
 from milkreport.reporting.sentences import SYNTHETIC_BANNER
 from milkreport.reporting.text import p_cell
@@ -69,7 +69,7 @@ def comparison_rows(record: FineTuning) -> list[list[str]]:
             rows.append(
                 [
                     title,
-                    DEFINITIONS[metric].title + (" *" if is_primary else ""),
+                    define(metric).title + (" *" if is_primary else ""),
                     number(pair.before.value),
                     number(pair.after.value),
                     *_gap(pair.difference),
@@ -111,7 +111,7 @@ def sentences(record: FineTuning) -> list[str]:
         f"{', '.join(training.trained)}; epoch {training.epoch_used} of {record.settings['training.epochs']} "
         f"used, chosen on the validation part; learning rate {record.settings['training.learning_rate']:g}."
     )
-    metric = DEFINITIONS[record.primary_metric].title
+    metric = define(record.primary_metric).title
     said.append(f"New test {cases.units}: {_told(metric, record.new, record.primary_metric)}")
     if record.old is None:
         said.append(f"Forgetting: NOT CHECKED: {record.old_reason}.")
@@ -122,25 +122,35 @@ def sentences(record: FineTuning) -> list[str]:
             said.append(_forgotten(record.old, record.primary_metric))
     if not record.new.synthetic and _moved(record.new, record.primary_metric) < 0:
         said.append("The new test cases are answered worse than before: keep the original model.")
-    said.append("One training of one model: this speaks of this model and ranks no method.")
+    said.append(
+        "One training of one model: this applies to this model only; methods are not ranked."
+    )
     return said
 
 
 def _moved(compared: Compared, primary: str) -> int:
-    """1 where the primary metric was shown to rise, -1 to fall, 0 where neither was."""
+    """1 where the primary metric was shown to be better, -1 to be worse, 0 where neither was."""
     gap = compared.metrics[primary].difference
     if gap is None or not compared.shown:
         return 0
-    return 1 if gap.value > 0 else -1
+    return 1 if (gap.value > 0) == (define(primary).better == "higher") else -1
 
 
 def _forgotten(old: Compared, primary: str) -> str:
     """Forgetting in a sentence."""
     return {
         -1: "Forgetting: shown. The original test cases are answered worse than before.",
-        0: "Forgetting: not shown; the interval says how much these cases cannot rule out.",
+        0: _undecided(old),
         1: "Forgetting: none. The original test cases are answered better than before.",
     }[_moved(old, primary)]
+
+
+def _undecided(old: Compared) -> str:
+    if old.finding in ("equivalent", "not worse"):
+        return f"Forgetting: none beyond the margin of {old.margin:g}."
+    return (
+        "Forgetting: undecided; the interval says how much forgetting these cases cannot rule out."
+    )
 
 
 def _told(metric: str, compared: Compared, primary: str) -> str:
@@ -149,8 +159,21 @@ def _told(metric: str, compared: Compared, primary: str) -> str:
     text = f"{metric} {number(pair.before.value)} before, {number(pair.after.value)} after"
     if gap is not None:
         text += f", difference {gap.value:+.4f} (95% interval {gap.low:+.4f} to {gap.high:+.4f})"
-    found = "shown" if compared.shown else "not distinguishable"
+    found = compared.finding or (
+        "shown" if compared.shown else "undecided"
+    )  # older records have none
     verdict = "" if compared.synthetic else f": {found}"
+    if (
+        found == "equivalent"
+        and gap is not None
+        and gap.low90 is not None
+        and gap.high90 is not None
+    ):
+        verdict += (
+            f" within {compared.margin:g} (90% interval {gap.low90:+.4f} to {gap.high90:+.4f})"
+        )
+    if found == "undecided" and gap is not None and gap.detectable is not None and verdict:
+        verdict += f"; a difference of {gap.detectable:.3f} would have been found with 80% power"
     return f"{text}, on {n:,} cases{verdict}."
 
 

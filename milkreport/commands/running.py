@@ -12,7 +12,7 @@ from rich.table import Table
 from milkreport.checks.verdict import Verdict
 from milkreport.commands.console import bounds, console, duration, number, warn
 from milkreport.commands.verdicts import show_status
-from milkreport.evaluation.definitions import DEFINITIONS, HEADLINE
+from milkreport.evaluation.definitions import HEADLINE
 from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.results import Results
 from milkreport.reporting.sentences import SYNTHETIC_BANNER
@@ -96,22 +96,25 @@ def show_results(results: Results, verdict: Verdict | None) -> None:
     """The comparison as a table, and the verdict's line."""
     table = Table(title="Test part", title_justify="left", box=None, pad_edge=False)
     table.add_column("arm", overflow="fold", min_width=18)
-    for name in HEADLINE:
+    names = list(dict.fromkeys((*HEADLINE, results.primary_metric)))
+    for name in names:
         mark = " *" if name == results.primary_metric else ""
-        table.add_column(_SHORT.get(name, DEFINITIONS[name].title) + mark, justify="right")
+        title = _SHORT.get(name, results.definitions[name].title)
+        table.add_column(escape(title) + mark, justify="right")
         if mark:
             table.add_column("95%", justify="right", no_wrap=True)
     for arm in results.arms:
         part = arm.part("test")
         cells = []
-        for name in HEADLINE:
-            estimate = part.metrics[name] if part else Estimate(value=None)
+        for name in names:
+            estimate = (part.estimate(name) if part else None) or Estimate(value=None)
             cells.append(number(estimate.value, 3))
             if name == results.primary_metric:
                 cells.append(bounds(estimate))
         table.add_row(escape(arm.title), *cells)
     console.print(table)
-    console.print("[dim]* primary metric[/dim]")
+    lower = results.definitions[results.primary_metric].better == "lower"
+    console.print(f"[dim]* primary metric{', lower is better' if lower else ''}[/dim]")
     for notice in results.notices:
         warn(notice)
     for arm in results.arms:

@@ -6,11 +6,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands import comparing
-from milkreport.commands.console import bounds, console, note, number, warn
+from milkreport.commands.console import bounds, console, number, warn
 from milkreport.evaluation.definitions import DEFINITIONS, REPEATED
 from milkreport.evaluation.folding import Thresholds
-from milkreport.evaluation.part_record import PartResult
+from milkreport.evaluation.part_record import POSITIVE, Estimate, PartResult
 from milkreport.evaluation.results import Results
+from milkreport.reporting.view_measures import NO_INTERVAL, without_interval
 
 
 def show(results: Results) -> None:
@@ -45,20 +46,30 @@ def _show_part(results: Results, part: PartResult) -> None:
                 # The archive's balanced accuracy is by argmax, with ties counted wrong (docs/metrics.md).
                 how = rule.decision if name == "macro_f1" else "argmax, a tie is wrong"
                 metrics.add_row(title, number(estimate.value), bounds(estimate, 4), how)
+        if (gap := rule.against_argmax) is not None and gap.value is not None:
+            within = "—"
+            if gap.low is not None and gap.high is not None:
+                within = f"{gap.low:+.4f} to {gap.high:+.4f}"
+            metrics.add_row("  minus argmax, paired", f"{gap.value:+.4f}", within, "")
     if part.positive is not None:
         how = f"{'+'.join(part.positive.classes)} against the others"
         for name in ("sensitivity", "specificity", "auc"):
             found = getattr(part.positive, name)
             if found is not None:
+                mark = " *" if f"positive_{name}" == results.primary_metric else ""
                 metrics.add_row(
-                    f"Positive {name}", number(found.value), bounds(found, 4), escape(how)
+                    f"Positive {name}{mark}", number(found.value), bounds(found, 4), escape(how)
                 )
     console.print(metrics)
-    ece = part.metrics.get("ece")
-    if ece is not None and ece.low is not None and ece.value is not None and ece.value < ece.low:
-        note(
-            "the calibration error lies below its interval: resampling adds to it (docs/statistics.md)"
-        )
+    primary = results.primary_metric
+    if primary not in part.metrics and primary not in POSITIVE:
+        found = part.estimate(primary) or Estimate(value=None)
+        title = results.definitions[primary].title
+        within = bounds(found, 4)
+        console.print(escape(f"* {title} {number(found.value)} (95%: {within})"), soft_wrap=True)
+    bare = [results.definitions[name].title for name in without_interval([part], [*part.metrics])]
+    if bare:
+        console.print(f"[dim]{', '.join(bare)}: {NO_INTERVAL}[/dim]", soft_wrap=True)
     if part.not_computed:
         names = ", ".join(DEFINITIONS[name].title for name in part.not_computed)
         console.print(f"[dim]NOT COMPUTED: {names}[/dim]", soft_wrap=True)
@@ -100,6 +111,8 @@ def show_thresholds(found: Thresholds) -> None:
     macro = (found.macro_f1_at_half, found.macro_f1_nested, found.macro_f1_in_sample)
     table.add_row("macro", f"{found.n_cases:,}", "", *(f"{value:.3f}" for value in macro))
     console.print(table)
+    groups = f"; inner folds keep {found.n_groups:,} groups whole" if found.n_groups else ""
     console.print(
-        f"found on the {found.fitted_on} part; quote the nested figures: in-sample ones flatter"
+        f"found on the {found.fitted_on} part; quote the nested figures: in-sample ones are too high{groups}",
+        soft_wrap=True,
     )

@@ -69,6 +69,8 @@ def show_status(verdict: Verdict) -> None:
     console.print(
         f"against {escape(verdict.reference)} ({verdict.kind}): "
         f"[{style}]{verdict.status}[/{style}] ({counts})"
+        + (f"; decided by {escape(verdict.primary)}" if verdict.primary else ""),
+        soft_wrap=True,
     )
 
 
@@ -113,7 +115,11 @@ def show_reference(reference: Reference) -> None:
         row = (figure.arm, figure.part, name, value, f"{margin:g}", figure.stands)
         table.add_row(*map(escape, row))
     console.print(table)
-    console.print(f"[dim]margin: {escape(reference.margin_reason)}[/dim]", soft_wrap=True)
+    if reference.primary:
+        console.print(f"primary metric: {escape(reference.primary)}", soft_wrap=True)
+    reasons = dict.fromkeys(reference.margin_of(figure) for figure in reference.figures)
+    for margin, reason in reasons:
+        console.print(f"[dim]margin {margin:g}: {escape(reason)}[/dim]", soft_wrap=True)
     if reference.frozen:
         for change in reference.frozen.history:
             console.print(f"[dim]{change.created}: {escape(change.reason)}[/dim]", soft_wrap=True)

@@ -45,12 +45,6 @@ class Reliability:
         sums = np.bincount(self.bins, self.gap, minlength=N_BINS)
         return float(np.abs(sums).sum() / len(self.gap))
 
-    def resampled_error(self, weights: npt.NDArray[np.float32]) -> Floats:
-        """The same in each resample: weights (n_resamples, n) to float64 (n_resamples,)."""
-        member = (self.bins[:, None] == np.arange(N_BINS)) * self.gap[:, None]
-        sums = weights @ member.astype(np.float32)
-        return np.asarray(np.abs(sums).sum(axis=1) / weights.sum(axis=1), np.float64)
-
 
 def find_reliability(truth: Ints, predicted: Ints, probabilities: Floats) -> Reliability:
     """Largest probabilities beside whether the answers are right."""

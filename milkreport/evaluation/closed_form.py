@@ -1,8 +1,6 @@
-"""Intervals by formula, where a bootstrap fails: proportions, F1, AUC, and averages of them over classes.
+"""Intervals by formula: proportions, F1, AUC, average precision, and means of values with intervals.
 
-A class without a hit has F1 0 in every resample, so a bootstrap gives it no width at all, and the macro
-average too little (in simulations its 95% interval covered as few as 65%; docs/statistics.md). Wilson's
-interval does not collapse.
+None of them has zero width. Where cases come in groups, counts are divided by the design effect first.
 """
 
 from __future__ import annotations
@@ -12,22 +10,28 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from milkreport.evaluation.results import SEEDS_TO_RANK
-
 Floats = npt.NDArray[np.float64]
 Bounds = tuple[Floats, Floats]
 
 Z = 1.959963984540054
-#: With fewer hits or misses F1 and precision take these formulas; with more, the bootstrap covers better.
-FEW_COUNTS = 10
+#: Fewer hits or misses are few.
+_FEW = 10
+
+
+def t_quantile(df: npt.ArrayLike, level: float = 0.975) -> Floats:
+    """Quantile of Student's t, or of the normal where *df* is infinite."""
+    from scipy.special import ndtri, stdtrit  # here: slow to load, and points need none of it
+
+    df = np.asarray(df, np.float64)
+    finite = np.isfinite(df)
+    return np.asarray(np.where(finite, stdtrit(np.where(finite, df, 1), level), ndtri(level)))
 
 
 def wilson_bounds(hits: npt.ArrayLike, n: npt.ArrayLike) -> Bounds:
     """95% Wilson score intervals of proportions (Wilson, 1927); (0, 1) where n is 0.
 
     Both of one shape, as are the lower and upper bounds, float64; the same holds for the other formulas.
-    Counts may be means over seeds: cases that some seeds get right vary less than those that are right or
-    wrong for all, so the interval is then a little wide.
+    Counts may be fractions: of an effective sample size.
     """
     hits, n = np.asarray(hits, np.float64), np.asarray(n, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -39,13 +43,30 @@ def wilson_bounds(hits: npt.ArrayLike, n: npt.ArrayLike) -> Bounds:
     return low, high
 
 
+def share_bounds(hits: npt.ArrayLike, n: npt.ArrayLike) -> Bounds:
+    """95% intervals of proportions: Wilson's, or Clopper and Pearson's where hits or misses are few.
+
+    Wilson's covers less than it says for a share near 0 or 1 of which one or two cases were seen.
+    """
+    from scipy.special import betaincinv  # here: slow to load, and points need none of it
+
+    hits, n = np.asarray(hits, np.float64), np.asarray(n, np.float64)
+    low, high = wilson_bounds(hits, n)
+    misses = np.maximum(n - hits, 0)
+    few = (np.minimum(hits, misses) < _FEW) & (n > 0)
+    x, rest = np.where(few, hits, 1.0), np.where(few, misses, 1.0)
+    least = np.where(x > 0, betaincinv(np.maximum(x, 1e-9), rest + 1, 0.025), 0.0)
+    most = np.where(rest > 0, betaincinv(x + 1, np.maximum(rest, 1e-9), 0.975), 1.0)
+    return np.where(few, np.minimum(low, least), low), np.where(few, np.maximum(high, most), high)
+
+
 def f1_bounds(hits: npt.ArrayLike, involved: npt.ArrayLike) -> Bounds:
-    """95% intervals of F1 from Wilson's of F* = TP / (TP + FP + FN), of which it is 2 F* / (1 + F*).
+    """95% intervals of F1 from those of F* = TP / (TP + FP + FN), of which it is 2 F* / (1 + F*).
 
     F* (Hand, Christen and Kirielle, 2021) is a proportion among the cases that are of the class or answered
     as it, *involved*; the transformed interval is Lam's indirect one (2023).
     """
-    low, high = wilson_bounds(hits, involved)
+    low, high = share_bounds(hits, involved)
     return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
@@ -57,7 +78,7 @@ def auc_bounds(auc: npt.ArrayLike, n_cases: npt.ArrayLike, n_others: npt.ArrayLi
     one case and one other at least.
     """
     auc, m, n = (np.asarray(a, np.float64) for a in (auc, n_cases, n_others))
-    half = (m + n) / 2 - 1
+    half = np.maximum((m + n) / 2 - 1, 0)
 
     def is_near(value: Floats) -> npt.NDArray[np.bool_]:
         factor = 1 + half * ((1 - value) / (2 - value) + value / (1 + value))
@@ -78,23 +99,48 @@ def _edge(is_near: Callable[[Floats], npt.NDArray[np.bool_]], near: Floats, far:
     return near
 
 
-def with_seeds(value: float, low: float, high: float, values: list[float]) -> tuple[float, float]:
-    """An interval over cases widened by the standard error over seeds, from five seeds on.
+def logit_bounds(value: npt.ArrayLike, error: npt.ArrayLike, quantile: npt.ArrayLike = Z) -> Bounds:
+    """Intervals of values from 0 to 1 that are symmetric on the logit scale, by the delta method.
 
-    The two errors are added as squares on each side.
+    Args:
+        value: above 0 and below 1. error: standard error of *value*.
     """
-    if len(values) < SEEDS_TO_RANK:
-        return low, high
-    error = Z * float(np.std(values, ddof=1)) / np.sqrt(len(values))
-    return value - float(np.hypot(value - low, error)), value + float(np.hypot(high - value, error))
+    value = np.clip(np.asarray(value, np.float64), 1e-9, 1 - 1e-9)
+    half = np.asarray(quantile) * np.asarray(error, np.float64) / (value * (1 - value))
+    centre = np.log(value / (1 - value))
+    # A tail that overflows is at 0 or 1.
+    low, high = (np.clip(centre + sign * half, -50, 50) for sign in (-1, 1))
+    return 1 / (1 + np.exp(-low)), 1 / (1 + np.exp(-high))
 
 
-def mean_bounds(values: Floats, low: Floats, high: Floats) -> tuple[float, float]:
-    """95% interval of the mean of values with intervals of their own, all float64 (n,).
+def average_precision_bounds(
+    value: npt.ArrayLike, error: npt.ArrayLike, n_cases: npt.ArrayLike
+) -> Bounds:
+    """95% intervals of average precisions: the wider of two on the logit scale, on each side.
 
-    MOVER (Zou and Donner, 2008): each side's distances are added as squares; the values are taken as
-    independent, which classes nearly are.
+    One has the error of the binomial of the *n_cases* cases of the class (Boyd, Eng and Page, 2013), the
+    other that of the cases' influence, with Student's t for as many cases.
+    """
+    value, m = np.asarray(value, np.float64), np.asarray(n_cases, np.float64)
+    inside = np.clip(value, np.minimum(1e-3, 1 / (4 * m)), 1 - 1 / (4 * m))
+    low, high = logit_bounds(inside, np.sqrt(inside * (1 - inside) / m))
+    other = logit_bounds(inside, error, t_quantile(np.maximum(m - 1, 1)))
+    # So near to 1 that it was moved for the logit: up to 1.
+    high = np.where(value > inside, 1.0, np.maximum(high, other[1]))
+    return np.minimum(low, other[0]), high
+
+
+def mean_bounds(
+    values: Floats, low: Floats, high: Floats, correlation: Floats
+) -> tuple[float, float]:
+    """95% interval of the mean of dependent values with intervals of their own, all float64 (n,).
+
+    MOVER (Zou and Donner, 2008; with correlations Zou, 2007): each side's distances are added as the
+    standard errors of correlated values would be. *correlation* is float64 (n, n).
     """
     n, mean = len(values), float(values.mean())
     below, above = values - low, high - values
-    return mean - float(np.sqrt((below**2).sum())) / n, mean + float(np.sqrt((above**2).sum())) / n
+    return (
+        mean - float(np.sqrt(max(float(below @ correlation @ below), 0.0))) / n,
+        mean + float(np.sqrt(max(float(above @ correlation @ above), 0.0))) / n,
+    )

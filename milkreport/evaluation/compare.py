@@ -11,16 +11,24 @@ import numpy.typing as npt
 from milkreport.evaluation.definitions import DEFINITIONS
 from milkreport.evaluation.measures import Plan, measure
 from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
-from milkreport.evaluation.pair import paired_difference, refuse_unpaired
+from milkreport.evaluation.named import define
+from milkreport.evaluation.pair import (
+    count_support,
+    paired_difference,
+    refuse_unpaired,
+    two_sided_p,
+)
 from milkreport.evaluation.pools import CaseFacts, Cells, Pool, pool_arms
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.resampling import holm, mcnemar_p, permutation_p
-from milkreport.evaluation.results import SEEDS_TO_RANK, Agreement, Comparison, Difference
+from milkreport.evaluation.results import SEEDS_TO_RANK, Agreement, Comparison, Difference, Finding
 from milkreport.streams import stream
 
 Ints = npt.NDArray[np.int64]
 
 ALPHA = 0.05
+#: Metrics of hard answers, whose permutations are counted from tables.
+_PERMUTED = tuple(score_confusion(np.eye(2)))
 
 
 def is_shown(difference: Difference) -> bool:
@@ -29,10 +37,32 @@ def is_shown(difference: Difference) -> bool:
     return apart and difference.p_holm is not None and difference.p_holm < ALPHA
 
 
+def is_better(difference: Difference) -> bool:
+    """Whether the first arm's value is the better one: of a loss the lower."""
+    return (difference.value > 0) == (define(difference.metric).better == "higher")
+
+
+def find(difference: Difference) -> Finding:
+    """What may be said of a difference on the primary metric, within its margin where it has one.
+
+    ``equivalent``: the 90% interval lies within plus and minus the margin, and no difference was shown.
+    ``not worse``: the 95% interval does not reach a loss of the margin.
+    """
+    d = difference
+    if is_shown(d):
+        return "better" if is_better(d) else "worse"
+    if d.margin is None or d.low90 is None or d.high90 is None:
+        return "undecided"
+    if -d.margin < d.low90 and d.high90 < d.margin:
+        return "equivalent"
+    higher = define(d.metric).better == "higher"
+    return "not worse" if (d.low > -d.margin if higher else d.high < d.margin) else "undecided"
+
+
 def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Comparison | None:
     """Paired differences between arms, on the seeds that all of them have.
 
-    Every pair on the primary metric, with permutation p and Holm's correction; against the first arm on
+    Every pair on the primary metric, with its p and Holm's correction; against the first arm on
     the other metrics, described by intervals alone. ``None`` with fewer than two arms, without resamples,
     and without a common seed.
 
@@ -51,9 +81,19 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
     points = {name: [measure(pools[name].seeds[s], plan.positive) for s in seeds] for name in names}
     pairs = [(later, earlier) for earlier, later in itertools.combinations(names, 2)]
 
+    draws = {name: [pools[name].draws[s] for s in seeds] for name in names}
+    support = count_support(first, groups)
+
     def describe(metric: str, one: str, other: str) -> Difference | None:
-        draws = [[pools[name].draws[s] for s in seeds] for name in (one, other)]
-        return paired_difference(metric, (one, other), (points[one], points[other]), draws)
+        return paired_difference(
+            metric,
+            (one, other),
+            (points[one], points[other]),
+            (draws[one], draws[other]),
+            support,
+            first.classes,
+            plan.margin if metric == plan.primary else None,
+        )
 
     tested = _test(
         [row for pair in pairs if (row := describe(plan.primary, *pair)) is not None],
@@ -65,7 +105,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
     alone = len(seeds) == 1 and groups is None
     against_first = [(name, names[0]) for name in names[1:]]
     others = [
-        row
+        row.model_copy(update={"p": None})  # described, not tested
         for metric in DEFINITIONS
         if metric != plan.primary
         # McNemar tests every pair; the others are described against the first arm.
@@ -87,6 +127,11 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
     )
 
 
+def is_permuted(metric: str, n_seeds: int) -> bool:
+    """Whether p permutes two models' answers: with one seed each, of a metric of hard answers."""
+    return n_seeds == 1 and metric in _PERMUTED
+
+
 def most_permutations(n_resamples: int, n_pairs: int) -> int:
     """Permutations of a pair that no permutation has reached: Holm's correction multiplies the least p by
     the number of pairs, and half the level must be left.
@@ -101,7 +146,32 @@ def _test(
     groups: Ints | None,
     plan: Plan,
 ) -> list[Difference]:
-    """Rows of the primary metric with their permutation p, plain and after Holm."""
+    """Rows of the primary metric with their p, plain and after Holm.
+
+    By permutation of the two models' answers with one seed per arm and a metric of hard answers.
+    """
+    n_seeds = len(next(iter(answers.values())))
+    if not is_permuted(plan.primary, n_seeds):
+        p_values = [
+            two_sided_p(row.value, row.standard_error, row.df or np.inf) if row.p is None else row.p
+            for row in rows
+        ]
+    else:
+        p_values = _permute(rows, answers, first, groups, plan)
+    return [
+        row.model_copy(update={"p": p, "p_holm": adjusted})
+        for row, p, adjusted in zip(rows, p_values, holm(p_values), strict=True)
+    ]
+
+
+def _permute(
+    rows: Sequence[Difference],
+    answers: Mapping[str, Sequence[Ints]],
+    first: Predictions,
+    groups: Ints | None,
+    plan: Plan,
+) -> list[float]:
+    """Permutation p of each row; more permutations where Holm's correction asks for a smaller one."""
     most = most_permutations(plan.n_resamples, len(rows))
 
     def permute(row: Difference, n: int) -> float:
@@ -123,10 +193,7 @@ def _test(
         p_values = [
             permute(row, most) if p <= least else p for row, p in zip(rows, p_values, strict=True)
         ]
-    return [
-        row.model_copy(update={"p": p, "p_holm": adjusted})
-        for row, p, adjusted in zip(rows, p_values, holm(p_values), strict=True)
-    ]
+    return p_values
 
 
 def _with_mcnemar(
@@ -182,7 +249,7 @@ def _rank(names: Sequence[str], tested: Sequence[Difference]) -> dict[str, int]:
     better: dict[str, int] = dict.fromkeys(names, 0)
     for d in tested:
         if is_shown(d):
-            better[d.against if d.value > 0 else d.arm] += 1
+            better[d.against if is_better(d) else d.arm] += 1
     return {name: 1 + n for name, n in better.items()}
 
 

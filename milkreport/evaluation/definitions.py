@@ -261,3 +261,10 @@ def computable(kind: Needs) -> list[str]:
     order: tuple[Needs, ...] = ("labels", "scores", "probabilities")
     allowed = order[: order.index(kind) + 1]
     return [name for name, d in DEFINITIONS.items() if d.needs in allowed]
+
+
+def limits_of(metric: str) -> tuple[float, float]:
+    """The least and the greatest value that a metric can have; infinite where there is none."""
+    if metric in ("mcc", "kappa"):
+        return -1.0, 1.0
+    return 0.0, {"log_loss": float("inf"), "brier": 2.0}.get(metric, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from milkreport.evaluation.bounds import ModelBounds
 from milkreport.evaluation.calibration import (
     N_BINS,
     case_log_loss,
@@ -88,6 +90,7 @@ def calibrate(
 def describe_positive(
     seeds: Sequence[Predictions],
     points: Sequence[Measured],
+    bounds: Sequence[ModelBounds],
     draws: Sequence[Measured],
     plan: Plan,
 ) -> PositiveResult | None:
@@ -97,10 +100,14 @@ def describe_positive(
 
     def over(name: str, place: int | None = None) -> Estimate:
         values = [m.positive[name] if place is None else m.positive[name][place] for m in points]
+        ends = [b.positive[name] for b in bounds if name in b.positive]
         drawn = [d.positive[name] for d in draws if name in d.positive]
         if place is not None:
+            ends = [(low[place], high[place]) for low, high in ends]
             drawn = [d[:, place] for d in drawn]
-        return estimate([float(v) for v in values], drawn)
+        limits = (-math.inf, 1.0) if name == "net_benefit" else (0.0, 1.0)
+        pairs = [(float(low), float(high)) for low, high in ends]
+        return estimate([float(v) for v in values], pairs, drawn, limits)
 
     names = shared([m.positive for m in points])
     places = [seeds[0].classes.index(name) for name in plan.positive]

@@ -1,4 +1,4 @@
-"""A value over seeds with its interval over resamples."""
+"""A value over seeds with its interval."""
 
 from __future__ import annotations
 
@@ -9,29 +9,39 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.evaluation.part_record import Estimate
-from milkreport.evaluation.resampling import over_seeds, percentile_interval
-from milkreport.streams import stream
+from milkreport.evaluation.readers import combine_bounds
 
 Floats = npt.NDArray[np.float64]
+#: Lower and upper bound of one model's metric.
+Pair = tuple[float, float]
 
 
-def estimate(values: Sequence[float], draws: Sequence[Floats] = ()) -> Estimate:
+def estimate(
+    values: Sequence[float],
+    bounds: Sequence[Pair] = (),
+    draws: Sequence[Floats] = (),
+    limits: Pair = (0.0, 1.0),
+) -> Estimate:
     """Mean over seeds with its interval.
 
     Args:
-        values: one a seed. draws: the same in each resample, float64 (n_resamples,), one array a seed.
+        values: one per seed. bounds: each model's own interval. draws: each model's metric in the same
+            resamples, float64 (n_resamples,). Without bounds there is no interval.
+        limits: the metric's range.
 
     Returns:
         undefined if the value of any seed is.
     """
     if not values or not np.isfinite(values).all():
         return Estimate(value=None)
-    bounds = error = None
-    if len(draws) > 0:
-        stacked = np.stack(draws, axis=1)
-        bounds = percentile_interval(over_seeds(stacked, stream(0, "seeds")))
-        error = spread(stacked.mean(axis=1))
-    low, high = bounds or (None, None)
+    low = high = error = None
+    drawn = np.stack(draws, axis=1) if len(draws) == len(values) else np.zeros((0, len(values)))
+    if len(drawn):
+        error = spread(drawn.mean(axis=1))
+    if len(bounds) == len(values) and len(drawn) and np.isfinite(bounds).all():
+        ends = np.asarray(bounds, np.float64).T
+        found = combine_bounds(np.asarray(values, np.float64), ends[0], ends[1], drawn)
+        low, high = max(found[0], limits[0]), min(found[1], limits[1])
     return Estimate(
         value=statistics.fmean(values),
         low=low,

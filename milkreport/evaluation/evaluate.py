@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from milkreport.errors import ConfigError
 from milkreport.evaluation.compare import compare_pools
+from milkreport.evaluation.copies import count_copies, find_copies
 from milkreport.evaluation.data_record import DataSummary, Part, SplitSummary
-from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.inputs import Given, GivenFiles, Inputs, load_inputs
 from milkreport.evaluation.measures import Plan
-from milkreport.evaluation.metrics import score_confusion
+from milkreport.evaluation.named import check_margin, check_name, define_all
 from milkreport.evaluation.part_record import Needs, PartResult
-from milkreport.evaluation.pools import CaseFacts, Cells, pool_arms
+from milkreport.evaluation.pools import CaseFacts, Cells, pool_arms, pool_folds
 from milkreport.evaluation.results import ArmResult, CellRecord, Comparison, Results
 from milkreport.evaluation.rules import RULES
 from milkreport.evaluation.summarise import summarise_pool
 from milkreport.tables import first_few
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
-#: Metrics that the comparison can test.
-TESTABLE = tuple(score_confusion(np.eye(2)))
 
 
 def evaluate(
@@ -35,6 +34,7 @@ def evaluate(
     positive: Sequence[str] = (),
     rules: Sequence[str] = (),
     primary: str = "macro_f1",
+    margin: float | None = None,
     intervals: bool = True,
     title: str = "",
 ) -> Results:
@@ -50,14 +50,16 @@ def evaluate(
             named: every column of few values), *group* one whose equal cases are resampled together.
         positive: classes that count as disease.
         rules: ``"isic"`` adds the archive's decision rule.
-        primary: the metric that the comparison tests, declared beforehand.
+        primary: the metric that the comparison tests, declared beforehand: ``macro_f1``, ``recall:MEL``,
+            ``positive_auc``.
+        margin: the difference in it that does not matter: within it, predictions are equivalent.
         intervals: ``False`` leaves out all resampling, thresholds and temperatures.
 
     Raises:
         DataError: bad predictions, truth or metadata. ConfigError: an unknown class, column or metric.
     """
     inputs = load_inputs(frame, truth, metadata=metadata, group=group, slices=slices)
-    plan = Plan(primary, tuple(positive), tuple(rules), intervals)
+    plan = Plan(primary, tuple(positive), tuple(rules), intervals, margin=margin)
     return evaluate_inputs(inputs, plan, title=title)
 
 
@@ -69,7 +71,7 @@ def evaluate_inputs(
     Raises:
         ConfigError: the plan names an unknown class, rule or metric. DataError: arms can't be paired.
     """
-    _check_plan(plan, inputs.classes)
+    plan = _check_plan(plan, inputs.classes)
     found, comparison = evaluate_arms(inputs.arms, plan, inputs.facts)
     kinds = {name: {part.kind for part in parts} for name, parts in found.items()}
     arms = [
@@ -93,10 +95,11 @@ def evaluate_inputs(
         if len(arms) == 1
         else "Which of these predictions are better, by how much, and how sure is that?",
         primary_metric=plan.primary,
+        margin=plan.margin,
         split_rule="one test part: the cases of the truth",
         status="complete",
         classes=list(inputs.classes),
-        definitions=DEFINITIONS | CLASS_DEFINITIONS,
+        definitions=define_all(plan.primary),
         data=_describe(inputs, plan),
         splits=[
             SplitSummary(
@@ -108,7 +111,7 @@ def evaluate_inputs(
         ],
         arms=arms,
         comparison=comparison,
-        notices=_notices(kinds),
+        notices=[*_notices(kinds), *_notice_copies(inputs.arms)],
     )
 
 
@@ -155,19 +158,35 @@ def _notices(kinds: Mapping[str, set[Needs]]) -> list[str]:
     return notices
 
 
-def _check_plan(plan: Plan, classes: Sequence[str]) -> None:
+def _notice_copies(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
+    """A notice of test cases to which every arm and seed gives the same probabilities, to the bit."""
+    pooled = [p for parts in arms.values() for p in pool_folds(parts["test"]).values()]
+    ids = pooled[0].case_ids
+    if not all(np.array_equal(p.case_ids, ids) for p in pooled):
+        return []
+    roots = find_copies(pooled[0].truth, np.concatenate([p.probabilities for p in pooled], axis=1))
+    if roots is None:
+        return []
+    return [
+        f"{count_copies(roots):,} of {len(ids):,} cases have the same label and identical probabilities as "
+        "another case: copies are not independent cases; remove them, or name their group by --group"
+    ]
+
+
+def _check_plan(plan: Plan, classes: Sequence[str]) -> Plan:
+    """The plan with its primary metric by the name that is kept."""
     unknown = [name for name in plan.positive if name not in classes]
     if unknown:
         what = f"positive: {first_few(unknown)} is no class"
         raise ConfigError(what, f"classes are: {first_few(classes, 30)}")
     if plan.positive and set(plan.positive) == set(classes):
         raise ConfigError("positive names every class", "leave at least one class out")
-    if plan.primary not in TESTABLE:
-        raise ConfigError(
-            f"unknown primary metric {plan.primary!r}", f"known: {', '.join(TESTABLE)}"
-        )
+    primary = check_name(plan.primary, classes, plan.positive)
+    if plan.margin is not None:
+        check_margin(plan.margin, primary)
     if wrong := [rule for rule in plan.rules if rule not in RULES]:
         raise ConfigError(f"unknown rule {first_few(wrong)}", f"known: argmax, {', '.join(RULES)}")
+    return replace(plan, primary=primary)
 
 
 def _describe(inputs: Inputs, plan: Plan) -> DataSummary:

@@ -10,6 +10,7 @@ import pandas as pd
 from milkreport.errors import ConfigError
 from milkreport.evaluation.any_table import Source
 from milkreport.evaluation.data_record import Part, Record
+from milkreport.evaluation.inputs import load_facts
 from milkreport.evaluation.metrics import defined
 from milkreport.evaluation.nesting import inner_folds
 from milkreport.evaluation.reading import join_predictions, load_values
@@ -32,10 +33,12 @@ class Thresholds(Record):
     """Thresholds a class, and what they are worth. ``macro_f1_nested`` is the figure to quote.
 
     ``fitted_on``: "validation" where the file has such a part, else "test": then in-sample for its cases.
+    ``n_groups``: groups that inner folds keep whole.
     """
 
     fitted_on: Part
     n_cases: int
+    n_groups: int | None = None
     classes: list[ClassThreshold]
     macro_f1_at_half: float
     macro_f1_in_sample: float
@@ -47,12 +50,20 @@ class Thresholds(Record):
         return [c.threshold for c in self.classes]
 
 
-def fit_thresholds(predictions: Source, truth: Source) -> Thresholds:
+def fit_thresholds(
+    predictions: Source, truth: Source, *, metadata: Source | None = None, group: str = ""
+) -> Thresholds:
     """Find a threshold for every class, on the validation rows where the predictions have any.
 
+    Args:
+        group: column of *metadata*; cases with one value of it stay in one inner fold, so that no
+            threshold is scored on a patient that it was found on.
+
     Raises:
-        DataError: see :func:`milkreport.evaluation.reading.join_predictions`. ConfigError: hard labels.
+        DataError: see :func:`milkreport.evaluation.reading.join_predictions`. ConfigError: hard labels, no
+            such column.
     """
+    facts = load_facts(metadata, group)
     parts = join_predictions({"": [predictions]}, truth)[""][0]
     part: Part = "validation" if "validation" in parts else "test"
     p = parts[part]
@@ -60,7 +71,8 @@ def fit_thresholds(predictions: Source, truth: Source) -> Thresholds:
         what = "hard labels have no thresholds"
         raise ConfigError(what, "give probabilities", _name(predictions))
     found = find_thresholds(p.truth, p.probabilities)
-    nested = nested_answers(p.truth, p.probabilities, inner_folds(p.truth))
+    groups = facts.group_positions(p.case_ids)
+    nested = nested_answers(p.truth, p.probabilities, inner_folds(p.truth, groups))
     half, sample, apart = (
         f1_of_answers(count_answers(p.truth, answers), np.nan)
         for answers in (p.probabilities > 0.5, p.probabilities > found, nested)
@@ -70,6 +82,7 @@ def fit_thresholds(predictions: Source, truth: Source) -> Thresholds:
     return Thresholds(
         fitted_on=part,
         n_cases=len(p.truth),
+        n_groups=None if groups is None else int(groups.max()) + 1,
         classes=[
             ClassThreshold(
                 name=name,

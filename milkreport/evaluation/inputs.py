@@ -79,7 +79,7 @@ def load_inputs(
             for part, predictions in by_part.items():
                 parts.setdefault(part, {})[seed, 0] = predictions
         arms[name] = dict(parts)
-    facts = _facts(table, group, slices)
+    facts = load_facts(table, group, slices)
     sources = {name: _labels(files) for name, files in named.items()}
     return Inputs(arms, sources, (_label(truth), _sha256(truth)), facts)
 
@@ -109,7 +109,12 @@ def _several(given: Given | Sequence[Given]) -> list[Source]:
     return [_source(one) for one in given]
 
 
-def _facts(metadata: Source | None, group: str, slices: Sequence[str]) -> CaseFacts:
+def load_facts(metadata: Source | None, group: str, slices: Sequence[str] = ()) -> CaseFacts:
+    """Groups and subgroups of the cases, from a table with an id column.
+
+    Raises:
+        ConfigError: an unknown column, or columns and no table. DataError: no such table.
+    """
     if metadata is None:
         if slices or group:
             what = "--slice and --group name columns of a table"

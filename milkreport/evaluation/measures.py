@@ -33,7 +33,9 @@ Weights = npt.NDArray[np.float32]
 class Plan:
     """What is measured, declared beforehand.
 
-    ``primary``: the metric that the comparison tests. ``positive``: classes that count as disease.
+    ``primary``: the metric that the comparison tests, by a name of :mod:`milkreport.evaluation.named`.
+    ``margin``: the difference of it that does not matter, if one was declared. ``positive``: classes that
+    count as disease.
     ``intervals``: whether anything is resampled; without, only points. ``rules``: decision rules beside
     argmax.
     """
@@ -43,6 +45,7 @@ class Plan:
     rules: tuple[str, ...] = ()
     intervals: bool = True
     n_resamples: int = 2000
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,14 @@ def measure_resamples(
     """The same in each resample: weights (n_resamples, n); first axis the resamples."""
     n_classes = len(p.classes)
     counts = resampled_confusion(p.truth, p.predicted, n_classes, weights)
-    overall, classes = score_confusion(counts), score_classes(counts)
+    present = np.bincount(p.truth, minlength=n_classes) > 0
+    overall, classes = score_confusion(counts, present), score_classes(counts)
     if p.kind != "labels":
-        ranked = resample_ranking(p.truth, p.probabilities, weights)
-        classes["auc"] = ranked.auc
-        overall["macro_auc"] = mean_defined(ranked.auc)
-        if ranked.average_precision is not None:
-            classes["average_precision"] = ranked.average_precision
-            overall["macro_average_precision"] = mean_defined(ranked.average_precision)
+        classes["auc"], classes["average_precision"] = resample_ranking(
+            p.truth, p.probabilities, weights
+        )
+        overall["macro_auc"] = mean_defined(classes["auc"])
+        overall["macro_average_precision"] = mean_defined(classes["average_precision"])
         overall |= _resample_means(p, weights)
     grouped = resample_positive(p, positive, weights) if positive else {}
     return Measured(
@@ -125,7 +128,9 @@ def draw(
     """
     first = next(iter(next(iter(pools.values())).values()))
     pieces: dict[tuple[str, int], list[Measured]] = {}
-    for weights in bootstrap_weights(first.truth, plan.n_resamples, stream(0, "bootstrap"), groups):
+    for weights in bootstrap_weights(
+        len(first.truth), plan.n_resamples, stream(0, "bootstrap"), groups
+    ):
         for arm, seeds in pools.items():
             for seed, p in seeds.items():
                 found = measure_resamples(p, weights, plan.positive, slices)
@@ -149,9 +154,6 @@ def _resample_means(p: Predictions, weights: Weights) -> dict[str, Floats]:
         means = weights @ np.stack([*columns.values()], axis=1).astype(np.float32)
         means = means / weights.sum(axis=1, keepdims=True)
         found = {name: means[:, i].astype(np.float64) for i, name in enumerate(columns)}
-    if p.kind == "probabilities":
-        reliability = find_reliability(p.truth, p.predicted, p.probabilities)
-        found["ece"] = reliability.resampled_error(weights)
     return found
 
 

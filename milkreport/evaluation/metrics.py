@@ -74,8 +74,13 @@ def score_classes(confusion: npt.NDArray[np.generic]) -> dict[str, Floats]:
         }
 
 
-def score_confusion(confusion: npt.NDArray[np.generic]) -> dict[str, Floats]:
+def score_confusion(
+    confusion: npt.NDArray[np.generic], present: npt.NDArray[np.bool_] | None = None
+) -> dict[str, Floats]:
     """All metrics of hard answers from counts of shape (..., n_classes, n_classes), rows true.
+
+    Macro averages run over the classes with support, or over those of *present*, bool (n_classes,): a
+    resample that lost a class is still averaged over the classes of the cases that it was drawn from.
 
     Correlation: R_K of Gorodkin (2004). Kappa: Cohen (1960). The others are averages of
     :func:`score_classes`, defined in :mod:`milkreport.evaluation.definitions`.
@@ -90,12 +95,12 @@ def score_confusion(confusion: npt.NDArray[np.generic]) -> dict[str, Floats]:
     classes = score_classes(counts)
     # A class never predicted has no precision; in an average it counts 0, or silence would be rewarded.
     classes["precision"] = np.where(predicted > 0, classes["precision"], 0)
-    present = support > 0
+    counted = support > 0 if present is None else present
     expected = (support * predicted).sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         averages = {}
         for name, values in classes.items():
-            usable = present & np.isfinite(values)
+            usable = counted & np.isfinite(values)
             known = np.where(usable, values, 0)
             n, weight = usable.sum(axis=-1), np.where(usable, support, 0)
             averages[f"macro_{name}"] = known.sum(axis=-1) / n

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from milkreport.errors import DataError
-from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.closed_form import auc_bounds, t_quantile
+from milkreport.evaluation.clusters import count_units
 from milkreport.evaluation.estimates import spread
-from milkreport.evaluation.measures import Measured, Plan, measure
-from milkreport.evaluation.metrics import defined
-from milkreport.evaluation.pools import CaseFacts, Cells, Pool, pool_arms
+from milkreport.evaluation.measures import Measured
+from milkreport.evaluation.named import define, pick
+from milkreport.evaluation.pools import Pool
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.resampling import over_seeds, percentile_interval
-from milkreport.evaluation.results import Difference
-from milkreport.streams import stream
+from milkreport.evaluation.readers import difference_spread
+from milkreport.evaluation.results import Difference, Superiority
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
-#: 1.96 + 0.84 standard errors: the difference that a two-sided 5% test finds with 80% power.
-_POWER = 1.96 + 0.84
+#: Training seeds per arm from which the chance of the better one is estimated (Bouthillier et al., 2021).
+SEEDS_FOR_SUPERIORITY = 10
 
 
 def refuse_unpaired(pools: Mapping[str, Pool], seeds: Sequence[int]) -> None:
@@ -55,97 +54,115 @@ def paired_difference(
     metric: str,
     pair: tuple[str, str],
     points: tuple[Sequence[Measured], Sequence[Measured]],
-    draws: Sequence[Sequence[Measured]],
-    place: int | None = None,
+    draws: tuple[Sequence[Measured], Sequence[Measured]],
+    support: Ints,
+    classes: Sequence[str],
+    margin: float | None = None,
 ) -> Difference | None:
-    """One metric of two arms, of the class at *place* or overall.
+    """One metric of two arms, by its name; ``None`` where it is undefined for either.
 
-    ``None`` where it is undefined or was not resampled for either.
+    With one seed each it is that of two trained models, with two and more that of two methods
+    (:mod:`milkreport.evaluation.readers`).
+
+    Args:
+        support: cases, or groups, of each class, int64 (n_classes,).
     """
-    if not all(_has_value(m, metric, place) for side in (*points, *draws) for m in side):
+    sides = [stack_seeds(metric, side, classes) for side in (*points, *draws)]
+    if any(side is None for side in sides):
         return None
-    gaps = [
-        float(_pick_value(a, metric, place) - _pick_value(b, metric, place))
-        for a, b in zip(*points, strict=True)
-    ]
-    if not np.isfinite(gaps).all():
+    one, other, one_draws, other_draws = (side for side in sides if side is not None)
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return None
-    one, other = (np.stack([_pick_value(m, metric, place) for m in side], axis=1) for side in draws)
-    # Seeds are drawn after differencing, so both sides always have the same ones.
-    drawn = over_seeds(one - other, stream(0, "seeds"))
-    bounds, error = percentile_interval(drawn), spread(drawn)
-    if bounds is None or error is None:
+    # What is undefined in a resample (a class that it lost) says nothing.
+    one_draws, other_draws = one_draws.T, other_draws.T
+    known = np.isfinite(one_draws).all(axis=1) & np.isfinite(other_draws).all(axis=1)
+    if known.sum() < 2:
         return None
+    one_draws, other_draws = one_draws[known], other_draws[known]
+    found = difference_spread(one, other, one_draws, other_draws, hidden_variance(metric, support))
+    df = found.df if len(one) > 1 else _freedom(metric, draws, support)
+    value = float(one.mean() - other.mean())
+    half = [float(t_quantile(df, level)) * found.error for level in (0.975, 0.95)]
+    gaps = one - other
     return Difference(
         arm=pair[0],
         against=pair[1],
         metric=metric,
-        value=statistics.fmean(gaps),
-        low=bounds[0],
-        high=bounds[1],
-        standard_error=error,
-        p=None,
+        value=value,
+        low=value - half[0],
+        high=value + half[0],
+        low90=value - half[1],
+        high90=value + half[1],
+        standard_error=found.error,
+        p=two_sided_p(value, found.error, df) if len(one) > 1 else None,
         p_holm=None,
-        detectable=_POWER * error,
-        sampling_error=spread((one - other).mean(axis=1)),
-        seed_sd=statistics.stdev(gaps) if len(gaps) > 1 else None,
+        detectable=detectable(found.error, df),
+        sampling_error=spread((one_draws - other_draws).mean(axis=1)),
+        seed_sd=float(gaps.std(ddof=1)) if len(gaps) > 1 else None,
+        df=df if np.isfinite(df) else None,
+        margin=margin,
+        superiority=_superiority(one, other, define(metric).better),
     )
 
 
-def _has_value(m: Measured, metric: str, place: int | None) -> bool:
-    """Whether a metric was measured: overall, or by class where a place is asked for."""
-    return metric in (m.overall if place is None else m.classes)
+def hidden_variance(metric: str, support: Ints | Floats) -> float:
+    """Variance of a difference that the discordant cases may hide: one more on each side.
 
-
-def _pick_value(m: Measured, metric: str, place: int | None) -> Floats:
-    """A metric, or one class's; resamples first where there are any."""
-    return m.overall[metric] if place is None else m.classes[metric][..., place]
-
-
-def _harden(p: Predictions) -> Predictions:
-    """The answers alone."""
-    return replace(p, probabilities=np.eye(len(p.classes))[p.predicted])
-
-
-def describe_pair(
-    one: Cells, other: Cells, wanted: Sequence[tuple[str, str]], facts: CaseFacts
-) -> list[tuple[float | None, float | None, Difference | None]]:
-    """Two sets of test predictions on the seeds that both have, metric by metric; nothing is tested.
-
-    Args:
-        wanted: metric and class name, which is empty for a metric of all classes.
-
-    Returns:
-        for each: the first's value, the second's (means over seeds, ``None`` where undefined), and the paired
-        difference first - second.
-
-    Raises:
-        DataError: not the same cases, labels or folds, or no seed in common.
+    For accuracy Bonett and Price's (2012) adjustment; for an average over classes each case counts as
+    much as its class's size lets it.
     """
-    pair = ("this", "the other")
-    plan = Plan()
-    known = DEFINITIONS | CLASS_DEFINITIONS
-    sides = [one, other]
-    if all(known[metric].needs == "labels" for metric, _ in wanted):
-        # Ranks and probabilities are most of the work, and nobody asked for them.
-        sides = [{key: _harden(p) for key, p in side.items()} for side in sides]
-    pools = pool_arms(dict(zip(pair, sides, strict=True)), "test", plan, facts)
-    seeds = sorted(set.intersection(*(set(pool.seeds) for pool in pools.values())))
-    if not seeds:
-        raise DataError("no training seed in common", "run the same seeds")
-    refuse_unpaired(pools, seeds)
-    classes = pools[pair[0]].first.classes
-    points = tuple([measure(pools[name].seeds[s]) for s in seeds] for name in pair)
-    draws = [[pools[name].draws[s] for s in seeds] for name in pair]
-    found = []
-    for metric, class_name in wanted:
-        place = classes.index(class_name) if class_name else None
-        means = [
-            defined(float(np.mean([_pick_value(m, metric, place) for m in side])))
-            if all(_has_value(m, metric, place) for m in side)
-            else None
-            for side in points
-        ]
-        difference = paired_difference(metric, pair, (points[0], points[1]), draws, place)
-        found.append((means[0], means[1], difference))
-    return found
+    n, sizes = int(support.sum()), support[support > 0]
+    if metric in ("macro_f1", "balanced_accuracy", "macro_recall", "macro_precision"):
+        return float(2 * (1 / sizes).sum() / (n * len(sizes) ** 2))
+    needs = define(metric).needs
+    return 2 / n**2 if needs == "labels" and ":" not in metric else 0.0
+
+
+def two_sided_p(value: float, error: float, df: float) -> float:
+    """Two-sided p of Student's t; 1 where there is no error at all."""
+    from scipy.special import stdtr
+
+    if error <= 0:
+        return 1.0
+    return float(2 * stdtr(min(df, 1e9), -abs(value) / error))
+
+
+def detectable(error: float, df: float) -> float:
+    """The difference that a two-sided 5% test finds with 80% power: (t(0.975) + t(0.8)) standard errors."""
+    return float(t_quantile(df) + t_quantile(df, 0.8)) * error
+
+
+def _freedom(
+    metric: str, draws: tuple[Sequence[Measured], Sequence[Measured]], support: Ints
+) -> float:
+    """Degrees of freedom of one model's difference from another: of an average, by its classes."""
+    by = {"macro_f1": "f1", "balanced_accuracy": "recall", "macro_auc": "auc"}.get(metric)
+    first, second = draws[0][0].classes, draws[1][0].classes
+    if by is None or by not in first or by not in second:
+        return float("inf")
+    moved = first[by] - second[by]
+    kept = np.isfinite(moved).any(axis=0) & (support > 0)
+    variances = np.nanvar(moved[:, kept], axis=0)
+    squares = float((variances**2 / np.maximum(support[kept] - 1, 1)).sum())
+    return max(float(variances.sum()) ** 2 / squares, 1.0) if squares > 0 else float("inf")
+
+
+def _superiority(one: Floats, other: Floats, better: str) -> Superiority | None:
+    """How often a new training of the first arm scores better than one of the other, from ten seeds on."""
+    if len(one) < SEEDS_FOR_SUPERIORITY:
+        return None
+    wins = (one[:, None] > other[None, :]) + 0.5 * (one[:, None] == other[None, :])
+    value = float(wins.mean()) if better == "higher" else float(1 - wins.mean())
+    low, high = auc_bounds(value, len(one), len(other))
+    return Superiority(value=value, low=float(low), high=float(high))
+
+
+def stack_seeds(metric: str, side: Sequence[Measured], classes: Sequence[str]) -> Floats | None:
+    """The metric of all seeds, seeds first; ``None`` where one has it not."""
+    found = [pick(m, metric, classes) for m in side]
+    return None if any(v is None for v in found) else np.stack([v for v in found if v is not None])
+
+
+def count_support(p: Predictions, groups: Ints | None) -> Ints:
+    """Cases, or groups of cases, of each class: int64 (n_classes,)."""
+    return count_units(p.truth[:, None] == np.arange(len(p.classes)), groups)

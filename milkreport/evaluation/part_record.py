@@ -6,6 +6,8 @@ from typing import Literal
 
 from milkreport.evaluation.data_record import Part, Record
 
+#: Metrics of the positive grouping that can be named.
+POSITIVE = ("positive_auc", "positive_sensitivity", "positive_specificity")
 #: What predictions hold, and what a metric needs: each kind holds all before it.
 Needs = Literal["labels", "scores", "probabilities"]
 
@@ -31,10 +33,10 @@ class Definition(Record):
 class Estimate(Record):
     """One metric of one arm on one part.
 
-    ``value`` is the mean over seeds; ``low`` and ``high`` bound its 95% interval over cases (and over
-    seeds as well from five seeds on). The two kinds of spread apart: ``sampling_error`` is the standard
-    error over cases with the seeds as they are, ``seed_sd`` the standard deviation over seeds (``None``
-    for one seed).
+    ``value`` is the mean over seeds; ``low`` and ``high`` bound its 95% interval over new cases and, from two
+    seeds on, new training seeds; ``None`` where no interval was shown to cover. Two kinds of spread:
+    ``sampling_error`` is the standard error over cases with the seeds as they are, ``seed_sd`` the standard
+    deviation over seeds (``None`` for one seed).
     """
 
     value: float | None
@@ -57,9 +59,8 @@ class RankCurve(Record):
 class ClassRow(Record):
     """One row of the classification report, means over seeds.
 
-    ``intervals``: metric to its 95% interval: Wilson's for proportions and F1 (see ``closed_form``),
-    bootstrap for the others and where groups of cases are resampled. ``auc``, ``average_precision`` and
-    ``curve`` (test part alone) are ``None`` where labels hold no ranks.
+    ``intervals``: metric to its 95% interval (see ``label_bounds`` and ``bounds``). ``auc``,
+    ``average_precision`` and ``curve`` (test part alone) are ``None`` where labels hold no ranks.
     """
 
     name: str
@@ -152,6 +153,7 @@ class RuleResult(Record):
     values: dict[str, Estimate]
     classes: dict[str, dict[str, float | None]]
     thresholds: dict[str, float] = {}
+    against_argmax: Estimate | None = None  # macro F1 of this rule minus that of argmax, paired
     n_without_class: float | None = None  # cases with no class above its threshold; mean over seeds
     n_several: float | None = None  # cases with more than one
 
@@ -173,8 +175,7 @@ class SliceResult(Record):
 class SliceGap(Record):
     """Largest minus smallest value of a metric over the slices of a column.
 
-    ``chance``: what the gap stays below in 95% of shuffles of the subgroups within each class: where all
-    slices are alike, it is not 0.
+    ``chance``: what the gap stays below in 95% of the draws where all slices are alike: it is not 0.
     """
 
     column: str
@@ -210,3 +211,14 @@ class PartResult(Record):
     slices: list[SliceResult] = []
     gaps: list[SliceGap] = []
     withheld: list[Withheld] = []
+
+    def estimate(self, metric: str) -> Estimate | None:
+        """A metric by its name (``evaluation.named``); ``None`` where it was not measured."""
+        name, _, class_name = metric.partition(":")
+        if class_name:
+            row = next((row for row in self.classes if row.name == class_name), None)
+            return None if row is None else row.estimate(name)
+        if metric in POSITIVE:
+            found: Estimate | None = getattr(self.positive, metric.removeprefix("positive_"), None)
+            return found
+        return self.metrics.get(metric)

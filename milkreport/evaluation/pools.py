@@ -41,6 +41,17 @@ class CaseFacts:
         distinct, position = np.unique(named, return_inverse=True)
         return position.astype(np.int64) if len(distinct) < len(named) else None
 
+    def with_copies(self, case_ids: npt.NDArray[np.str_], roots: Ints) -> CaseFacts:
+        """The same with copies in the group of the case that they are copies of.
+
+        Args:
+            roots: int64 (n,), see :func:`milkreport.evaluation.copies.find_copies`.
+        """
+        ids = [str(case) for case in case_ids]
+        named = [self.groups.get(case, f"\0{case}") for case in ids]
+        moved = {case: named[root] for case, root in zip(ids, roots.tolist(), strict=True)}
+        return replace(self, groups={**self.groups, **moved})
+
     def slices(self, case_ids: npt.NDArray[np.str_]) -> list[Slice]:
         """Slices of these cases, small ones too."""
         if self.subgroups is None:

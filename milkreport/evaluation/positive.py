@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.ranking import MOST_PAIRED, resample_ranking, score_binary
+from milkreport.evaluation.ranking import binary_influence, score_binary
 
 Floats = npt.NDArray[np.float64]
 Weights = npt.NDArray[np.float32]
@@ -58,9 +58,10 @@ def resample_positive(
     drawn = weights @ np.stack([true, ~true, true & answered, ~true & ~answered], 1).astype("f4")
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {"sensitivity": drawn[:, 2] / drawn[:, 0], "specificity": drawn[:, 3] / drawn[:, 1]}
-    if p.kind != "labels" and len(true) <= MOST_PAIRED:
-        twofold = np.stack([-score, score], axis=1)
-        found["auc"] = resample_ranking(true.astype(np.int64), twofold, weights).auc[:, 1]
+    if p.kind != "labels":
+        auc = score_binary(true, score)[0]
+        moves = binary_influence(true, score)[0] if np.isfinite(auc) else np.zeros(len(true))
+        found["auc"] = auc + weights @ moves.astype(np.float32)
         found["at_specificity"] = _sensitivities(true, score, weights)
     if p.kind == "probabilities":
         called = score[:, None] >= THRESHOLDS

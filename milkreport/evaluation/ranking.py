@@ -1,13 +1,11 @@
-"""How well scores rank: one-vs-rest ROC AUC, average precision, top-k; points and many resamples.
+"""How well scores rank: one-vs-rest ROC AUC, average precision, top-k; points, and how each case moves them.
 
-Points from one sort a class. Resamples by matrix products: with ``w`` how often each case is drawn, the
-AUC of a class is the sum over its cases of ``w_i`` times the drawn weight of the non-cases ranked below, so
-that all resamples of all classes are one product of the weights with a matrix of comparisons.
+A resample is not ranked anew: to first order a metric moves by each case's influence times how often the case
+is drawn beyond once (the infinitesimal jackknife). For the AUC that is DeLong's variance, covariances between
+classes, arms and seeds included.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +13,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Weights = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 
-#: Above this many cases the comparisons of all pairs are too many; resamples of the AUC are then
-#: linearised by its influence function, and average precision gets no interval.
-MOST_PAIRED = 10_000
 TOP = (2, 3)
 
 
@@ -40,7 +36,7 @@ def score_ranking(truth: Ints, scores: Floats) -> tuple[Floats, Floats]:
     return np.array(auc), np.array(precision)
 
 
-def score_binary(positive: npt.NDArray[np.bool_], score: Floats) -> tuple[float, float]:
+def score_binary(positive: Bools, score: Floats) -> tuple[float, float]:
     """AUC and average precision of one score, float64 (n,); nan where a side is empty."""
     n, n_positive = len(positive), int(positive.sum())
     if n_positive in (0, n):
@@ -71,69 +67,56 @@ def truth_ranks(truth: Ints, scores: Floats) -> Ints:
     return np.asarray(1 + (scores > own).sum(axis=1) + ((scores == own) & earlier).sum(axis=1))
 
 
-@dataclass(frozen=True)
-class RankDraws:
-    """One-vs-rest AUC and average precision in each resample: float64 (n_resamples, n_classes)."""
+def binary_influence(positive: Bools, score: Floats) -> tuple[Floats, Floats]:
+    """How far each case moves the AUC and the average precision: two float64 (n,), each summing to 0.
 
-    auc: Floats
-    average_precision: Floats | None
+    AUC: the share of the other side that a case beats, less the AUC, over the size of its own side (DeLong et
+    al., 1988). Average precision: the derivative of its step sum by the weight of the case, ties in one step.
+
+    Args:
+        positive: bool (n,), both kinds present. score: float64 (n,).
+    """
+    n, m = len(positive), int(positive.sum())
+    order = np.argsort(-score, kind="stable")
+    hit, ordered = positive[order], score[order]
+    # The run of ties that each case stands in: [first, last).
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    ends = np.append(starts[1:], n)
+    run = np.repeat(np.arange(len(starts)), ends - starts)
+    first, last = starts[run], ends[run]
+    tp = np.append(0, np.cumsum(hit))
+    above, until = tp[first], tp[last]  # positives above the case's run, and above or in it
+    below = (n - last) - (m - until)  # negatives below it
+    tied_negatives = (last - first) - (until - above)
+    # A positive's share of the negatives below it, a negative's of the positives above it: both average to
+    # the AUC.
+    beats = np.where(hit, (below + tied_negatives / 2) / (n - m), (above + until) / 2 / m)
+    auc = float(beats[hit].mean())
+    of_auc = (beats - auc) / np.where(hit, m, n - m)
+    precision = until / last
+    average = float(precision[hit].mean())
+    # Every case at or above a positive counts in that positive's precision, TP / N.
+    gain = np.append(np.cumsum((hit / last)[::-1])[::-1], 0)[first]
+    loss = np.append(np.cumsum((hit * until / last**2)[::-1])[::-1], 0)[first]
+    of_average = np.where(hit, precision - average + gain - loss, -loss) / m
+    auc_moves, average_moves = np.empty(n), np.empty(n)
+    auc_moves[order], average_moves[order] = of_auc, of_average
+    return auc_moves, average_moves
 
 
-def resample_ranking(truth: Ints, scores: Floats, weights: Weights) -> RankDraws:
-    """Both metrics of every class in every resample.
+def resample_ranking(truth: Ints, scores: Floats, weights: Weights) -> tuple[Floats, Floats]:
+    """AUC and average precision of every class in every resample, to first order.
 
     Args:
         weights: float32 (n_resamples, n), how often each case is drawn.
+
+    Returns:
+        two float64 (n_resamples, n_classes), nan for a class without cases or without non-cases.
     """
-    if len(truth) > MOST_PAIRED:
-        return RankDraws(_linearised_auc(truth, scores, weights), None)
-    n_classes = scores.shape[1]
-    member = (truth[:, None] == np.arange(n_classes)).astype(np.float32)
-    own = scores[np.arange(len(truth)), truth]  # each case's score for its own class
-    rival = scores.T[truth].T  # [j, i]: what case j scores for the class of case i
-    other = truth[:, None] != truth[None, :]
-    below, tied = other & (rival < own), other & (rival == own)
-    beaten = weights @ below.astype(np.float32)
-    drawn = (weights @ member).astype(np.float64)  # cases of each class in each resample
-    total = drawn.sum(axis=1, keepdims=True)
-    won = beaten
-    if tied.any():
-        won = beaten + weights @ (tied * np.float32(0.5))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        auc = (weights * won) @ member / (drawn * (total - drawn))
-        precision = np.full(auc.shape, np.nan)
-        for c in np.unique(truth):
-            mine = np.flatnonzero(truth == c)
-            w = weights[:, mine]
-            at_least = (own[mine][:, None] >= own[mine][None, :]).astype(np.float32)
-            tp = w @ at_least
-            fp = (total - drawn)[:, [c]] - beaten[:, mine]
-            pure = np.where(w > 0, tp / (tp + fp), 0)  # 0/0 where nothing was drawn so far
-            precision[:, c] = (w * pure).sum(axis=1) / drawn[:, c]
-        precision[~np.isfinite(auc)] = np.nan
-    return RankDraws(auc, precision)
-
-
-def _linearised_auc(truth: Ints, scores: Floats, weights: Weights) -> Floats:
-    """AUC plus the influence of each case times how often it is drawn beyond once (infinitesimal jackknife).
-
-    The influence of a case is the share of the other side that it beats, less the AUC (DeLong et al., 1988).
-    """
-    from scipy.stats import rankdata
-
-    n, n_classes = scores.shape
-    influence = np.zeros((n, n_classes))
-    points = np.full(n_classes, np.nan)
-    for c in range(n_classes):
-        positive = truth == c
-        m = int(positive.sum())
-        if m in (0, n):
-            continue
-        everywhere = rankdata(scores[:, c])
-        won = everywhere[positive] - rankdata(scores[positive, c])
-        lost = everywhere[~positive] - rankdata(scores[~positive, c])
-        points[c] = won.sum() / (m * (n - m))
-        influence[positive, c] = (won / (n - m) - points[c]) / m
-        influence[~positive, c] = (1 - lost / m - points[c]) / (n - m)
-    moved = weights @ influence.astype(np.float32) - influence.sum(axis=0)
-    return np.asarray(points + moved, np.float64)
+    points = np.stack(score_ranking(truth, scores))
+    moves = np.zeros((2, *scores.shape), np.float32)
+    for c in np.flatnonzero(np.isfinite(points[0])):
+        moves[:, :, c] = binary_influence(truth == c, scores[:, c])
+    # The influences sum to 0, so that drawing every case once moves nothing.
+    auc, average = (points[i] + weights @ moves[i] for i in range(2))
+    return auc.astype(np.float64), average.astype(np.float64)

@@ -1,8 +1,7 @@
-"""Uncertainty over cases: stratified bootstrap, paired permutation, McNemar, Holm.
+"""Resampling of cases: bootstrap, paired permutation; and McNemar's test and Holm's correction.
 
-Stratified by class: unstratified resamples of rare classes lose a class altogether. All arms see the
-same resamples, so differences are paired. Where cases come in groups (images of one patient), groups
-are drawn, not cases.
+Cases are drawn as new ones would come: unstratified, and where they come in groups (images of one patient)
+groups whole. All arms see the same resamples, so differences are paired.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.evaluation.metrics import confusion_counts, score_confusion
-from milkreport.evaluation.ranking import MOST_PAIRED
-from milkreport.evaluation.results import SEEDS_TO_RANK
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -25,28 +22,24 @@ _PIECE = 8_000_000
 
 
 def bootstrap_weights(
-    truth: Ints, n_resamples: int, rng: np.random.Generator, groups: Ints | None = None
+    n: int, n_resamples: int, rng: np.random.Generator, groups: Ints | None = None
 ) -> Iterator[Weights]:
-    """How often each case is drawn, within its class: float32 (some resamples, n), piece by piece.
+    """How often each of *n* cases is drawn: float32 (some resamples, n), piece by piece.
 
-    The pieces together are *n_resamples* rows; up to 10,000 cases come in one piece.
+    Unstratified: new cases bring a new class mix, so a resample has one as well. The pieces together are
+    *n_resamples* rows.
 
     Args:
         groups: int64 (n,), positions of the groups that are drawn whole; ``None``: each case by itself.
-            A group stands in the stratum of its rarest class.
     """
-    n = len(truth)
-    strata = truth if groups is None else _strata_of_groups(truth, groups)
-    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-    rows = n_resamples if n <= MOST_PAIRED else max(1, _PIECE // n)
+    n_units = n if groups is None else int(groups.max()) + 1
+    rows = max(1, min(n_resamples, _PIECE // n))
     for start in range(0, n_resamples, rows):
         n_rows = min(rows, n_resamples - start)
-        drawn = np.empty((n_rows, len(strata)), np.float32)
-        offset = np.arange(n_rows)[:, None]
-        for mine in members:
-            picks = rng.integers(0, len(mine), (n_rows, len(mine)), dtype=np.int32)
-            counts = np.bincount((picks + offset * len(mine)).ravel(), minlength=picks.size)
-            drawn[:, mine] = counts.reshape(picks.shape)
+        picks = rng.integers(0, n_units, (n_rows, n_units), dtype=np.int32)
+        picks += np.arange(n_rows, dtype=np.int32)[:, None] * n_units
+        counts = np.bincount(picks.ravel(), minlength=n_rows * n_units)
+        drawn = counts.reshape(n_rows, n_units).astype(np.float32)
         yield drawn if groups is None else drawn[:, groups]
 
 
@@ -58,28 +51,6 @@ def resampled_confusion(truth: Ints, predicted: Ints, n_classes: int, weights: W
         answered = (predicted[mine][:, None] == np.arange(n_classes)).astype(np.float32)
         counts[:, c] = weights[:, mine] @ answered
     return counts
-
-
-def over_seeds(values: Floats, rng: np.random.Generator) -> Floats:
-    """Mean over seeds in each resample: (n_resamples, n_seeds, ...) to (n_resamples, ...).
-
-    From five seeds on the seeds are resampled too (hierarchical bootstrap).
-    """
-    n_resamples, n_seeds = values.shape[:2]
-    if n_seeds < SEEDS_TO_RANK:
-        return np.asarray(values.mean(axis=1))
-    picks = rng.integers(0, n_seeds, (n_resamples, n_seeds))
-    picks = picks.reshape(picks.shape + (1,) * (values.ndim - 2))
-    return np.asarray(np.take_along_axis(values, picks, axis=1).mean(axis=1))
-
-
-def percentile_interval(draws: Floats) -> tuple[float, float] | None:
-    """Central 95% of the draws, float64 (n_resamples,), that are defined; ``None`` if none is."""
-    known = draws[np.isfinite(draws)]
-    if not len(known):
-        return None
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def permutation_p(
@@ -157,12 +128,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[position]))
         adjusted[position] = largest
     return adjusted
-
-
-def _strata_of_groups(truth: Ints, groups: Ints) -> Ints:
-    """The rarest class of each group, by the classes' counts over all cases."""
-    counts = np.bincount(truth)
-    rarest_last = np.argsort(-counts[truth], kind="stable")
-    strata = np.zeros(int(groups.max()) + 1, np.int64)
-    strata[groups[rarest_last]] = truth[rarest_last]  # of equal indices the last one stays
-    return strata

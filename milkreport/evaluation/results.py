@@ -14,8 +14,8 @@ from milkreport.inside import FileName
 
 SCHEMA_VERSION = 2
 
-#: With fewer training seeds an arm, results speak of these trained models and rank no method.
-SEEDS_TO_RANK = 5
+#: With fewer training seeds per arm, results speak of these trained models and rank no method.
+SEEDS_TO_RANK = 2
 
 
 class Curve(Record):
@@ -68,12 +68,27 @@ class ArmResult(Record):
         return next((p for p in self.parts if p.part == name), None)
 
 
+#: What may be said of a difference on the primary metric; see :func:`milkreport.evaluation.compare.find`.
+Finding = Literal["better", "worse", "equivalent", "not worse", "undecided"]
+
+
+class Superiority(Record):
+    """Chance that a new training of one arm scores better than one of the other, on these cases, with 95%."""
+
+    value: float
+    low: float
+    high: float
+
+
 class Difference(Record):
     """Paired difference ``arm - against`` of one metric on the test cases.
 
-    ``p`` is a two-sided paired permutation p over cases, ``p_holm`` the same after Holm's correction
-    over the pairs; both for the primary metric alone, ``None`` for the described others. ``detectable``
-    is the difference found with 80% power: (1.96 + 0.84) bootstrap standard errors.
+    ``low`` and ``high``: 95% interval; ``low90`` and ``high90``: 90%, whose place within the ``margin`` is
+    the test of equivalence (two one-sided tests). With one seed per arm all of it is about two trained
+    models, and ``p`` is a two-sided paired permutation p over cases (of metrics of hard answers; else of the
+    standard error). With two and more it is about methods: seeds are readers of the same cases (see
+    ``readers``), ``p`` is Student's with ``df`` degrees of freedom. ``p_holm``: after Holm's correction over
+    the pairs; the primary metric alone. ``detectable``: the difference found with 80% power.
 
     ``standard_error`` is of all spread that the interval holds; ``sampling_error`` that of the cases
     alone, ``seed_sd`` the standard deviation of the difference over seeds. ``mcnemar`` and
@@ -90,8 +105,13 @@ class Difference(Record):
     p: float | None
     p_holm: float | None
     detectable: float
+    low90: float | None = None
+    high90: float | None = None
     sampling_error: float | None = None
     seed_sd: float | None = None
+    df: float | None = None
+    margin: float | None = None
+    superiority: Superiority | None = None
     mcnemar: float | None = None
     mcnemar_holm: float | None = None
 
@@ -113,7 +133,7 @@ class Comparison(Record):
     """All pairs of arms on the primary metric, and against the first arm on the others.
 
     ``ranks``: arm to 1 + the number of arms shown to be better; equal ranks are not told apart. Empty
-    with fewer than five seeds an arm.
+    with one seed per arm.
     """
 
     part: Part
@@ -130,7 +150,9 @@ class Comparison(Record):
 class Results(Record):
     """Everything that checks and reports read.
 
-    ``epoch_rule``: how the epoch of the models was chosen, where that is known and no suite tells.
+    ``primary_metric``: by a name of :mod:`milkreport.evaluation.named`. ``margin``: the difference in it that
+    was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is known
+    and no suite tells.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -138,6 +160,7 @@ class Results(Record):
     title: str
     question: str
     primary_metric: str
+    margin: float | None = None
     split_rule: str
     epoch_rule: str = ""
     status: Literal["complete", "partial"]

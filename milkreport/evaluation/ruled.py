@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from milkreport.evaluation.closed_form import Z
 from milkreport.evaluation.estimates import estimate
-from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.label_bounds import bound_answers
+from milkreport.evaluation.measures import Measured, Plan, measure
 from milkreport.evaluation.metrics import defined
 from milkreport.evaluation.nesting import inner_folds
 from milkreport.evaluation.part_record import Estimate, RuleResult
@@ -48,35 +50,43 @@ class _Rule:
     empty: float = float("nan")
     in_sample: bool = False
 
-    def macro_f1(self, truth: Ints, seed: int, weights: Weights | None = None) -> Floats:
-        """Over all classes where an empty one has a value, else over those with support."""
-        counts = count_answers(truth, self.answers[seed], weights)
+    def macro_f1(self, counts: Floats, present: Bools) -> Floats:
+        """Over all classes where an empty one has a value, else over those *present*, bool (n_classes,)."""
         f1 = f1_of_answers(counts, self.empty)
         if np.isfinite(self.empty):
             return np.asarray(f1.mean(axis=-1))
-        present = counts[..., 0, :] + counts[..., 2, :] > 0
-        return np.asarray(np.where(present, f1, 0).sum(axis=-1) / present.sum(axis=-1))
+        usable = present & np.isfinite(f1)
+        return np.asarray(np.where(usable, f1, 0).sum(axis=-1) / usable.sum(axis=-1))
 
 
 def describe_rules(
-    seeds: Sequence[Predictions], groups: Ints | None, plan: Plan
+    seeds: Sequence[Predictions], draws: Sequence[Measured], groups: Ints | None, plan: Plan
 ) -> list[RuleResult]:
-    """The archive's rule where it is asked for; nested and in-sample thresholds of what can be ranked."""
+    """The archive's rule where it is asked for; nested and in-sample thresholds of what can be ranked.
+
+    Args:
+        draws: of argmax, one per seed; empty where nothing was resampled.
+    """
     rules = _apply_rules(seeds, groups, plan)
+    truth = seeds[0].truth
+    present = np.bincount(truth, minlength=len(seeds[0].classes)) > 0
     drawn: dict[tuple[str, int], list[Floats]] = {}
-    if rules and plan.intervals:
-        truth, rng = seeds[0].truth, stream(0, "bootstrap")
-        for weights in bootstrap_weights(truth, plan.n_resamples, rng, groups):
+    if rules and draws:
+        rng = stream(0, "bootstrap")  # the same resamples as of argmax, so that both pair
+        for weights in bootstrap_weights(len(truth), plan.n_resamples, rng, groups):
             for s, p in enumerate(seeds):
                 for rule in rules:
-                    drawn.setdefault((rule.name, s), []).append(rule.macro_f1(truth, s, weights))
+                    counts = count_answers(truth, rule.answers[s], weights)
+                    drawn.setdefault((rule.name, s), []).append(rule.macro_f1(counts, present))
                 if "isic" in plan.rules:
                     drawn.setdefault(("balanced", s), []).append(_balanced(p, weights))
     joined = {key: np.concatenate(pieces) for key, pieces in drawn.items()}
     found = []
     for rule in rules:
-        result = _describe(rule, seeds, joined)
-        found.append(_describe_archive(result, seeds, joined) if rule.name == "isic" else result)
+        result = _describe(rule, seeds, joined, draws, groups, present)
+        if rule.name == "isic":
+            result = _describe_archive(result, seeds, joined, groups)
+        found.append(result)
     return found
 
 
@@ -93,23 +103,46 @@ def _apply_rules(seeds: Sequence[Predictions], groups: Ints | None, plan: Plan) 
         chosen = [find_thresholds(p.truth, p.probabilities) for p in seeds]
         nested = [nested_answers(p.truth, p.probabilities, folds) for p in seeds]
         sample = [p.probabilities > t for p, t in zip(seeds, chosen, strict=True)]
-        title = f"Thresholds a class, nested in {len(folds)} folds"
+        title = f"Thresholds per class, nested in {len(folds)} folds"
         rules.append(_Rule("thresholds", title, _ABOVE, nested, chosen))
-        title = "Thresholds a class, fitted on the scored cases (in-sample)"
+        title = "Thresholds per class, fitted on the scored cases (in-sample)"
         rules.append(_Rule("thresholds in-sample", title, _ABOVE, sample, chosen, in_sample=True))
     return rules
 
 
 def _describe(
-    rule: _Rule, seeds: Sequence[Predictions], drawn: dict[tuple[str, int], Floats]
+    rule: _Rule,
+    seeds: Sequence[Predictions],
+    drawn: dict[tuple[str, int], Floats],
+    draws: Sequence[Measured],
+    groups: Ints | None,
+    present: Bools,
 ) -> RuleResult:
     """Macro F1 with its interval, F1 a class, and how many cases got no class or several."""
     f1 = [
         f1_of_answers(count_answers(p.truth, answers), rule.empty)
         for p, answers in zip(seeds, rule.answers, strict=True)
     ]
-    points = [float(rule.macro_f1(p.truth, s)) for s, p in enumerate(seeds)]
-    classes = seeds[0].classes
+    truth, classes = seeds[0].truth, seeds[0].classes
+    points = [float(rule.macro_f1(count_answers(truth, a), present)) for a in rule.answers]
+    mine = _of(drawn, rule.name, len(seeds))
+
+    def score(counts: Floats) -> Floats:
+        return rule.macro_f1(counts, present)
+
+    # Thresholds that saw these cases are too good for them: no interval holds what they are worth.
+    pairs = [] if rule.in_sample else zip(rule.answers, mine, strict=False)
+    bounds = [bound_answers(truth, a, score, d, groups) for a, d in pairs]
+    against = None
+    if mine and not rule.in_sample:
+        plain = [float(measure(p).overall["macro_f1"]) for p in seeds]
+        gaps = [one - other for one, other in zip(points, plain, strict=True)]
+        gap_draws = [d - m.overall["macro_f1"] for d, m in zip(mine, draws, strict=True)]
+        ends = [
+            (g - Z * float(d.std()), g + Z * float(d.std()))
+            for g, d in zip(gaps, gap_draws, strict=True)
+        ]
+        against = estimate(gaps, ends, gap_draws, (-1.0, 1.0))
     thresholds = {}
     if rule.thresholds:
         mean = np.mean(rule.thresholds, axis=0)
@@ -120,7 +153,8 @@ def _describe(
         decision=rule.decision,
         zero_division=_SUPPORTED if np.isnan(rule.empty) else _ARCHIVE,
         in_sample=rule.in_sample,
-        values={"macro_f1": estimate(points, _of(drawn, rule.name, len(seeds)))},
+        values={"macro_f1": estimate(points, bounds, mine)},
+        against_argmax=against,
         classes={name: {"f1": _mean([v[c] for v in f1])} for c, name in enumerate(classes)},
         thresholds=thresholds,
         n_without_class=statistics.fmean(int((~a.any(axis=1)).sum()) for a in rule.answers),
@@ -129,7 +163,10 @@ def _describe(
 
 
 def _describe_archive(
-    result: RuleResult, seeds: Sequence[Predictions], drawn: dict[tuple[str, int], Floats]
+    result: RuleResult,
+    seeds: Sequence[Predictions],
+    drawn: dict[tuple[str, int], Floats],
+    groups: Ints | None,
 ) -> RuleResult:
     """All metrics of the archive's scorer beside the macro F1."""
     scored = [score_archive(p) for p in seeds]
@@ -137,7 +174,12 @@ def _describe_archive(
         name: estimate([overall[name] for overall, _ in scored]) for name in scored[0][0]
     }
     right = [overall["balanced_accuracy"] for overall, _ in scored]
-    values["balanced_accuracy"] = estimate(right, _of(drawn, "balanced", len(seeds)))
+    mine = _of(drawn, "balanced", len(seeds))
+    bounds = [
+        bound_answers(p.truth, _right_answers(p), _mean_recall, d, groups)
+        for p, d in zip(seeds, mine, strict=False)
+    ]
+    values["balanced_accuracy"] = estimate(right, bounds, mine)
     values["macro_f1"] = result.values["macro_f1"]
     classes = {
         name: {
@@ -149,14 +191,26 @@ def _describe_archive(
     return result.model_copy(update={"values": values, "classes": classes})
 
 
+def _right_answers(p: Predictions) -> Bools:
+    """The class of each case that the archive counts as right, and no other: bool (n, n_classes)."""
+    own = p.truth[:, None] == np.arange(len(p.classes))
+    return np.asarray(own & decided_right(p)[:, None])
+
+
+def _mean_recall(counts: Floats) -> Floats:
+    """Mean recall of the classes with cases, from counts (..., 4, n_classes)."""
+    tp, fn = counts[..., 0, :], counts[..., 2, :]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.nanmean(np.where(tp + fn > 0, tp / (tp + fn), np.nan), axis=-1))
+
+
 def _balanced(p: Predictions, weights: Weights) -> Floats:
     """The archive's balanced accuracy in each resample."""
     member = (p.truth[:, None] == np.arange(len(p.classes))).astype(np.float32)
     support = weights @ member
     hits = weights @ (member * decided_right(p)[:, None])
     with np.errstate(invalid="ignore"):
-        recall = np.where(support > 0, hits / support, 0)
-    return np.asarray(recall.sum(axis=1) / (support > 0).sum(axis=1), np.float64)
+        return np.asarray(np.nanmean(np.where(support > 0, hits / support, np.nan), axis=1), "f8")
 
 
 def _of(drawn: dict[tuple[str, int], Floats], name: str, n_seeds: int) -> list[Floats]:

@@ -87,7 +87,10 @@ def resample_slices(
         inside[:, kinds] = weights[:, mine] @ hot
         shaped = inside.reshape(counts.shape)
         both = np.stack([shaped, np.maximum(counts - shaped, 0)], axis=1)
-        for name, values in score_slice(both, p.classes, positive).items():
+        present = np.bincount(p.truth[piece.member], minlength=len(p.classes)) > 0
+        outside = np.bincount(p.truth[~piece.member], minlength=len(p.classes)) > 0
+        kept = np.stack([present, outside])
+        for name, values in score_slice(both, p.classes, positive, kept).items():
             found.setdefault(name, []).append(values)
     return {name: np.stack(values, axis=1) for name, values in found.items()}
 
@@ -106,11 +109,22 @@ def score_slices(
 
 
 def score_slice(
-    counts: Floats, classes: Sequence[str], positive: tuple[str, ...]
+    counts: Floats, classes: Sequence[str], positive: tuple[str, ...], present: Bools | None = None
 ) -> dict[str, Floats]:
-    """The slices' metrics from confusion counts (..., n_classes, n_classes): float64 (...)."""
-    scores = score_confusion(counts)
-    found = {name: scores[name] for name in METRICS}
+    """The slices' metrics from confusion counts (..., n_classes, n_classes): float64 (...).
+
+    Averages over classes are undefined in a slice of one class: nothing there can be confused.
+
+    Args:
+        present: bool (..., n_classes), the classes of each slice's cases; by default those with counts.
+    """
+    scores = score_confusion(counts, present)
+    kinds = counts.sum(axis=-1) > 0 if present is None else present
+    several = kinds.sum(axis=-1) > 1
+    found = {
+        name: scores[name] if name == "accuracy" else np.where(several, scores[name], np.nan)
+        for name in METRICS
+    }
     if positive:
         disease = np.array([name in positive for name in classes])
         with np.errstate(invalid="ignore"):

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from milkreport.evaluation.bounds import bound_share
+from milkreport.evaluation.closed_form import t_quantile
 from milkreport.evaluation.estimates import estimate, spread
+from milkreport.evaluation.label_bounds import bound_labels
 from milkreport.evaluation.measures import Measured, Plan
-from milkreport.evaluation.metrics import defined
+from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
 from milkreport.evaluation.part_record import Estimate, SliceGap, SliceResult, Withheld
+from milkreport.evaluation.positive import split_positive
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.resampling import over_seeds, percentile_interval
 from milkreport.evaluation.slices import FEWEST, Slice, chance_gaps, score_slices, widest
-from milkreport.streams import stream
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,18 @@ class Slices:
 
 
 def describe_slices(
-    seeds: Mapping[int, Predictions], draws: Mapping[int, Measured], plan: Plan, found: list[Slice]
+    seeds: Mapping[int, Predictions],
+    draws: Mapping[int, Measured],
+    plan: Plan,
+    found: list[Slice],
+    groups: Ints | None = None,
 ) -> Slices:
     """Metrics of every slice that is large enough, its difference from the others, and the gaps.
 
     Args:
         seeds, draws: by seed; *draws* is empty where nothing was resampled.
         found: slices of these cases, those that are too small as well.
+        groups: int64 (n,), cases that were drawn together.
     """
     shown = [piece for piece in found if piece.n >= FEWEST]
     withheld = [
@@ -48,13 +56,21 @@ def describe_slices(
     drawn = {name: [d.slices[name] for d in draws.values() if d.slices] for name in names}
     rows = []
     for i, piece in enumerate(shown):
+        mine = [{name: drawn[name][s][:, i, 0] for name in names} for s in range(len(draws))]
+        bounds = [
+            _bound_slice(p, piece, d, plan, groups) for p, d in zip(pooled, mine, strict=False)
+        ]
         metrics, against = {}, {}
         for name in names:
+            ends = [b[name] for b in bounds if name in b]
             metrics[name] = estimate(
-                [float(p[name][i, 0]) for p in points], [d[:, i, 0] for d in drawn[name]]
+                [float(p[name][i, 0]) for p in points], ends, [d[name] for d in mine]
             )
             gaps = [float(p[name][i, 0] - p[name][i, 1]) for p in points]
-            against[name] = estimate(gaps, [d[:, i, 0] - d[:, i, 1] for d in drawn[name]])
+            gap_draws = [d[:, i, 0] - d[:, i, 1] for d in drawn[name]]
+            spreads = [_gap_error(name, pooled[0], piece, d) for d in gap_draws]
+            ends = [(g - e, g + e) for g, e in zip(gaps, spreads, strict=False)]
+            against[name] = estimate(gaps, ends, gap_draws, (-1.0, 1.0))
         n_classes = len(np.unique(pooled[0].truth[piece.member]))
         rows.append(
             SliceResult(
@@ -71,36 +87,65 @@ def describe_slices(
         places = [i for i, piece in enumerate(shown) if piece.column == column]
         if len(places) < 2:
             continue
-        chance = {}
-        if plan.intervals:
+        chance: dict[str, float] = {}
+        if plan.intervals and groups is None:
             chance = chance_gaps(pooled, [shown[i] for i in places], plan.positive)
+        elif plan.intervals and draws:
+            chance = {name: _chance_of_draws(drawn[name], places) for name in names}
         for name in names:
-            gap = _describe_gap(
-                [p[name][places, 0] for p in points], [d[:, places, 0] for d in drawn[name]]
-            )
+            value = defined(float(widest(np.mean([p[name][places, 0] for p in points], axis=0))))
             gaps_found.append(
                 SliceGap(
                     column=column,
                     metric=name,
-                    gap=gap,
+                    gap=Estimate(
+                        value=value
+                    ),  # no interval: resampling widens a largest difference
                     chance=defined(chance[name]) if name in chance else None,
                 )
             )
     return Slices(rows, gaps_found, withheld)
 
 
-def _describe_gap(points: Sequence[Floats], draws: Sequence[Floats]) -> Estimate:
-    """The gap of the means over seeds, as the table shows them.
+def _bound_slice(
+    p: Predictions, piece: Slice, draws: Mapping[str, Floats], plan: Plan, groups: Ints | None
+) -> dict[str, tuple[float, float]]:
+    """One model's intervals on one slice, by metric."""
+    mine = piece.member
+    own = None if groups is None else np.unique(groups[mine], return_inverse=True)[1]
+    truth, predicted = p.truth[mine], p.predicted[mine]
+    n_classes = len(p.classes)
+    labels = score_confusion(confusion_counts(truth, predicted, n_classes)).keys() & draws.keys()
+    found = bound_labels(truth, predicted, n_classes, draws, {}, own, labels).overall
+    if plan.positive:
+        true, answered, _ = split_positive(p, plan.positive)
+        for name, hits, among in (
+            ("sensitivity", answered, true),
+            ("specificity", ~answered, ~true),
+        ):
+            low, high = bound_share(hits[mine], among[mine], own)
+            found[name] = (float(low), float(high))
+    return found
 
-    Args:
-        points: (n_slices,), one a seed. draws: the same in each resample, (n_resamples, n_slices).
+
+def _gap_error(name: str, p: Predictions, piece: Slice, draws: Floats) -> float:
+    """Half of the 95% interval of a slice's value minus the rest's: never 0.
+
+    One case right and one wrong are added on each side (Agresti and Caffo, 2000), for averages in each class.
     """
-    value = defined(float(widest(np.mean(points, axis=0))))
-    if value is None or not draws:
-        return Estimate(value=value)
-    stacked = np.stack(draws, axis=1)
-    bounds = percentile_interval(widest(over_seeds(stacked, stream(0, "seeds"))))
-    low, high = bounds or (None, None)
-    return Estimate(
-        value=value, low=low, high=high, sampling_error=spread(widest(stacked.mean(axis=1)))
-    )
+    added = 0.0
+    for member in (piece.member, ~piece.member):
+        counts = np.bincount(p.truth[member])
+        counts = counts[counts > 0]
+        sizes = counts if name in ("balanced_accuracy", "macro_f1") else counts.sum(keepdims=True)
+        added += float((1 / (sizes + 2.0) ** 2).sum() / max(len(sizes), 1) ** 2)
+    error = spread(draws) or 0.0
+    return float(t_quantile(max(piece.n - 1, 1))) * float(np.sqrt(error**2 + added))
+
+
+def _chance_of_draws(draws: Sequence[Floats], places: list[int]) -> float:
+    """What the gap stays below in 95% of resamples whose slices are moved to one value: groups stay whole."""
+    inside = np.mean([d[:, places, 0] for d in draws], axis=0)
+    gaps = widest(inside - np.nanmean(inside, axis=0))
+    known = gaps[np.isfinite(gaps)]
+    return float(np.quantile(known, 0.95)) if len(known) else float("nan")

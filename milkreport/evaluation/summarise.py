@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from milkreport.evaluation.class_rows import make_class_rows, with_macro_bounds
+from milkreport.evaluation.bounds import bound_model
+from milkreport.evaluation.class_rows import make_class_rows
 from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.definitions import DEFINITIONS, NOT_COMPUTED, computable
+from milkreport.evaluation.definitions import (
+    DEFINITIONS,
+    NOT_COMPUTED,
+    computable,
+    limits_of,
+)
 from milkreport.evaluation.described import calibrate, describe_positive
 from milkreport.evaluation.estimates import estimate
 from milkreport.evaluation.measures import Plan, measure, weakest
@@ -28,21 +34,34 @@ def summarise_pool(pool: Pool, plan: Plan, facts: CaseFacts) -> PartResult:
     confusions = [confusion_counts(p.truth, p.predicted, len(p.classes)) for p in seeds]
     names = computable(kind)
     tested = pool.part == "test"
+    bounds = (
+        [
+            bound_model(p, m, d, groups, plan.positive)
+            for p, m, d in zip(seeds, points, draws, strict=True)
+        ]
+        if draws
+        else []
+    )
     metrics = {
         name: estimate(
             [float(m.overall[name]) for m in points],
+            [
+                (float(b.overall[name][0]), float(b.overall[name][1]))
+                for b in bounds
+                if name in b.overall
+            ],
             [d.overall[name] for d in draws if name in d.overall],
+            limits_of(name),
         )
         for name in names
         if name in points[0].overall
     }
-    rows = make_class_rows(first.classes, points, draws, confusions, groups is not None)
+    rows = make_class_rows(first.classes, points, bounds, draws, confusions)
     if tested and kind != "labels":
         curves = class_curves(seeds)
         rows = [row.model_copy(update={"curve": c}) for row, c in zip(rows, curves, strict=True)]
-    if draws and groups is None:
-        metrics = with_macro_bounds(metrics, rows, points)
-    slices = describe_slices(pool.seeds, pool.draws, plan, facts.slices(first.case_ids))
+    found = facts.slices(first.case_ids) if tested else []  # of other parts no slice is resampled
+    slices = describe_slices(pool.seeds, pool.draws, plan, found, groups)
     return PartResult(
         part=pool.part,
         # In k folds a case is trained on several times; it stays one case.
@@ -60,11 +79,11 @@ def summarise_pool(pool: Pool, plan: Plan, facts: CaseFacts) -> PartResult:
         calibration=calibrate(seeds, groups, plan, pool.cooled)
         if kind == "probabilities"
         else None,
-        positive=describe_positive(seeds, points, draws, plan),
-        rules=describe_rules(seeds, groups, plan) if tested else [],
-        slices=slices.rows if tested else [],
-        gaps=slices.gaps if tested else [],
-        withheld=slices.withheld if tested else [],
+        positive=describe_positive(seeds, points, bounds, draws, plan),
+        rules=describe_rules(seeds, draws, groups, plan) if tested else [],
+        slices=slices.rows,
+        gaps=slices.gaps,
+        withheld=slices.withheld,
     )
 
 

@@ -140,7 +140,7 @@ def _clear_derm(f: _Facts) -> Guideline:
 
 def _tripod(f: _Facts) -> Guideline:
     missing = (NOT_HERE, "")
-    seeds = f"{f.n_seeds} training {'seed' if f.n_seeds == 1 else 'seeds'} an arm"
+    seeds = f"{f.n_seeds} training {'seed' if f.n_seeds == 1 else 'seeds'} per arm"
     if f.n_seeds < SEEDS_TO_RANK:
         seeds += ": methods are not ranked"
     gaps = (

@@ -1,25 +1,18 @@
 """The sentences that claim something, made from the numbers by fixed rules.
 
-Rules: the primary metric alone; a difference is shown only where its interval excludes 0 *and* its
-Holm-adjusted p is below 0.05; below five training seeds an arm the sentence speaks of these trained
-models and ranks no method; synthetic data is never ranked.
+Rules: the primary metric alone; every finding (:func:`milkreport.evaluation.compare.find`) gets a sentence
+of its own; with one training seed per arm the sentence speaks of these trained models and ranks no
+method; synthetic data is never ranked.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milkreport.evaluation.compare import is_shown
+from milkreport.evaluation.compare import find, is_better
 from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
-from milkreport.reporting.text import (
-    capital,
-    decimal,
-    interval,
-    listing,
-    numeral,
-    plural,
-    whole,
-)
+from milkreport.reporting.sentences_pairs import better_word, between, tell_rest, trained
+from milkreport.reporting.text import capital, decimal, interval, listing, numeral, plural, whole
 from milkreport.reporting.titles import arm_title, headline_part, metric_words, primary_pairs
 
 SYNTHETIC_BANNER = "SYNTHETIC DATA - NOT A RESULT"
@@ -28,15 +21,13 @@ SYNTHETIC_RESULT = (
     "The numbers below show that the chain from data to report works, and nothing else. No arm is "
     "set above another, and nothing is compared with reported figures."
 )
-#: So many pairs without a difference are named in the result; of more, the number is.
-MOST_NAMED_PAIRS = 4
 #: So many sentences say which arm scored above which, and one names so many arms.
 MOST_SENTENCES, MOST_NAMED = 4, 6
 
 
 @dataclass(frozen=True)
 class Statement:
-    """The result: one or two sentences that carry it, and how far it reaches."""
+    """The result: the sentences that carry it, and how far it reaches."""
 
     headline: str
     reach: str
@@ -50,11 +41,9 @@ def result_statement(results: Results) -> Statement:
     comparison = results.comparison
     if comparison is None or not pairs:
         return Statement(_values(results) or "No arm has a result.", _alone(results))
-    shown = [d for d in pairs if is_shown(d)]
-    unshown = [d for d in pairs if not is_shown(d)]
-    headline = [*_found(results, comparison, shown), *_highest(results, shown)]
-    if unshown:
-        headline.append(_nothing_shown(results, unshown, everything=not shown))
+    shown = [d for d in pairs if find(d) in ("better", "worse")]
+    headline = [*_found(results, comparison, shown), *_best(results, shown)]
+    headline += tell_rest(results, [d for d in pairs if d not in shown])
     return Statement(" ".join(headline), _reach(results, comparison))
 
 
@@ -71,7 +60,7 @@ def _values(results: Results) -> str:
         return ""
     values = []
     for arm, result in found:
-        estimate = result.metrics.get(results.primary_metric)
+        estimate = result.estimate(results.primary_metric)
         bounds = interval(estimate.low, estimate.high) if estimate else ""
         text = decimal(estimate.value if estimate else None)
         within = f" (95% interval {bounds})" if bounds else ""
@@ -82,7 +71,7 @@ def _values(results: Results) -> str:
 
 
 def _found(results: Results, comparison: Comparison, shown: list[Difference]) -> list[str]:
-    """A sentence for each arm that scored above others, the highest first; arms above the same share one."""
+    """A sentence for each arm that scored above others, the best first; arms above the same share one."""
     metric = metric_words(results, results.primary_metric)
     n_arms = len({name for d in primary_pairs(results) for name in (d.arm, d.against)})
     ranks = comparison.n_seeds >= SEEDS_TO_RANK
@@ -90,7 +79,9 @@ def _found(results: Results, comparison: Comparison, shown: list[Difference]) ->
     own, many = ("", "") if ranks else ("that of " if one else "those of ", "those of ")
     beaten = _beaten(shown)
     alike: dict[frozenset[str], list[str]] = {}
-    for better in sorted(beaten, key=lambda name: -_value(results, name)):
+    word = better_word(results.primary_metric)
+    sign = -1 if word == "higher" else 1
+    for better in sorted(beaten, key=lambda name: sign * _value(results, name)):
         alike.setdefault(frozenset(beaten[better]), []).append(better)
     sentences: list[str] = []
     for betters in [*alike.values()][:MOST_SENTENCES]:
@@ -105,11 +96,12 @@ def _found(results: Results, comparison: Comparison, shown: list[Difference]) ->
         if len(betters) > MOST_NAMED:
             who = f"{many}{numeral(len(betters))} arms"
         who += " each" if len(betters) > 1 else ""
+        end = f" ({between(shown[0])})" if len(shown) == 1 else ""
         if sentences:
-            sentences.append(f"{capital(who)} scored higher than {others}.")
+            sentences.append(f"{who if ranks else capital(who)} scored {word} than {others}.")
         else:
             start = "" if ranks else "Of these trained models, "
-            sentences.append(f"{start}{who} scored a higher {metric} than {others}.")
+            sentences.append(f"{start}{who} scored a {word} {metric} than {others}{end}.")
     if len(alike) > MOST_SENTENCES:
         n, of = whole(len(shown)), whole(len(primary_pairs(results)))
         sentences.append(f"In all, a difference was shown for {n} of the {of} pairs.")
@@ -120,7 +112,7 @@ def _value(results: Results, name: str) -> float:
     """An arm's primary metric, by which arms are ordered."""
     arm = results.arm(name)
     part = arm.part(headline_part(results)) if arm else None
-    found = part.metrics.get(results.primary_metric) if part else None
+    found = part.estimate(results.primary_metric) if part else None
     return found.value if found and found.value is not None else 0.0
 
 
@@ -128,12 +120,12 @@ def _beaten(shown: list[Difference]) -> dict[str, list[str]]:
     """Arm to the arms that it was shown to score above."""
     beaten: dict[str, list[str]] = {}
     for d in shown:
-        better, worse = (d.arm, d.against) if d.value > 0 else (d.against, d.arm)
+        better, worse = (d.arm, d.against) if is_better(d) else (d.against, d.arm)
         beaten.setdefault(better, []).append(worse)
     return beaten
 
 
-def _highest(results: Results, shown: list[Difference]) -> list[str]:
+def _best(results: Results, shown: list[Difference]) -> list[str]:
     """One arm above all others, said only of arms that were trained often enough."""
     comparison = results.comparison
     if comparison is None or comparison.n_seeds < SEEDS_TO_RANK:
@@ -143,35 +135,10 @@ def _highest(results: Results, shown: list[Difference]) -> list[str]:
     if len(names) < 3 or not first:
         return []
     metric = metric_words(results, results.primary_metric)
-    many = numeral(len(names))
-    return [f"{arm_title(results, first[0])} thus had the highest {metric} of the {many} arms."]
-
-
-def _nothing_shown(results: Results, pairs: list[Difference], everything: bool) -> str:
-    largest = max(d.detectable for d in pairs)
-    limit = f"a difference of {decimal(largest)} would have been found with 80% power"
-    if _all_alike(results, pairs):
-        limit = "they answer every case alike"
-    elif largest == 0:
-        limit = "the predictions leave nothing to resample, so these cases say nothing about it"
-    metric = metric_words(results, results.primary_metric)
-    names = [f"{arm_title(results, d.arm)} and {arm_title(results, d.against)}" for d in pairs]
-    who = ", or between ".join(names)
-    if len(pairs) > MOST_NAMED_PAIRS:
-        many, of = numeral(len(pairs)), numeral(len(primary_pairs(results)))
-        who = f"the arms of {many} of the {of} pairs"
-    if everything and len(pairs) > 1:
-        arms = {name for d in pairs for name in (d.arm, d.against)}
-        who = f"any two of the {numeral(len(arms))} arms"
-    return f"No difference in {metric} could be shown between {who}; {limit}."
-
-
-def _all_alike(results: Results, pairs: list[Difference]) -> bool:
-    """Whether the arms of these pairs give the very same answers."""
-    comparison = results.comparison
-    found = comparison.agreement if comparison else []
-    same = {(a.arm, a.against) for a in found if comparison and a.same == comparison.n_cases}
-    return all((d.arm, d.against) in same for d in pairs)
+    best = f"{better_word(results.primary_metric)[:-2]}est {metric}"
+    return [
+        f"{arm_title(results, first[0])} thus had the {best} of the {numeral(len(names))} arms."
+    ]
 
 
 def _reach(results: Results, comparison: Comparison) -> str:
@@ -184,11 +151,11 @@ def _reach(results: Results, comparison: Comparison) -> str:
     if comparison.n_folds > 1:
         where += f", pooled out of fold over {numeral(comparison.n_folds)} folds"
     if comparison.n_seeds < SEEDS_TO_RANK:
-        seeds = f"{numeral(comparison.n_seeds)} training seed" + "s" * (comparison.n_seeds != 1)
         return (
-            f"{where}. With {seeds} an arm this speaks of these trained models and ranks no method."
+            f"{where}. With one training seed per arm, this applies to {trained(comparison)} only; "
+            "methods are not ranked."
         )
     return (
-        f"{where}, {numeral(comparison.n_seeds)} training seeds an arm; the intervals hold the "
-        "sampling of cases within each class and the spread over seeds."
+        f"{where}, {numeral(comparison.n_seeds)} training seeds per arm; the intervals include both new "
+        f"{results.data.units} and new training seeds."
     )

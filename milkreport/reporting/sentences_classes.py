@@ -1,8 +1,10 @@
-"""The sentences about the classes: what a trivial answer would reach, and which are too rare to judge."""
+"""The sentences about the classes: what a trivial answer would reach, which are too rare to judge, and how
+often intervals like these included the true value in simulations.
+"""
 
 from __future__ import annotations
 
-from milkreport.evaluation.part_record import PartResult
+from milkreport.evaluation.coverage import Range, simulated
 from milkreport.evaluation.results import Results
 from milkreport.reporting.text import decimal, listing, numeral, percent, shorten, whole
 from milkreport.reporting.titles import first_part, metric_words
@@ -58,16 +60,23 @@ def imbalance_note(results: Results, too_few: int) -> str:
         f"Fewer than {too_few} {result.part} {results.data.units}, too few to judge: {names}. Together "
         f"they are {share} of the part, yet {numeral(terms)} of the "
         f"{numeral(sum(row.support > 0 for row in result.classes))} terms of every macro average."
-        f"{_rare_macro(result)}"
     )
 
 
-def _rare_macro(result: PartResult) -> str:
-    """What simulations said of the interval of a macro average with such classes (docs/statistics.md)."""
-    found = result.metrics.get("macro_f1")
-    if found is None or found.low is None:
+def coverage_sentence(results: Results) -> str:
+    """What simulations said of such intervals of the primary metric; empty where there were none."""
+    part = first_part(results)
+    found = simulated(part, results.primary_metric) if part else None
+    estimate = part.estimate(results.primary_metric) if part else None
+    if found is None or estimate is None or estimate.low is None:
         return ""
-    return (
-        " In simulations the 95% interval of a macro average over such classes held the true value in 90 to "
-        "93% of the trials."
-    )
+    metric = metric_words(results, results.primary_metric)
+    return f"{coverage_words(f'95% intervals of {metric}', found)} (docs/statistics.md)."
+
+
+def coverage_words(what: str, found: Range) -> str:
+    """A simulated coverage, the beginning of a sentence."""
+    low, high = (percent(share) for share in found)
+    share = f"{low} to {high}" if low != high else low
+    where = "In simulations with about as many classes and cases"
+    return f"{where}, {what} included the true value in {share} of the trials"

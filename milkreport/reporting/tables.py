@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from milkreport.evaluation.compare import is_shown
+from milkreport.evaluation.compare import find, is_shown
 from milkreport.evaluation.definitions import HEADLINE
+from milkreport.evaluation.named import define
 from milkreport.evaluation.part_record import Estimate, PartResult
 from milkreport.evaluation.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
@@ -37,7 +38,7 @@ def comparison_table(results: Results) -> Table:
     metrics = headline_metrics(results)
     columns = [Column("Arm", text=True)]
     for metric in metrics:
-        note = "primary" if metric == results.primary_metric else ""
+        note = _primary_note(metric) if metric == results.primary_metric else ""
         columns.append(Column(metric_title(results, metric), note))
     groups = []
     for part in _PARTS:
@@ -68,6 +69,7 @@ def pair_table(results: Results) -> Table | None:
                 Cell(signed_interval(d.low, d.high)),
                 Cell(p_cell(d.p_holm)),
                 Cell(decimal(d.detectable)),
+                Cell(find(d), kind="word"),
             )
         )
         for d in pairs[:_ON_PAGE_ONE]
@@ -76,8 +78,12 @@ def pair_table(results: Results) -> Table | None:
     metric = metric_title(results, results.primary_metric)
     caption = f"{metric}, differences between the arms"
     caption += ", the first of them." if len(pairs) > _ON_PAGE_ONE else "."
-    columns = (Column("Pair", text=True), *map(Column, heads))
+    columns = (Column("Pair", text=True), *map(Column, heads), Column("Finding", text=True))
     return table("pairs", caption, columns, rows, dense=True)
+
+
+def _primary_note(metric: str) -> str:
+    return "primary, lower is better" if define(metric).better == "lower" else "primary"
 
 
 def failed_cells(arm: ArmResult, n: int) -> tuple[Cell, ...]:
@@ -112,7 +118,7 @@ def _arm_row(results: Results, arm: ArmResult, result: PartResult, metrics: list
         mark = ""
         if metric == results.primary_metric and result.part == "test":
             mark = "*" if _differs_from_first(results, arm) else ""
-        cells.append(estimate_cell(result.metrics.get(metric), mark))
+        cells.append(estimate_cell(result.estimate(metric), mark))
     return Row(tuple(cells))
 
 

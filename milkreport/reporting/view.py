@@ -14,6 +14,7 @@ from milkreport.reporting.guidelines import GuidelinesView, build_guidelines
 from milkreport.reporting.sentences import SYNTHETIC_BANNER, result_statement
 from milkreport.reporting.sentences_classes import yardstick
 from milkreport.reporting.sentences_data import data_sentence, tidy
+from milkreport.reporting.sentences_pairs import better_word
 from milkreport.reporting.tables import comparison_table, pair_table
 from milkreport.reporting.text import (
     day,
@@ -241,17 +242,19 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
     metric = metric_title(results, results.primary_metric)
     titles = shorten_apart([arm.title or arm.name for arm in results.arms], 26)
     rows = [
-        (index, titles[index], result.metrics[results.primary_metric])
+        (index, titles[index], found)
         for index, arm in enumerate(results.arms)
-        if (result := arm.part(part)) is not None and results.primary_metric in result.metrics
+        if (result := arm.part(part)) is not None
+        and (found := result.estimate(results.primary_metric)) is not None
     ]
     chart = None
     if rows:
         trivial = yardstick(results)
         line = (f"always {shorten(trivial[0], 14)}", trivial[1]) if trivial else None
-        caption = f"{metric} on the {part} part with 95% intervals"
+        lower = " (lower is better)" if better_word(results.primary_metric) == "lower" else ""
+        caption = f"{metric}{lower} on the {part} part with 95% intervals"
         caption += "; dashed: always answering the most frequent class." if line else "."
-        svg = dots.estimates("headline-figure", rows, metric, line)
+        svg = dots.estimates("headline-figure", rows, f"{metric}{lower}", line)
         chart = Figure("headline-figure", caption, svg)
     badge = None
     if results.data.synthetic:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from milkreport.evaluation.coverage import simulated_classes
 from milkreport.evaluation.part_record import Estimate, PartResult
 from milkreport.evaluation.results import ArmResult, CellRecord, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
 from milkreport.reporting.matrix import NUMBERS_UP_TO, WIDE_FROM, confusion_matrix, is_wide
+from milkreport.reporting.sentences_classes import coverage_words
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -29,10 +31,6 @@ from milkreport.reporting.trainings import trainings
 from milkreport.reporting.view_measures import calibration_sentence
 
 TOO_FEW = 10
-#: What simulations said of intervals of such classes (docs/statistics.md).
-RARE_COVERAGE = (
-    " In simulations 95% intervals of such classes held the true value in 85% to 98% of the trials."
-)
 #: Columns of the classification report.
 _REPORTED = {"precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
 MOST_CONFUSIONS = 4
@@ -87,7 +85,7 @@ def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
     train, test = arm.part("train"), arm.part("test")
     metric = results.primary_metric
     if train and test:
-        a, b = train.metrics.get(metric), test.metrics.get(metric)
+        a, b = train.estimate(metric), test.estimate(metric)
         if a and b and a.value is not None and b.value is not None:
             gap = f"{signed(a.value - b.value)} ({decimal(a.value)} − {decimal(b.value)})"
             facts.append(Fact(f"Train − test, {metric_words(results, metric)}", gap))
@@ -160,7 +158,7 @@ def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
     footnotes = []
     if few:
         text = f"Fewer than {TOO_FEW} {results.data.units}: too few to judge."
-        footnotes.append(Footnote("†", text + (RARE_COVERAGE if bounded else "")))
+        footnotes.append(Footnote("†", text + _rare_coverage(part, bounded)))
     if any(row.precision is None or row.recall is None for row in part.classes):
         footnotes.append(
             Footnote(MISSING, "Undefined: no prediction of the class, or no case of it.")
@@ -171,6 +169,14 @@ def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
     return table(
         f"{key}-report", caption, tuple(columns), rows, tuple(footnotes), sortable=True, dense=True
     )
+
+
+def _rare_coverage(part: PartResult, bounded: Sequence[str]) -> str:
+    """What simulations said of the intervals of such classes, where they held like ones."""
+    found = simulated_classes(part, bounded, TOO_FEW) if bounded else None
+    if found is None:
+        return ""
+    return f" {coverage_words('95% intervals of such classes', found)}."
 
 
 def _value(estimate: Estimate, bounded: bool) -> list[Cell]:

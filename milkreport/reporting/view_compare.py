@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milkreport.evaluation.compare import is_shown, most_permutations
-from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
+from milkreport.evaluation.compare import find
+from milkreport.evaluation.definitions import REPEATED
+from milkreport.evaluation.results import Difference, Results
 from milkreport.reporting import class_figures, rank_figures
 from milkreport.reporting.blocks import (
     Cell,
@@ -16,7 +17,13 @@ from milkreport.reporting.blocks import (
     Table,
     table,
 )
-from milkreport.reporting.sentences_classes import imbalance_note, yardstick_sentence
+from milkreport.reporting.sentences_classes import (
+    coverage_sentence,
+    imbalance_note,
+    yardstick_sentence,
+)
+from milkreport.reporting.sentences_method import method_texts
+from milkreport.reporting.sentences_pairs import better_word, superiority_sentences
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -25,14 +32,12 @@ from milkreport.reporting.text import (
     shorten,
     signed,
     signed_interval,
-    whole,
 )
 from milkreport.reporting.titles import (
     arm_title,
     headline_part,
     left_out,
     metric_title,
-    primary_pairs,
     shown_pairs,
 )
 from milkreport.reporting.view_agreement import (
@@ -72,6 +77,8 @@ def _primary(results: Results) -> Chapter:
     primary = _primary_table(results)
     remarks = [
         rank_sentence(results),
+        *superiority_sentences(results),
+        coverage_sentence(results),
         yardstick_sentence(results),
         imbalance_note(results, TOO_FEW),
     ]
@@ -79,7 +86,7 @@ def _primary(results: Results) -> Chapter:
     return Chapter(
         "comparison-primary",
         "The primary metric",
-        texts=(_method(results, comparison) if comparison else ()) if primary else (none,),
+        texts=(method_texts(results, comparison) if comparison else ()) if primary else (none,),
         tables=_tables(primary, spread_table(results)),
         remarks=tuple(r for r in remarks if r),
     )
@@ -90,7 +97,7 @@ def _others(results: Results) -> Chapter:
     others = [
         d
         for d in (comparison.differences if comparison else [])
-        if d.metric != results.primary_metric and d.against == results.arms[0].name
+        if d.metric not in (results.primary_metric, *REPEATED) and d.against == results.arms[0].name
     ]
     described = _other_table(results, others) if others else None
     return Chapter(
@@ -187,40 +194,6 @@ def _scores(results: Results) -> Chapter:
     )
 
 
-def _method(results: Results, comparison: Comparison) -> tuple[str, ...]:
-    n_pairs = len(primary_pairs(results))
-    least = 1 / (most_permutations(comparison.resamples, n_pairs) + 1)
-    text = [
-        f"Differences are paired over the same {whole(comparison.n_cases)} {comparison.part} "
-        f"{results.data.units}{_grouped(results, comparison)}. Intervals: "
-        f"{whole(comparison.resamples)} stratified bootstrap "
-        f"resamples; p: two-sided permutation over {results.data.units}, not below {least:.2g}; "
-        "Holm's correction over the pairs. Detectable: the difference found with "
-        "80% power, one pair alone.",
-        "A difference counts as shown where both agree: Holm-adjusted p below 0.05 and an interval "
-        "without 0. They ask different things: p whether the arms' predictions could change sides "
-        "case by case, the interval how far the metric is apart. Resamples keep the number of cases "
-        "of each class, so chance in the mix of classes is not in the intervals.",
-    ]
-    if comparison.n_folds > 1:
-        text.append(
-            f"Predictions are pooled out of fold over {numeral(comparison.n_folds)} folds: the "
-            "intervals describe these predictions, not a newly drawn training set."
-        )
-    if comparison.n_seeds < SEEDS_TO_RANK:
-        text.append(
-            f"Fewer than {numeral(SEEDS_TO_RANK)} training seeds an arm: the table speaks of "
-            "these trained models, and ranks no method."
-        )
-    return tuple(text)
-
-
-def _grouped(results: Results, comparison: Comparison) -> str:
-    if comparison.n_groups is None:
-        return ""
-    return f" of {whole(comparison.n_groups)} groups, which are drawn whole"
-
-
 def _primary_table(results: Results) -> Table | None:
     pairs = shown_pairs(results)
     if not pairs:
@@ -241,7 +214,7 @@ def _primary_table(results: Results) -> Table | None:
                 Cell(arm_title(results, d.arm)),
                 Cell(arm_title(results, d.against), kind="text"),
                 Cell(signed(d.value)),
-                Cell(signed_interval(d.low, d.high)),
+                Cell(signed_interval(d.low, d.high), _within(d)),
                 Cell(p_cell(d.p)),
                 Cell(p_cell(d.p_holm)),
                 Cell(decimal(d.detectable)),
@@ -251,7 +224,11 @@ def _primary_table(results: Results) -> Table | None:
         for d in pairs
     ]
     metric = metric_title(results, results.primary_metric)
-    caption = f"{metric}, the primary metric: differences between the arms.{left_out(results)}"
+    lower = ", lower is better" if better_word(results.primary_metric) == "lower" else ""
+    caption = f"{metric}, the primary metric{lower}: differences between the arms"
+    if results.margin is not None:
+        caption += f"; margin {results.margin:g}, 90% intervals below the 95% intervals"
+    caption += f".{left_out(results)}"
     return table("differences", caption, columns, rows)
 
 
@@ -259,7 +236,12 @@ def finding(results: Results, d: Difference) -> str:
     """What may be said of a difference on the primary metric."""
     if results.data.synthetic:
         return "synthetic"
-    return "shown" if is_shown(d) else "not distinguishable"
+    return find(d)
+
+
+def _within(d: Difference) -> str:
+    """The 90% interval, which decides on equivalence where a margin was declared."""
+    return f"90%: {signed_interval(d.low90, d.high90)}" if d.margin is not None else ""
 
 
 def _other_table(results: Results, differences: list[Difference]) -> Table:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from milkreport.evaluation.definitions import HEADLINE, REPEATED
+from milkreport.evaluation.named import define
 from milkreport.evaluation.part_record import Calibration, Estimate, PartResult, PositiveResult
 from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Row, Table, table
 from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.text import (
     MISSING,
+    capital,
     decimal,
-    interval,
     listing,
     numeral,
     plural,
@@ -21,8 +22,13 @@ from milkreport.reporting.text import (
     signed_interval,
     whole,
 )
-from milkreport.reporting.titles import headline_part, metric_title
+from milkreport.reporting.titles import headline_part, metric_title, metric_words
 
+#: Why some values stand alone.
+NO_INTERVAL = (
+    "no interval, because none of those tried includes the true value often enough in such a situation "
+    "(docs/statistics.md)"
+)
 #: Threshold probabilities at which the decision curve is printed.
 _SHOWN_THRESHOLDS = (0.1, 0.3, 0.5)
 MOST_ARMS = 5
@@ -60,13 +66,9 @@ def calibration_sentence(part: PartResult) -> str:
     found, ece = part.calibration, part.metrics.get("ece")
     if found is None or ece is None or ece.value is None:
         return ""
-    bounds = interval(ece.low, ece.high)
-    within = f", 95% interval {bounds}" if bounds else ""
-    if bounds and ece.low is not None and ece.value < ece.low:
-        within += ", too high because resampling adds to it"
     text = (
         f"Calibration: the largest probability is {_side(found)} on average; over its bins it is off by "
-        f"{decimal(ece.value)} (expected calibration error{within})"
+        f"{decimal(ece.value)} (expected calibration error)"
     )
     if found.temperature is None or found.ece_after is None:
         return text + "."
@@ -83,6 +85,19 @@ def _side(found: Calibration) -> str:
     return "too high" if gap > 0 else "too low"
 
 
+def without_interval(parts: Sequence[PartResult], names: Sequence[str]) -> list[str]:
+    """Those metrics that have a value and no interval, where others of the part have one."""
+    bounded = [p for p in parts if any(e.low is not None for e in p.metrics.values())]
+    return [
+        name
+        for name in names
+        if any(
+            (e := part.metrics.get(name)) is not None and e.value is not None and e.low is None
+            for part in bounded
+        )
+    ]
+
+
 def _columns(first: str, arms: Arms) -> tuple[Column, ...]:
     return (Column(first, text=True), *(Column(title) for title, _ in arms))
 
@@ -96,7 +111,7 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
     if not shown:
         return None
     rows = [
-        Row((Cell(metric_title(results, name)), *_estimates(arms, lambda p: p.metrics.get(name))))  # noqa: B023
+        Row((_named(results, name), *_estimates(arms, lambda p: p.metrics.get(name))))  # noqa: B023
         for name in shown
     ]
     lost = {name: reason for _, part in arms for name, reason in part.not_computed.items()}
@@ -104,8 +119,17 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
     if lost:
         names = listing(metric_title(results, name) for name in lost)
         notes = (Footnote(MISSING, f"{names}: {next(iter(lost.values()))}."),)
+    bare = without_interval([part for _, part in arms], shown)
+    if bare:
+        names = capital(listing(metric_words(results, name) for name in bare))
+        notes += (Footnote("95%", f"{names}: {NO_INTERVAL}."),)
     caption = f"The other metrics and their 95% intervals, {arms[0][1].part}, described, not tested.{note}"
     return table("metrics", caption, _columns("Metric", arms), rows, notes, dense=True)
+
+
+def _named(results: Results, metric: str) -> Cell:
+    lower = define(metric).better == "lower"
+    return Cell(metric_title(results, metric), "lower is better" if lower else "")
 
 
 def _rules(results: Results, arms: Arms, note: str) -> Table | None:
@@ -120,6 +144,10 @@ def _rules(results: Results, arms: Arms, note: str) -> Table | None:
             cell = estimate_cell(found.values.get("macro_f1")) if found else Cell(MISSING)
             cells.append(cell)
         rows.append(Row(tuple(cells)))
+        if any(r.against_argmax for _, part in arms for r in part.rules if r.rule == kind):
+            rows.append(
+                Row((Cell("minus argmax, paired", kind="soft"), *_minus_argmax(arms, kind)))
+            )
         without = [next((r for r in part.rules if r.rule == kind), None) for _, part in arms]
         counts = [
             Cell(f"{whole(r.n_without_class)} / {whole(r.n_several)}" if r else MISSING)
@@ -130,7 +158,8 @@ def _rules(results: Results, arms: Arms, note: str) -> Table | None:
     notes = []
     if any(rule.in_sample for rule in kinds.values()):
         text = (
-            "In-sample: the thresholds saw the cases that they are scored on. Not to be compared."
+            "In-sample: the thresholds were fitted on the cases that they are scored on, so the value is too "
+            "high. It has no interval and is not to be compared."
         )
         notes.append(Footnote("‡", text))
     if "isic" in kinds:
@@ -140,6 +169,12 @@ def _rules(results: Results, arms: Arms, note: str) -> Table | None:
         f"Macro F1 of the same predictions under other decision rules, {arms[0][1].part}.{note}"
     )
     return table("rules", caption, _columns("Decision rule", arms), rows, tuple(notes), dense=True)
+
+
+def _minus_argmax(arms: Arms, kind: str) -> list[Cell]:
+    """The rule's macro F1 minus that of argmax on the same resamples."""
+    found = [next((r for r in part.rules if r.rule == kind), None) for _, part in arms]
+    return [_signed_cell(r.against_argmax if r else None) for r in found]
 
 
 def _positive(arms: Arms, note: str) -> Table | None:

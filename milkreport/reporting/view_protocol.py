@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from milkreport.arm_settings import Arm
+from milkreport.evaluation.named import define
 from milkreport.evaluation.results import Results
 from milkreport.model_settings import AnyModel, Classifier, Model, sees_images
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
 from milkreport.reporting.text import (
     decimal,
+    mid_sentence,
     percent,
     plural,
     sentence,
@@ -113,7 +115,7 @@ def _network_rule(suite: Suite) -> str:
     epochs = plural(training.epochs, "epoch", "epochs")
     if training.select == "best_validation":
         rule = (
-            f"Of {epochs} the one with the best {suite.primary_metric.replace('_', ' ')} on the "
+            f"Of {epochs} the one with the best {mid_sentence(define(suite.primary_metric).title)} on the "
             "validation part is evaluated; the test part selects nothing."
         )
         if training.patience:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.results import SEEDS_TO_RANK, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
 from milkreport.reporting.text import MISSING, clock, plural, shorten, whole, without_paths
+from milkreport.reporting.titles import first_part
 from milkreport.reporting.trainings import trainings
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
@@ -57,8 +58,7 @@ def build_ethics(
         ),
         Fact(
             "What the intervals say",
-            "They describe these predictions on these cases. A newly drawn training set, another "
-            "hospital or another camera can differ by more.",
+            _intervals(results),
         ),
         Fact("What the data holds", f"{held}."),
         Fact(
@@ -78,6 +78,17 @@ def build_ethics(
         if text != "not stated":
             points.append(Fact(name, shorten(text, 600)))
     return EthicsView(tuple(points))
+
+
+def _intervals(results: Results) -> str:
+    """Over what the intervals speak, and what they leave out."""
+    part = first_part(results)
+    n_seeds = part.n_seeds if part else 1
+    text = f"They include new {results.data.units} of the same source, with their own class mix"
+    text += ", and new training seeds. " if n_seeds >= SEEDS_TO_RANK else "; not a new training. "
+    return (
+        text + "A newly drawn training set, another hospital or another camera can differ by more."
+    )
 
 
 def build_provenance(

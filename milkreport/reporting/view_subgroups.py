@@ -16,7 +16,6 @@ from milkreport.reporting.text import (
     numeral,
     plural,
     shorten,
-    signed_interval,
     whole,
 )
 from milkreport.reporting.titles import (
@@ -50,10 +49,11 @@ def build_subgroups(results: Results) -> SubgroupsView:
     metric = _metric(results)
     words = metric_words(results, metric)
     texts = [
-        f"Each {results.data.unit} counts in one subgroup of each column. A macro average runs over the "
-        "classes that the subgroup has, so subgroups with other classes differ without a fault of the model. "
-        "With many subgroups some lie apart by chance: the gap is set beside what shuffling the "
-        "subgroups within each class gives in 95% of 200 shuffles.",
+        f"Each {results.data.unit} counts in one subgroup of each column. A macro average is over the "
+        "classes that the subgroup has, so subgroups with other classes differ without a fault of the model; "
+        "with a single class it is undefined (a dash). With many subgroups some differ by chance: the "
+        f"gap is shown beside {_chance(arms[0][1])}. A gap has no interval, because resampling widens a "
+        "largest difference.",
     ]
     tables = [_values(results, arms, metric)]
     gaps = _gaps(results, metric)
@@ -61,6 +61,15 @@ def build_subgroups(results: Results) -> SubgroupsView:
         tables.append(gaps)
     remarks = [_gap_sentence(results, metric, words), _withheld(results)]
     return SubgroupsView(tuple(texts), tuple(tables), tuple(r for r in remarks if r))
+
+
+def _chance(part: PartResult) -> str:
+    """What gaps are compared with."""
+    if part.n_groups is None:
+        return "the gap that 95% of 200 shuffles of the subgroups within each class do not exceed"
+    return (
+        "the gap that 95% of resamples of whole groups do not exceed once all subgroups are alike"
+    )
 
 
 def _metric(results: Results) -> str:
@@ -133,7 +142,6 @@ def _gaps(results: Results, metric: str) -> Table | None:
                             Cell(shorten(gap.column)),
                             Cell(arm_title(results, arm.name), kind="text"),
                             Cell(decimal(gap.gap.value)),
-                            Cell(signed_interval(gap.gap.low, gap.gap.high)),
                             Cell(decimal(gap.chance)),
                         )
                     )
@@ -144,7 +152,6 @@ def _gaps(results: Results, metric: str) -> Table | None:
         Column("Subgroups by", text=True),
         Column("Arm", text=True),
         Column("Gap"),
-        Column("95% interval"),
         Column("By chance below"),
     )
     caption = f"Gap in {metric_words(results, metric)}: largest minus smallest subgroup."
@@ -166,11 +173,11 @@ def _gap_sentence(results: Results, metric: str, words: str) -> str:
     if not seen or results.data.synthetic:
         return ""
     if not beyond:
-        return f"No gap in {words} is larger than chance would make it in 95% of shuffles."
+        return f"No gap in {words} is larger than the gaps that chance alone gives in 95% of draws."
     named = [f"{shorten(column)} ({listing(arms)})" for column, arms in beyond.items()]
     return (
-        f"Larger than 95% of shuffles: the gap in {words} by {listing(named)}. Of "
-        f"{numeral(seen)} gaps examined, one in twenty would be so by chance."
+        f"Larger than 95% of the gaps by chance: the gap in {words} by {listing(named)}. Of "
+        f"{numeral(seen)} gaps examined, about one in twenty would be so by chance."
     )
 
 

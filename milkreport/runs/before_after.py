@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.data.prepare import Prepared
-from milkreport.evaluation.compare import is_shown
+from milkreport.evaluation.compare import find, is_shown
 from milkreport.evaluation.data_record import DataSummary, SplitSummary
 from milkreport.evaluation.definitions import HEADLINE
 from milkreport.evaluation.evaluate import evaluate_inputs
 from milkreport.evaluation.inputs import Inputs
 from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, Curve, Results
@@ -137,9 +138,16 @@ def as_compared(results: Results, scene: Scene) -> Compared:
     sides = [arm.part("test") for arm in results.arms]
     pairs = {}
     for metric in dict.fromkeys((results.primary_metric, *HEADLINE)):
-        before, after = (part.metrics[metric] for part in sides if part is not None)
+        before, after = (
+            part.estimate(metric) or Estimate(value=None) for part in sides if part is not None
+        )
         d = found.get(metric)
-        gap = Gap(value=d.value, low=d.low, high=d.high, p=d.p) if d else None
+        gap = None
+        if d is not None:
+            gap = Gap(
+                value=d.value, low=d.low, high=d.high, low90=d.low90, high90=d.high90, p=d.p,
+                detectable=d.detectable,
+            )  # fmt: skip
         pairs[metric] = Pair(before=before, after=after, difference=gap)
     labels = scene.prepared.cases.table["label"].iloc[scene.positions]
     counts = {name: int(n) for name, n in labels.value_counts().items()}
@@ -151,4 +159,6 @@ def as_compared(results: Results, scene: Scene) -> Compared:
         synthetic=scene.data.synthetic,
         metrics=pairs,
         shown=primary is not None and is_shown(primary) and not scene.data.synthetic,
+        finding=None if primary is None or scene.data.synthetic else find(primary),
+        margin=primary.margin if primary else None,
     )

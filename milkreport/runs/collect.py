@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.evaluate import PARTS, evaluate_arms
 from milkreport.evaluation.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.mistakes import list_mistakes
+from milkreport.evaluation.named import define_all
 from milkreport.evaluation.pools import Cells
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import ArmResult, CellRecord, Curve, Results
@@ -43,7 +43,8 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
     suite, record = folder.load_suite(), folder.load_data()
     classes = list(record.data.class_counts)
     cells = {arm.name: load_parts(folder, suite, arm.name, classes) for arm in suite.arms}
-    plan = Plan(suite.primary_metric, tuple(record.data.positive), tuple(record.data.rules))
+    positive, rules = tuple(record.data.positive), tuple(record.data.rules)
+    plan = Plan(suite.primary_metric, positive, rules, margin=suite.margin)
     parts, comparison = evaluate_arms(cells, plan, folder.load_case_facts())
     arms = []
     for arm in suite.arms:
@@ -73,10 +74,11 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         title=suite.title,
         question=suite.question,
         primary_metric=suite.primary_metric,
+        margin=suite.margin,
         split_rule=split_rule(suite, record.data.units),
         status="complete" if done == planned else "partial",
         classes=classes,
-        definitions=DEFINITIONS | CLASS_DEFINITIONS,
+        definitions=define_all(suite.primary_metric),
         data=record.data,
         splits=record.splits,
         arms=arms,

@@ -10,10 +10,11 @@ from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.evaluate import evaluate_inputs
 from milkreport.evaluation.inputs import Inputs
 from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.named import define
 from milkreport.evaluation.pools import Cells
 from milkreport.evaluation.results import ArmResult, Results
 from milkreport.runs.collect import load_scored
-from milkreport.runs.evaluated import write_evaluation
+from milkreport.runs.evaluated import declared_plan, write_evaluation
 from milkreport.runs.folder import RunFolder
 
 #: Arms in one report: every pair is compared, so that their number grows by its square.
@@ -35,10 +36,7 @@ def combine(
     """
     runs = {name: _load(path) for name, path in zip(_labels(paths), paths, strict=True)}
     first_name, (first_folder, first) = next(iter(runs.items()))
-    declared = list(dict.fromkeys(results.primary_metric for _, results in runs.values()))
-    if not primary and len(declared) > 1:
-        what = f"the runs declared {' and '.join(declared)} as their primary metric"
-        raise ConfigError(what, "choose by --primary")
+    primary, margin = declared_plan([results for _, results in runs.values()], primary)
     named: dict[str, tuple[ArmResult, str]] = {}
     parts: dict[str, dict[Part, Cells]] = {}
     for label, (folder, results) in runs.items():
@@ -57,7 +55,8 @@ def combine(
     facts = first_folder.load_case_facts()
     sources = {name: label for name, (_, label) in named.items()}
     inputs = Inputs(parts, sources, (first.data.name, first.data.fingerprint), facts)
-    plan = Plan(primary or declared[0], tuple(first.data.positive), tuple(first.data.rules))
+    positive, rules = tuple(first.data.positive), tuple(first.data.rules)
+    plan = Plan(primary, positive, rules, margin=margin)
     scored = evaluate_inputs(inputs, plan, title=f"{first.data.name}: {len(runs)} runs together")
     results = scored.model_copy(
         update={
@@ -153,12 +152,14 @@ def _notices(runs: Mapping[str, tuple[RunFolder, Results]], validated: bool) -> 
 def best_on_validation(
     found: Sequence[tuple[str, Results]], metric: str
 ) -> list[tuple[str, str, float]]:
-    """Of each arm the run whose validation part reached most: (arm, run, value); empty without one."""
+    """Of each arm the run whose validation part reached the best: (arm, run, value); empty without one."""
+    sign = 1 if define(metric).better == "higher" else -1
     best: dict[str, tuple[str, float]] = {}
     for name, results in found:
         for arm in results.arms:
             part = arm.part("validation")
-            value = part.metrics[metric].value if part else None
-            if value is not None and value > best.get(arm.name, ("", -1.0))[1]:
-                best[arm.name] = name, value
+            value = estimate.value if part and (estimate := part.estimate(metric)) else None
+            if value is None or (arm.name in best and sign * (value - best[arm.name][1]) <= 0):
+                continue
+            best[arm.name] = name, value
     return [(arm, name, value) for arm, (name, value) in best.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from milkreport.evaluation.inputs import Inputs, load_inputs
 from milkreport.evaluation.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.mistakes import list_mistakes
+from milkreport.evaluation.named import check_metric
 from milkreport.evaluation.pools import CaseFacts, Cells
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import CellRecord, Results
@@ -71,7 +72,29 @@ def write_evaluation(out: Path, inputs: Inputs, results: Results, command: str) 
     return results
 
 
-def compare_two(one: Path, other: Path, truth: Path | None, primary: str) -> list[Results]:
+def declared_plan(known: Sequence[Results], primary: str) -> tuple[str, float | None]:
+    """The primary metric that these results declared, or *primary* instead; and its margin.
+
+    Raises:
+        ConfigError: they declared several, and none is named.
+    """
+    declared = list(dict.fromkeys(results.primary_metric for results in known))
+    if not primary and len(declared) > 1:
+        what = f"the runs declared {' and '.join(declared)} as their primary metric"
+        raise ConfigError(what, "choose by --primary")
+    primary = check_metric(primary or next(iter(declared), "macro_f1"))
+    margins = {results.margin for results in known if results.primary_metric == primary}
+    return primary, margins.pop() if len(margins) == 1 else None
+
+
+def compare_two(
+    one: Path,
+    other: Path,
+    truth: Path | None,
+    primary: str,
+    margin: float | None = None,
+    positive: Sequence[str] = (),
+) -> list[Results]:
     """Two runs, evaluations or prediction files against each other: one entry an arm that both have.
 
     *other* stands first in each, as what *one*'s difference is from. Two of one arm each are compared
@@ -80,17 +103,21 @@ def compare_two(one: Path, other: Path, truth: Path | None, primary: str) -> lis
     Args:
         truth: for prediction files; with a run on the other side, that run's own labels serve.
         primary: the metric that is tested; empty: the runs' own, or macro F1.
+        margin: the difference in it that does not matter; by default the runs' own.
+        positive: classes that count as disease; by default the runs' own.
 
     Raises:
         ConfigError: no arm in common, or no truth. DataError: not the same cases or labels.
     """
     sides: list[dict[str, Cells]] = []
     known: list[Results] = []
+    groups: Mapping[str, str] = {}
     for path in (one, other):
         folder = RunFolder(path)
         if folder.is_run():
             results = folder.load_results()
             known.append(results)
+            groups = groups or folder.load_case_facts().groups
             sides.append(load_test_predictions(folder, results))
             if not sides[-1]:
                 what = "its results hold no test predictions"
@@ -107,18 +134,19 @@ def compare_two(one: Path, other: Path, truth: Path | None, primary: str) -> lis
             sides[place] = {
                 arm: parts["test"] for arm, parts in load_inputs(path, source).arms.items()
             }
-    declared = list(dict.fromkeys(results.primary_metric for results in known))
-    if not primary and len(declared) > 1:
-        what = f"the runs declared {' and '.join(declared)} as their primary metric"
-        raise ConfigError(what, "choose by --primary")
-    plan = Plan(primary=primary or next(iter(declared), "macro_f1"))
-    names = _distinct(one, other)
+    primary, declared = declared_plan(known, primary)
+    positive = tuple(positive or next((r.data.positive for r in known), ()))
+    plan = Plan(primary, positive, margin=declared if margin is None else margin)
+    names, facts = _distinct(one, other), CaseFacts(groups)
     return [
-        _compare(pair, names, plan, title) for title, pair in _pairs(sides[0], sides[1], one, other)
+        _compare(pair, names, plan, title, facts)
+        for title, pair in _pairs(sides[0], sides[1], one, other)
     ]
 
 
-def _compare(pair: tuple[Cells, Cells], names: tuple[str, str], plan: Plan, title: str) -> Results:
+def _compare(
+    pair: tuple[Cells, Cells], names: tuple[str, str], plan: Plan, title: str, facts: CaseFacts
+) -> Results:
     mine, theirs = pair
     classes = next(iter(mine.values())).classes
     if any(sorted(p.classes) != sorted(classes) for p in theirs.values()):
@@ -128,7 +156,7 @@ def _compare(pair: tuple[Cells, Cells], names: tuple[str, str], plan: Plan, titl
         {names[1]: {"test": theirs}, names[0]: {"test": mine}},
         {name: name for name in names},
         ("the cases of both", ""),
-        CaseFacts(),
+        facts,
     )
     return evaluate_inputs(inputs, plan, title=title)
 

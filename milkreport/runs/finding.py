@@ -70,7 +70,7 @@ def read_entry(path: Path) -> RunEntry:
     values = {}
     for arm in results.arms:
         part = arm.part("test")
-        estimate = part.metrics.get(results.primary_metric) if part else None
+        estimate = part.estimate(results.primary_metric) if part else None
         if estimate is not None and estimate.value is not None:
             values[arm.name] = estimate.value
     return entry.model_copy(

@@ -25,7 +25,7 @@ from milkreport.runs.finetune_record import (
     is_finetuning,
     load_record,
 )
-from milkreport.runs.finetune_results import compare_on_both, describe_origin
+from milkreport.runs.finetune_results import compare_on_both, describe_origin, plan_for
 from milkreport.runs.folder import differing_keys
 from milkreport.runs.known_cases import Overlap, find_learned, load_original
 from milkreport.runs.lock import hold
@@ -116,6 +116,7 @@ def finetune(job: Job, watcher: Watcher) -> FineTuning:
     with hold(job.out):
         old = prepare_old(job.parent, job.old_data, job.old_reason, job.cache, watcher)
         new = _prepare_new(job, mapping, plans, watcher)
+        plan_for(plans.suite, job.parent, new.prepared.cases)  # refused before anything is trained
         settings = describe_settings(job.parent, plans, job.wish, mapping, device.type)
         settings["known cases"] = len(new.known.all) if new.known is not None else "not known"
         begun = FineTuning(

@@ -93,6 +93,7 @@ def plan_finetuning(
             "title": f"Fine-tuning of {name}",
             "question": "What does fine-tuning change?",
             "primary_metric": parent.suite.primary_metric if parent.suite else "macro_f1",
+            "margin": parent.suite.margin if parent.suite else None,
             "seeds": [card.seed],
             "data": _data(parent, wish).model_dump(),
             "split": Split(

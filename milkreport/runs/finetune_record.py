@@ -8,6 +8,7 @@ from typing import Literal
 from milkreport.errors import DataError
 from milkreport.evaluation.data_record import Record
 from milkreport.evaluation.part_record import Estimate
+from milkreport.evaluation.results import Finding
 from milkreport.inside import refuse_links
 from milkreport.parse import parse_json
 
@@ -22,6 +23,9 @@ class Gap(Record):
     value: float
     low: float
     high: float
+    low90: float | None = None
+    high90: float | None = None
+    detectable: float | None = None
     p: float | None = None
 
 
@@ -37,7 +41,8 @@ class Compared(Record):
     """Both models on the same test cases.
 
     ``left_out``: test cases that are not scored, because the fine-tuning was trained on them. ``shown``:
-    whether the difference in the primary metric can be told from chance.
+    whether the difference in the primary metric can be told from chance. ``finding``: what may be said of
+    it; ``margin``: the difference that does not matter.
     """
 
     n_cases: int
@@ -46,6 +51,8 @@ class Compared(Record):
     synthetic: bool
     metrics: dict[str, Pair]
     shown: bool
+    finding: Finding | None = None
+    margin: float | None = None
 
 
 class Origin(Record):

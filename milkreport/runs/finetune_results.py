@@ -10,6 +10,7 @@ import numpy as np
 
 from milkreport.data.cases import Cases
 from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.named import check_name
 from milkreport.evaluation.pools import CaseFacts
 from milkreport.evaluation.results import Curve
 from milkreport.runs.before_after import AFTER, BEFORE, Scene, compare_both
@@ -29,6 +30,7 @@ from milkreport.runs.finetune_record import (
 from milkreport.runs.known_cases import find_taught, load_original
 from milkreport.runs.old_data import OldData
 from milkreport.runs.parent import Parent
+from milkreport.suite import Suite
 from milkreport.training.continued import correction_weights
 from milkreport.training.device import Device
 from milkreport.training.pixels import Pixels, place_pixels
@@ -37,7 +39,9 @@ from milkreport.training.saved import SavedModel
 if TYPE_CHECKING:
     from milkreport.runs.finetune import Job, NewData
 
-_ONE_TRAINING = "One training of one model: the numbers speak of this model and rank no method"
+_ONE_TRAINING = (
+    "One training of one model: the numbers apply to this model only; methods are not ranked"
+)
 EPOCH_RULE = (
     "The model before is that of the original training. The model after is that of the epoch with the "
     "highest primary metric on the validation part of the new data; no test part chose anything"
@@ -82,11 +86,10 @@ def compare_on_both(
     for line in told:
         notice(line)
     models = {BEFORE: job.parent.model, AFTER: model}
-    primary = plans.suite.primary_metric
     about = _describe_models(job.parent, plans, new)
     curves = [Curve(seed=model.card.seed, fold=0, columns=load_history(job.out / MODEL))]
     scene = _new_scene(plans, new, about, told, curves)
-    plan = _plan(primary, job.parent, new.prepared.cases)
+    plan = plan_for(plans.suite, job.parent, new.prepared.cases)
     scene = _with_plan(scene, plan)
     compared = compare_both(job.out / NEW, models, scene, pixels, plan, job.command, pause)
     forgotten, reason = None, old.reason
@@ -111,14 +114,18 @@ def compare_on_both(
             "old": forgotten,
             "old_status": "CHECKED" if forgotten else "NOT CHECKED",
             "old_reason": "" if forgotten else reason,
-            "forgetting": forgotten.metrics[primary].difference if forgotten else None,
+            "forgetting": forgotten.metrics[plan.primary].difference if forgotten else None,
             "notices": told,
         }
     )
 
 
-def _plan(primary: str, parent: Parent, cases: Cases) -> Plan:
-    """What is measured: positive classes and rules of the original data, where these are known."""
+def plan_for(suite: Suite, parent: Parent, cases: Cases) -> Plan:
+    """What is measured: positive classes and rules of the original data, where these are known.
+
+    Raises:
+        ConfigError: the primary metric is of positive classes, and none are known.
+    """
     positive, rules = cases.card.positive, cases.card.rules
     if parent.run is not None:
         data = parent.run.load_data().data
@@ -126,7 +133,8 @@ def _plan(primary: str, parent: Parent, cases: Cases) -> Plan:
     positive = tuple(name for name in positive if name in parent.card.classes)
     if len(positive) == len(parent.card.classes):
         positive = ()
-    return Plan(primary, positive, rules)
+    primary = check_name(suite.primary_metric, parent.card.classes, positive)
+    return Plan(primary, positive, rules, margin=suite.margin)
 
 
 def _with_plan(scene: Scene, plan: Plan) -> Scene:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from milkreport.atomic import disk_problem, write_text
@@ -21,6 +21,8 @@ from milkreport.checks.reference import (
 from milkreport.checks.statements import Figure
 from milkreport.errors import ConfigError
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS, HEADLINE
+from milkreport.evaluation.named import check_name
+from milkreport.evaluation.part_record import POSITIVE
 from milkreport.evaluation.results import ArmResult, Results
 from milkreport.runs.cells import Cell
 from milkreport.runs.folder import RunFolder, refuse_foreign
@@ -31,16 +33,39 @@ from milkreport.settings import validate
 #: Loss that an own earlier run may differ by, where nothing else is declared.
 MARGIN = 0.03
 MARGIN_REASON = "milkreport's default: about the change that an imbalance correction makes"
+#: Metrics on a scale of their own: margin and reason.
+OWN_MARGINS = {
+    "macro_auc": (
+        0.02,
+        "milkreport's default: of 100 pairs of a case of a class and another case, two more are ranked wrong",
+    ),
+    "log_loss": (
+        0.05,
+        "milkreport's default: the true class gets 5% less probability, as a geometric mean",
+    ),
+}
+#: What later runs are held to beside the primary metric.
+GATED = (*HEADLINE, *OWN_MARGINS)
+
+
+def margin_for(metric: str) -> tuple[float, str]:
+    """The default margin of a metric, and its reason."""
+    return OWN_MARGINS.get(metric, (MARGIN, MARGIN_REASON))
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a reference holds a run to. ``metrics``: overall; ``per_class``: of every class."""
+    """What a reference holds a run to.
+
+    ``metrics``: overall, by default the primary metric and :data:`GATED`. ``per_class``: of every class.
+    ``margins``: of single metrics, with their reasons; ``margin`` of all others.
+    """
 
     metrics: tuple[str, ...] = ()
     per_class: tuple[str, ...] = ()
     margin: float = MARGIN
     margin_reason: str = MARGIN_REASON
+    margins: Mapping[str, tuple[float, str]] = field(default_factory=lambda: OWN_MARGINS)
     min_seeds: int = 1
     min_support: int = MIN_SUPPORT
 
@@ -56,11 +81,14 @@ def freeze(folder: RunFolder, name: str, reason: str, wanted: Wanted | None = No
     if results.status != "complete":
         do = "finish it first: the same run-all command again"
         raise ConfigError("the run is partial", do, str(folder.path))
-    metrics = wanted.metrics or tuple(dict.fromkeys((results.primary_metric, *HEADLINE)))
-    _refuse_unknown(metrics, wanted.per_class)
-    figures = [
-        figure for arm in results.arms for figure in _figures(arm, metrics, wanted.per_class)
-    ]
+    primary = results.primary_metric
+    metrics = wanted.metrics or (primary, *GATED)
+    named = _named(metrics, wanted.per_class, results.classes)
+    figures = [figure for arm in results.arms for figure in _figures(arm, named, wanted)]
+    gated = {f.metric for f in figures}
+    if unused := [m for m in wanted.margins if m not in gated | OWN_MARGINS.keys()]:
+        what = f"a margin of {unused[0]}, which is not gated"
+        raise ConfigError(what, f"gated: {', '.join(sorted(gated))}")
     if not figures:
         what = "has no test results of these metrics"
         raise ConfigError(what, "freeze a finished run", str(folder.path))
@@ -75,6 +103,8 @@ def freeze(folder: RunFolder, name: str, reason: str, wanted: Wanted | None = No
         "split": results.split_rule,
         "rounding": "exact",
         "n": {"test": test.n_cases} if test else {},
+        "support": {"test": {row.name: row.support for row in test.classes}} if test else {},
+        "primary": primary if primary in named else "",
         "margin": wanted.margin,
         "margin_reason": wanted.margin_reason,
         "min_seeds": wanted.min_seeds,
@@ -131,10 +161,18 @@ def renew(old: Reference, folder: RunFolder, reason: str) -> Reference:
     """
     if old.frozen is None:
         raise ConfigError(f"{old.name} holds published figures", "edit its file", old.name)
-    overall = tuple(dict.fromkeys(f.metric for f in old.figures if not f.class_name))
-    per_class = tuple(dict.fromkeys(f.metric for f in old.figures if f.class_name))
+    # Every figure of every arm, classes by name: what was gated stays gated, and nothing else is.
+    named = dict.fromkeys(
+        f"{f.metric}:{f.class_name}" if f.class_name else f.metric for f in old.figures
+    )
+    margins = {f.metric: (f.margin, f.margin_reason) for f in old.figures if f.margin is not None}
     wanted = Wanted(
-        overall, per_class, old.margin, old.margin_reason, old.min_seeds, old.min_support
+        tuple(named),
+        margin=old.margin,
+        margin_reason=old.margin_reason,
+        margins=margins,
+        min_seeds=old.min_seeds,
+        min_support=old.min_support,
     )
     new = freeze(folder, old.name, reason, wanted)
     assert new.frozen is not None
@@ -146,7 +184,8 @@ def renew(old: Reference, folder: RunFolder, reason: str) -> Reference:
     ]
     history = [*old.frozen.history, *new.frozen.history]
     frozen = new.frozen.model_copy(update={"history": history})
-    return new.model_copy(update={"figures": figures, "frozen": frozen})
+    update = {"figures": figures, "frozen": frozen, "primary": old.primary}
+    return new.model_copy(update=update)
 
 
 def differences(manifest: Manifest, frozen: Frozen) -> list[str]:
@@ -181,17 +220,29 @@ def program(manifest: Manifest) -> str:
     return f"{manifest.milkreport}{commit}{' with changes' if manifest.dirty else ''}"
 
 
-def _figures(arm: ArmResult, metrics: Sequence[str], per_class: Sequence[str]) -> list[Figure]:
+def _figures(arm: ArmResult, named: Sequence[str], wanted: Wanted) -> list[Figure]:
     part = arm.part("test")
     if part is None:
         return []
-    values = [(m, "", e.value) for m in metrics if (e := part.metrics.get(m)) is not None]
-    values += [(m, row.name, getattr(row, m)) for m in per_class for row in part.classes]
-    return [
-        Figure(arm=arm.name, part="test", metric=m, class_name=c, printed=repr(float(v)))
-        for m, c, v in values
-        if v is not None
-    ]
+    rows = {row.name: row for row in part.classes}
+    figures = []
+    for metric, _, class_name in (name.partition(":") for name in named):
+        found = rows[class_name].estimate(metric) if class_name else part.metrics.get(metric)
+        if found is not None and found.value is not None:
+            margin, reason = wanted.margins.get(metric, (None, ""))
+            printed = repr(float(found.value))
+            figures.append(
+                Figure(
+                    arm=arm.name,
+                    part="test",
+                    metric=metric,
+                    class_name=class_name,
+                    printed=printed,
+                    margin=margin,
+                    margin_reason=reason,
+                )
+            )
+    return figures
 
 
 def _rule(metric: str) -> Rule:
@@ -217,8 +268,14 @@ def _origin(results: Results, manifest: Manifest, reason: str) -> Frozen:
     )
 
 
-def _refuse_unknown(metrics: Sequence[str], per_class: Sequence[str]) -> None:
+def _named(metrics: Sequence[str], per_class: Sequence[str], classes: list[str]) -> list[str]:
+    """Metrics by their kept names, ``metric`` or ``metric:class``; raises ConfigError for an unknown one."""
     for given, known in ((metrics, DEFINITIONS), (per_class, CLASS_DEFINITIONS)):
         for metric in given:
-            if metric not in known:
+            if metric in POSITIVE:
+                do = "name others by --metric, as in --metric recall:CLASS"
+                raise ConfigError(f"{metric} cannot be gated", do)
+            if metric not in known and ":" not in metric:
                 raise ConfigError(f"unknown metric {metric!r}", f"known: {', '.join(known)}")
+    named = [check_name(m, classes, []) if ":" in m else m for m in metrics]
+    return [*dict.fromkeys([*named, *(f"{m}:{c}" for m in per_class for c in classes)])]

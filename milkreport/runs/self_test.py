@@ -74,6 +74,12 @@ def run_controls() -> Iterator[Control]:
         )
         yield Control("shuffled labels, paired", "FAIL, exit 1", paired(shuffle))
         yield Control("two columns swapped, paired", "FAIL, exit 1", paired(swap))
+        yield Control(
+            "the same answers with shuffled confidences",
+            "FAIL, exit 1",
+            paired(shuffle_confidences),
+        )
+        yield from _control_evidence(place, base)
         yield Control("a probability that is no number", "exit 3", _refused(place, base))
         yield Control(
             "a metric that the run lacks", "NOT CHECKED, exit 5", _lacking(place, before, base)
@@ -93,6 +99,47 @@ def run_controls() -> Iterator[Control]:
             "FAIL, exit 1",
             _said(compare_run(_evaluate(place / "after", worsen(base, 0.1), base), printed)[0]),
         )
+        rarer = base.take((base.truth > 0) | (np.arange(len(base.truth)) % 2 == 0))
+        yield Control(
+            "published figures, another class mix",
+            "NOT CHECKED, exit 5",
+            _said(compare_run(_evaluate(place / "after", rarer.probabilities, rarer), printed)[0]),
+        )
+
+
+def _control_evidence(place: Path, base: Predictions) -> Iterator[Control]:
+    """Too few cases, and copies of few cases, must not pass; predictions that are the same to the bit do."""
+
+    def gate(p: Predictions, after: Floats, allow_inconclusive: bool = False) -> str:
+        before = _evaluate(place / "few", p.probabilities, p)
+        write_reference(before, freeze(before, "few", "control"), place / "few_reference")
+        now = _evaluate(place / "after", after, p)
+        return _said(compare_run(now, str(place / "few_reference"))[0], allow_inconclusive)
+
+    few = base.take(np.arange(0, len(base.truth), 34))
+    lukewarm = few.probabilities**1.01
+    lukewarm /= lukewarm.sum(axis=1, keepdims=True)
+    yield Control("59 cases, hardly changed", "INCONCLUSIVE, exit 5", gate(few, lukewarm))
+    yield Control(
+        "59 cases, hardly changed, --allow-inconclusive",
+        "INCONCLUSIVE, exit 0",
+        gate(few, lukewarm, allow_inconclusive=True),
+    )
+    labels = np.eye(len(few.classes))[few.predicted]
+    hard = Predictions(few.case_ids, few.truth, labels, few.classes)
+    yield Control("59 cases, the same hard labels", "INCONCLUSIVE, exit 5", gate(hard, labels))
+    yield Control("59 cases, identical", "PASS, exit 0", gate(few, few.probabilities))
+    many = Predictions(
+        np.array([f"{case}-{i}" for i in range(20) for case in few.case_ids]),
+        np.tile(few.truth, 20),
+        np.tile(few.probabilities, (20, 1)),
+        few.classes,
+    )
+    yield Control(
+        "59 cases, hardly changed, copied 20 times",
+        "INCONCLUSIVE, exit 5, warns of copies",
+        gate(many, np.tile(lukewarm, (20, 1))),
+    )
 
 
 def load_fixture() -> Predictions:
@@ -137,6 +184,15 @@ def shuffle(p: Predictions) -> Floats:
     return np.asarray(p.probabilities[np.random.default_rng(1).permutation(len(p.truth))])
 
 
+def shuffle_confidences(p: Predictions) -> Floats:
+    """Probabilities handed round among the cases with the same answer: no answer changes."""
+    values, rng = p.probabilities.copy(), np.random.default_rng(1)
+    for c in np.unique(p.predicted):
+        mine = np.flatnonzero(p.predicted == c)
+        values[mine] = p.probabilities[rng.permutation(mine)]
+    return values
+
+
 def swap(p: Predictions) -> Floats:
     """The two most frequent classes' columns exchanged."""
     first, second = np.argsort(-np.bincount(p.truth))[:2].tolist()
@@ -161,9 +217,11 @@ def _score(out: Path, inputs: Inputs) -> RunFolder:
     return RunFolder(out)
 
 
-def _said(verdict: Verdict) -> str:
-    warns = ", warns of a leak" if verdict.warnings else ""
-    return f"{verdict.status}, exit {exit_code(verdict)}{warns}"
+def _said(verdict: Verdict, allow_inconclusive: bool = False) -> str:
+    code = exit_code(verdict, allow_inconclusive=allow_inconclusive)
+    warns = [word for word in ("leak", "copies") if any(word in w for w in verdict.warnings)]
+    said = {"leak": ", warns of a leak", "copies": ", warns of copies"}
+    return f"{verdict.status}, exit {code}{''.join(said[word] for word in warns)}"
 
 
 def _frames(base: Predictions) -> tuple[pd.DataFrame, Source]:

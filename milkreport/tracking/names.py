@@ -45,10 +45,16 @@ def final_metrics(results: Results) -> Iterator[tuple[str, float]]:
     """The test part's metrics of every arm: ``macro_f1/ARM``, the primary one's interval beside it."""
     for arm in results.arms:
         part = arm.part("test")
-        for name, estimate in (part.metrics if part else {}).items():
-            if estimate.value is not None:
-                yield f"{name}/{arm.name}", estimate.value
-            if name == results.primary_metric and estimate.low is not None:
-                yield f"{name}_low/{arm.name}", estimate.low
-            if name == results.primary_metric and estimate.high is not None:
-                yield f"{name}_high/{arm.name}", estimate.high
+        if part is None:
+            continue
+        primary = results.primary_metric
+        found = {name: estimate.value for name, estimate in part.metrics.items()}
+        if (estimate := part.estimate(primary)) is not None:
+            found |= {
+                primary: estimate.value,
+                f"{primary}_low": estimate.low,
+                f"{primary}_high": estimate.high,
+            }
+        for name, value in found.items():
+            if value is not None:
+                yield f"{name}/{arm.name}", value

@@ -119,7 +119,8 @@ def train_cell(
         torch.from_numpy(fold.train), torch.from_numpy(labels[fold.train]), len(cases.classes)
     )
     labelled = {name: (positions, labels[positions]) for name, positions in parts.items()}
-    keeper = Keeper(suite, training, labelled, inputs, on_epoch)
+    positive = tuple(name for name in cases.card.positive if name in cases.classes)
+    keeper = Keeper(suite, training, labelled, inputs, on_epoch, cases.classes, positive)
     journal = KeptJournal(keeper, checkpoints or Checkpoints(), started)
     keeper.pause = journal.pause
     try:

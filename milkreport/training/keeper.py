@@ -12,7 +12,10 @@ import torch
 from torch import nn
 
 from milkreport.evaluation.definitions import HEADLINE
+from milkreport.evaluation.measures import measure
 from milkreport.evaluation.metrics import confusion_counts, score_confusion
+from milkreport.evaluation.named import define, pick
+from milkreport.evaluation.predictions import Predictions
 from milkreport.models.build import scalars
 from milkreport.suite import Suite, Training
 from milkreport.training.batches import Inputs
@@ -35,7 +38,10 @@ Probabilities = dict[str, npt.NDArray[np.float32]]
 
 
 class Keeper:
-    """Watches the epochs: scores every part, keeps the weights of the epoch that the suite selects."""
+    """Watches the epochs: scores every part, keeps the weights of the epoch that the suite selects.
+
+    ``classes`` and ``positive`` of the data: a primary metric may be of one class or of the positive ones.
+    """
 
     def __init__(
         self,
@@ -44,9 +50,12 @@ class Keeper:
         parts: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
         inputs: Inputs,
         on_epoch: OnEpoch,
+        classes: tuple[str, ...] = (),
+        positive: tuple[str, ...] = (),
     ) -> None:
         self.suite, self.training = suite, training
         self.parts, self.inputs, self.on_epoch = parts, inputs, on_epoch
+        self.classes, self.positive = classes, positive
         self.rows: list[Row] = []
         self.state: dict[str, torch.Tensor] = {}
         self.probabilities: Probabilities = {}
@@ -88,9 +97,23 @@ class Keeper:
                 raise TrainingFailed(f"{what}: lower the learning rate")
             probabilities[name] = np.exp(logs)
             row |= {f"{name}_{key}": value for key, value in _curve_point(logs, labels).items()}
+            if name == "validation" and self.training.select != "last" and self._is_rare:
+                row["validation_primary"] = self._primary(logs, labels)
         self.rows.append(row)
         self.drawn = drawn if epoch == 1 else self.drawn + drawn
         return probabilities
+
+    @property
+    def _is_rare(self) -> bool:
+        """Whether the primary metric is not among those of every epoch."""
+        return self.suite.primary_metric not in HEADLINE
+
+    def _primary(self, logs: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+        """The primary metric; nan where it is undefined."""
+        ids = np.arange(len(labels)).astype(str)
+        p = Predictions(ids, labels, np.exp(logs.astype(np.float64)), self.classes)
+        found = pick(measure(p, self.positive), self.suite.primary_metric, self.classes)
+        return float("nan") if found is None else float(found)
 
     def is_over(self) -> bool:
         """Whether the validation part was no better for as many epochs as the suite's patience has."""
@@ -136,9 +159,13 @@ class Keeper:
     def _is_chosen(self, row: Row) -> bool:
         if self.training.select == "last":
             return row["epoch"] == self.training.epochs
-        reached = row[f"validation_{self.suite.primary_metric}"]
-        if reached <= self.best:
+        primary = self.suite.primary_metric
+        reached = row["validation_primary" if self._is_rare else f"validation_{primary}"]
+        reached = reached if define(primary).better == "higher" else -reached
+        # The first epoch is kept in any case, and one where the metric is undefined is never better.
+        if self.epoch and not reached > self.best:
             return False
+        reached = reached if np.isfinite(reached) else -np.finfo(np.float64).max
         self.best = reached
         return True
 

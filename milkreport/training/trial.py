@@ -6,6 +6,7 @@ from milkreport.arm_settings import ArmInputs
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
 from milkreport.errors import ConfigError
+from milkreport.evaluation.named import check_name
 from milkreport.model_settings import Classifier, Model, OwnModel
 from milkreport.models.backbone import load_embedder
 from milkreport.models.build import build_network, try_network
@@ -16,10 +17,14 @@ from milkreport.training.card import fit_reads
 def try_arms(prepared: Prepared, suite: Suite, fold: Fold) -> None:
     """Refuse, before anything is trained, an arm whose model cannot be built for these data.
 
+    So is a primary metric of a class that the data has not.
+
     Raises:
         ConfigError, EnvironmentProblem: which, and why.
     """
     cases, n_classes = prepared.cases, len(prepared.cases.classes)
+    positive = [name for name in cases.card.positive if name in cases.classes]
+    check_name(suite.primary_metric, cases.classes, positive)
     for arm in suite.arms:
         model, settings = suite.model_of(arm), suite.data
         reads = fit_reads(cases, arm.inputs, fold.train, settings.image_size, settings.decoder)
