@@ -1,8 +1,8 @@
 """Error rates of the gate against an earlier run: PASS at a true loss of exactly the margin, and its power.
 
-Cases, class mix, groups and trainings are drawn anew in every simulation (``populations``). A worse method sees
-the classes less well; how much less is found by bisection on a large sample. Every outcome is that of the
-functions that a check uses. In the regime "anew" two models share half of the case noise, as after a new
+Cases, class mix, groups and trainings are drawn anew in every simulation (``populations``). A worse method
+sees the classes less well; how much less is found by bisection on a large sample. Every outcome is that of
+the functions that a check uses. In the regime "anew" two models share half of the case noise, as after a new
 training; in "few" they share nearly all of it, so that few answers differ but those that were lost.
 
     python scripts/simulate_gate.py [--simulations 300] [--only PART] [--metric NAME] [--out FILE]

@@ -404,7 +404,8 @@ def test_the_spread_over_trainings_widens_the_interval(published) -> None:
             "baseline", "test", "accuracy"))  # fmt: skip
         return row.high - row.low
 
-    # Student's t for 2 degrees of freedom, times the spread of one training (theirs); ours is in the estimate.
+    # Student's t for 2 degrees of freedom, times the spread of one training (theirs); ours is in the
+    # estimate.
     sd = arm.parts[0].metrics["accuracy"].seed_sd
     assert width(three) > width(one)
     assert width(three) >= 2 * 4.3 * sd * np.sqrt(1 + 1 / 3)

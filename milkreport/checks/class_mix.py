@@ -64,7 +64,8 @@ def mix_p(one: Mapping[str, int], other: Mapping[str, int]) -> float:
     """p of the chi-square test that two samples have one class mix; rare classes are joined."""
     from scipy.special import chdtrc  # here: slow to load, and points need none of it
 
-    counts = np.array([[side.get(name, 0) for name in one | other] for side in (one, other)], float)
+    names = [*one, *(name for name in other if name not in one)]
+    counts = np.array([[side.get(name, 0) for name in names] for side in (one, other)], np.float64)
     totals, sizes = counts.sum(axis=0), counts.sum(axis=1)
     if min(sizes) == 0:
         return 1.0

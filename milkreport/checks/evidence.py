@@ -62,11 +62,11 @@ def needed_by_class(supports: Ints, margin: float) -> int:
     """Cases with the class mix of *supports* at which :func:`hidden_loss` is *margin* (above 0) at most."""
     n = float(supports.sum())
     low, high = 0.0, 1.0
-    while hidden_loss(supports * high) > margin:
+    while hidden_loss(supports.astype(np.float64) * high) > margin:
         low, high = high, 2 * high
     for _ in range(50):
         middle = (low + high) / 2
-        enough = hidden_loss(supports * middle) <= margin
+        enough = hidden_loss(supports.astype(np.float64) * middle) <= margin
         low, high = (low, middle) if enough else (middle, high)
     return math.ceil(high * n - 1e-6)
 

@@ -30,7 +30,11 @@ def case_influence(p: Predictions, metric: str) -> Floats | None:
     name, _, class_name = metric.partition(":")
     own = p.truth[:, None] == np.arange(len(p.classes))
     if name.removeprefix("macro_") in ("auc", "average_precision"):
-        kept = [p.classes.index(class_name)] if class_name else np.flatnonzero(own.any(axis=0))
+        kept = (
+            [p.classes.index(class_name)]
+            if class_name
+            else np.flatnonzero(own.any(axis=0)).tolist()
+        )
         kept = [c for c in kept if own[:, c].any() and not own[:, c].all()]
         if p.kind == "labels" or not kept:
             return None
