@@ -79,7 +79,8 @@ class Population:
         """The true value of a metric without training noise; averages run over *present* classes."""
         if "" not in self.truths:
             rng = np.random.default_rng(len(self.name))
-            cases = self.draw_cases(n, rng)
+            # Alike cases of a group say less together.
+            cases = self.draw_cases(n if self.most_in_group == 1 else 4 * n, rng)
             drawn = self.answer(cases, self.log_odds, rng)
             self.truths[""] = measure(drawn)
             k = len(self.classes)

@@ -38,7 +38,9 @@ def effective_sizes(members: Bools, hits: Bools | Floats, groups: Ints | None) -
     share = np.divide(hits.sum(axis=0), n, out=np.zeros_like(n), where=n > 0)
     residuals = hits - members * share
     alone = (residuals**2).sum(axis=0)
-    together = (_sum_groups(residuals, groups) ** 2).sum(axis=0)
+    # As the jackknife leaves out groups: a large group bends the share towards itself.
+    held = _sum_groups(members.astype(np.float64), groups) / np.maximum(n, 1)
+    together = ((_sum_groups(residuals, groups) / np.maximum(1 - held, 0.5)) ** 2).sum(axis=0)
     effect = np.divide(together, alone, out=np.ones_like(alone), where=alone > 0)
     size = np.where(alone > 0, n / np.maximum(effect, 1), units)
     few = np.where(units > 1, (Z / t_quantile(np.maximum(units - 1, 1))) ** 2, 1.0)
