@@ -57,15 +57,15 @@ def plan(
 
     - milkreport plan --classes 300,2500,40,540,50 --seeds 10 --html plan.html
     """
-    from milkreport.evaluation import power
+    from milkreport.evaluation import design
     from milkreport.evaluation.noise import assume_components
     from milkreport.runs.planning import load_components
 
     if (from_run is None) == (not classes):
         what = "no noise to plan with" if from_run is None else "--from and --classes"
         raise ConfigError(what, "give one of --from RUN and --classes N,...")
-    if folds is not None and not 1 <= folds <= power.MOST_FOLDS:
-        raise ConfigError(f"--folds {folds}", f"give 1 to {power.MOST_FOLDS}")
+    if folds is not None and not 1 <= folds <= design.MOST_FOLDS:
+        raise ConfigError(f"--folds {folds}", f"give 1 to {design.MOST_FOLDS}")
     if from_run is not None:
         components = load_components(from_run, metric)
         if folds is not None:
@@ -73,7 +73,7 @@ def plan(
     else:
         counts = _read_counts(classes)
         components = assume_components(metric or "macro_f1", counts, folds or 1)
-    found = power.plan(components, difference, seeds)
+    found = design.plan(components, difference, seeds)
     if html is not None:
         from milkreport.commands.console import show_files
         from milkreport.reporting.plan_page import write_plan_page

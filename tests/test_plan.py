@@ -16,6 +16,7 @@ from scipy.stats import nct, norm
 from scipy.stats import t as student
 
 from milkreport.errors import ConfigError, DataError
+from milkreport.evaluation.design import cases_needed, difference_at, plan, seeds_needed
 from milkreport.evaluation.noise import (
     MEASURED,
     Components,
@@ -23,14 +24,7 @@ from milkreport.evaluation.noise import (
     estimate_components,
 )
 from milkreport.evaluation.pair import hidden_variance
-from milkreport.evaluation.power import (
-    cases_needed,
-    detectable,
-    difference_at,
-    plan,
-    power,
-    seeds_needed,
-)
+from milkreport.evaluation.power import detectable, power
 from milkreport.evaluation.readers import Spread, difference_spread, with_freedom
 from milkreport.runs.planning import load_components
 

@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands.console import console, say
-from milkreport.evaluation.power import PowerPlan
+from milkreport.evaluation.design import PowerPlan
 from milkreport.reporting.plan_page import cases, moved_rows
 from milkreport.reporting.sentences_plan import (
     REACH,

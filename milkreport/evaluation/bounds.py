@@ -32,7 +32,7 @@ Bounds = tuple[Floats, Floats]
 #: Average precision of fewer cases is too high on average, and a mean over classes adds that up.
 _FEW_FOR_AVERAGE = 50
 #: A mean of losses that is carried by fewer cases has no interval.
-_FEW_FOR_MEAN = 50
+_FEW_FOR_MEAN = 10
 _MEANS = {"log_loss": case_log_loss, "brier": case_brier}
 
 
@@ -80,6 +80,8 @@ def bound_model(
                     bounds[1][known],
                     _correlation(draws.classes[name][:, known]),
                 )
+                # A sum of many lopsided errors is less lopsided than they are.
+                high = max(high, float(points.classes[name][known].mean()) + (high - low) / 2)
                 overall[f"macro_{name}"] = (np.asarray(max(low, 0.0)), np.asarray(min(high, 1.0)))
         ranks = truth_ranks(p.truth, p.probabilities)
         for k in TOP:
@@ -88,7 +90,8 @@ def bound_model(
     if p.kind == "probabilities":
         for name, score in _MEANS.items():
             values = score(p.truth, p.probabilities)
-            overall[name] = _bound_mean(values, draws.overall[name], groups)
+            wrong = p.predicted != p.truth
+            overall[name] = _bound_mean(values, wrong, draws.overall[name], groups)
     return ModelBounds(overall, classes, _bound_positive(p, points, draws, groups, positive))
 
 
@@ -133,23 +136,33 @@ def bound_share(
     return share_bounds(share * size, size)
 
 
-def _bound_mean(values: Floats, draws: Floats, groups: Ints | None) -> Bounds:
-    """A mean over cases that is not below 0: percentiles, Student's t, and above also t on the log scale.
+def _bound_mean(
+    values: Floats, wrong: npt.NDArray[np.bool_], draws: Floats, groups: Ints | None
+) -> Bounds:
+    """A mean loss over cases: percentiles and Student's t; above also t on the log scale, and as many more
+    wrong answers as Wilson's interval of their share allows, each with the mean loss of one.
 
-    Nothing where hardly any case carries the mean (the squared sum over the sum of squares): the few
-    large losses that were not drawn would change it.
+    A wrong answer costs so much more than a right one that a sample with few of them has too small a mean
+    and too small a spread. Nothing where hardly any case carries the mean (the squared sum over the sum of
+    squares).
+
+    Args:
+        values: float64 (n,), losses. wrong: bool (n,). draws: the mean in each resample.
     """
     n_units = len(values) if groups is None else int(groups.max()) + 1
     mean, error = float(values.mean()), float(draws.std())
     carried = float(values.sum() ** 2 / max(float((values**2).sum()), 1e-300))
     if min(carried, n_units) < _FEW_FOR_MEAN:
         return np.asarray(np.nan), np.asarray(np.nan)
-    quantile = float(t_quantile(max(min(carried, n_units) - 1, 1)))
+    quantile = float(t_quantile(min(carried, n_units) - 1))
     low, high = np.percentile(draws, [2.5, 97.5])
     stretched = mean * float(np.exp(quantile * error / mean))
+    # One more wrong answer at a loss of 1 where hardly any is known.
+    cost = float((values[wrong].sum() + 1) / (wrong.sum() + 1))
+    more = float(bound_share(wrong, None, groups)[1] - wrong.mean())
     return (
         np.asarray(max(min(low, mean - quantile * error), 0.0)),
-        np.asarray(max(high, mean + quantile * error, stretched)),
+        np.asarray(max(high, mean + quantile * error, stretched, mean + more * cost)),
     )
 
 

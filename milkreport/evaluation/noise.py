@@ -81,9 +81,12 @@ def estimate_components(
     arm, seed = np.arange(n_arms), np.arange(n_seeds)
     same_arm = np.broadcast_to((arm[:, None] == arm)[:, None, :, None], covariance.shape)
     same_seed = np.broadcast_to((seed[:, None] == seed)[None, :, None, :], covariance.shape)
-    alone = float(covariance[same_arm & same_seed].mean())
-    within = float(covariance[same_arm & ~same_seed].mean())
-    between = float(covariance[~same_arm].mean())
+    kept = [n for n in supports if n > 0]
+    rare = _rare_correction(metric, kept)
+    alone, within, between = (
+        rare * float(covariance[pairs].mean())
+        for pairs in (same_arm & same_seed, same_arm & ~same_seed, ~same_arm)
+    )
     own = max(alone - within, 0.0)
     return Components(
         metric=metric,
@@ -91,11 +94,25 @@ def estimate_components(
         own=own,
         shared=max(within - between, 0.0),
         n_cases=n_cases,
-        supports=[n for n in supports if n > 0],
+        supports=kept,
         folds=folds,
         arms=n_arms,
         seeds=n_seeds,
     )
+
+
+def _rare_correction(metric: str, supports: Sequence[int]) -> float:
+    """By how much resamples understate the variance of an average over classes.
+
+    The resampled variance of a class's value is (n_c - 1) / n_c of what it should be, which is half where a
+    class has two cases, and rare classes carry most of the variance of the average. Classes of one case say
+    nothing of it. 1 for other metrics.
+    """
+    sizes = np.asarray([n for n in supports if n > 1], np.float64)
+    known = float(((sizes - 1) / sizes**2).sum())
+    if not metric.startswith(("macro_", "balanced_")) or known <= 0:
+        return 1.0
+    return float((1 / sizes).sum()) / known
 
 
 def assume_components(metric: str, supports: Sequence[int], folds: int = 1) -> Components:

@@ -14,8 +14,9 @@ from milkreport.evaluation.estimates import spread
 from milkreport.evaluation.measures import Measured
 from milkreport.evaluation.named import define, pick
 from milkreport.evaluation.pools import Pool
+from milkreport.evaluation.power import detectable
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.readers import difference_spread
+from milkreport.evaluation.readers import difference_spread, with_freedom
 from milkreport.evaluation.results import Difference, Superiority
 
 Floats = npt.NDArray[np.float64]
@@ -80,7 +81,10 @@ def paired_difference(
         return None
     one_draws, other_draws = one_draws[known], other_draws[known]
     found = difference_spread(one, other, one_draws, other_draws, hidden_variance(metric, support))
-    df = found.df if len(one) > 1 else _freedom(metric, draws, support)
+    if len(one) < 2:
+        n_free = _freedom(metric, draws, support)
+        found = with_freedom(found.cases, 0.0, n_free) if np.isfinite(n_free) else found
+    df = found.df
     value = float(one.mean() - other.mean())
     half = [float(t_quantile(df, level)) * found.error for level in (0.975, 0.95)]
     gaps = one - other
@@ -96,7 +100,7 @@ def paired_difference(
         standard_error=found.error,
         p=two_sided_p(value, found.error, df) if len(one) > 1 else None,
         p_holm=None,
-        detectable=detectable(found.error, df),
+        detectable=detectable(found),
         sampling_error=spread((one_draws - other_draws).mean(axis=1)),
         seed_sd=float(gaps.std(ddof=1)) if len(gaps) > 1 else None,
         df=df if np.isfinite(df) else None,
@@ -125,11 +129,6 @@ def two_sided_p(value: float, error: float, df: float) -> float:
     if error <= 0:
         return 1.0
     return float(2 * stdtr(min(df, 1e9), -abs(value) / error))
-
-
-def detectable(error: float, df: float) -> float:
-    """The difference that a two-sided 5% test finds with 80% power: (t(0.975) + t(0.8)) standard errors."""
-    return float(t_quantile(df) + t_quantile(df, 0.8)) * error
 
 
 def _freedom(

@@ -103,7 +103,7 @@ def combine_bounds(values: Floats, low: Floats, high: Floats, draws: Floats) -> 
     )
 
 
-def with_freedom(seeds: float, cases: float, n_free: int) -> Spread:
+def with_freedom(seeds: float, cases: float, n_free: float) -> Spread:
     """A spread with Hillis' degrees of freedom; *n_free*: those of the seeds' share alone."""
     df = (seeds + cases) ** 2 / (seeds**2 / n_free) if seeds > 0 else math.inf
     return Spread(seeds, cases, df)

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from milkreport.evaluation.power import PowerPlan
+from milkreport.evaluation.design import PowerPlan
 from milkreport.reporting.axes import legend_above
 from milkreport.reporting.svg import INK, WIDTH, colour, drawing, marker, to_svg
 from milkreport.reporting.text import decimal, whole

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from milkreport import __version__
 from milkreport.atomic import write_text
-from milkreport.evaluation.power import PowerPlan
+from milkreport.evaluation.design import PowerPlan
 from milkreport.reporting.blocks import Cell, Chapter, Column, Entry, Figure, Row, Table, table
 from milkreport.reporting.html import render_page
 from milkreport.reporting.plan_figure import detectable_curve

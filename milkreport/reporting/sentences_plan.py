@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from milkreport.evaluation.design import MOST_SEEDS, PowerPlan
 from milkreport.evaluation.named import define
-from milkreport.evaluation.power import MOST_SEEDS, PowerPlan
 from milkreport.reporting.text import (
     decimal,
     digits_of,
