@@ -82,7 +82,9 @@ class Walk(TorchDispatchMode):
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         there = [tensor for tensor in tensors if tensor.is_meta]
         # A GPU's kernel accepts a tensor of one number, without dimensions, and does not wait for it.
-        here = [tensor for tensor in tensors if not tensor.is_meta and tensor.dim()]
+        # A fused optimizer does not even accept that: its count of steps must be on the device.
+        single = operation not in _FUSED
+        here = [t for t in tensors if not t.is_meta and not (single and t.dim() == 0)]
         if operation in _UPLOADS:
             self._note_upload(operation, args, kwargs)
         elif there and here and operation not in _HARMLESS:
@@ -92,7 +94,7 @@ class Walk(TorchDispatchMode):
         if operation is _ATEN.convolution_backward.default:
             self.backwards += 1
         if operation in _FUSED:
-            assert there
+            assert there, "the network is not on the device"
             self.steps += 1
             return None
         return operation(*args, **kwargs)

@@ -29,42 +29,8 @@ from milkreport.training.device import pin  # noqa: E402
 from milkreport.training.imbalance import Loss  # noqa: E402
 from milkreport.training.pixels import ResidentPixels, StreamedPixels  # noqa: E402
 
-from .device_walk import META, HostTouched, Walk, set_training, train, walking  # noqa: E402
-
-Read = Callable[[Tensor], object]
-ZERO = torch.zeros(1, dtype=torch.int64)
-
-#: Ways to read values of a float32 tensor (n, m) back, or to mix it with the host's. A GPU refuses or waits.
-READS: dict[str, Read] = {
-    "item": lambda x: x.sum().item(),
-    "float": lambda x: float(x.sum()),
-    "int": lambda x: int(x.sum()),
-    "bool": lambda x: bool(x.sum() > 0),
-    "if": lambda x: 1 if torch.isfinite(x).all() else 0,
-    "cpu": lambda x: x.cpu(),
-    "to cpu": lambda x: x.to("cpu", non_blocking=True),
-    "copy to the host": lambda x: torch.zeros(x.shape).copy_(x),
-    "numpy": lambda x: x.detach().numpy(),
-    "tolist": lambda x: x.tolist(),
-    "nonzero": lambda x: x.nonzero(),
-    "mask": lambda x: x[x > 0],
-    "equal": lambda x: torch.equal(x, x),
-    "allclose": lambda x: torch.allclose(x, x),
-    "unique": lambda x: x.unique(),
-    "host index": lambda x: x[ZERO],
-    "host index_select": lambda x: x.index_select(0, ZERO),
-    "host gather": lambda x: x.gather(1, ZERO[None]),
-    "host tensor indexed": lambda x: torch.zeros(3)[torch.zeros_like(x, dtype=torch.int64)],
-    "host addend": lambda x: x + torch.zeros(x.shape),
-    "host factor": lambda x: x.mT @ torch.zeros(len(x), 2),
-    "host kernel": lambda x: torch.conv1d(x[:, None], torch.zeros(2, 1, 1)),
-    "host values set": lambda x: x.clone().index_put_(
-        (ZERO.to(x.device),), torch.zeros(x[:1].shape)
-    ),
-}
-FEW = ("item", "cpu", "host index")
-REFUSED = (HostTouched, RuntimeError, TypeError)
-WHY = "(?i)meta|host|cpu"
+from .device_walk import META, Walk, set_training, train, walking  # noqa: E402
+from .planted_reads import FEW, READS, REFUSED, WHY, Read, after, flat  # noqa: E402
 
 
 @pytest.fixture
@@ -97,22 +63,6 @@ def test_each_is_refused_in_a_step(walk, monkeypatch, prepared, one, fold, read)
 # --- every place ----------------------------------------------------------------------------------
 
 
-def _after(owner: Any, name: str, pick: Callable[[Any], Tensor]) -> Callable[..., None]:
-    """Plants a read on what *owner*'s function *name* gives, of which *pick* takes a tensor."""
-
-    def plant(patch: pytest.MonkeyPatch, read: Read) -> None:
-        whole = getattr(owner, name)
-
-        def planted(*arguments: Any, **named: Any) -> Any:
-            found = whole(*arguments, **named)
-            read(_flat(pick(found)))
-            return found
-
-        patch.setattr(owner, name, planted)
-
-    return plant
-
-
 def _each(owner: Any, name: str, pick: Callable[[Any], Tensor]) -> Callable[..., None]:
     """The same for a generator."""
 
@@ -121,16 +71,12 @@ def _each(owner: Any, name: str, pick: Callable[[Any], Tensor]) -> Callable[...,
 
         def planted(*arguments: Any, **named: Any) -> Any:
             for found in whole(*arguments, **named):
-                read(_flat(pick(found)))
+                read(flat(pick(found)))
                 yield found
 
         patch.setattr(owner, name, planted)
 
     return plant
-
-
-def _flat(tensor: Tensor) -> Tensor:
-    return tensor.reshape(len(tensor), -1) if tensor.dim() else tensor.reshape(1, 1)
 
 
 def _in_forward(patch: pytest.MonkeyPatch, read: Read, training: bool) -> None:
@@ -170,7 +116,7 @@ def _at_optimizer(patch: pytest.MonkeyPatch, read: Read) -> None:
 
     def hook(parameter: Tensor) -> None:
         assert parameter.grad is not None
-        read(_flat(parameter.grad))
+        read(flat(parameter.grad))
 
     whole = fit._make_optimizer
     patch.setattr(fit, "_make_optimizer", make)
@@ -181,12 +127,12 @@ BACKBONE = {"name": "backbone", "backbone": "resnet18", "weights": "none"}
 PLACES: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
     "forwards": (lambda patch, read: _in_forward(patch, read, True), {}),
     "backwards": (_in_backward, {}),
-    "loss": (_after(Loss, "total", lambda total: total), {"correction": "focal_loss"}),
-    "weights of a batch": (_after(Loss, "weigh", lambda weight: weight), {}),
+    "loss": (after(Loss, "total", lambda total: total), {"correction": "focal_loss"}),
+    "weights of a batch": (after(Loss, "weigh", lambda weight: weight), {}),
     "optimizer": (_at_optimizer, {}),
-    "turning": (_after(augment, "turn", lambda images: images), {"augmentation": "flips"}),
+    "turning": (after(augment, "turn", lambda images: images), {"augmentation": "flips"}),
     "relighting": (
-        _after(augment, "relight", lambda images: images),
+        after(augment, "relight", lambda images: images),
         {"augmentation": "flips_and_light"},
     ),
     "resident pixels": (_each(ResidentPixels, "stream", lambda block: block.float()), {}),
@@ -200,13 +146,13 @@ PLACES: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
         _each(ColumnInputs, "passes", lambda given: given[1][0]),
         {"inputs": {"images": False}},
     ),
-    "frozen backbone": (_after(Embedder, "forward", lambda found: found), {"model": BACKBONE}),
+    "frozen backbone": (after(Embedder, "forward", lambda found: found), {"model": BACKBONE}),
     "its features": (
         _each(ColumnInputs, "passes", lambda given: given[0][0]),
         {"model": BACKBONE},
     ),
     "scoring": (lambda patch, read: _in_forward(patch, read, False), {}),
-    "log probabilities": (_after(fit, "log_probabilities", lambda logs: logs), {}),
+    "log probabilities": (after(fit, "log_probabilities", lambda logs: logs), {}),
 }  # fmt: skip
 
 

@@ -5,22 +5,28 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from milkreport.data.prepare import Prepared  # noqa: E402
+from milkreport.data.splits import Fold  # noqa: E402
 from milkreport.errors import Stopped  # noqa: E402
 from milkreport.runs.cells import Cell  # noqa: E402
 from milkreport.runs.folder import RunFolder  # noqa: E402
-from milkreport.suite import Arm, Precision  # noqa: E402
+from milkreport.suite import Arm, Precision, Suite  # noqa: E402
+from milkreport.training import card, continued, fit, keeper, saved  # noqa: E402
+from milkreport.training import explain as explaining  # noqa: E402
 from milkreport.training.answer import answer  # noqa: E402
 from milkreport.training.cell import train_cell  # noqa: E402
 from milkreport.training.checkpoint import Checkpoints  # noqa: E402
 from milkreport.training.continued import choose_frozen, start_from  # noqa: E402
 from milkreport.training.device import pin  # noqa: E402
-from milkreport.training.explain import Explainer  # noqa: E402
+from milkreport.training.explain import Explainer, Explanation  # noqa: E402
 from milkreport.training.pixels import (  # noqa: E402
     MappedPixels,
     ResidentPixels,
@@ -29,6 +35,7 @@ from milkreport.training.pixels import (  # noqa: E402
 from milkreport.training.saved import SavedModel, load_model, pack_weights  # noqa: E402
 
 from .device_walk import META, Walk, walking  # noqa: E402
+from .planted_reads import FEW, READS, REFUSED, WHY, after  # noqa: E402
 
 CELLS = "cells/{}/seed-0/fold-0"
 BACKBONE = {"name": "backbone", "backbone": "resnet18", "weights": "none"}
@@ -68,13 +75,8 @@ def load(run: Path, arm: str) -> SavedModel:
 @pytest.mark.parametrize("place", [ResidentPixels, StreamedPixels])
 @pytest.mark.parametrize("arm", ARMS)
 def test_answers(walk, prepared, fold, run, arm, place) -> None:
-    found = answer(
-        load(run, arm),
-        prepared.cases.table,
-        prepared.store,
-        place(prepared.store, META),
-        fold.test,
-    )
+    model, pixels = load(run, arm), place(prepared.store, META)
+    found = answer(model, prepared.cases.table, prepared.store, pixels, fold.test)
     assert found.shape == (len(fold.test), len(prepared.cases.classes))
     if arm != "logistic":
         assert walk.reads[-1] == found.shape  # once, at the end
@@ -82,16 +84,20 @@ def test_answers(walk, prepared, fold, run, arm, place) -> None:
     assert (torch.bfloat16 in walk.products) == (arm == "bf16")
 
 
-@pytest.mark.parametrize("arm", ["net", "frozen"])
-def test_explanations_of_a_network_that_answered_there(walk, prepared, run, arm) -> None:
-    """Grad-CAM of the image branches, integrated gradients of the columns."""
+def explain(prepared: Prepared, run: Path, arm: str) -> tuple[dict[str, float], Explanation | None]:
     pytest.importorskip("captum")
     model = load(run, arm)
     assert model.network is not None
     model.network.to(META)
-    explainer = Explainer(model)
     (pixels,) = prepared.store.batch(np.array([0]))
-    p, why = explainer.look(pixels, prepared.cases.table.iloc[[0]], prepared.cases.classes[1])
+    row = prepared.cases.table.iloc[[0]]
+    return Explainer(model).look(pixels, row, prepared.cases.classes[1])
+
+
+@pytest.mark.parametrize("arm", ["net", "frozen"])
+def test_explanations_of_a_network_that_answered_there(walk, prepared, run, arm) -> None:
+    """Grad-CAM of the image branches, integrated gradients of the columns."""
+    p, why = explain(prepared, run, arm)
     assert list(p) == list(prepared.cases.classes)
     assert why is not None
     views = len(prepared.cases.views)
@@ -126,19 +132,24 @@ def test_fine_tuning_a_head(walk, prepared, suite, fold, run) -> None:
     assert walk.steps
 
 
-@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+NO_VALUES = pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+
+
+def stop_and_resume(walk: Walk, prepared: Prepared, suite: Suite, fold: Fold, folder: Path) -> None:
+    """Train, stop after four steps, and go on to the end."""
+    pixels, arm = ResidentPixels(prepared.store, META), Arm(name="arm")
+    asked = iter([0] * 3 + [signal.SIGINT])
+    stopping = Checkpoints(folder, stop_asked=lambda: next(asked))
+    with pytest.raises(Stopped):
+        train_cell(prepared, suite, arm, 0, fold, pixels, checkpoints=stopping)
+    assert walk.steps == 4
+    train_cell(prepared, suite, arm, 0, fold, pixels, checkpoints=Checkpoints(folder))
+
+
+@NO_VALUES
 def test_stopped_and_resumed(walk, prepared, suite, fold, tmp_path) -> None:
     """All state goes to the host and back, the optimizer's count of steps too."""
-    pixels = ResidentPixels(prepared.store, META)
-
-    def train(checkpoints: Checkpoints) -> None:
-        train_cell(prepared, suite, Arm(name="arm"), 0, fold, pixels, checkpoints=checkpoints)
-
-    asked = iter([0] * 3 + [signal.SIGINT])
-    with pytest.raises(Stopped):
-        train(Checkpoints(tmp_path, stop_asked=lambda: next(asked)))
-    assert walk.steps == 4
-    train(Checkpoints(tmp_path))
+    stop_and_resume(walk, prepared, suite, fold, tmp_path)
     assert walk.steps == suite.training.epochs * -(-len(fold.train) // suite.training.batch_size)
 
 
@@ -149,3 +160,97 @@ def test_weights_are_packed_from_there(walk, run) -> None:
     network.to(META)
     assert len(pack_weights(network)) == size
     assert len(walk.reads) == len(network.state_dict())
+
+
+# --- negative controls ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read", FEW)
+@pytest.mark.parametrize("arm", ["net", "frozen"])
+def test_a_read_while_answering_is_found(walk, monkeypatch, prepared, run, arm, read) -> None:
+    after(fit, "log_probabilities", lambda logs: logs)(monkeypatch, READS[read])
+    with pytest.raises(REFUSED, match=WHY):
+        answer(
+            load(run, arm),
+            prepared.cases.table,
+            prepared.store,
+            ResidentPixels(prepared.store, META),
+        )
+
+
+@pytest.mark.parametrize("read", FEW)
+@pytest.mark.parametrize("calls", [0, 1, 2, 3], ids=["answer", "view 1", "view 2", "columns"])
+def test_a_read_while_explaining_is_found(walk, monkeypatch, prepared, run, read, calls) -> None:
+    """In each of the passes that an explanation consists of; the walk finds none before."""
+    seen = []
+
+    def later(logs: torch.Tensor) -> None:
+        seen.append(logs.shape)
+        if len(seen) > calls:
+            READS[read](logs)
+
+    after(explaining, "log_probabilities", lambda logs: logs)(monkeypatch, later)
+    with pytest.raises(REFUSED, match=WHY):
+        explain(prepared, run, "net")
+    assert len(seen) == calls + 1
+
+
+def test_inputs_of_an_explanation_that_stay_on_the_host_are_found(
+    walk, monkeypatch, prepared, run
+) -> None:
+    class Staying(Explainer):
+        device = property(lambda self: torch.device("cpu"), lambda self, found: None)
+
+    monkeypatch.setitem(globals(), "Explainer", Staying)
+    with pytest.raises(REFUSED, match=WHY):
+        explain(prepared, run, "net")
+
+
+def _answer_by_classifier(prepared: Any, run: Path) -> None:
+    pixels = ResidentPixels(prepared.store, META)
+    answer(load(run, "logistic"), prepared.cases.table, prepared.store, pixels)
+
+
+def _on_device(run: Path) -> SavedModel:
+    model = load(run, "net")
+    assert model.network is not None
+    model.network.to(META)
+    return model
+
+
+#: Modules that read what the device computed, and what makes them.
+READERS = {
+    "explanations": (explaining, lambda prepared, run: explain(prepared, run, "net")),
+    "columns": (card, _answer_by_classifier),
+    "start": (
+        continued,
+        lambda prepared, run: start_from(_on_device(run), _on_device(run).card.reads, ()),
+    ),
+    "packing": (saved, lambda prepared, run: pack_weights(_on_device(run).network)),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_the_walk_passes_every_reader(walk, monkeypatch, prepared, run, reader) -> None:
+    """It is replaced by one that reads by itself, which is found."""
+    module, use = READERS[reader]
+    use(prepared, run)
+    monkeypatch.setattr(module, "host", SimpleNamespace(to_host=lambda x, copy=False: x.cpu()))
+    with pytest.raises(NotImplementedError, match="meta tensor"):
+        use(prepared, run)
+
+
+@NO_VALUES
+@pytest.mark.parametrize("name", ["exp_avg", "step"])
+def test_state_of_the_optimizer_that_stays_on_the_host_is_found(
+    walk, monkeypatch, prepared, suite, fold, tmp_path, name
+) -> None:
+    def restore(tensors: Any, network: Any, optimizer: torch.optim.Optimizer) -> None:
+        whole(tensors, network, optimizer)
+        for state in optimizer.state.values():
+            state[name] = torch.zeros(state[name].shape)
+
+    whole = keeper.restore_network
+    monkeypatch.setattr(keeper, "restore_network", restore)
+    with pytest.raises(REFUSED, match=WHY):
+        stop_and_resume(walk, prepared, suite, fold, tmp_path)
