@@ -91,7 +91,8 @@ def describe_memory(device: torch.device) -> str:
 def reset_peak_memory(device: torch.device) -> None:
     """Let :func:`peak_memory` of a GPU begin with what is held there now; the CPU's cannot be reset."""
     if device.type == "cuda":
-        torch.cuda.init()  # its counters do not exist before
+        # Its counters do not exist before.
+        torch.cuda.init()  # type: ignore[no-untyped-call]
         torch.cuda.reset_peak_memory_stats(device)
 
 
