@@ -146,3 +146,11 @@ def test_memory_that_runs_out_is_told_with_the_gpus_memory(prepared, suite, fold
         patch.setattr(module, "build_network", greedy)
         with pytest.raises(TrainingFailed, match=r"out of memory on .* \(\d+ GB\) at .*: halve"):
             train(prepared, suite, fold, ResidentPixels(prepared.store, GPU))
+
+
+def test_each_cell_reports_its_own_peak_memory(prepared, suite, fold) -> None:
+    pixels = ResidentPixels(prepared.store, GPU)
+    torch.empty(2**30, dtype=torch.uint8, device=GPU)  # another cell's, given back at once
+    assert torch.cuda.max_memory_allocated(GPU) >= 2**30
+    peak = train(prepared, suite, fold, pixels).peak_memory_bytes
+    assert pixels.pixels.numel() < peak < 2**30

@@ -282,9 +282,9 @@ def test_options_that_cannot_be_followed_are_refused(in_process, small, options,
 
 def test_workers_are_as_many_as_cores_and_memory_take(monkeypatch) -> None:
     monkeypatch.setattr(joblib, "cpu_count", lambda: 16)
-    monkeypatch.setattr(choose, "_memory", lambda: 64 * 1024**3)
+    monkeypatch.setattr(choose, "usable_memory", lambda: 64 * 1024**3)
     assert [cpu_workers(threads) for threads in (1, 2, 5, 16, 32)] == [16, 8, 3, 1, 1]
-    monkeypatch.setattr(choose, "_memory", lambda: 8 * 1024**3)
+    monkeypatch.setattr(choose, "usable_memory", lambda: 8 * 1024**3)
     assert cpu_workers(1) == 3
     with choose_executor(Wish(device="cpu"), threads=1, n_cells=2) as executor:
         assert (type(executor), executor.workers) == (Processes, 2)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from milkreport.errors import ConfigError, EnvironmentProblem
 from milkreport.limits import MOST_PARAMETERS
 from milkreport.model_settings import Backbone, Pretrained
+from milkreport.models import host
 from milkreport.models.shape import Shape
 from milkreport.streams import stream_seed
 from milkreport.trust import require_download, weights_file
@@ -151,7 +152,7 @@ def weights_sha256(embedder: Embedder) -> str:
     """SHA-256 over the names and values of all weights and buffers."""
     digest = hashlib.sha256()
     for name, tensor in sorted(embedder.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(name.encode() + host.to_host(tensor).contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

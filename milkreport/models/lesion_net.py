@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from milkreport.model_settings import Model
+from milkreport.models import host
 from milkreport.models.shape import Shape
 
 
@@ -164,7 +165,7 @@ class MultiModalLesionNet(nn.Module):
 
     def scalars(self) -> dict[str, float]:
         """The learned metadata scalar of each view."""
-        return {view: float(scale.detach()) for view, scale in self.metadata_scales.items()}
+        return {view: float(host.to_host(scale)) for view, scale in self.metadata_scales.items()}
 
 
 def _mlp(widths: Sequence[int], relu_at_end: bool = False) -> nn.Sequential:

@@ -13,6 +13,7 @@ import joblib
 from milkreport.errors import ConfigError
 from milkreport.limits import MOST_WORKERS
 from milkreport.runs.executors import Executor, InProcess
+from milkreport.runs.memory import usable_memory
 from milkreport.runs.processes import Processes, make_slots
 from milkreport.training.device import list_gpus, resolve_device
 
@@ -88,15 +89,7 @@ def _local(wish: Wish, threads: int, n_cells: int) -> Executor:
 def cpu_workers(threads: int) -> int:
     """Trainings of *threads* threads that this machine takes at a time, at least 1.
 
-    Cores are those that this process may use, containers' quotas counted.
+    Cores and memory are those that this process may use: a container's limits count.
     """
     cores = int(joblib.cpu_count()) // threads
-    return max(min(cores, int(_SHARE * _memory() / _CELL_MEMORY)), 1)
-
-
-def _memory() -> float:
-    """Bytes of memory; without limit where the system does not tell."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
+    return max(min(cores, int(_SHARE * usable_memory() / _CELL_MEMORY)), 1)

@@ -18,6 +18,7 @@ from milkreport.data.store import PixelStore
 from milkreport.inside import FileName
 from milkreport.limits import MOST_CLASSES, MOST_VIEWS, ImageSize
 from milkreport.model_settings import AnyModel, Backbone, Classifier, Pretrained, sees_images
+from milkreport.models import host
 from milkreport.models.shape import Shape
 from milkreport.suite_sections import Seed
 from milkreport.training.batches import ColumnInputs, ImageInputs, Inputs
@@ -163,7 +164,7 @@ def as_columns(
     side.
     """
     assert isinstance(inputs, ColumnInputs)
-    embedded: Sequence[torch.Tensor] = [view.cpu() for view in inputs.embedded]
+    embedded: Sequence[torch.Tensor] = [host.to_host(view) for view in inputs.embedded]
     width = (
         torch.cat([*embedded], dim=1).numpy() if embedded else np.zeros((len(table), 0), np.float32)
     )

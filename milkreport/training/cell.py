@@ -39,7 +39,12 @@ from milkreport.training.card import (
     make_inputs,
 )
 from milkreport.training.checkpoint import Checkpoints
-from milkreport.training.device import describe_device, describe_memory, peak_memory
+from milkreport.training.device import (
+    describe_device,
+    describe_memory,
+    peak_memory,
+    reset_peak_memory,
+)
 from milkreport.training.embeddings import backbone_sha256
 from milkreport.training.failures import TrainingFailed, is_out_of_memory
 from milkreport.training.files import CLASSIFIER_FILE, NETWORK_FILE
@@ -106,6 +111,7 @@ def train_cell(
         ConfigError: the arm's model cannot be built for these data.
     """
     started = time.perf_counter()
+    reset_peak_memory(pixels.device)  # else a cell would report an earlier one's
     cases, parts = prepared.cases, fold.parts()
     model, training = suite.model_of(arm), suite.training_of(arm)
     reads = (
@@ -142,6 +148,9 @@ def train_cell(
         size = training.batch_size
         what = f"out of memory on {describe_memory(pixels.device)} at training.batch_size {size}"
         raise TrainingFailed(f"{what}: halve it") from error
+    finally:
+        # Keeper and journal hold one another: the network would stay in memory beside the next cell's.
+        journal.last = None
     weights_sha256 = hashlib.sha256(weights).hexdigest()
     frames = [
         _frame(cases.table.iloc[positions], name, keeper.probabilities[name], cases.classes)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from milkreport.atomic import write_bytes
 from milkreport.errors import Stopped
+from milkreport.models import host
 from milkreport.parse import parse_json
 
 #: Seconds between two checkpoints: far more than writing one takes, far less than anyone minds to lose.
@@ -142,7 +143,7 @@ def network_tensors(network: nn.Module, optimizer: torch.optim.Optimizer) -> dic
     for number, parameter in enumerate(_parameters(optimizer)):
         for name, tensor in optimizer.state[parameter].items():
             named[f"optimizer/{number}/{name}"] = tensor
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+    return {name: host.to_host(tensor).contiguous() for name, tensor in named.items()}
 
 
 def restore_network(

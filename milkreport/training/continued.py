@@ -9,6 +9,7 @@ import torch
 
 from milkreport.arm_settings import Correction
 from milkreport.errors import ConfigError
+from milkreport.models import host
 from milkreport.models.build import stages
 from milkreport.training.card import Reads
 from milkreport.training.cell import Start
@@ -62,7 +63,7 @@ def start_from(model: SavedModel, reads: Reads, frozen: tuple[str, ...]) -> Star
     """Where the training of a network goes on: copies of its weights, on the CPU."""
     assert model.network is not None
     state = model.network.state_dict()
-    weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
+    weights = {name: host.to_host(tensor, copy=True) for name, tensor in state.items()}
     return Start(reads, weights, frozen)
 
 

@@ -88,8 +88,18 @@ def describe_memory(device: torch.device) -> str:
     return "this computer"
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """Let :func:`peak_memory` of a GPU begin with what is held there now; the CPU's cannot be reset."""
+    if device.type == "cuda":
+        # Its counters do not exist before.
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def peak_memory(device: torch.device) -> int | None:
-    """Most bytes that tensors held on a GPU, or that this process held so far; ``None`` if not known."""
+    """Most bytes that tensors held on a GPU since :func:`reset_peak_memory`, or that this process held so
+    far; ``None`` if not known.
+    """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     try:

@@ -17,6 +17,7 @@ from milkreport.data.store import PixelStore
 from milkreport.data.store_files import EMBEDDINGS
 from milkreport.errors import MilkreportError
 from milkreport.model_settings import Pretrained
+from milkreport.models import host
 from milkreport.models.backbone import Embedder, load_embedder, weights_sha256
 from milkreport.training.batches import ImageInputs
 from milkreport.training.device import describe_device
@@ -76,7 +77,7 @@ def embed(embedder: Embedder, inputs: ImageInputs, n_cases: int) -> Tensor:
     embedder = embedder.to(inputs.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     batches = torch.split(torch.arange(n_cases), _BATCH)
     rows = [
-        torch.stack([embedder(view) for view in images], dim=1).cpu()
+        host.to_host(torch.stack([embedder(view) for view in images], dim=1))
         for images, _ in inputs.passes(batches)
     ]
     return torch.cat(rows)

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from milkreport.models import host
 from milkreport.models.backbone import load_embedder
 from milkreport.models.build import log_probabilities
 from milkreport.models.classifier import score_classifier
@@ -47,7 +48,12 @@ class Explainer:
         self.card, self.reads, self.network = model.card, model.card.reads, model.network
         self._classifier = model.classifier
         frozen = model.card.frozen_backbone
-        self._embedder = load_embedder(frozen) if frozen and self.reads.images else None
+        # Where the network lies: answering may have brought it to a GPU.
+        weights = self.network.parameters() if self.network is not None else iter(())
+        self.device = next((weight.device for weight in weights), torch.device("cpu"))
+        self._embedder = (
+            load_embedder(frozen).to(self.device) if frozen and self.reads.images else None
+        )
 
     def look(
         self, pixels: npt.NDArray[np.uint8], table: pd.DataFrame, answer: str
@@ -59,12 +65,13 @@ class Explainer:
             pixels: uint8 (n_views, size, size, 3), all views of the data. table: the case's row.
         """
         images = self._images(pixels)
-        features = self.reads.tables(table)
+        features = [values.to(self.device) for values in self.reads.tables(table)]
         if self.network is None:
             log_p = torch.from_numpy(self._classify(images, table))
         else:
             with torch.no_grad():
                 log_p = log_probabilities(self.network, self.network(images, features))[0]
+            log_p = host.to_host(log_p)
         p = dict(zip(self.card.classes, log_p.exp().tolist(), strict=True))
         if self.network is None or not is_available():
             return p, None
@@ -78,7 +85,9 @@ class Explainer:
         if not self.card.sees_images:
             return []
         images = [
-            torch.from_numpy(pixels[i].astype(np.float32) / 255).permute(2, 0, 1)[None]
+            torch.from_numpy(pixels[i].astype(np.float32) / 255)
+            .permute(2, 0, 1)[None]
+            .to(self.device)
             for i in self.reads.positions
         ]
         if self._embedder is None:
@@ -117,7 +126,8 @@ def explain(
 
     Args:
         images: one float32 (1, 3, size, size) a view, 0 to 1, or a frozen backbone's features. features:
-        one float32 (1, n_features) a view. answer: position of the class to explain.
+        one float32 (1, n_features) a view. All of them lie where the network does. answer: position of
+        the class to explain.
     """
     from captum.attr import IntegratedGradients, LayerGradCam
 
@@ -137,7 +147,7 @@ def explain(
         )
         size = images[0].shape[-1]
         wide = nn.functional.interpolate(found, (size, size), mode="bilinear", align_corners=False)
-        heat = wide[0, 0].detach().numpy()
+        heat = host.to_host(wide[0, 0]).numpy()
         maps.append(np.asarray(heat / heat.max() if heat.max() > 0 else heat, np.float32))
     attributions = [np.zeros(f.shape[1], np.float32) for f in features]
     used = [i for i, f in enumerate(features) if f.shape[1]]
@@ -155,7 +165,7 @@ def explain(
             tuple(features[i] for i in used), target=answer, n_steps=N_STEPS, internal_batch_size=8
         )
         for i, value in zip(used, values, strict=True):
-            attributions[i] = np.asarray(value[0].detach().numpy(), np.float32)
+            attributions[i] = np.asarray(host.to_host(value[0]).numpy(), np.float32)
     return Explanation(tuple(maps), tuple(attributions))
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from milkreport.arm_settings import Correction
+from milkreport.models import host
 from milkreport.models.build import log_probabilities
 from milkreport.streams import stream_seed
 from milkreport.suite import Precision, Training
@@ -121,7 +122,7 @@ def fit(
                 raise
             journal.reached(Position(epoch - 1, number), network, optimizer)
         # The only moment of an epoch at which the host waits for a GPU.
-        if not math.isfinite(mean := float(total)):
+        if not math.isfinite(mean := float(host.to_host(total))):
             raise TrainingFailed(f"the loss is {mean} at epoch {epoch}: lower the learning rate")
         network.eval()
         drawn = torch.bincount(part.labels[order], minlength=part.n_classes)
@@ -225,7 +226,7 @@ def score(
             found = logs.new_empty(len(positions), logs.shape[1])
         found[done : done + len(logs)] = logs
         done += len(logs)
-    return found.to("cpu")
+    return host.to_host(found)
 
 
 def has_batch_statistics(network: nn.Module) -> bool:

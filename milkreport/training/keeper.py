@@ -16,6 +16,7 @@ from milkreport.evaluation.measures import measure
 from milkreport.evaluation.metrics import confusion_counts, score_confusion
 from milkreport.evaluation.named import define, pick
 from milkreport.evaluation.predictions import Predictions
+from milkreport.models import host
 from milkreport.models.build import scalars
 from milkreport.suite import Suite, Training
 from milkreport.training.batches import Inputs
@@ -76,7 +77,7 @@ class Keeper:
             self.epoch, self.probabilities = epoch, probabilities
             self.scalars = scalars(network)
             self.state = {
-                name: tensor.detach().to("cpu", copy=True).contiguous()
+                name: host.to_host(tensor, copy=True).contiguous()
                 for name, tensor in sorted(network.state_dict().items())
             }
         self.on_epoch(epoch, self.rows[-1])

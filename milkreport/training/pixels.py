@@ -110,7 +110,7 @@ class _Slot:
         filled = self.buffer[: len(positions)]
         self.store.batch(positions.numpy(), out=filled.numpy())
         if self.copying is None or self.copied is None:
-            return filled.clone()
+            return filled.to(self.device, copy=True)
         with torch.cuda.stream(self.copying):
             block = filled.to(self.device, non_blocking=True)
             self.copied.record(self.copying)

@@ -24,6 +24,7 @@ from milkreport.errors import DataError, MilkreportError
 from milkreport.inside import refuse_links
 from milkreport.limits import MOST_WEIGHTS
 from milkreport.model_settings import AnyModel, Backbone, Classifier, Model
+from milkreport.models import host
 from milkreport.models.build import build_network, outline
 from milkreport.models.classifier import load_classifier
 from milkreport.parse import parse_json
@@ -218,7 +219,7 @@ def _refuse_other_shapes(
 
 def pack_weights(network: nn.Module) -> bytes:
     """The weights as a safetensors file whose bytes depend on them alone, as training writes it."""
-    state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    state = {name: host.to_host(tensor) for name, tensor in network.state_dict().items()}
     return safetensors.torch.save({name: t.contiguous() for name, t in state.items()})
 
 
