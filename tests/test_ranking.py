@@ -79,18 +79,22 @@ def test_influences_are_the_derivatives_by_scikit_learns_weights(decimals: int) 
 def test_a_resample_moves_by_what_it_draws() -> None:
     """To first order: near scikit-learn's value of the resample where classes are not rare."""
     p = random_predictions(2000, 3)
-    (weights,) = bootstrap_weights(2000, 20, np.random.default_rng(0))
+    (weights,) = bootstrap_weights(2000, 20)
     drawn = measure_resamples(p, weights, positive=("B", "D"))
+    exacts: list[float] = []
     for row, w in enumerate(weights):
         for c in range(3):
             arguments = (p.truth == c, p.probabilities[:, c])
             exact = roc_auc_score(*arguments, sample_weight=w)
-            assert drawn.classes["auc"][row, c] == pytest.approx(exact, abs=0.004)
+            assert drawn.classes["auc"][row, c] == pytest.approx(exact, abs=0.01)
+            exacts.append(exact)
             exact = average_precision_score(*arguments, sample_weight=w)
             assert drawn.classes["average_precision"][row, c] == pytest.approx(exact, abs=0.02)
         score = p.probabilities[:, [1, 3]].sum(axis=1)
         expected = roc_auc_score(np.isin(p.truth, [1, 3]), score, sample_weight=w)
         assert drawn.positive["auc"][row] == pytest.approx(expected, abs=0.003)
+    gaps = drawn.classes["auc"][:, :3].ravel() - exacts
+    assert np.sqrt((gaps**2).mean()) < 0.1 * np.std(drawn.classes["auc"][:, 0])
 
 
 def test_points_and_resamples_are_one_definition() -> None:
@@ -115,8 +119,8 @@ def test_the_spread_of_the_auc_is_delongs() -> None:
     assert (moves**2).sum() == pytest.approx(variance)
     # The two classes' AUCs are one number, and move together.
     scores = np.stack([-score, score], axis=1)
-    (weights,) = bootstrap_weights(100, 50, rng)
-    drawn, _ = ranking.resample_ranking(truth, scores, weights)
+    (weights,) = bootstrap_weights(100, 50)
+    drawn, _ = ranking.resample_ranking(*ranking.rank_moves(truth, scores), weights)
     assert drawn[:, 0] == pytest.approx(drawn[:, 1], abs=1e-5)
 
 
@@ -130,7 +134,7 @@ def test_macro_auc_of_two_classes_has_the_aucs_own_interval() -> None:
         np.stack([1 - value, value], axis=1),
         ("a", "b"),
     )
-    (weights,) = bootstrap_weights(200, 2000, rng)
+    (weights,) = bootstrap_weights(200, 2000)
     bounds = bound_model(p, measure(p), measure_resamples(p, weights))
     low, high = (float(side) for side in bounds.overall["macro_auc"])
     assert (low, high) == pytest.approx(

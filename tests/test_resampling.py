@@ -128,7 +128,7 @@ def test_holm_steps_down() -> None:
 
 
 def test_resamples_bring_their_own_class_mix(truth: np.ndarray) -> None:
-    (weights,) = bootstrap_weights(len(truth), 4000, np.random.default_rng(1))
+    (weights,) = bootstrap_weights(len(truth), 4000)
     assert (weights.sum(axis=1) == len(truth)).all()
     for c in range(3):
         drawn, share = weights[:, truth == c].sum(axis=1), (truth == c).mean()
@@ -137,7 +137,7 @@ def test_resamples_bring_their_own_class_mix(truth: np.ndarray) -> None:
 
 def test_groups_are_drawn_whole() -> None:
     groups = np.array([0, 0, 0, 1, 2, 2])
-    (weights,) = bootstrap_weights(6, 500, np.random.default_rng(1), groups)
+    (weights,) = bootstrap_weights(6, 500, groups)
     assert (weights[:, 0] == weights[:, 2]).all()
     assert (weights[:, 4] == weights[:, 5]).all()
     assert (weights[:, [0, 3, 4]].sum(axis=1) == 3).all()  # three groups each time
@@ -145,14 +145,14 @@ def test_groups_are_drawn_whole() -> None:
 
 
 def test_many_cases_come_in_pieces() -> None:
-    pieces = list(bootstrap_weights(100_000, 200, np.random.default_rng(1)))
+    pieces = list(bootstrap_weights(100_000, 200))
     assert [len(piece) for piece in pieces] == [80, 80, 40]
     assert all((piece.sum(axis=1) == 100_000).all() for piece in pieces)
 
 
 def test_bootstrap_spread_equals_the_binomials(truth: np.ndarray) -> None:
     predicted = guess(truth, 0.7, np.random.default_rng(2))
-    (weights,) = bootstrap_weights(len(truth), 4000, np.random.default_rng(3))
+    (weights,) = bootstrap_weights(len(truth), 4000)
     draws = score_confusion(resampled_confusion(truth, predicted, 3, weights))["accuracy"]
     share = (predicted == truth).mean()
     assert draws.std() == pytest.approx(np.sqrt(share * (1 - share) / len(truth)), rel=0.05)

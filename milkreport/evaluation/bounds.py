@@ -80,8 +80,9 @@ def bound_model(
                     bounds[1][known],
                     _correlation(draws.classes[name][:, known]),
                 )
-                # A sum of many lopsided errors is less lopsided than they are.
-                high = max(high, float(points.classes[name][known].mean()) + (high - low) / 2)
+                if n_classes > 2:
+                    # A sum of many lopsided errors is less lopsided than they are.
+                    high = max(high, float(points.classes[name][known].mean()) + (high - low) / 2)
                 overall[f"macro_{name}"] = (np.asarray(max(low, 0.0)), np.asarray(min(high, 1.0)))
         ranks = truth_ranks(p.truth, p.probabilities)
         for k in TOP:

@@ -119,7 +119,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
         n_cases=len(first.truth),
         n_seeds=len(seeds),
         n_folds=max(pool.n_folds for pool in pools.values()),
-        resamples=plan.n_resamples,
+        resamples=plan.resamples(len(first.truth)),
         n_groups=None if groups is None else int(groups.max()) + 1,
         differences=[*tested, *others],
         agreement=[_agreement(pools, pair, seeds) for pair in pairs],
@@ -172,7 +172,8 @@ def _permute(
     plan: Plan,
 ) -> list[float]:
     """Permutation p of each row; more permutations where Holm's correction asks for a smaller one."""
-    most = most_permutations(plan.n_resamples, len(rows))
+    n_permutations = plan.resamples(len(first.truth))
+    most = most_permutations(n_permutations, len(rows))
 
     def permute(row: Difference, n: int) -> float:
         return permutation_p(
@@ -186,10 +187,10 @@ def _permute(
             groups,
         )
 
-    p_values = [permute(row, plan.n_resamples) for row in rows]
-    if most > plan.n_resamples:
+    p_values = [permute(row, n_permutations) for row in rows]
+    if most > n_permutations:
         # The least p that can be reached, times the pairs, must be able to fall below the level.
-        least = 1 / (plan.n_resamples + 1) + 1e-12
+        least = 1 / (n_permutations + 1) + 1e-12
         p_values = [
             permute(row, most) if p <= least else p for row, p in zip(rows, p_values, strict=True)
         ]

@@ -16,17 +16,21 @@ from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.ranking import (
     TOP,
     mean_defined,
+    rank_moves,
     resample_ranking,
     score_ranking,
     truth_ranks,
 )
 from milkreport.evaluation.resampling import bootstrap_weights, resampled_confusion
 from milkreport.evaluation.slices import Slice, resample_slices
-from milkreport.streams import stream
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.float32]
+
+
+#: Cases drawn in all resamples together, and the resamples that are made however many cases there are.
+_MOST_DRAWS, _FEWEST_RESAMPLES = 50_000_000, 400
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,12 @@ class Plan:
     intervals: bool = True
     n_resamples: int = 2000
     margin: float | None = None
+
+    def resamples(self, n: int) -> int:
+        """How often *n* cases are resampled: fewer where they are many, since percentiles of so smooth a
+        distribution need no more, and time and memory grow with both.
+        """
+        return min(self.n_resamples, max(_FEWEST_RESAMPLES, _MOST_DRAWS // n))
 
 
 @dataclass(frozen=True)
@@ -94,17 +104,24 @@ def measure(p: Predictions, positive: tuple[str, ...] = ()) -> Measured:
 
 
 def measure_resamples(
-    p: Predictions, weights: Weights, positive: tuple[str, ...] = (), slices: Sequence[Slice] = ()
+    p: Predictions,
+    weights: Weights,
+    positive: tuple[str, ...] = (),
+    slices: Sequence[Slice] = (),
+    ranked: tuple[Floats, Weights] | None = None,
 ) -> Measured:
-    """The same in each resample: weights (n_resamples, n); first axis the resamples."""
+    """The same in each resample: weights (n_resamples, n); first axis the resamples.
+
+    Args:
+        ranked: what :func:`rank_moves` finds, for many calls with the same predictions.
+    """
     n_classes = len(p.classes)
     counts = resampled_confusion(p.truth, p.predicted, n_classes, weights)
     present = np.bincount(p.truth, minlength=n_classes) > 0
     overall, classes = score_confusion(counts, present), score_classes(counts)
     if p.kind != "labels":
-        classes["auc"], classes["average_precision"] = resample_ranking(
-            p.truth, p.probabilities, weights
-        )
+        points, moves = ranked or rank_moves(p.truth, p.probabilities)
+        classes["auc"], classes["average_precision"] = resample_ranking(points, moves, weights)
         overall["macro_auc"] = mean_defined(classes["auc"])
         overall["macro_average_precision"] = mean_defined(classes["average_precision"])
         overall |= _resample_means(p, weights)
@@ -128,12 +145,19 @@ def draw(
     """
     first = next(iter(next(iter(pools.values())).values()))
     pieces: dict[tuple[str, int], list[Measured]] = {}
-    for weights in bootstrap_weights(
-        len(first.truth), plan.n_resamples, stream(0, "bootstrap"), groups
-    ):
+    ranked = {
+        (arm, seed): rank_moves(p.truth, p.probabilities)
+        for arm, seeds in pools.items()
+        for seed, p in seeds.items()
+        if p.kind != "labels"
+    }
+    n = len(first.truth)
+    for weights in bootstrap_weights(n, plan.resamples(n), groups):
         for arm, seeds in pools.items():
             for seed, p in seeds.items():
-                found = measure_resamples(p, weights, plan.positive, slices)
+                found = measure_resamples(
+                    p, weights, plan.positive, slices, ranked.get((arm, seed))
+                )
                 pieces.setdefault((arm, seed), []).append(found)
     return {
         arm: {seed: _join([*pieces[arm, seed]]) for seed in seeds} for arm, seeds in pools.items()

@@ -82,12 +82,12 @@ def estimate_components(
     same_arm = np.broadcast_to((arm[:, None] == arm)[:, None, :, None], covariance.shape)
     same_seed = np.broadcast_to((seed[:, None] == seed)[None, :, None, :], covariance.shape)
     kept = [n for n in supports if n > 0]
-    rare = _rare_correction(metric, kept)
     alone, within, between = (
-        rare * float(covariance[pairs].mean())
+        float(covariance[pairs].mean())
         for pairs in (same_arm & same_seed, same_arm & ~same_seed, ~same_arm)
     )
-    own = max(alone - within, 0.0)
+    # What resamples miss of it would count as training noise, which no number of cases averages out.
+    own = max(alone - within, 0.0) * _rare_correction(metric, kept)
     return Components(
         metric=metric,
         training=max(float(values.var(axis=1, ddof=1).mean()) - own, 0.0) * folds,

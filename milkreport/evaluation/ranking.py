@@ -104,19 +104,28 @@ def binary_influence(positive: Bools, score: Floats) -> tuple[Floats, Floats]:
     return auc_moves, average_moves
 
 
-def resample_ranking(truth: Ints, scores: Floats, weights: Weights) -> tuple[Floats, Floats]:
-    """AUC and average precision of every class in every resample, to first order.
-
-    Args:
-        weights: float32 (n_resamples, n), how often each case is drawn.
-
-    Returns:
-        two float64 (n_resamples, n_classes), nan for a class without cases or without non-cases.
+def rank_moves(truth: Ints, scores: Floats) -> tuple[Floats, npt.NDArray[np.float32]]:
+    """AUC and average precision of every class, float64 (2, n_classes), nan for a class without cases or
+    without non-cases; and how far each case moves them, float32 (2, n, n_classes).
     """
     points = np.stack(score_ranking(truth, scores))
     moves = np.zeros((2, *scores.shape), np.float32)
     for c in np.flatnonzero(np.isfinite(points[0])):
         moves[:, :, c] = binary_influence(truth == c, scores[:, c])
+    return points, moves
+
+
+def resample_ranking(
+    points: Floats, moves: npt.NDArray[np.float32], weights: Weights
+) -> tuple[Floats, Floats]:
+    """AUC and average precision of every class in every resample, to first order.
+
+    Args:
+        points, moves: of :func:`rank_moves`. weights: float32 (n_resamples, n), how often each case is drawn.
+
+    Returns:
+        two float64 (n_resamples, n_classes), nan where the points are.
+    """
     # The influences sum to 0, so that drawing every case once moves nothing.
     auc, average = (points[i] + weights @ moves[i] for i in range(2))
     return auc.astype(np.float64), average.astype(np.float64)

