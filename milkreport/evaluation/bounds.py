@@ -29,8 +29,9 @@ Floats = npt.NDArray[np.float64]
 #: Both ends in the shape of the points: arrays, or single numbers.
 Bounds = tuple[Floats, Floats]
 
-#: Average precision of fewer cases is too high on average, and a mean over classes adds that up.
-_FEW_FOR_AVERAGE = 50
+#: Average precision of few cases is too high on average, and a mean over classes adds that up: with fewer,
+#: no interval of a class, and none of the mean over classes.
+_FEW_FOR_PRECISION, _FEW_FOR_AVERAGE = 20, 100
 #: A mean of losses that is carried by fewer cases has no interval.
 _FEW_FOR_MEAN = 10
 _MEANS = {"log_loss": case_log_loss, "brier": case_brier}
@@ -123,7 +124,8 @@ def _bound_ranking(
         value = np.where(known, points["average_precision"], 0.5)
         error = np.where(known, draws["average_precision"].std(axis=0), 0)
         low, high = average_precision_bounds(value, error * correction, m)
-        found["average_precision"] = (np.where(known, low, np.nan), np.where(known, high, np.nan))
+        many = known & (m >= _FEW_FOR_PRECISION)
+        found["average_precision"] = (np.where(many, low, np.nan), np.where(many, high, np.nan))
     return found
 
 
@@ -144,18 +146,18 @@ def _bound_mean(
     wrong answers as Wilson's interval of their share allows, each with the mean loss of one.
 
     A wrong answer costs so much more than a right one that a sample with few of them has too small a mean
-    and too small a spread. Nothing where hardly any case carries the mean (the squared sum over the sum of
-    squares).
+    and too small a spread. Nothing where hardly any case (or group) carries the mean: the squared sum over
+    the sum of squares.
 
     Args:
         values: float64 (n,), losses. wrong: bool (n,). draws: the mean in each resample.
     """
-    n_units = len(values) if groups is None else int(groups.max()) + 1
+    totals = values if groups is None else np.bincount(groups, values)
     mean, error = float(values.mean()), float(draws.std())
-    carried = float(values.sum() ** 2 / max(float((values**2).sum()), 1e-300))
-    if min(carried, n_units) < _FEW_FOR_MEAN:
+    carried = float(totals.sum() ** 2 / max(float((totals**2).sum()), 1e-300))
+    if carried < _FEW_FOR_MEAN:
         return np.asarray(np.nan), np.asarray(np.nan)
-    quantile = float(t_quantile(min(carried, n_units) - 1))
+    quantile = float(t_quantile(carried - 1))
     low, high = np.percentile(draws, [2.5, 97.5])
     stretched = mean * float(np.exp(quantile * error / mean))
     # One more wrong answer at a loss of 1 where hardly any is known.
