@@ -1,13 +1,14 @@
 """The bootstrap of a comparison: ours on counts and matrix products, beside a loop over scikit-learn.
 
-1,038 cases of 11 classes with the supports of the paper's test part, three arms of random predictions, 10,000
-stratified resamples: every metric of the confusion matrix, by class and averaged, the macro AUC, and the
-paired differences of all pairs of arms. Ours also draws average precision, log loss, Brier score, top-k and
-calibration error, which the loop does not. The loop does its first resamples only (``--loop``), each with the
-very weights that ours has; its values must agree, and its time is scaled to all.
+1,106 cases of 11 classes (as the paper's test part, no class below 20, so that no resample loses one), three
+arms of random predictions, 10,000 resamples of the cases as they come: every metric of the confusion matrix,
+by class and averaged, the macro AUC, and the paired differences of all pairs of arms. Ours also draws average
+precision, log loss, Brier score and top-k, which the loop does not. The loop does its first resamples only
+(``--loop``), each with the very weights that ours has; its values must agree, and its time is scaled to all.
 
 Prints a table and, as its last line, one JSON object: ``seconds`` of ours, ``ratio_sklearn``, ``resamples``,
-``difference``, the largest between both.
+``difference``, the largest between both of what follows from answers, and ``difference_auc``, that of the
+macro AUC, which ours resamples to first order.
 
     python benchmarks/bootstrap.py [--resamples 10000] [--loop 20]
 """
@@ -32,10 +33,9 @@ from sklearn.metrics import (
 
 from milkreport.evaluation.measures import Measured, Plan, draw
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.resampling import bootstrap_weights, percentile_interval
-from milkreport.streams import stream
+from milkreport.evaluation.resampling import bootstrap_weights
 
-SUPPORT = (64, 527, 7, 112, 4, 10, 2, 83, 122, 98, 9)
+SUPPORT = (64, 527, 20, 112, 20, 20, 20, 83, 122, 98, 20)
 CLASSES = tuple("ABCDEFGHIJK")
 ARMS = ("one", "two", "three")
 
@@ -59,16 +59,16 @@ def ours(arms: dict[str, dict[int, Predictions]], n: int) -> dict[str, dict[int,
     for values in ({arm: draws[arm][0].overall for arm in ARMS},):
         for name in values[ARMS[0]]:
             for arm in ARMS:
-                percentile_interval(values[arm][name])
+                np.percentile(values[arm][name], [2.5, 97.5])
             for one, other in itertools.combinations(ARMS, 2):
-                percentile_interval(values[one][name] - values[other][name])
+                np.percentile(values[one][name] - values[other][name], [2.5, 97.5])
     return draws
 
 
 def loop(arms: dict[str, dict[int, Predictions]], n: int, of: int) -> list[dict[str, list[float]]]:
     """The first *n* of *of* resamples by scikit-learn: name to a value an arm."""
     first = arms[ARMS[0]][0]
-    weights = next(bootstrap_weights(first.truth, of, stream(0, "bootstrap")))[:n]
+    weights = next(bootstrap_weights(len(first.truth), of))[:n]
     rows = []
     for row in weights:
         picks = np.repeat(np.arange(len(row)), row.astype(int))
@@ -118,12 +118,14 @@ def main() -> None:
     begun = time.perf_counter()
     rows = loop(arms, arguments.loop, arguments.resamples)
     each = (time.perf_counter() - begun) / arguments.loop
-    difference = max(
-        abs(value - draws[arm][0].overall[name][i])
+    gaps = [
+        (name, abs(value - draws[arm][0].overall[name][i]))
         for i, row in enumerate(rows)
         for name, values in row.items()
         for arm, value in zip(ARMS, values, strict=True)
-    )
+    ]
+    difference = max(gap for name, gap in gaps if name != "macro_auc")
+    difference_auc = max(gap for name, gap in gaps if name == "macro_auc")
     whole = each * arguments.resamples
     print(f"ours: {arguments.resamples:,} resamples of 3 arms in {seconds:.2f} s")
     print(
@@ -134,6 +136,7 @@ def main() -> None:
         "ratio_sklearn": round(whole / seconds, 1),
         "resamples": arguments.resamples,
         "difference": difference,
+        "difference_auc": round(float(difference_auc), 5),
     }
     print(json.dumps(said))
 

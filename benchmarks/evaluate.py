@@ -2,14 +2,17 @@
 
 Random predictions of 11 classes as CSV files. Time and peak memory of ``evaluate --json --no-intervals`` at
 each size, each in a process of its own; and on 5,240 rows the same call in turn with the archive's scorer
-(``isic-challenge-scoring classification``) on the same files, whole process against whole process.
+(``isic-challenge-scoring classification``) on the same files, whole process against whole process. Then three
+arms to a page with all intervals, tests and figures, at 5,240 and 100,000 rows: CPU seconds, one thread, and
+their ratio to points alone of the same files.
 
 The scorer needs an environment of its own: ``--isic PYTHON`` names the interpreter of one made by
 ``pip install "isic-challenge-scoring==5.6.0" "pandas<2.1" "numpy<2" "scikit-learn<1.5"``. Without it
 ``ratio_isic`` is null.
 
 Prints a table and, as its last line, one JSON object: ``seconds`` and ``peak_mb`` at ``rows``, the most rows;
-``ratio_growth``, the time a row there by that at a tenth; ``ratio_isic``, our time by the scorer's.
+``ratio_growth``, the time a row there by that at a tenth; ``ratio_isic``, our time by the scorer's;
+``page_cpu_seconds`` and ``ratio_page`` by number of rows.
 
     python benchmarks/evaluate.py [--rows 1000000] [--isic PYTHON] [--rounds 5]
 """
@@ -31,15 +34,17 @@ import pandas as pd
 
 CLASSES = [f"C{i:02d}" for i in range(11)]
 BENCHMARK_ROWS = 5_240
+PAGE_ROWS = (5_240, 100_000)
 
 
-def write_files(folder: Path, n: int) -> tuple[Path, Path]:
-    """Predictions and one-hot truth of *n* cases, in the archive's form."""
+def write_files(folder: Path, n: int, arm: int = 0) -> tuple[Path, Path]:
+    """Predictions of an arm and one-hot truth of *n* cases, in the archive's form."""
     rng = np.random.default_rng(n)
     truth = rng.choice(11, n, p=np.array([30, 252, 4, 54, 5, 5, 1, 44, 71, 47, 5]) / 518)
+    rng = np.random.default_rng([n, arm])
     values = rng.dirichlet(np.ones(11), n) * 0.6 + 0.4 * np.eye(11)[truth]
     ids = [f"case_{i:07d}" for i in range(n)]
-    paths = folder / f"predictions-{n}.csv", folder / f"truth-{n}.csv"
+    paths = folder / f"predictions-{n}-{arm}.csv", folder / f"truth-{n}.csv"
     for path, numbers in zip(paths, (values, np.eye(11)[truth]), strict=True):
         frame = pd.DataFrame(numbers, columns=CLASSES)
         frame.insert(0, "image", ids)
@@ -56,6 +61,26 @@ def measure(command: list[str]) -> tuple[float, float]:
     if status:
         raise SystemExit(f"failed: {' '.join(command)}")
     return seconds, usage.ru_maxrss / 1024
+
+
+def measure_page(folder: Path, n: int) -> tuple[float, float]:
+    """CPU seconds of three arms to a page with intervals, and of their points alone."""
+    files = [write_files(folder, n, arm) for arm in range(3)]
+    arms, truth = [f"arm{i}={predictions}" for i, (predictions, _) in enumerate(files)], files[0][1]
+    command = [sys.executable, "-m", "milkreport", "evaluate", *arms, "--truth", str(truth)]
+    page = [*command, "--no-pdf", "--out", str(folder / f"page-{n}")]
+    return measure_cpu(page), measure_cpu([*command, "--json", "--no-intervals"])
+
+
+def measure_cpu(command: list[str]) -> float:
+    """User and system seconds of a command with one thread, its output thrown away."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    null = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=null, stderr=null, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"failed: {' '.join(command)}")
+    return usage.ru_utime + usage.ru_stime
 
 
 def ours(files: tuple[Path, Path]) -> list[str]:
@@ -96,6 +121,9 @@ def main() -> None:
         if scorers:
             ratio = statistics.median(a / b for a, b in zip(mine, scorers, strict=True))
             print(f"  the archive's scorer: {statistics.median(scorers):.2f} s; ratio {ratio:.2f}")
+        pages = {n: measure_page(folder, n) for n in PAGE_ROWS if n <= arguments.rows}
+        for n, (cpu, points) in pages.items():
+            print(f"{n:>9,} rows, page with intervals: {cpu:6.2f} s of CPU, points {points:.2f} s")
     seconds, peak = rows[arguments.rows]
     growth = (seconds / arguments.rows) / (rows[arguments.rows // 10][0] / (arguments.rows // 10))
     said = {
@@ -104,6 +132,8 @@ def main() -> None:
         "rows": arguments.rows,
         "ratio_growth": round(growth, 3),
         "ratio_isic": None if ratio is None else round(ratio, 3),
+        "page_cpu_seconds": {n: round(cpu, 2) for n, (cpu, _) in pages.items()},
+        "ratio_page": {n: round(cpu / points, 2) for n, (cpu, points) in pages.items()},
     }
     print(json.dumps(said))
 
