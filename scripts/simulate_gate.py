@@ -21,6 +21,7 @@ from populations import Population, make
 from scipy.optimize import brentq
 
 from milkreport.checks.earlier import decide_pair
+from milkreport.checks.evidence import lacking
 from milkreport.checks.verdict import Status, decide
 from milkreport.evaluation.calibration import case_log_loss
 from milkreport.evaluation.definitions import DEFINITIONS
@@ -60,7 +61,8 @@ def weaken(population: Population, strength: float) -> Population:
 
 def draw_many(population: Population) -> list[Predictions]:
     """A large sample by each of some trainings, from which true values are taken."""
-    n, trainings = (400_000, 1) if not population.training_noise else (30_000, 12)
+    n = 1_000_000 if len(population.classes) < 5 else 500_000
+    n, trainings = (n, 1) if not population.training_noise else (n // 12, 12)
     rng = np.random.default_rng(11)
     return [
         population.answer(population.draw_cases(n, rng), population.train(rng), rng)
@@ -133,8 +135,9 @@ def simulate(name: str, metric: str, sizes: tuple[int, ...], simulations: int, k
     del drawn
     for n in sizes:
         found: dict[str, Any] = {}
-        # Below 72 cases nothing can pass; only the margin itself needs many simulations.
-        many = simulations // (4 if n < 72 else 2 if n > 5000 else 1)
+        # Where the rule lets nothing pass few simulations do; so they do away from the margin.
+        mix = dict(enumerate(np.rint(n * population.classes).astype(int).tolist()))
+        many = simulations // (4 if lacking(metric, margin, n, mix) else 2 if n > 5000 else 1)
         for word, method in methods.items():
             rng = np.random.default_rng([n, seeds, len(name)])
             times = many if word == "at the margin" else max(many // 4, 1)
