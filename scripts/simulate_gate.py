@@ -135,9 +135,10 @@ def simulate(name: str, metric: str, sizes: tuple[int, ...], simulations: int, k
     del drawn
     for n in sizes:
         found: dict[str, Any] = {}
-        # Where the rule lets nothing pass few simulations do; so they do away from the margin.
-        mix = dict(enumerate(np.rint(n * population.classes).astype(int).tolist()))
-        many = simulations // (4 if lacking(metric, margin, n, mix) else 2 if n > 5000 else 1)
+        # Few simulations do where not even twice the cases could pass, and away from the margin.
+        mix = {str(c): round(2 * n * share) for c, share in enumerate(population.classes)}
+        hopeless = lacking(metric, margin, 2 * n, mix)
+        many = simulations // (4 if hopeless else 2 if n > 5000 else 1)
         for word, method in methods.items():
             rng = np.random.default_rng([n, seeds, len(name)])
             times = many if word == "at the margin" else max(many // 4, 1)
