@@ -30,7 +30,7 @@ command shows the traceback of an error, `--version` alone prints the version.
 | 2 | bad usage: an unknown option, suite or setting; a metric that both sides of a check define otherwise |
 | 3 | bad data or predictions |
 | 4 | the environment: a disk that is full, a run in use, a missing extra, no PDF under `--pdf require` |
-| 5 | a check could tell nothing; with `--strict` also anything INCONCLUSIVE |
+| 5 | a check's primary metric is INCONCLUSIVE or NOT CHECKED; with `--strict`: any INCONCLUSIVE |
 | 6 | some trainings failed: the report is of the others |
 | 70 | a defect of milkreport |
 | 130, 143 | stopped by Ctrl-C or SIGTERM; what is done is kept |

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.stats import chi2_contingency
+from scipy.stats import binom, chi2_contingency
 
 from milkreport.checks.class_mix import mix_p
 from milkreport.checks.earlier import decide_pair
@@ -132,6 +132,40 @@ def test_accuracy_differences_have_the_wider_of_two_published_intervals() -> Non
     assert high == pytest.approx(wald, abs=1e-6)
     same = np.ones(122, bool)
     assert accuracy_difference_bounds(same, same)[0] == pytest.approx(0.025 ** (1 / 122) - 1)
+
+
+def chance_of_a_pass(bounds, n: int, discordant: float, margin: float = 0.03) -> float:
+    """Exact chance of a PASS at a true loss of *margin*, where models differ on a share of *discordant*."""
+    lost, total = (discordant + margin) / 2, 0.0
+    for d in range(
+        int(binom.ppf(1e-5, n, discordant)), int(binom.ppf(1 - 1e-5, n, discordant)) + 1
+    ):
+        low, high = -1, d  # the most lost cases that pass
+        while low < high:
+            middle = (low + high + 1) // 2
+            passes = bounds(d - middle, middle, n)[0] >= -margin
+            low, high = (middle, high) if passes else (low, middle - 1)
+        total += binom.pmf(d, n, discordant) * binom.cdf(low, d, lost / discordant)
+    return float(total)
+
+
+def test_a_worse_method_passes_no_more_often_than_it_may() -> None:
+    def ours(gained: int, lost: int, n: int) -> tuple[float, float]:
+        sides = [gained, lost, n - gained - lost]
+        right, rival = (
+            np.repeat(side, sides) for side in ([True, False, True], [False, True, True])
+        )
+        return accuracy_difference_bounds(right, rival)
+
+    def wald(gained: int, lost: int, n: int) -> tuple[float, float]:
+        d = (gained - lost) / n
+        half = 1.96 * np.sqrt(((gained + lost) / n - d * d) / n)
+        return d - half, d + half
+
+    shares, sizes = (0.03, 0.04, 0.08, 0.2), (122, 150, 200)
+    assert max(chance_of_a_pass(ours, n, share) for n in sizes for share in shares) < 0.0255
+    # Negative control: without an adjustment few lost cases pass too often.
+    assert max(chance_of_a_pass(wald, n, share) for n in sizes for share in shares) > 0.05
 
 
 def test_groups_widen_the_interval_of_an_accuracy() -> None:

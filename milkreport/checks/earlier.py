@@ -160,8 +160,10 @@ def decide_pair(
     status, reason = decide(*bounds, margin, better)
     word = "groups" if pair.grouped else "cases"
     lack = lacking(metric, margin, pair.n_units, pair.supports, class_name, word)
-    if status is Status.PASS and lack:
+    if lack and status is Status.PASS:
         return Status.INCONCLUSIVE, lack
+    if lack and status is Status.INCONCLUSIVE:
+        reason = f"{reason}; {lack}"
     return status, reason
 
 
