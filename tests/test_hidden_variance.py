@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 
 import milkreport
+from milkreport.errors import DataError
 from milkreport.evaluation.compare import find
+from milkreport.evaluation.folding import fit_thresholds
 from milkreport.evaluation.hidden import hidden_variance, reveal
 from milkreport.evaluation.part_record import PartResult
 from milkreport.evaluation.readers import combine_bounds
 from milkreport.evaluation.results import Difference, Results
+from milkreport.reporting.sentences import result_statement
 
 
 def _table(probabilities: np.ndarray, classes: list[str]) -> pd.DataFrame:
@@ -91,9 +94,8 @@ def test_a_recall_is_permuted(n_rare: int, finding: str) -> None:
 def test_no_difference_is_beyond_the_range() -> None:
     """Student's t of few cases is wide; no two values of a metric from 0 to 1 lie further apart than 1."""
     rng = np.random.default_rng(12)
-    labels = list("AAAAAABBCCCC")
-    sides = {n: _table(rng.dirichlet(np.ones(3), 12), list("ABC")) for n in "ab"}
-    results = milkreport.evaluate(sides, _truth(labels))
+    sides = {n: _table(rng.dirichlet(np.ones(3), 6), list("ABC")) for n in "ab"}
+    results = milkreport.evaluate(sides, _truth(list("AAABBC")))
     assert results.comparison is not None
     for d in results.comparison.differences:
         most = {"mcc": 2, "kappa": 2, "brier": 2, "log_loss": np.inf}.get(d.metric, 1)
@@ -162,3 +164,69 @@ def test_one_patient_is_one_case() -> None:
     assert wide.high is not None
     assert wide.high - wide.low < 0.35
     assert all(gap.chance for gap in many.gaps)
+
+
+def test_an_undefined_primary_metric_is_named() -> None:
+    """No case of the class: that is said, and not that the recall "was —" of arms that were not compared."""
+    rng = np.random.default_rng(0)
+    truth = _truth(["A"] * 20 + ["B"] * 20)
+    truth = truth.join(pd.get_dummies(truth.pop("label"), dtype=int)).assign(C=0)
+    sides = {n: _table(rng.dirichlet(np.ones(3), 40), list("ABC")) for n in "ab"}
+    said = result_statement(milkreport.evaluate(sides, truth, primary="recall:C"))
+    assert said.headline == (
+        "The primary metric, recall of C, is undefined on these cases; choose another one."
+    )
+    assert said.reach == "The other metrics are described, not tested."
+    assert "undefined" not in result_statement(milkreport.evaluate(sides, truth)).headline
+
+
+def test_no_power_is_promised_beyond_the_range() -> None:
+    """Four cases: the difference that 80% power would find is larger than any that there is."""
+    rng = np.random.default_rng(12)
+    sides = {n: _table(rng.dirichlet(np.ones(2), 4), list("AB")) for n in "ab"}
+    results = milkreport.evaluate(sides, _truth(list("AABB")))
+    assert _primary(results).detectable > 1
+    assert (
+        "no difference, however large, would have been found" in result_statement(results).headline
+    )
+
+
+def test_seeds_and_groups_that_are_left_out_are_named() -> None:
+    """Seeds that one arm lacks, and cases that the metadata has no group of."""
+    rng = np.random.default_rng(0)
+    truth = _truth(rng.choice(list("AB"), 40).tolist())
+    one, two, three = (_table(rng.dirichlet(np.ones(2), 40), list("AB")) for _ in range(3))
+    known = pd.DataFrame({"case_id": [f"c{i}" for i in range(40)], "patient": ["p", "q"] * 20})
+
+    def notices(frames: dict[str, list[pd.DataFrame]], metadata: pd.DataFrame) -> list[str]:
+        return milkreport.evaluate(frames, truth, metadata=metadata, group="patient").notices
+
+    assert notices({"a": [one], "b": [three]}, known) == []
+    found = notices({"a": [one, two], "b": [three]}, known[:30])
+    assert len(found) == 2
+    assert "(a has 2, b has 1): the comparison takes the first 1 of each arm" in found[0]
+    assert found[1].startswith("10 of 40 cases have no group in the metadata")
+    assert "c30, c31" in found[1]
+
+
+def test_at_a_threshold_where_none_is_positive_net_benefit_has_no_band() -> None:
+    """No case has a probability of 0.9 or more there: a net benefit of exactly 0 without an interval."""
+    results = milkreport.evaluate(_perfect(1), _truth(["neg"] * 8 + ["pos"] * 4), positive=["pos"])
+    part = results.arms[0].part("test")
+    assert part is not None
+    assert part.positive is not None
+    for point in part.positive.net_benefit:
+        if point.threshold >= 0.9:
+            assert (point.value, point.low, point.high) == (0, None, None)
+    assert any(p.low is not None and p.low < p.value for p in part.positive.net_benefit)
+
+
+def test_thresholds_of_one_patient_are_refused() -> None:
+    """Nothing is left to find them on: F1 at 0.5 is no nested figure."""
+    rng = np.random.default_rng(0)
+    frame, truth = _table(rng.dirichlet(np.ones(2), 40), list("AB")), _truth(["A", "B"] * 20)
+    known = pd.DataFrame({"case_id": [f"c{i}" for i in range(40)], "patient": "p"})
+    with pytest.raises(DataError, match="all 40 cases are of one patient"):
+        fit_thresholds(frame, truth, metadata=known, group="patient")
+    known["patient"] = ["p", "q"] * 20
+    assert fit_thresholds(frame, truth, metadata=known, group="patient").n_groups == 2
