@@ -62,6 +62,7 @@ def bound_model(
         groups: int64 (n,), cases that were drawn together.
     """
     n_classes = len(p.classes)
+    n_units = len(p.truth) if groups is None else int(groups.max()) + 1
     labels = bound_labels(p.truth, p.predicted, n_classes, draws.overall, draws.classes, groups)
     overall: dict[str, Bounds] = {
         name: (np.asarray(low), np.asarray(high)) for name, (low, high) in labels.overall.items()
@@ -79,7 +80,7 @@ def bound_model(
                     points.classes[name][known],
                     bounds[0][known],
                     bounds[1][known],
-                    _correlation(draws.classes[name][:, known]),
+                    _correlation(draws.classes[name][:, known], n_units < _FEW_FOR_MEAN),
                 )
                 if n_classes > 2:
                     # A sum of many lopsided errors is less lopsided than they are.
@@ -199,16 +200,21 @@ def _bound_positive(
         )
     if "net_benefit" in points.positive:
         value, drawn_benefit = points.positive["net_benefit"], draws.positive["net_benefit"]
-        half = Z * drawn_benefit.std(axis=0)
+        # Where no case is called positive there is nothing to draw: no interval.
+        error = drawn_benefit.std(axis=0)
+        half = Z * np.where(error > 0, error, np.nan)
         found["net_benefit"] = (value - half, value + half)
     return found
 
 
-def _correlation(draws: Floats) -> Floats:
-    """Correlations of columns; those that never move are uncorrelated with all others."""
+def _correlation(draws: Floats, few: bool = False) -> Floats:
+    """Correlations of columns; those that never move are uncorrelated with all others.
+
+    Few groups move all columns together or against one another: none may then cancel another's errors.
+    """
     moved = draws - draws.mean(axis=0)
     scale = moved.std(axis=0)
     scaled = np.divide(moved, scale, out=np.zeros_like(moved), where=scale > 1e-12)
     found = scaled.T @ scaled / len(draws)
     np.fill_diagonal(found, 1.0)
-    return np.asarray(found)
+    return np.asarray(np.maximum(found, 0) if few else found)

@@ -25,7 +25,8 @@ def effective_sizes(members: Bools, hits: Bools | Floats, groups: Ints | None) -
     Without groups the numbers of members. With groups, those over the design effect (variance of the group
     totals over that of independent cases, at least 1; Kish, 1965), and smaller for few groups, whose
     variance is itself uncertain, by Korn and Graubard's squared ratio of quantiles (1998). Where all or no
-    members are hits, nothing shows how alike a group's cases are: a group then counts once.
+    members are hits, or all are of one group, nothing shows how alike a group's cases are: a group then
+    counts once.
 
     Args:
         members, hits: bool (n, k); a hit is a member. Hits may be numbers, whose mean is looked at.
@@ -43,6 +44,8 @@ def effective_sizes(members: Bools, hits: Bools | Floats, groups: Ints | None) -
     together = ((_sum_groups(residuals, groups) / np.maximum(1 - held, 0.5)) ** 2).sum(axis=0)
     effect = np.divide(together, alone, out=np.ones_like(alone), where=alone > 0)
     size = np.where(alone > 0, n / np.maximum(effect, 1), units)
+    # One group has no spread of its own to look at.
+    size = np.where(units == 1, 1.0, size)
     few = np.where(units > 1, (Z / t_quantile(np.maximum(units - 1, 1))) ** 2, 1.0)
     # As few groups as that of one case each are as many cases: Student's t is for the design effect alone.
     return np.asarray(np.where(units < n, size * few, n))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from milkreport.evaluation.definitions import DEFINITIONS
 from milkreport.evaluation.measures import Plan, measure
 from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
-from milkreport.evaluation.named import define
+from milkreport.evaluation.named import define, score_answers
 from milkreport.evaluation.pair import (
     count_support,
     paired_difference,
@@ -27,8 +28,6 @@ from milkreport.streams import stream
 Ints = npt.NDArray[np.int64]
 
 ALPHA = 0.05
-#: Metrics of hard answers, whose permutations are counted from tables.
-_PERMUTED = tuple(score_confusion(np.eye(2)))
 
 
 def is_shown(difference: Difference) -> bool:
@@ -93,6 +92,8 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
             support,
             first.classes,
             plan.margin if metric == plan.primary else None,
+            plan.positive,
+            None if groups is None else int(groups.max()) + 1,
         )
 
     tested = _test(
@@ -129,7 +130,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
 
 def is_permuted(metric: str, n_seeds: int) -> bool:
     """Whether p permutes two models' answers: with one seed each, of a metric of hard answers."""
-    return n_seeds == 1 and metric in _PERMUTED
+    return n_seeds == 1 and define(metric).needs == "labels"
 
 
 def most_permutations(n_resamples: int, n_pairs: int) -> int:
@@ -181,7 +182,12 @@ def _permute(
             answers[row.arm],
             answers[row.against],
             len(first.classes),
-            plan.primary,
+            partial(
+                score_answers,
+                metric=plan.primary,
+                classes=first.classes,
+                positive=plan.positive,
+            ),
             n,
             stream(0, "permutation"),
             groups,

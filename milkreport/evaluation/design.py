@@ -19,8 +19,8 @@ import numpy as np
 
 from milkreport.errors import ConfigError
 from milkreport.evaluation.data_record import Record
+from milkreport.evaluation.hidden import hidden_variance
 from milkreport.evaluation.noise import MOST_CASES, Components
-from milkreport.evaluation.pair import hidden_variance
 from milkreport.evaluation.power import POWER, detectable, power
 from milkreport.evaluation.readers import Spread, with_freedom
 

@@ -15,7 +15,7 @@ from milkreport.evaluation.inputs import Given, GivenFiles, Inputs, load_inputs
 from milkreport.evaluation.measures import Plan
 from milkreport.evaluation.named import check_margin, check_name, define_all
 from milkreport.evaluation.part_record import Needs, PartResult
-from milkreport.evaluation.pools import CaseFacts, Cells, pool_arms, pool_folds
+from milkreport.evaluation.pools import CaseFacts, Cells, notice_groups, pool_arms, pool_folds
 from milkreport.evaluation.results import ArmResult, CellRecord, Comparison, Results
 from milkreport.evaluation.rules import RULES
 from milkreport.evaluation.summarise import summarise_pool
@@ -111,7 +111,12 @@ def evaluate_inputs(
         ],
         arms=arms,
         comparison=comparison,
-        notices=[*_notices(kinds), *_notice_copies(inputs.arms)],
+        notices=[
+            *_notices(kinds),
+            *_notice_copies(inputs.arms),
+            *_notice_seeds(inputs.arms),
+            *notice_groups(inputs.facts, inputs.first.case_ids),
+        ],
     )
 
 
@@ -170,6 +175,19 @@ def _notice_copies(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
     return [
         f"{count_copies(roots):,} of {len(ids):,} cases have the same label and identical probabilities as "
         "another case: copies are not independent cases; remove them, or name their group by --group"
+    ]
+
+
+def _notice_seeds(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
+    """A notice of seeds that some arms lack: the comparison leaves them out."""
+    seeds = {name: {seed for seed, _ in parts["test"]} for name, parts in arms.items()}
+    shared = set.intersection(*seeds.values())
+    if all(found == shared for found in seeds.values()):
+        return []
+    counts = first_few([f"{name} has {len(found)}" for name, found in seeds.items()])
+    return [
+        f"unequal numbers of training seeds ({counts}): the comparison takes the first {len(shared)} of each "
+        "arm; an arm's own values and intervals take all of its seeds"
     ]
 
 

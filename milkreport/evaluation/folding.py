@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.any_table import Source
 from milkreport.evaluation.data_record import Part, Record
 from milkreport.evaluation.inputs import load_facts
@@ -72,7 +72,13 @@ def fit_thresholds(
         raise ConfigError(what, "give probabilities", _name(predictions))
     found = find_thresholds(p.truth, p.probabilities)
     groups = facts.group_positions(p.case_ids)
-    nested = nested_answers(p.truth, p.probabilities, inner_folds(p.truth, groups))
+    folds = inner_folds(p.truth, groups)
+    if groups is not None and len(folds) < 2:
+        what = (
+            f"all {len(p.truth):,} cases are of one {group}: no threshold can be found without it"
+        )
+        raise DataError(what, "leave out --group, or name another column")
+    nested = nested_answers(p.truth, p.probabilities, folds)
     half, sample, apart = (
         f1_of_answers(count_answers(p.truth, answers), np.nan)
         for answers in (p.probabilities > 0.5, p.probabilities > found, nested)

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from milkreport.evaluation.closed_form import Z, t_quantile
 from milkreport.evaluation.clusters import effective_sizes
+from milkreport.evaluation.hidden import hidden_variance
 from milkreport.evaluation.influence import case_influence
-from milkreport.evaluation.pair import hidden_variance
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.readers import difference_spread
 

@@ -16,6 +16,7 @@ is the envelope of several (docs/statistics.md has what each of them does alone,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -171,7 +172,9 @@ def bound_answers(
     ends = _quantiles(score(np.stack(tables, axis=1)))
     value = float(score(np.stack([hits, alarms, n_own - hits, others - alarms])))
     low, high = _envelope(value, draws, float(max(count_units(own, groups).max() - 1, 1)))
-    return max(min(low, float(ends[0])), 0.0), min(max(high, float(ends[1])), 1.0)
+    low, high = max(min(low, float(ends[0])), 0.0), min(max(high, float(ends[1])), 1.0)
+    # Two or three cases may leave nothing to draw: no interval.
+    return (low, high) if low < high else (math.nan, math.nan)
 
 
 def _weights(name: str, counts: Floats, present: npt.NDArray[np.bool_]) -> Floats | None:

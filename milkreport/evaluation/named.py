@@ -9,18 +9,19 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from milkreport.errors import ConfigError
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.metrics import score_classes, score_confusion
 from milkreport.evaluation.part_record import POSITIVE, Definition
 from milkreport.tables import first_few
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from milkreport.evaluation.measures import Measured
 
-    Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 
 #: Has no interval: resampling adds to it.
 _WITHOUT = ("ece",)
@@ -78,6 +79,13 @@ def check_margin(margin: float, metric: str) -> float:
     return margin
 
 
+def widest_difference(metric: str) -> float:
+    """The largest difference that two values of the metric can have."""
+    if metric == "log_loss":
+        return math.inf
+    return 2.0 if metric in ("brier", "mcc", "kappa") else 1.0
+
+
 def define_all(primary: str) -> dict[str, Definition]:
     """The definitions that results carry: of every metric, and of a primary one that is not among them."""
     return DEFINITIONS | CLASS_DEFINITIONS | {primary: define(primary)}
@@ -108,3 +116,17 @@ def pick(m: Measured, metric: str, classes: Sequence[str]) -> Floats | None:
     if metric in POSITIVE:
         return m.positive.get(metric.removeprefix("positive_"))
     return m.overall.get(metric)
+
+
+def score_answers(
+    counts: Floats, metric: str, classes: Sequence[str], positive: Sequence[str]
+) -> Floats:
+    """A metric of hard answers, float64 (...), from counts (..., n_classes, n_classes), rows true."""
+    name, _, class_name = metric.partition(":")
+    if class_name:
+        return score_classes(counts)[name][..., list(classes).index(class_name)]
+    if metric not in POSITIVE:
+        return score_confusion(counts)[metric]
+    side = [(label in positive) == (metric == "positive_sensitivity") for label in classes]
+    rows = counts[..., side, :]
+    return np.asarray(rows[..., side].sum(axis=(-2, -1)) / rows.sum(axis=(-2, -1)))

@@ -11,12 +11,13 @@ from milkreport.errors import DataError
 from milkreport.evaluation.closed_form import auc_bounds, t_quantile
 from milkreport.evaluation.clusters import count_units
 from milkreport.evaluation.estimates import spread
+from milkreport.evaluation.hidden import count_sides, reveal
 from milkreport.evaluation.measures import Measured
-from milkreport.evaluation.named import define, pick
+from milkreport.evaluation.named import define, pick, widest_difference
 from milkreport.evaluation.pools import Pool
 from milkreport.evaluation.power import detectable
 from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.readers import difference_spread, with_freedom
+from milkreport.evaluation.readers import Spread, difference_spread, with_freedom
 from milkreport.evaluation.results import Difference, Superiority
 
 Floats = npt.NDArray[np.float64]
@@ -59,6 +60,8 @@ def paired_difference(
     support: Ints,
     classes: Sequence[str],
     margin: float | None = None,
+    positive: Sequence[str] = (),
+    n_groups: int | None = None,
 ) -> Difference | None:
     """One metric of two arms, by its name; ``None`` where it is undefined for either.
 
@@ -67,6 +70,7 @@ def paired_difference(
 
     Args:
         support: cases, or groups, of each class, int64 (n_classes,).
+        n_groups: groups that the cases come in; ``None``: each by itself.
     """
     sides = [stack_seeds(metric, side, classes) for side in (*points, *draws)]
     if any(side is None for side in sides):
@@ -80,11 +84,18 @@ def paired_difference(
     if known.sum() < 2:
         return None
     one_draws, other_draws = one_draws[known], other_draws[known]
-    found = difference_spread(one, other, one_draws, other_draws, hidden_variance(metric, support))
+    found = difference_spread(one, other, one_draws, other_draws)
+    cases = reveal(metric, found.cases, support, classes, positive)
     if len(one) < 2:
-        n_free = _freedom(metric, draws, support)
-        found = with_freedom(found.cases, 0.0, n_free) if np.isfinite(n_free) else found
-    df = found.df
+        n_free = _freedom(metric, draws, support, classes, positive)
+        # However many cases they hold, few groups tell little of their own variance.
+        n_free = n_free if n_groups is None else min(n_free, max(n_groups - 1, 1))
+        found = (
+            with_freedom(cases, 0.0, n_free) if np.isfinite(n_free) else Spread(0.0, cases, n_free)
+        )
+    else:
+        found = with_freedom(found.seeds, cases, 2 * (len(one) - 1))
+    df, most = found.df, widest_difference(metric)
     value = float(one.mean() - other.mean())
     half = [float(t_quantile(df, level)) * found.error for level in (0.975, 0.95)]
     gaps = one - other
@@ -93,10 +104,10 @@ def paired_difference(
         against=pair[1],
         metric=metric,
         value=value,
-        low=value - half[0],
-        high=value + half[0],
-        low90=value - half[1],
-        high90=value + half[1],
+        low=max(value - half[0], -most),
+        high=min(value + half[0], most),
+        low90=max(value - half[1], -most),
+        high90=min(value + half[1], most),
         standard_error=found.error,
         p=two_sided_p(value, found.error, df) if len(one) > 1 else None,
         p_holm=None,
@@ -109,19 +120,6 @@ def paired_difference(
     )
 
 
-def hidden_variance(metric: str, support: Ints | Floats) -> float:
-    """Variance of a difference that the discordant cases may hide: one more on each side.
-
-    For accuracy Bonett and Price's (2012) adjustment; for an average over classes each case counts as
-    much as its class's size lets it.
-    """
-    n, sizes = int(support.sum()), support[support > 0]
-    if metric in ("macro_f1", "balanced_accuracy", "macro_recall", "macro_precision"):
-        return float(2 * (1 / sizes).sum() / (n * len(sizes) ** 2))
-    needs = define(metric).needs
-    return 2 / n**2 if needs == "labels" and ":" not in metric else 0.0
-
-
 def two_sided_p(value: float, error: float, df: float) -> float:
     """Two-sided p of Student's t; 1 where there is no error at all."""
     from scipy.special import stdtr
@@ -132,13 +130,29 @@ def two_sided_p(value: float, error: float, df: float) -> float:
 
 
 def _freedom(
-    metric: str, draws: tuple[Sequence[Measured], Sequence[Measured]], support: Ints
+    metric: str,
+    draws: tuple[Sequence[Measured], Sequence[Measured]],
+    support: Ints,
+    classes: Sequence[str],
+    positive: Sequence[str],
 ) -> float:
-    """Degrees of freedom of one model's difference from another: of an average, by its classes."""
-    by = {"macro_f1": "f1", "balanced_accuracy": "recall", "macro_auc": "auc"}.get(metric)
+    """Degrees of freedom of one model's difference from another: of an average, by its classes.
+
+    Infinite for counts, whose variance is that of their values.
+    """
+    by = {
+        "macro_f1": "f1",
+        "balanced_accuracy": "recall",
+        "macro_auc": "auc",
+        "macro_average_precision": "average_precision",
+    }.get(metric)
     first, second = draws[0][0].classes, draws[1][0].classes
     if by is None or by not in first or by not in second:
-        return float("inf")
+        if define(metric).needs == "labels":
+            return float("inf")
+        own, others = count_sides(metric, support, classes, positive)
+        fewest = int(support.sum()) if own is None or others is None else min(own, others)
+        return float(max(fewest - 1, 1))
     moved = first[by] - second[by]
     kept = np.isfinite(moved).any(axis=0) & (support > 0)
     variances = np.nanvar(moved[:, kept], axis=0)

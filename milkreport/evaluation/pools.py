@@ -15,6 +15,7 @@ from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.measures import Measured, Plan, draw
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.slices import FEWEST, Slice, make_slices
+from milkreport.tables import first_few
 
 #: Predictions of one part of one arm: (seed, fold) to predictions.
 Cells = Mapping[tuple[int, int], Predictions]
@@ -57,6 +58,17 @@ class CaseFacts:
         if self.subgroups is None:
             return []
         return make_slices(self.subgroups, case_ids, self.columns)
+
+
+def notice_groups(facts: CaseFacts, case_ids: npt.NDArray[np.str_]) -> list[str]:
+    """A notice of cases without a group where groups are named: nothing then says what they belong to."""
+    alone = [str(case) for case in case_ids if str(case) not in facts.groups]
+    if not facts.groups or not alone:
+        return []
+    return [
+        f"{len(alone):,} of {len(case_ids):,} cases have no group in the metadata and count as independent, "
+        f"which makes intervals too narrow if they are not: {first_few(alone)}"
+    ]
 
 
 @dataclass(frozen=True)

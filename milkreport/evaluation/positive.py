@@ -39,9 +39,7 @@ def score_positive(p: Predictions, positive: tuple[str, ...]) -> dict[str, Float
         }
     if p.kind != "labels":
         found["auc"] = np.float64(score_binary(true, score)[0])
-        found["at_specificity"] = _sensitivities(true, score, np.ones((1, len(true)), np.float32))[
-            0
-        ]
+        found["at_specificity"] = _sensitivities(true, score, np.ones((1, len(true))))[0]
     if p.kind == "probabilities":
         n, called = len(true), score[:, None] >= THRESHOLDS
         tp, fp = (called & true[:, None]).sum(axis=0), (called & ~true[:, None]).sum(axis=0)
@@ -74,7 +72,7 @@ def _odds() -> Floats:
     return np.asarray(THRESHOLDS / (1 - THRESHOLDS))
 
 
-def _sensitivities(true: Bools, score: Floats, weights: Weights) -> Floats:
+def _sensitivities(true: Bools, score: Floats, weights: npt.NDArray[np.floating]) -> Floats:
     """Largest sensitivity with at least each of SPECIFICITIES: weights (r, n) to (r, 3).
 
     Thresholds lie between distinct scores; none called positive is allowed.

@@ -6,7 +6,7 @@ groups whole. All arms see the same resamples, so differences are paired.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -74,7 +74,7 @@ def permutation_p(
     one: Sequence[Ints],
     other: Sequence[Ints],
     n_classes: int,
-    metric: str,
+    metric: str | Callable[[Floats], Floats],
     n_permutations: int,
     rng: np.random.Generator,
     groups: Ints | None = None,
@@ -87,8 +87,13 @@ def permutation_p(
 
     Args:
         truth, one, other: class positions, int64 (n,); *one* and *other* hold one array a seed.
-        metric: one of :func:`milkreport.evaluation.metrics.score_confusion`.
+        metric: one of :func:`milkreport.evaluation.metrics.score_confusion`, or what makes float64 (...) of
+            confusion counts (..., n_classes, n_classes).
     """
+
+    def score(counts: Floats) -> Floats:
+        return metric(counts) if callable(metric) else score_confusion(counts)[metric]
+
     both = list(zip(one, other, strict=True))
     unlike = np.flatnonzero(np.any([a != b for a, b in both], axis=0))
     units = np.arange(len(truth)) if groups is None else groups
@@ -109,7 +114,7 @@ def permutation_p(
             moved = swaps @ move
             for table, sign in ((first + moved, 1), (second - moved, -1)):
                 shaped = table.reshape(-1, n_classes, n_classes)
-                gaps += sign * score_confusion(shaped)[metric]
+                gaps += sign * score(shaped)
         return gaps / len(moves)
 
     observed = abs(float(mean_gap(np.zeros((1, len(kinds)), np.float32))[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.evaluation.closed_form import Z
+from milkreport.evaluation.clusters import count_units
 from milkreport.evaluation.estimates import estimate
+from milkreport.evaluation.hidden import hidden_variance
 from milkreport.evaluation.label_bounds import bound_answers
 from milkreport.evaluation.measures import Measured, Plan, measure
 from milkreport.evaluation.metrics import defined
@@ -137,10 +140,11 @@ def _describe(
         plain = [float(measure(p).overall["macro_f1"]) for p in seeds]
         gaps = [one - other for one, other in zip(points, plain, strict=True)]
         gap_draws = [d - m.overall["macro_f1"] for d, m in zip(mine, draws, strict=True)]
-        ends = [
-            (g - Z * float(d.std()), g + Z * float(d.std()))
-            for g, d in zip(gaps, gap_draws, strict=True)
-        ]
+        hidden = hidden_variance(
+            "macro_f1", count_units(truth[:, None] == np.arange(len(classes)), groups)
+        )
+        errors = [Z * math.sqrt(float(d.var()) + hidden) for d in gap_draws]
+        ends = [(g - error, g + error) for g, error in zip(gaps, errors, strict=True)]
         against = estimate(gaps, ends, gap_draws, (-1.0, 1.0))
     thresholds = {}
     if rule.thresholds:

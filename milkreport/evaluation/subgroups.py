@@ -19,6 +19,9 @@ from milkreport.evaluation.positive import split_positive
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.slices import FEWEST, Slice, chance_gaps, score_slices, widest
 
+#: Gaps of fewer groups are shown beside no gap by chance.
+FEWEST_GROUPS = 30
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -90,7 +93,7 @@ def describe_slices(
         chance: dict[str, float] = {}
         if plan.intervals and groups is None:
             chance = chance_gaps(pooled, [shown[i] for i in places], plan.positive)
-        elif plan.intervals and draws:
+        elif plan.intervals and draws and groups is not None and enough_groups(groups):
             chance = {name: _chance_of_draws(drawn[name], places) for name in names}
         for name in names:
             value = defined(float(widest(np.mean([p[name][places, 0] for p in points], axis=0))))
@@ -141,6 +144,11 @@ def _gap_error(name: str, p: Predictions, piece: Slice, draws: Floats) -> float:
         added += float((1 / (sizes + 2.0) ** 2).sum() / max(len(sizes), 1) ** 2)
     error = spread(draws) or 0.0
     return float(t_quantile(max(piece.n - 1, 1))) * float(np.sqrt(error**2 + added))
+
+
+def enough_groups(groups: Ints) -> bool:
+    """Whether resampled groups tell how far subgroups lie apart by chance: those of few hardly move."""
+    return int(groups.max()) + 1 >= FEWEST_GROUPS
 
 
 def _chance_of_draws(draws: Sequence[Floats], places: list[int]) -> float:

@@ -50,6 +50,8 @@ def result_statement(results: Results) -> Statement:
 def _alone(results: Results) -> str:
     if sum(bool(arm.parts) for arm in results.arms) == 1:
         return "Only one arm has a result, so nothing was compared."
+    if results.comparison is not None:
+        return "The other metrics are described, not tested."
     return "Nothing was compared."
 
 
@@ -66,6 +68,9 @@ def _values(results: Results) -> str:
         within = f" (95% interval {bounds})" if bounds else ""
         values.append(f"{text}{within} for {arm_title(results, arm.name)}")
     metric = metric_words(results, results.primary_metric)
+    if all((e := r.estimate(results.primary_metric)) is None or e.value is None for _, r in found):
+        units = results.data.units
+        return f"The primary metric, {metric}, is undefined on these {units}; choose another one."
     n = plural(found[0][1].n_cases, f"{part} {results.data.unit}", f"{part} {results.data.units}")
     return f"On the {n} {metric} was {listing(values)}."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from milkreport.evaluation.compare import ALPHA, find, is_better
-from milkreport.evaluation.named import define
+from milkreport.evaluation.named import define, widest_difference
 from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Difference, Results
 from milkreport.reporting.text import (
     capital,
@@ -147,6 +147,8 @@ def _power(pairs: Sequence[Difference]) -> str:
     largest = max(d.detectable for d in pairs)
     if largest == 0:
         return "the predictions leave nothing to resample, so these cases say nothing about it"
+    if largest > widest_difference(pairs[0].metric):
+        return "no difference, however large, would have been found with 80% power"
     return f"a difference of {decimal(largest)} would have been found with 80% power"
 
 
