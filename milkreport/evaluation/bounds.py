@@ -32,8 +32,8 @@ Bounds = tuple[Floats, Floats]
 #: Average precision of few cases is too high on average, and a mean over classes adds that up: with fewer,
 #: no interval of a class, and none of the mean over classes.
 _FEW_FOR_PRECISION, _FEW_FOR_AVERAGE = 20, 100
-#: A mean of losses that is carried by fewer cases has no interval.
-_FEW_FOR_MEAN = 10
+#: A mean of losses that is carried by fewer cases, or comes from fewer groups, has no interval.
+_FEW_FOR_MEAN, _FEW_GROUPS = 10, 30
 _MEANS = {"log_loss": case_log_loss, "brier": case_brier}
 
 
@@ -156,7 +156,7 @@ def _bound_mean(
     totals = values if groups is None else np.bincount(groups, values)
     mean, error = float(values.mean()), float(draws.std())
     carried = float(totals.sum() ** 2 / max(float((totals**2).sum()), 1e-300))
-    if carried < _FEW_FOR_MEAN:
+    if carried < _FEW_FOR_MEAN or (groups is not None and len(totals) < _FEW_GROUPS):
         return np.asarray(np.nan), np.asarray(np.nan)
     quantile = float(t_quantile(carried - 1))
     low, high = np.percentile(draws, [2.5, 97.5])
