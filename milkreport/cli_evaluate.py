@@ -152,7 +152,7 @@ def compare(
 
     - milkreport compare runs/new runs/old
 
-    - milkreport compare new.csv old.csv --truth truth.csv --primary recall:MEL --margin 0.02 --md
+    - milkreport compare new.csv old.csv --truth truth.csv --primary recall:CLASS --margin 0.02 --md
     """
     from milkreport.commands import comparing
     from milkreport.runs.evaluated import compare_two

@@ -50,7 +50,7 @@ def evaluate(
             named: every column of few values), *group* one whose equal cases are resampled together.
         positive: classes that count as disease.
         rules: ``"isic"`` adds the archive's decision rule.
-        primary: the metric that the comparison tests, declared beforehand: ``macro_f1``, ``recall:MEL``,
+        primary: the metric that the comparison tests, declared beforehand: ``macro_f1``, ``recall:CLASS``,
             ``positive_auc``.
         margin: the difference in it that does not matter: within it, predictions are equivalent.
         intervals: ``False`` leaves out all resampling, thresholds and temperatures.

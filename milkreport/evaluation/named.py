@@ -1,6 +1,6 @@
 """What can be compared, by name: a metric of all cases, of one class, or of the positive grouping.
 
-``macro_f1``; ``recall:MEL`` (or ``sensitivity:MEL``); ``positive_auc``.
+``macro_f1``; ``recall:CLASS`` (or ``sensitivity:CLASS``); ``positive_auc``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check_metric(metric: str) -> str:
         return f"{name}:{class_name}"
     if metric in _WITHOUT or metric not in (*DEFINITIONS, *POSITIVE):
         usable = [name for name in DEFINITIONS if name not in _WITHOUT]
-        do = f"known: {', '.join(usable)}; {', '.join(POSITIVE)}; or METRIC:CLASS, as in recall:MEL"
+        do = f"known: {', '.join(usable)}; {', '.join(POSITIVE)}; or METRIC:CLASS, as in recall:CLASS"
         raise ConfigError(f"unknown primary metric {metric!r}", do)
     return metric
 
