@@ -11,12 +11,11 @@ uses.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from found import Found
 from populations import Population, make
 
 from milkreport.evaluation.bounds import bound_model
@@ -186,14 +185,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     n, metric = arguments.simulations, arguments.metric
-    results: dict[str, Any] = {}
-
-    def keep(key: str, found: dict[str, float]) -> None:
-        results[key] = found
-        print(f"{key:70} {json.dumps(found)}", flush=True)
-        if arguments.out:
-            arguments.out.write_text(json.dumps(results, indent=1) + "\n")
-
+    keep = Found(arguments.out).keep
     for situation, (name, cases, noise, all_seeds) in SITUATIONS.items():
         if arguments.only not in situation:
             continue

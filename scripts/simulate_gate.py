@@ -11,12 +11,12 @@ training; in "few" they share nearly all of it, so that few answers differ but t
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from found import Found
 from populations import Population, make
 from scipy.optimize import brentq
 
@@ -164,14 +164,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    results: dict[str, Any] = {}
-
-    def keep(key: str, found: dict[str, Any]) -> None:
-        results[key] = found
-        print(f"{key:50} {json.dumps(found)}", flush=True)
-        if arguments.out:
-            arguments.out.write_text(json.dumps(results, indent=1) + "\n")
-
+    keep = Found(arguments.out).keep
     for name in SITUATIONS:
         for metric in [arguments.metric] if arguments.metric else METRICS:
             if arguments.only in name:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from found import Found
 from populations import Population, make
 
 from milkreport.evaluation.bounds import bound_model
@@ -100,18 +101,16 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=0)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    results = {}
+    results = Found(arguments.out)
     for name, sizes in SITUATIONS.items():
         if arguments.only not in name:
             continue
         for n in sizes if not arguments.cases else (arguments.cases,):
             found = simulate(make(name), n, arguments.simulations, arguments.resamples)
-            results[f"{name}; {n} cases"] = found
+            results.keep(f"{name}; {n} cases", found, say=False)
             print(f"{name}; {n} cases", flush=True)
             for metric, row in found.items():
                 print(f"  {metric:36} {json.dumps(row)}", flush=True)
-            if arguments.out:
-                arguments.out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

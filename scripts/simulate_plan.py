@@ -11,11 +11,11 @@ table.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+from found import Found
 from populations import Cases, Population, make
 from simulate_comparisons import compare
 
@@ -152,14 +152,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of a point's name")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    results = {}
+    found = Found(arguments.out)
     for point in POINTS:
         key = f"{point.regime}; {point.population}; {point.metric}; {point.cases}; {point.seeds}"
         if arguments.only in key:
-            results[key] = try_point(point, arguments.simulations)
-            print(f"{key:60} {json.dumps(results[key])}", flush=True)
-            if arguments.out:
-                arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+            found.keep(key, try_point(point, arguments.simulations))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from milkreport.evaluation.closed_form import (
     share_bounds,
     t_quantile,
 )
-from milkreport.evaluation.clusters import count_units, effective_sizes
+from milkreport.evaluation.clusters import count_all, count_units, effective_sizes
 from milkreport.evaluation.label_bounds import bound_labels
 from milkreport.evaluation.measures import Measured
 from milkreport.evaluation.positive import SPECIFICITIES, split_positive
@@ -34,6 +34,8 @@ Bounds = tuple[Floats, Floats]
 _FEW_FOR_PRECISION, _FEW_FOR_AVERAGE = 20, 100
 #: A mean of losses that is carried by fewer cases, or comes from fewer groups, has no interval.
 _FEW_FOR_MEAN, _FEW_GROUPS = 10, 30
+#: Of fewer cases (or groups), no class's error is taken to cancel another's.
+_FEW_TO_CANCEL = 10
 _MEANS = {"log_loss": case_log_loss, "brier": case_brier}
 
 
@@ -62,7 +64,7 @@ def bound_model(
         groups: int64 (n,), cases that were drawn together.
     """
     n_classes = len(p.classes)
-    n_units = len(p.truth) if groups is None else int(groups.max()) + 1
+    few_units = count_all(len(p.truth), groups) < _FEW_TO_CANCEL
     labels = bound_labels(p.truth, p.predicted, n_classes, draws.overall, draws.classes, groups)
     overall: dict[str, Bounds] = {
         name: (np.asarray(low), np.asarray(high)) for name, (low, high) in labels.overall.items()
@@ -80,7 +82,7 @@ def bound_model(
                     points.classes[name][known],
                     bounds[0][known],
                     bounds[1][known],
-                    _correlation(draws.classes[name][:, known], n_units < _FEW_FOR_MEAN),
+                    _correlation(draws.classes[name][:, known], few_units),
                 )
                 if n_classes > 2:
                     # A sum of many lopsided errors is less lopsided than they are.
@@ -91,9 +93,9 @@ def bound_model(
             if f"top_{k}_accuracy" in points.overall:
                 overall[f"top_{k}_accuracy"] = bound_share(ranks <= k, None, groups)
     if p.kind == "probabilities":
+        wrong = p.predicted != p.truth
         for name, score in _MEANS.items():
             values = score(p.truth, p.probabilities)
-            wrong = p.predicted != p.truth
             overall[name] = _bound_mean(values, wrong, draws.overall[name], groups)
     return ModelBounds(overall, classes, _bound_positive(p, points, draws, groups, positive))
 

@@ -27,6 +27,16 @@ def t_quantile(df: npt.ArrayLike, level: float = 0.975) -> Floats:
     return np.asarray(np.where(finite, stdtrit(np.where(finite, df, 1), level), ndtri(level)))
 
 
+def welch_freedom(variances: Floats, units: npt.NDArray[np.generic]) -> float:
+    """Degrees of freedom of a sum of estimated variances (Welch, 1947; Satterthwaite, 1946).
+
+    Args:
+        variances: float64 (k,), each estimated from as many *units*, (k,). Infinite where all are 0.
+    """
+    squares = float((variances**2 / np.maximum(units - 1, 1)).sum())
+    return float(variances.sum()) ** 2 / squares if squares > 0 else np.inf
+
+
 def wilson_bounds(hits: npt.ArrayLike, n: npt.ArrayLike) -> Bounds:
     """95% Wilson score intervals of proportions (Wilson, 1927); (0, 1) where n is 0.
 

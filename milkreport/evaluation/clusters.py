@@ -12,11 +12,16 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
+def count_all(n: int, groups: Ints | None) -> int:
+    """How many are drawn: groups, or without any *n* cases."""
+    return n if groups is None else int(groups.max()) + 1
+
+
 def count_units(members: Bools, groups: Ints | None) -> Ints:
     """How many cases, or groups, hold a member: bool (n, k) to int64 (k,)."""
     if groups is None:
         return np.asarray(members.sum(axis=0), np.int64)
-    return np.asarray((_sum_groups(members.astype(np.float64), groups) > 0).sum(axis=0), np.int64)
+    return np.asarray((sum_groups(members.astype(np.float64), groups) > 0).sum(axis=0), np.int64)
 
 
 def effective_sizes(members: Bools, hits: Bools | Floats, groups: Ints | None) -> Floats:
@@ -40,8 +45,8 @@ def effective_sizes(members: Bools, hits: Bools | Floats, groups: Ints | None) -
     residuals = hits - members * share
     alone = (residuals**2).sum(axis=0)
     # As the jackknife leaves out groups: a large group bends the share towards itself.
-    held = _sum_groups(members.astype(np.float64), groups) / np.maximum(n, 1)
-    together = ((_sum_groups(residuals, groups) / np.maximum(1 - held, 0.5)) ** 2).sum(axis=0)
+    held = sum_groups(members.astype(np.float64), groups) / np.maximum(n, 1)
+    together = ((sum_groups(residuals, groups) / np.maximum(1 - held, 0.5)) ** 2).sum(axis=0)
     effect = np.divide(together, alone, out=np.ones_like(alone), where=alone > 0)
     size = np.where(alone > 0, n / np.maximum(effect, 1), units)
     # One group has no spread of its own to look at.
@@ -51,8 +56,8 @@ def effective_sizes(members: Bools, hits: Bools | Floats, groups: Ints | None) -
     return np.asarray(np.where(units < n, size * few, n))
 
 
-def _sum_groups(values: Floats, groups: Ints) -> Floats:
-    """Totals of each group: float64 (n, k) to (n_groups, k)."""
+def sum_groups(values: Floats, groups: Ints) -> Floats:
+    """Totals of each group: float64 (n, k) to (n_groups, k); no group is empty."""
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     return np.asarray(np.add.reduceat(values[order], starts, axis=0))

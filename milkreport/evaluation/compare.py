@@ -77,6 +77,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
     refuse_unpaired(pools, seeds)
     first = pools[names[0]].seeds[seeds[0]]
     groups = facts.group_positions(first.case_ids)
+    n_groups = None if groups is None else int(groups.max()) + 1
     points = {name: [measure(pools[name].seeds[s], plan.positive) for s in seeds] for name in names}
     pairs = [(later, earlier) for earlier, later in itertools.combinations(names, 2)]
 
@@ -93,7 +94,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
             first.classes,
             plan.margin if metric == plan.primary else None,
             plan.positive,
-            None if groups is None else int(groups.max()) + 1,
+            n_groups,
         )
 
     tested = _test(
@@ -121,7 +122,7 @@ def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Co
         n_seeds=len(seeds),
         n_folds=max(pool.n_folds for pool in pools.values()),
         resamples=plan.resamples(len(first.truth)),
-        n_groups=None if groups is None else int(groups.max()) + 1,
+        n_groups=n_groups,
         differences=[*tested, *others],
         agreement=[_agreement(pools, pair, seeds) for pair in pairs],
         ranks=_rank(names, tested) if len(seeds) >= SEEDS_TO_RANK else {},

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from milkreport.evaluation.closed_form import Z, t_quantile
-from milkreport.evaluation.clusters import effective_sizes
+from milkreport.evaluation.closed_form import Z, t_quantile, welch_freedom
+from milkreport.evaluation.clusters import count_all, effective_sizes, sum_groups
 from milkreport.evaluation.hidden import hidden_variance
 from milkreport.evaluation.influence import case_influence
 from milkreport.evaluation.predictions import Predictions
@@ -52,10 +52,10 @@ def difference_bounds(
     if any(m is None for side in moves for m in side):
         return None
     truth = sides[0][0].truth
-    n = len(truth) if groups is None else int(groups.max()) + 1
+    n = count_all(len(truth), groups)
     one, other = (np.stack([m for m in side if m is not None], axis=1) for side in moves)
     if groups is not None:
-        one, other = (_sum_groups(side, groups, n) for side in (one, other))
+        one, other = (sum_groups(side, groups) for side in (one, other))
     # As many rows as units, each scaled so that its variance is that of the metric.
     scale = math.sqrt(n)
     spread = difference_spread(*values, one * scale, other * scale)
@@ -82,25 +82,17 @@ def _freedom(gaps: Floats, truth: Ints, support: Ints, groups: Ints | None) -> f
     """
     k = len(support)
     if groups is None:
-        shares = np.bincount(truth, gaps**2, k)
+        shares = np.bincount(truth, gaps**2, k).astype(np.float64)
     else:
-        held = np.zeros((len(gaps), k))
-        np.add.at(held, (groups, truth), 1)
+        held = sum_groups((truth[:, None] == np.arange(k)).astype(np.float64), groups)
         shares = (gaps**2 / held.sum(axis=1)) @ held
-    squares = float((shares**2 / np.maximum(support - 1, 1)).sum())
-    return float(shares.sum()) ** 2 / squares if squares > 0 else np.inf
+    return welch_freedom(shares, support)
 
 
 def _skewness(values: Floats) -> float:
     centred = values - values.mean()
     variance = float((centred**2).mean())
     return float((centred**3).mean()) / variance**1.5 if variance > 0 else 0.0
-
-
-def _sum_groups(values: Floats, groups: Ints, n: int) -> Floats:
-    found = np.zeros((n, values.shape[1]))
-    np.add.at(found, groups, values)
-    return found
 
 
 def accuracy_difference_bounds(

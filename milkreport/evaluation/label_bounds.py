@@ -28,6 +28,7 @@ from milkreport.evaluation.closed_form import (
     f1_bounds,
     share_bounds,
     t_quantile,
+    welch_freedom,
     wilson_bounds,
 )
 from milkreport.evaluation.clusters import count_units, effective_sizes
@@ -247,8 +248,7 @@ def _freedom(draws: Floats | None, units: Ints, present: npt.NDArray[np.bool_]) 
         known = np.where(np.isfinite(draws), draws, np.nan)
         kept = present & np.isfinite(known).any(axis=0)
         variances = np.nanvar(known[:, kept], axis=0)
-    squares = (variances**2 / np.maximum(units[kept] - 1, 1)).sum()
-    return max(float(variances.sum() ** 2 / squares), 1.0) if squares > 0 else np.inf
+    return welch_freedom(variances, units[kept])
 
 
 def _draw_posterior(counts: Floats) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.errors import DataError
-from milkreport.evaluation.closed_form import auc_bounds, t_quantile
+from milkreport.evaluation.closed_form import auc_bounds, t_quantile, welch_freedom
 from milkreport.evaluation.clusters import count_units
 from milkreport.evaluation.estimates import spread
 from milkreport.evaluation.hidden import count_sides, reveal
@@ -156,8 +156,7 @@ def _freedom(
     moved = first[by] - second[by]
     kept = np.isfinite(moved).any(axis=0) & (support > 0)
     variances = np.nanvar(moved[:, kept], axis=0)
-    squares = float((variances**2 / np.maximum(support[kept] - 1, 1)).sum())
-    return max(float(variances.sum()) ** 2 / squares, 1.0) if squares > 0 else float("inf")
+    return welch_freedom(variances, support[kept])
 
 
 def _superiority(one: Floats, other: Floats, better: str) -> Superiority | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from milkreport.errors import DataError
+from milkreport.evaluation.clusters import count_all
 from milkreport.evaluation.copies import count_copies, find_copies, is_telling
 from milkreport.evaluation.gate_bounds import accuracy_difference_bounds, difference_bounds
 from milkreport.evaluation.measures import Plan, measure
@@ -94,7 +95,7 @@ def describe_runs(
         found.append(PairedValue(means[0], means[1], bounds))
     return PairedRuns(
         values=found,
-        n_units=len(first.truth) if groups is None else int(groups.max()) + 1,
+        n_units=count_all(len(first.truth), groups),
         supports=dict(zip(first.classes, support.tolist(), strict=True)),
         grouped=groups is not None,
         n_copies=0 if roots is None else count_copies(roots),

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from milkreport.evaluation.clusters import count_all
 from milkreport.evaluation.metrics import confusion_counts, score_confusion
 from milkreport.streams import stream
 
@@ -35,7 +36,7 @@ def bootstrap_weights(n: int, n_resamples: int, groups: Ints | None = None) -> I
     Args:
         groups: int64 (n,), positions of the groups that are drawn whole; ``None``: each case by itself.
     """
-    n_units = n if groups is None else int(groups.max()) + 1
+    n_units = count_all(n, groups)
     rows = max(1, min(n_resamples, _PIECE // n))
     make = _keep_draws if n_units * n_resamples <= _MOST_KEPT else _draw_units
     for drawn in make(n_units, n_resamples, rows):

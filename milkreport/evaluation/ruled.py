@@ -15,8 +15,8 @@ from milkreport.evaluation.clusters import count_units
 from milkreport.evaluation.estimates import estimate
 from milkreport.evaluation.hidden import hidden_variance
 from milkreport.evaluation.label_bounds import bound_answers
-from milkreport.evaluation.measures import Measured, Plan, measure
-from milkreport.evaluation.metrics import defined
+from milkreport.evaluation.measures import Measured, Plan
+from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
 from milkreport.evaluation.nesting import inner_folds
 from milkreport.evaluation.part_record import Estimate, RuleResult
 from milkreport.evaluation.predictions import Predictions
@@ -137,7 +137,8 @@ def _describe(
     bounds = [bound_answers(truth, a, score, d, groups) for a, d in pairs]
     against = None
     if mine and not rule.in_sample:
-        plain = [float(measure(p).overall["macro_f1"]) for p in seeds]
+        tables = [confusion_counts(truth, p.predicted, len(classes)) for p in seeds]
+        plain = [float(score_confusion(table)["macro_f1"]) for table in tables]
         gaps = [one - other for one, other in zip(points, plain, strict=True)]
         gap_draws = [d - m.overall["macro_f1"] for d, m in zip(mine, draws, strict=True)]
         hidden = hidden_variance(

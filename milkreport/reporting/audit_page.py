@@ -8,7 +8,7 @@ from pathlib import Path
 from milkreport import __version__
 from milkreport.atomic import write_text
 from milkreport.checks.findings import Audit
-from milkreport.reporting.blocks import Entry
+from milkreport.reporting.blocks import PageView, number_entries
 from milkreport.reporting.html import render_page
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.text import day
@@ -16,15 +16,9 @@ from milkreport.reporting.view_audit import AuditView, build_audit
 
 
 @dataclass(frozen=True)
-class AuditPageView:
+class AuditPageView(PageView):
     """Everything that the page may print."""
 
-    title: str
-    date: str
-    created: str
-    generator: str
-    banner: str
-    contents: tuple[Entry, ...]
     audit: AuditView
 
 
@@ -65,6 +59,6 @@ def build_audit_page(audit: Audit, created: str) -> AuditPageView:
         created=created,
         generator=f"milkreport {__version__}",
         banner="",
-        contents=tuple(Entry(key, str(i), title) for i, (key, title) in enumerate(named, 1)),
+        contents=number_entries(named),
         audit=view,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -127,6 +128,23 @@ class Entry:
     number: str
     title: str
     children: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class PageView:
+    """What a page of one record prints around its own content."""
+
+    title: str
+    date: str
+    created: str
+    generator: str
+    banner: str
+    contents: tuple[Entry, ...]
+
+
+def number_entries(named: Iterable[tuple[str, str]]) -> tuple[Entry, ...]:
+    """The contents of keys and titles, numbered from 1."""
+    return tuple(Entry(key, str(i), title) for i, (key, title) in enumerate(named, 1))
 
 
 def table(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from milkreport.atomic import write_text
 from milkreport.evaluation.data_record import DataSummary
-from milkreport.reporting.blocks import Badge, Chapter, Entry, Fact
+from milkreport.reporting.blocks import Badge, Chapter, Fact, PageView, number_entries
 from milkreport.reporting.html import render_page
 from milkreport.reporting.sentences import SYNTHETIC_BANNER
 from milkreport.reporting.sentences_data import data_sentence, problem_badge, tidy
@@ -19,15 +19,9 @@ MOST_REMARKS = 20
 
 
 @dataclass(frozen=True)
-class DataPageView:
+class DataPageView(PageView):
     """Everything that the page may print."""
 
-    title: str
-    date: str
-    created: str
-    generator: str
-    banner: str
-    contents: tuple[Entry, ...]
     badge: Badge
     lead: str
     remarks: tuple[str, ...]
@@ -82,7 +76,7 @@ def build_data_page(
         created=created,
         generator=generator,
         banner=SYNTHETIC_BANNER if data.synthetic else "",
-        contents=tuple(Entry(c.key, str(i), c.title) for i, c in enumerate(chapters, 1)),
+        contents=number_entries((c.key, c.title) for c in chapters),
         badge=problem_badge(data, problems),
         lead=data_sentence(data, classes),
         remarks=tuple(said),

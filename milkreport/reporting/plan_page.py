@@ -8,7 +8,17 @@ from pathlib import Path
 from milkreport import __version__
 from milkreport.atomic import write_text
 from milkreport.evaluation.design import PowerPlan
-from milkreport.reporting.blocks import Cell, Chapter, Column, Entry, Figure, Row, Table, table
+from milkreport.reporting.blocks import (
+    Cell,
+    Chapter,
+    Column,
+    Figure,
+    PageView,
+    Row,
+    Table,
+    number_entries,
+    table,
+)
 from milkreport.reporting.html import render_page
 from milkreport.reporting.plan_figure import detectable_curve
 from milkreport.reporting.sentences_plan import (
@@ -26,15 +36,9 @@ _FACTORS = {0.5: "half the variance", 2.0: "twice the variance"}
 
 
 @dataclass(frozen=True)
-class PlanPageView:
+class PlanPageView(PageView):
     """Everything that the page may print."""
 
-    title: str
-    date: str
-    created: str
-    generator: str
-    banner: str
-    contents: tuple[Entry, ...]
     lead: tuple[str, ...]
     chapters: tuple[Chapter, ...]
 
@@ -76,7 +80,7 @@ def build_plan_page(plan: PowerPlan, created: str) -> PlanPageView:
         created=created,
         generator=f"milkreport {__version__}",
         banner="",
-        contents=tuple(Entry(c.key, str(i), c.title) for i, c in enumerate(chapters, 1)),
+        contents=number_entries((c.key, c.title) for c in chapters),
         lead=tuple(answer_sentences(plan)),
         chapters=chapters,
     )
