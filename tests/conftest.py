@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -14,6 +17,7 @@ from unittest import mock
 import pytest
 
 from milkreport import cli
+from milkreport.commands.console import console
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
 from milkreport.data.synthetic import write_synthetic
@@ -89,11 +93,17 @@ def fold(prepared: Prepared, suite: Suite) -> Fold:
 
 @pytest.fixture
 def milkreport(tmp_path: Path) -> Command:
-    """Run the command line in a folder of its own."""
+    """Run the command line in a folder of its own: in this process, which has everything loaded.
+
+    With environment variables in a process of its own: many are read once, at the start.
+    """
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        words = [*map(str, arguments)]
+        if not environment:
+            return call_main(words, tmp_path)
         return subprocess.run(
-            [sys.executable, "-m", "milkreport", *map(str, arguments)],
+            [sys.executable, "-m", "milkreport", *words],
             cwd=tmp_path,
             env=os.environ | {"COLUMNS": "160"} | environment,
             capture_output=True,
@@ -102,6 +112,29 @@ def milkreport(tmp_path: Path) -> Command:
         )
 
     return run
+
+
+def call_main(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Call the command line's entry point with *folder* as the working folder."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+    terminated = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.resetwarnings()  # as in a process of its own: pytest makes them errors
+        patch.chdir(folder)
+        patch.setenv("PYTHONSAFEPATH", "1")  # the command sets it; undone here
+        patch.setattr("sys.argv", ["milkreport", *words])
+        patch.setattr("sys.stdout", out)
+        patch.setattr("sys.stderr", err)
+        patch.setattr(console, "width", 160)
+        grant()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    signal.signal(signal.SIGTERM, terminated)
+    said = []
+    for stream in (out, err):
+        stream.flush()
+        said.append(stream.buffer.getvalue().decode())
+    return subprocess.CompletedProcess(words, int(stop.value.code or 0), *said)
 
 
 class Outcome:
