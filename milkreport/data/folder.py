@@ -34,7 +34,7 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
         what = f"the folders {', '.join(parts)} look like parts of a split, not like classes"
         do = "milkreport draws its own splits: name one part's folder, or describe all in a table"
         raise DataError(what, do, str(base))
-    declared = list(spec.classes) if spec else []
+    declared = spec.known_labels if spec else []
     if declared and (unknown := sorted(set(counts) - set(declared))):
         what = f"folder {unknown[0]!r} is no class"
         raise DataError(what, f"classes are: {', '.join(declared)}", str(base))

@@ -12,6 +12,7 @@ from milkreport.data.cases import Cases
 from milkreport.data.discovery import Tree, survey
 from milkreport.data.folder import is_folder_of_classes, load_folder
 from milkreport.data.milk10k import is_milk10k, load_milk10k
+from milkreport.data.relabel import relabel
 from milkreport.data.roots import stay_below
 from milkreport.data.spec import SPEC_NAME, DataSpec, load_spec
 from milkreport.data.table import load_described
@@ -54,7 +55,7 @@ def _load(source: Path, adapter: Adapter, spec: DataSpec | None, tree: Tree) -> 
             what = f"describes data for the adapter {spec.adapter}, not {adapter}"
             raise ConfigError(what, "set data.adapter to auto", SPEC_NAME)
         load = load_described if spec.adapter == "table" else load_folder
-        return replace(load(tree, spec).with_merged(spec.merge), description=spec.fingerprint())
+        return replace(relabel(load(tree, spec), spec), description=spec.fingerprint())
     if adapter == "table":
         what = f"no {SPEC_NAME} there"
         raise DataError(what, f"write one: milkreport data init {source}", str(source))

@@ -119,12 +119,20 @@ class FolderSpec(Section):
         return value
 
 
+class RareSpec(Section):
+    """Classes of fewer than ``below`` cases become one, ``into``."""
+
+    below: Annotated[int, Field(ge=2, le=1_000_000)]
+    into: Text
+
+
 class DataSpec(Section):
     """A data set's own description.
 
     ``root``: where its files lie, relative to the TOML. ``classes``: the table's labels in the report's
-    order, with titles; empty: those found, sorted. ``merge``: a class's name to the labels that become
-    it. ``positive``: the classes that count as disease. ``banned``: columns that may never be features.
+    order, with titles; empty: those found, sorted. ``drop``: labels whose cases are left out. ``merge``: a
+    class's name to the labels that become it. ``rare``: what classes of few cases become, after ``drop`` and
+    ``merge``. ``positive``: the classes that count as disease. ``banned``: columns that are no features.
     """
 
     adapter: Literal["table", "folder"]
@@ -137,7 +145,9 @@ class DataSpec(Section):
     synthetic: bool = False
     notes: list[str] = []
     classes: Annotated[dict[Text, str], Field(max_length=MOST_CLASSES)] = {}
+    drop: Annotated[list[Text], Field(max_length=MOST_CLASSES)] = []
     merge: Annotated[dict[Text, list[Text]], Field(max_length=MOST_CLASSES)] = {}
+    rare: RareSpec | None = None
     positive: list[str] = []
     banned: list[str] = []
     allow_leaky: list[str] = []
@@ -145,6 +155,11 @@ class DataSpec(Section):
     folder: FolderSpec = FolderSpec()
     views: Annotated[dict[Name, ViewSpec], Field(max_length=MOST_VIEWS)] = {}
     features: Annotated[list[FeatureSpec], Field(max_length=MOST_COLUMNS)] = []
+
+    @property
+    def known_labels(self) -> list[str]:
+        """Labels that the data may hold, in the order of the classes; empty: any."""
+        return list(dict.fromkeys([*self.classes, *self.drop])) if self.classes else []
 
     def fingerprint(self) -> str:
         """SHA-256 of what decides on cases, labels and inputs; names, titles and notes do not."""
@@ -158,6 +173,10 @@ class DataSpec(Section):
             }
         )
         settings["classes"] = list(self.classes)
+        # Keys that 0.1 did not have count only where they are set: its runs go on.
+        for name in ("drop", "rare"):
+            if not settings[name]:
+                del settings[name]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
     @model_validator(mode="after")
@@ -176,7 +195,10 @@ class DataSpec(Section):
             yield "merge: a label can become one class only"
         if self.classes and (others := sorted(set(merged) - set(self.classes))):
             yield f"merge: {', '.join(others)} is none of the classes"
-        known = {*self.classes, *self.merge} if self.classes else set(self.positive)
+        if both := sorted(set(self.drop) & set(merged)):
+            yield f"{', '.join(both)} stands in drop and in merge"
+        into = {self.rare.into} if self.rare else set()
+        known = {*self.classes, *self.merge, *into} if self.classes else set(self.positive)
         if unknown := set(self.positive) - known:
             yield f"positive: {', '.join(sorted(unknown))} is no class"
 

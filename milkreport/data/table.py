@@ -32,7 +32,7 @@ def load_described(tree: Tree, spec: DataSpec) -> Cases:
         wanted = sorted((labels | {settings.case}) - {""})
         truth = TextTable(load_table(files[1], wanted), settings.truth)
     index = ImageIndex(tree)
-    assembler = Assembler(settings, views, spec.features, list(spec.classes), index)
+    assembler = Assembler(settings, views, spec.features, spec.known_labels, index)
     mapped = assembler.assemble(TextTable(frame, settings.file), truth)
     telling = telling_features(mapped.table, mapped.features)
     return Cases(
