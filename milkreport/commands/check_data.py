@@ -238,7 +238,7 @@ def _rare_classes(cases: Cases) -> list[Problem]:
 def _same_image_twice(images: pd.DataFrame) -> list[Problem]:
     """Cases of which two views are one image."""
     sound = images[(images["problem"] == "") & (images["file"] != "")]
-    twice = sound.loc[sound.duplicated(["case_id", "pixel_hash"]), "case_id"]
+    twice = sound.loc[sound.duplicated(["case_id", "image_hash"]), "case_id"]
     return [
         Problem("one image twice", "", f"{case}: two of its views are one image", "", str(case))
         for case in twice
