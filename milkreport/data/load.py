@@ -11,7 +11,8 @@ from typing import Literal
 from milkreport.data.cases import Cases
 from milkreport.data.discovery import Tree, survey
 from milkreport.data.folder import is_folder_of_classes, load_folder
-from milkreport.data.milk10k import is_milk10k, load_milk10k
+from milkreport.data.milk10k import load_milk10k
+from milkreport.data.milk10k_tables import describe_export, is_milk10k
 from milkreport.data.relabel import relabel
 from milkreport.data.roots import stay_below
 from milkreport.data.spec import SPEC_NAME, DataSpec, load_spec
@@ -54,8 +55,7 @@ def _load(source: Path, adapter: Adapter, spec: DataSpec | None, tree: Tree) -> 
         if adapter not in ("auto", spec.adapter):
             what = f"describes data for the adapter {spec.adapter}, not {adapter}"
             raise ConfigError(what, "set data.adapter to auto", SPEC_NAME)
-        load = load_described if spec.adapter == "table" else load_folder
-        return replace(relabel(load(tree, spec), spec), description=spec.fingerprint())
+        return replace(relabel(_follow(spec, tree), spec), description=spec.fingerprint())
     if adapter == "table":
         what = f"no {SPEC_NAME} there"
         raise DataError(what, f"write one: milkreport data init {source}", str(source))
@@ -66,12 +66,22 @@ def _load(source: Path, adapter: Adapter, spec: DataSpec | None, tree: Tree) -> 
     tables = first_few(path.relative_to(tree.root).as_posix() for path in tree.tables)
     what = (
         f"neither {SPEC_NAME}, nor MILK10k's tables, nor one folder a class: "
-        f"{len(tree.images):,} images, CSV files: {tables or 'none'}"
+        f"{len(tree.images):,} images, CSV files: {tables or 'none'}{describe_export(tree)}"
     )
     do = f"describe it: milkreport data init {source}"
     if not tree.tables and not tree.images:
         do = f"looked from {Path.cwd().name}/; name the folder of the data"
     raise DataError(what, do, str(source))
+
+
+def _follow(spec: DataSpec, tree: Tree) -> Cases:
+    if spec.adapter == "milk10k":
+        cases = load_milk10k(tree, spec.truth)
+        card = replace(cases.card, notes=(*cases.card.notes, *spec.notes))
+        if not card.synthetic:
+            card = replace(card, name=spec.name)
+        return replace(cases, card=card)
+    return (load_described if spec.adapter == "table" else load_folder)(tree, spec)
 
 
 def find_data(

@@ -16,7 +16,7 @@ from milkreport.data.guess_folder import describe_folder
 from milkreport.data.guess_images import find_image_columns
 from milkreport.data.guess_table import FoundTable, describe_table
 from milkreport.data.image_index import ImageIndex
-from milkreport.data.milk10k import is_milk10k
+from milkreport.data.milk10k_tables import is_milk10k
 from milkreport.data.propose_text import Proposal, render
 from milkreport.data.spec import SPEC_NAME, load_spec
 from milkreport.errors import ConfigError, DataError

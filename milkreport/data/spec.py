@@ -126,6 +126,10 @@ class RareSpec(Section):
     into: Text
 
 
+#: What a description of MILK10k may say; the rest is known.
+_OF_KNOWN_DATA = {"adapter", "root", "name", "truth", "notes", "drop", "merge", "rare"}
+
+
 class DataSpec(Section):
     """A data set's own description.
 
@@ -133,9 +137,10 @@ class DataSpec(Section):
     order, with titles; empty: those found, sorted. ``drop``: labels whose cases are left out. ``merge``: a
     class's name to the labels that become it. ``rare``: what classes of few cases become, after ``drop`` and
     ``merge``. ``positive``: the classes that count as disease. ``banned``: columns that are no features.
+    ``truth``: of adapter ``milk10k``, which table holds the labels.
     """
 
-    adapter: Literal["table", "folder"]
+    adapter: Literal["table", "folder", "milk10k"]
     root: str = "."
     name: Text
     licence: str = "not stated"
@@ -151,6 +156,7 @@ class DataSpec(Section):
     positive: list[str] = []
     banned: list[str] = []
     allow_leaky: list[str] = []
+    truth: str = ""
     table: TableSpec | None = None
     folder: FolderSpec = FolderSpec()
     views: Annotated[dict[Name, ViewSpec], Field(max_length=MOST_VIEWS)] = {}
@@ -174,7 +180,7 @@ class DataSpec(Section):
         )
         settings["classes"] = list(self.classes)
         # Keys that 0.1 did not have count only where they are set: its runs go on.
-        for name in ("drop", "rare"):
+        for name in ("drop", "rare", "truth"):
             if not settings[name]:
                 del settings[name]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
@@ -203,6 +209,12 @@ class DataSpec(Section):
             yield f"positive: {', '.join(sorted(unknown))} is no class"
 
     def _layout_problems(self) -> Iterator[str]:
+        if self.adapter == "milk10k":
+            if others := sorted(self.model_fields_set - _OF_KNOWN_DATA):
+                yield f"adapter milk10k has no {', '.join(others)}: its tables say it"
+            return
+        if self.truth:
+            yield "truth belongs to adapter milk10k; a table has table.truth"
         if self.adapter == "folder":
             if self.table or self.views or self.features:
                 yield "adapter folder has no table, views or features"

@@ -199,7 +199,7 @@ class Shortage:
     needed_groups: int
 
     def describe(self, units: str) -> str:
-        """What the class has: ``class DF has 3 lesions``, with its groups where these are too few."""
+        """What the class has: ``class rust has 3 leaves``, with its groups where these are too few."""
         of_groups = f" of {self.n_groups:,} groups" if self.n >= self.needed else ""
         return f"class {self.name} has {self.n:,} {units}{of_groups}"
 
