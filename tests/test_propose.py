@@ -521,7 +521,7 @@ def test_nothing_to_describe(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         propose(tmp_path / "nowhere")
     (tmp_path / "set").mkdir()
-    with pytest.raises(DataError, match="0 images, no CSV file, and no folder a class"):
+    with pytest.raises(DataError, match="0 images, no CSV file, and no folder per class"):
         propose(tmp_path / "set")
     write_rows(tmp_path / "set" / "t.csv", [{"id": "1", "label": "a"}])
     with pytest.raises(DataError, match=r"no column of t\.csv names images — there are no images"):

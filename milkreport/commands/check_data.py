@@ -48,6 +48,13 @@ class Finding:
     summary: DataSummary | None
     prepared: Prepared | None
 
+    @property
+    def n_groups(self) -> int | None:
+        """Groups, identical and look-alike images joined; None where the tables are too unsound."""
+        if self.prepared is None:
+            return None
+        return int(self.prepared.cases.table["group_id"].nunique())
+
     def strictly(self) -> Finding:
         """The same with every warning an error."""
         return replace(self, errors=(*self.errors, *self.warnings), warnings=())
@@ -155,6 +162,7 @@ def as_record(finding: Finding) -> dict[str, Any]:
     """The finding as plain values, complete."""
     return {
         "sound": not finding.errors,
+        "groups": finding.n_groups,
         "errors": [vars(problem) for problem in finding.errors],
         "warnings": [vars(problem) for problem in finding.warnings],
         "data": finding.summary.model_dump() if finding.summary else None,

@@ -12,8 +12,10 @@ import pandas as pd
 
 from milkreport.columns import one_hot_labels, read_numbers, refuse_blanks, refuse_duplicates
 from milkreport.data.cases import IMAGE_PREFIX, Feature
+from milkreport.data.grouping import pattern_groups
 from milkreport.data.image_index import ImageIndex
 from milkreport.data.leaks import groups_alike
+from milkreport.data.mapped import Mapped, TextTable
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError, DataProblems, Problem
 from milkreport.tables import first_few, refuse_many_classes
@@ -23,30 +25,6 @@ T = TypeVar("T")
 MAX_ID = 200
 _IDS = f"ids are text on one line, at most {MAX_ID} characters"
 _STRICT_IDS = "ids are letters, digits, _ and -, at most 64"
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A table as read: text cells, indexed by line number; ``name`` stands in errors."""
-
-    frame: pd.DataFrame
-    name: str
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """A table in the words of ``Cases``: ``table`` without ``label`` where no labels were given.
-
-    ``used``: every image that a row names. ``orphans``: ids that have a label but no row.
-    """
-
-    table: pd.DataFrame
-    features: tuple[Feature, ...]
-    classes: tuple[str, ...]
-    used: tuple[Path, ...]
-    orphans: tuple[str, ...]
-    remarks: tuple[str, ...]
-    slices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -91,6 +69,7 @@ class Assembler:
         labels, classes = self._labels(rows, truth)
         if self.problems:
             raise DataProblems(self.problems)
+        table["group_id"] = pattern_groups(table, spec, self.index.root)
         if spec.group:
             remarks += groups_alike(table["group_id"], spec.group)
         if alone := int(table["group_id"].isna().sum()):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from milkreport.data.cases import IMAGE_PREFIX, Card, Cases
 from milkreport.data.discovery import Tree, one_line
-from milkreport.data.patterns import compile_pattern
+from milkreport.data.grouping import match_groups
 from milkreport.data.spec import DataSpec
 from milkreport.data.table import card_of
 from milkreport.errors import DataError, DataProblems, Problem
@@ -79,20 +79,18 @@ def is_folder_of_classes(tree: Tree) -> bool:
 
 
 def _table(tree: Tree, base: Path, group: str) -> pd.DataFrame:
-    pattern = compile_pattern(group) if group else None
-    rows = []
+    rows, inner = [], {}
     for path in tree.images:
         parts = path.relative_to(base).parts
         if len(parts) < 2:
             continue
         case = path.relative_to(base).with_suffix("").as_posix()
-        found = pattern.search("/".join(parts[1:])) if pattern else None
-        if pattern and not (found and found[1]):
-            what = f"folder.group {group!r} does not match"
-            raise DataError(what, "mend the pattern in milkreport.toml", str(Path(*parts)))
-        owner = found[1] if found else case
-        rows.append((case, owner, parts[0], str(path)))
+        inner[str(path)] = "/".join(parts[1:])
+        rows.append((case, case, parts[0], str(path)))
     frame = pd.DataFrame(rows, columns=["case_id", "group_id", "label", IMAGE_PREFIX + VIEW])
+    if group:
+        owners = match_groups(group, inner, "folder.group")
+        frame["group_id"] = frame[IMAGE_PREFIX + VIEW].map(owners)
     suffixes = frame[IMAGE_PREFIX + VIEW].map(lambda p: Path(p).suffix)
     while (twins := frame["case_id"].duplicated()).any():
         # Same name, other suffix: the suffix tells them apart, unless a third file has that name.

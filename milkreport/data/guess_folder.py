@@ -10,6 +10,7 @@ from milkreport.data.folder import class_folders, load_folder
 from milkreport.data.guess_columns import OWNERS
 from milkreport.data.propose_text import Proposal
 from milkreport.data.spec import FolderSpec
+from milkreport.data.stems import shared_stem
 
 FEWEST_GROUPS = 5
 _NUMBERED = re.compile(rf"(?i)((?:{'|'.join(sorted(OWNERS, key=len, reverse=True))})[-_ ]?\d+)")
@@ -24,7 +25,9 @@ def describe_folder(tree: Tree) -> Proposal:
     cases = load_folder(tree, None)
     base, _ = class_folders(tree)
     inner = ["/".join(path.relative_to(base).parts[1:]) for path in tree.images]
-    pattern = _group_pattern([path for path in inner if path])
+    named = [path for path in inner if path]
+    stem = shared_stem(named, len(cases.classes))
+    pattern = _group_pattern(named) or (stem.pattern if stem else "")
     why = ""
     if pattern:
         n_groups = len({re.search(pattern, path)[1] for path in inner if path})  # type: ignore[index]

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from milkreport.data.cases import Cases
-from milkreport.data.discovery import Tree, survey
+from milkreport.data.discovery import Tree, arrays_unread, survey
 from milkreport.data.folder import is_folder_of_classes, load_folder
 from milkreport.data.milk10k import load_milk10k
 from milkreport.data.milk10k_tables import describe_export, is_milk10k
 from milkreport.data.relabel import relabel
 from milkreport.data.roots import stay_below
 from milkreport.data.spec import SPEC_NAME, DataSpec, load_spec
+from milkreport.data.stems import with_stem_remark
 from milkreport.data.table import load_described
 from milkreport.errors import ConfigError, DataError
 from milkreport.tables import first_few
@@ -62,7 +63,9 @@ def _load(source: Path, adapter: Adapter, spec: DataSpec | None, tree: Tree) -> 
     if adapter == "milk10k" or (adapter == "auto" and is_milk10k(tree)):
         return load_milk10k(tree)
     if adapter == "folder" or is_folder_of_classes(tree):
-        return load_folder(tree, None)
+        return with_stem_remark(load_folder(tree, None), ["milkreport.toml: [folder] group"])
+    if tree.arrays and not tree.tables and not tree.images:
+        raise arrays_unread(tree.arrays[0])
     tables = first_few(path.relative_to(tree.root).as_posix() for path in tree.tables)
     what = (
         f"neither {SPEC_NAME}, nor MILK10k's tables, nor one folder a class: "
@@ -81,7 +84,10 @@ def _follow(spec: DataSpec, tree: Tree) -> Cases:
         if not card.synthetic:
             card = replace(card, name=spec.name)
         return replace(cases, card=card)
-    return (load_described if spec.adapter == "table" else load_folder)(tree, spec)
+    if spec.adapter == "folder":
+        return with_stem_remark(load_folder(tree, spec), ["[folder] group"])
+    keys = ["[table] group_pattern", "[table] group_path"]
+    return with_stem_remark(load_described(tree, spec), keys)
 
 
 def find_data(

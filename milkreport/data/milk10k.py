@@ -12,10 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from milkreport.columns import read_numbers
-from milkreport.data.assemble import Assembler, TextTable
+from milkreport.data.assemble import Assembler
 from milkreport.data.cases import Card, Cases
 from milkreport.data.discovery import Tree, load_any_header
 from milkreport.data.image_index import ImageIndex
+from milkreport.data.mapped import TextTable
 from milkreport.data.milk10k_tables import (
     CLASSES,
     KEYS,

@@ -125,7 +125,7 @@ def _settings(proposal: Proposal) -> Iterator[str]:
         return
     yield "[table]"
     for key, value in settings.model_dump().items():
-        if key == "group":
+        if key == "group" and not (settings.group_pattern or settings.group_path):
             yield from _group(value, why["table.group"], "column", settings.case, 'group = "..."')
         elif value or (key == "label" and not settings.one_hot):
             yield from _comment(why.get(f"table.{key}", ""))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from milkreport.data.cases import IMAGE_PREFIX
 from milkreport.data.patterns import compile_pattern
@@ -35,6 +35,15 @@ LEAKY = re.compile(
 RESERVED = frozenset({"case_id", "group_id", "label"})
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _has_one_bracket(pattern: str) -> str:
+    if pattern and compile_pattern(pattern).groups != 1:
+        raise ValueError("needs exactly one bracketed part, which is the group")
+    return pattern
+
+
+Pattern = Annotated[str, Field(max_length=1000), AfterValidator(_has_one_bracket)]
 
 
 class ViewSpec(Section):
@@ -80,7 +89,10 @@ class TableSpec(Section):
 
     Labels stand in a ``label`` column or in ``one_hot`` columns, of this table or of a second one,
     ``truth``, joined by the ``case`` column. ``group``: cases that must stay together (a patient's);
-    without it each case is a group of its own. ``slices``: columns that are no input and tell subgroups
+    without it each case is a group of its own. ``group_pattern``: a regular expression (of RE2) whose one
+    bracket is the group, searched in the cells of ``group``, or, without it, in the ids. ``group_path``: one
+    that is searched in the path of a case's first image, from the data's folder.
+    ``slices``: columns that are no input and tell subgroups
     apart in the report.
     """
 
@@ -88,6 +100,8 @@ class TableSpec(Section):
     rows: Literal["case", "image"] = "case"
     case: Text
     group: str = ""
+    group_pattern: Pattern = ""
+    group_path: Pattern = ""
     view: str = ""
     label: str = ""
     one_hot: Annotated[list[Text], Field(max_length=MOST_CLASSES)] = []
@@ -98,6 +112,8 @@ class TableSpec(Section):
     def _consistent(self) -> TableSpec:
         if self.label and self.one_hot:
             raise ValueError("give label, or one_hot, not both")
+        if self.group_path and (self.group or self.group_pattern):
+            raise ValueError("group_path stands alone: give it, or group and group_pattern")
         if len(set(self.one_hot)) != len(self.one_hot):
             raise ValueError("one_hot names a column twice")
         if self.view and self.rows == "case":
@@ -109,14 +125,7 @@ class FolderSpec(Section):
     """One sub-folder a class. ``group``: a regular expression (of RE2) over the path of an image below its
     class folder, whose first bracketed part is the group (``"(PAT_[0-9]+)_"``)."""
 
-    group: Annotated[str, Field(max_length=1000)] = ""
-
-    @field_validator("group")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        if value and compile_pattern(value).groups != 1:
-            raise ValueError("needs exactly one bracketed part, which is the group")
-        return value
+    group: Pattern = ""
 
 
 class RareSpec(Section):
@@ -183,6 +192,9 @@ class DataSpec(Section):
         for name in ("drop", "rare", "truth"):
             if not settings[name]:
                 del settings[name]
+        for name in ("group_pattern", "group_path"):
+            if settings["table"] and not settings["table"][name]:
+                del settings["table"][name]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
     @model_validator(mode="after")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from milkreport.data.assemble import Assembler, TextTable
+from milkreport.data.assemble import Assembler
 from milkreport.data.cases import Card, Cases
 from milkreport.data.discovery import Tree
 from milkreport.data.image_index import ImageIndex
 from milkreport.data.leaks import telling_features
+from milkreport.data.mapped import TextTable
 from milkreport.data.roots import stay_below
 from milkreport.data.spec import SPEC_NAME, DataSpec
 from milkreport.tables import load_table

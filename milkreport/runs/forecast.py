@@ -73,6 +73,8 @@ def forecast(
     """
     cases = load_cases(data, suite.data.adapter, cache, notice)
     kept = clean(cases, suite.data.cleaning, unlabelled=suite.data.unlabelled).cases
+    for remark in cases.remarks:
+        notice(remark)
     n = len(kept.table)
     # Images that are alike, which bind more cases, are known only when all are decoded.
     make_folds(kept, suite.split)
