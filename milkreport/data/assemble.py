@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from milkreport.columns import one_hot_labels, read_numbers, refuse_blanks, refuse_duplicates
+from milkreport.columns import (
+    one_hot_labels,
+    plain_ages,
+    read_numbers,
+    refuse_blanks,
+    refuse_duplicates,
+)
 from milkreport.data.cases import IMAGE_PREFIX, Feature
 from milkreport.data.grouping import pattern_groups
 from milkreport.data.image_index import ImageIndex
@@ -128,7 +134,8 @@ class Assembler:
             if f.kind == "categorical":
                 typed[f.column] = rows.frame[f.column]
                 continue
-            numbers = self._gather(read_numbers, rows.frame, f.column, rows.name, *f.limits)
+            cells = plain_ages(rows.frame[f.column]).to_frame()
+            numbers = self._gather(read_numbers, cells, f.column, rows.name, *f.limits)
             typed[f.column] = float("nan") if numbers is None else numbers
         return typed
 

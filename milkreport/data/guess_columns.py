@@ -39,6 +39,8 @@ _LABELS |= {"diagnostico": "diagnosis", "diagnóstico": "diagnosis", "diagnosi":
 _LABELS |= {"befund": "finding", "klasse": "class", "classe": "class", "clase": "class"}
 _NO_LABELS = {"type", "method", "confirmed", "source", "id", "date", "time", "score", "difficulty"}
 _NO_LABELS |= {"age", "by", "confidence", "conf", "of"}
+#: What a type that is a label is the type of.
+_TYPED = {"cell", "tumor", "tumour", "cancer", "lesion", "tissue", "disease", "polyp", "nodule"}
 _ATTRIBUTES = {"sex", "gender", "site", "location", "localization", "localisation", "region"}
 _ATTRIBUTES |= {"anatom", "race", "ethnicity", "side", "laterality", "camera", "device", "eye"}
 _VIEWS = {"view", "type", "modality", "projection", "position", "kind", "stain", "side", "channel"}
@@ -100,7 +102,7 @@ def guess_label(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:
     columns = [c for c in usable(frame) if c not in taken]
     named = []
     for position, column in enumerate(columns):
-        found = [_LABELS.get(word, word) for word in words(column)]
+        found = _label_words(column)
         ranks = [rank for rank, word in enumerate(LABELS) if word in found]
         # Of "skin tone class" one word in three is a label's: it is the class of something else.
         is_named = 2 * sum(w in LABELS or w.isdecimal() for w in found) >= len(found)
@@ -119,6 +121,14 @@ def guess_label(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:
     if never:
         why += f" {first_few(never)} is never 1: a class without cases is left out."
     return LabelGuess(why, "", tuple(c for c in hot if c not in never), never)
+
+
+def _label_words(column: str) -> list[str]:
+    """The words of a column's name, those for a label in one form: ``cell_type`` is a category."""
+    found = [_LABELS.get(word, word) for word in words(column)]
+    if "type" in found and _TYPED & set(found):
+        return ["category" if word == "type" else word for word in found]
+    return found
 
 
 def guess_label_loosely(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:

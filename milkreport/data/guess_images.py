@@ -42,7 +42,7 @@ def find_image_columns(frame: pd.DataFrame, tree: Tree, index: ImageIndex) -> li
     """Columns whose cells name images, one image a row, those with most images first.
 
     A cell may be a path, a file name, or a part of one, if it is the same part for most rows. Of columns
-    that name the same files the first counts.
+    that name mostly the same files the first counts.
     """
     sample = frame.iloc[:: max(1, len(frame) // SAMPLED)]
     direct = [(c, "{}") for c in usable(frame) if _is_promising(_find(sample[c], "{}", index))]
@@ -110,7 +110,9 @@ def _look_up(
     chosen: list[ImageColumn] = []
     seen: set[Path] = set()
     for image in columns:
-        if not image.files & seen and 2 * len(image.files) >= len(columns[0].files):
+        # A few files that two columns share are images without the other view.
+        is_other = 2 * len(image.files & seen) < len(image.files)
+        if is_other and 2 * len(image.files) >= len(columns[0].files):
             chosen.append(image)
             seen |= image.files
     return chosen
