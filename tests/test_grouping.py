@@ -141,6 +141,19 @@ def test_other_names_share_no_stem(names: list[str]) -> None:
     assert shared_stem(names, 6) is None
 
 
+def test_files_that_another_column_names_are_not_said_to_be_of_no_case(
+    in_process, eyes: Path
+) -> None:
+    images(eyes, ["masks/10_left_mask.png", "masks/10_right_mask.png", "stray.png"])
+    table = pd.read_csv(eyes / "labels.csv")
+    masks = ["masks/10_left_mask.png", "10_right_mask", *["none"] * 22]
+    table.assign(mask=masks).to_csv(eyes / "labels.csv", index=False)
+    outcome = in_process("data", "check", describe(eyes, "group_pattern = '^([0-9]+)_'"))
+    extra = [row["where"] for row in outcome.problems if row["kind"] == "extra image"]
+    assert extra == ["stray.png"]
+    assert "24 images; 2 more, which other columns name" in outcome.stderr
+
+
 def test_data_init_proposes_the_pattern(eyes: Path, tmp_path: Path) -> None:
     spec = load_spec(write_proposal(eyes, None, None, tmp_path))
     assert spec.table is not None

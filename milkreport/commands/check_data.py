@@ -93,7 +93,10 @@ def check_data(
                 found += image_problems(store.images)
             return Finding(tuple(found), (), None, None)
         store = open_store(cases, SIZE, folder, progress=progress)
-        errors = [*_unlabelled(cases, allow_unlabelled), *image_problems(store.images)]
+        errors = [
+            *_unlabelled(cases, allow_unlabelled),
+            *image_problems(store.images, cases.is_labelled),
+        ]
         try:
             prepared = _describe(cases, store)
         except DataError as error:

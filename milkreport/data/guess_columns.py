@@ -40,7 +40,7 @@ _LABELS |= {"befund": "finding", "klasse": "class", "classe": "class", "clase": 
 _NO_LABELS = {"type", "method", "confirmed", "source", "id", "date", "time", "score", "difficulty"}
 _NO_LABELS |= {"age", "by", "confidence", "conf", "of"}
 #: What a type that is a label is the type of.
-_TYPED = {"cell", "tumor", "tumour", "cancer", "lesion", "tissue", "disease", "polyp", "nodule"}
+_TYPED = {"cell", "tumor", "tumour", "cancer", "tissue", "disease", "polyp", "nodule"}
 _ATTRIBUTES = {"sex", "gender", "site", "location", "localization", "localisation", "region"}
 _ATTRIBUTES |= {"anatom", "race", "ethnicity", "side", "laterality", "camera", "device", "eye"}
 _VIEWS = {"view", "type", "modality", "projection", "position", "kind", "stain", "side", "channel"}

@@ -12,7 +12,7 @@ from milkreport.data.discovery import Tree, arrays_unread, load_any_header, surv
 from milkreport.data.folder import is_folder_of_classes
 from milkreport.data.guess_columns import MAX_TEXT, guess_label
 from milkreport.data.guess_features import guess_features
-from milkreport.data.guess_folder import describe_folder
+from milkreport.data.guess_folder import describe_folder, describe_unlabelled
 from milkreport.data.guess_images import find_image_columns, refuse_rows_of_boxes
 from milkreport.data.guess_table import FoundTable, describe_table
 from milkreport.data.image_index import ImageIndex
@@ -79,6 +79,8 @@ def _propose(tree: Tree, wanted: str | None) -> Proposal:
         do = "put the table below this folder, too, or the images of each class into a folder"
         if tree.arrays:
             raise arrays_unread(tree.arrays[0])
+        if tree.images:
+            return describe_unlabelled(tree)
         what = f"{len(tree.images):,} images, no CSV file, and no folder per class"
         raise DataError(what, do, str(tree.root))
     path = (tree.root / wanted).resolve()

@@ -120,6 +120,9 @@ def _settings(proposal: Proposal) -> Iterator[str]:
     settings, why = proposal.settings, proposal.why
     if isinstance(settings, FolderSpec):
         yield "[folder]"
+        if not settings.labelled:
+            yield from _comment(why["folder.labelled"])
+            yield "labelled = false"
         group = "group = '([A-Za-z]+[0-9]+)_'  # a regular expression with one bracketed part"
         yield from _group(settings.group, why["folder.group"], "folder", "image", group)
         return

@@ -123,9 +123,11 @@ class TableSpec(Section):
 
 class FolderSpec(Section):
     """One sub-folder a class. ``group``: a regular expression (of RE2) over the path of an image below its
-    class folder, whose first bracketed part is the group (``"(PAT_[0-9]+)_"``)."""
+    class folder, whose first bracketed part is the group (``"(PAT_[0-9]+)_"``). ``labelled``: false, if the
+    folders are no classes and nothing tells the label; then it is a path below the data's folder."""
 
     group: Pattern = ""
+    labelled: bool = True
 
 
 class RareSpec(Section):
@@ -192,6 +194,8 @@ class DataSpec(Section):
         for name in ("drop", "rare", "truth"):
             if not settings[name]:
                 del settings[name]
+        if settings["folder"]["labelled"]:
+            del settings["folder"]["labelled"]
         for name in ("group_pattern", "group_path"):
             if settings["table"] and not settings["table"][name]:
                 del settings["table"][name]
