@@ -339,3 +339,23 @@ def test_processes_at_once_unpack_once(tmp_path: Path) -> None:
     said = [process.communicate(timeout=60)[0].splitlines() for process in running]
     assert [lines[-1] for lines in said] == ["400"] * 3
     assert sum(len(lines) - 1 for lines in said) == 1
+
+
+def test_of_several_descriptions_none_is_chosen_in_silence(tmp_path: Path) -> None:
+    """Two data sets in one zip or folder: both are named; one at the top counts."""
+    folder = tmp_path / "sets"
+    for name in ("one", "two"):
+        for kind in ("a", "b"):
+            (folder / name / kind).mkdir(parents=True)
+            (folder / name / kind / f"{name}.jpg").write_bytes(b"x")
+        text = f'adapter = "folder"\nname = "{name}"\n'
+        (folder / name / SPEC_NAME).write_text(text, encoding="utf-8")
+    packed = Path(shutil.make_archive(str(tmp_path / "sets"), "zip", folder))
+    for source, do in ((packed, "unpack the zip and name one of them"), (folder, "name one of them")):
+        with pytest.raises(DataError) as caught:
+            load_cases(source, "auto", tmp_path)
+        assert caught.value.what == f"several descriptions: one/{SPEC_NAME} and two/{SPEC_NAME}"
+        assert caught.value.do == do
+    (folder / SPEC_NAME).write_text('adapter = "folder"\nname = "both"\n', encoding="utf-8")
+    packed = Path(shutil.make_archive(str(tmp_path / "top"), "zip", folder))
+    assert load_cases(packed, "auto", tmp_path).card.name == "both"

@@ -22,6 +22,7 @@ from milkreport.data.grouping import pattern_groups
 from milkreport.data.image_index import ImageIndex
 from milkreport.data.leaks import groups_alike
 from milkreport.data.mapped import Mapped, TextTable
+from milkreport.data.multilabel import as_yes_no, combinations_remark, read_one_hot
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError, DataProblems, Problem
 from milkreport.tables import first_few, refuse_many_classes
@@ -75,6 +76,8 @@ class Assembler:
         labels, classes = self._labels(rows, truth)
         if self.problems:
             raise DataProblems(self.problems)
+        if spec.label and not spec.contains and labels is not None:
+            remarks += combinations_remark(labels, spec.label)
         table["group_id"] = pattern_groups(table, spec, self.index.root)
         if spec.group:
             remarks += groups_alike(table["group_id"], spec.group)
@@ -252,7 +255,11 @@ class Assembler:
     def _read_labels(self, source: TextTable) -> pd.Series[Any] | None:
         spec = self.spec
         if spec.one_hot:
-            labels = self._gather(one_hot_labels, source.frame, spec.one_hot, source.name)
+            read = one_hot_labels if self.id_pattern else read_one_hot
+            labels = self._gather(read, source.frame, spec.one_hot, source.name)
+        elif spec.contains:
+            cells, where = source.frame[spec.label], f"{source.name}:{spec.label}"
+            labels = self._gather(as_yes_no, cells, spec.contains, where)
         else:
             labels = source.frame[spec.label].copy()
         for line, cell in () if labels is None else labels.dropna().items():

@@ -73,6 +73,7 @@ def describe_table(table: FoundTable, tables: Sequence[FoundTable]) -> Proposal:
     named = {} if group.column or group.why else _named_groups(table, case, labels.nunique())
     taken = {*table.taken, *label.columns, case, group.column, view}
     guessed = guess_features(frame, labels, taken)
+    guessed.banned |= dict.fromkeys(label.others, "another label of the same cases")
     lacks = frame[list(guessed.kinds)].isna().any(axis=1).groupby(frame[case]).any()
     unlabelled = int(labels.isna().groupby(frame[case]).all().sum()) if label.columns else 0
     counts = labels.groupby(frame[case]).first().value_counts().sort_index()
@@ -98,6 +99,7 @@ def describe_table(table: FoundTable, tables: Sequence[FoundTable]) -> Proposal:
             group_path=named["group_path"].pattern if "group_path" in named else "",
             view=view,
             label=label.column,
+            contains=label.contains,
             one_hot=list(label.one_hot),
             truth=truth,
         ),

@@ -96,7 +96,7 @@ def find_data(
     """The description of the data, if there is one, and the files it speaks of.
 
     Raises:
-        DataError: the description, or what it names as ``root``, leads out of the folder.
+        DataError: the description, or what it names as ``root``, leads out of the folder; there are several.
     """
     if source.suffix == ".toml":
         return _read_description(source, source.parent, cache, notice)
@@ -107,8 +107,12 @@ def find_data(
     # A zip may hold its description, perhaps in the one folder that wraps all.
     inside = [tree.root / SPEC_NAME, *sorted(tree.root.glob(f"*/{SPEC_NAME}"))]
     found = [path for path in inside if path.is_file()]
-    if len(found) == 1:
+    if found and (len(found) == 1 or found[0] == inside[0]):
         return _read_description(found[0], tree.root, cache, notice)
+    if found:
+        names = " and ".join(path.relative_to(tree.root).as_posix() for path in found[:2])
+        do = "unpack the zip and name one of them" if source.is_file() else "name one of them"
+        raise DataError(f"several descriptions: {names}", do, str(source))
     return None, tree
 
 

@@ -92,6 +92,7 @@ class TableSpec(Section):
     without it each case is a group of its own. ``group_pattern``: a regular expression (of RE2) whose one
     bracket is the group, searched in the cells of ``group``, or, without it, in the ids. ``group_path``: one
     that is searched in the path of a case's first image, from the data's folder.
+    ``contains``: where cells of ``label`` name several labels, the one of which they become yes or no.
     ``slices``: columns that are no input and tell subgroups
     apart in the report.
     """
@@ -104,6 +105,7 @@ class TableSpec(Section):
     group_path: Pattern = ""
     view: str = ""
     label: str = ""
+    contains: str = ""
     one_hot: Annotated[list[Text], Field(max_length=MOST_CLASSES)] = []
     truth: str = ""
     slices: Annotated[list[Text], Field(max_length=MOST_COLUMNS)] = []
@@ -114,6 +116,8 @@ class TableSpec(Section):
             raise ValueError("give label, or one_hot, not both")
         if self.group_path and (self.group or self.group_pattern):
             raise ValueError("group_path stands alone: give it, or group and group_pattern")
+        if self.contains and not self.label:
+            raise ValueError("contains needs label, whose cells name several labels")
         if len(set(self.one_hot)) != len(self.one_hot):
             raise ValueError("one_hot names a column twice")
         if self.view and self.rows == "case":
@@ -196,7 +200,7 @@ class DataSpec(Section):
                 del settings[name]
         if settings["folder"]["labelled"]:
             del settings["folder"]["labelled"]
-        for name in ("group_pattern", "group_path"):
+        for name in ("group_pattern", "group_path", "contains"):
             if settings["table"] and not settings["table"][name]:
                 del settings["table"][name]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
