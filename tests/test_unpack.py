@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from milkreport.data import unpack as module
+from milkreport.data.load import load_cases
+from milkreport.data.spec import SPEC_NAME
 from milkreport.data.unpack import is_current, is_of_zip, list_suffixes, unpack
 from milkreport.errors import DataError, EnvironmentProblem, MilkreportError
 
@@ -285,6 +287,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from milkreport.data import unpack as module
+from milkreport.data.load import load_cases
+from milkreport.data.spec import SPEC_NAME
 write, count = module._write, [0]
 def kill(*arguments):
     count[0] += 1
