@@ -355,7 +355,10 @@ def test_of_several_descriptions_none_is_chosen_in_silence(tmp_path: Path) -> No
         text = f'adapter = "folder"\nname = "{name}"\n'
         (folder / name / SPEC_NAME).write_text(text, encoding="utf-8")
     packed = Path(shutil.make_archive(str(tmp_path / "sets"), "zip", folder))
-    for source, do in ((packed, "unpack the zip and name one of them"), (folder, "name one of them")):
+    for source, do in (
+        (packed, "unpack the zip and name one of them"),
+        (folder, "name one of them"),
+    ):
         with pytest.raises(DataError) as caught:
             load_cases(source, "auto", tmp_path)
         assert caught.value.what == f"several descriptions: one/{SPEC_NAME} and two/{SPEC_NAME}"
