@@ -5,6 +5,7 @@ One test a row of the table of bad inputs, by its number.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -284,6 +285,26 @@ def test_row_17_bad_images_can_be_skipped(in_process, data: Path) -> None:
     assert len(prepared.cases.table) == len(
         prepared.store.batch(np.arange(len(prepared.cases.table)))
     )
+
+
+def test_a_bad_image_names_the_setting_that_leaves_it_out(in_process, data: Path) -> None:
+    images_of(data)[0].write_bytes(b"")
+    checked = in_process("data", "check", data)
+    hint = "or leave its case out: --set data.on_bad_image=skip"
+    assert [hint in row["do"] for row in checked.errors()] == [True]
+    small = ["--set", "data.image_size=24", "--set", "model.metadata_hidden_layers=1"]
+    planned = in_process("run-all", "quick", "--data", data, "--dry-run", *small)
+    assert planned.code == 0
+    assert "of 122 images that were tried 1 would stop the run" in planned.stderr
+    assert re.search(
+        r"on this machine as it is now \(load \d+\.\d on \d+ processors\)", planned.stderr
+    )
+    skipped = ["--set", "data.on_bad_image=skip"]
+    planned = in_process("run-all", "quick", "--data", data, "--dry-run", *small, *skipped)
+    assert "would stop the run" not in planned.stderr
+    run = in_process("run-all", "quick", "--data", data, *small)
+    assert run.code == 3
+    assert hint in run.stderr
 
 
 def damage(path: Path, how: str) -> None:

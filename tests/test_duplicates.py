@@ -12,12 +12,15 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from milkreport.commands.check_data import _same_image_twice
 from milkreport.data import duplicates as module
 from milkreport.data.cases import Card, Cases
 from milkreport.data.duplicates import RULE, find_duplicates, join_groups
 from milkreport.data.load import load_cases
 from milkreport.data.phash import NEAR_DISTANCE
 from milkreport.data.store import open_store
+from milkreport.errors import DataError
+from milkreport.runs.proof import prove_splits
 
 from .conftest import real_folder
 
@@ -105,6 +108,42 @@ def test_images_that_are_equal_only_when_small_are_not_identical(
     assert pairs(find_duplicates(cases, store), "near") == [("a", "g")]
 
 
+def test_frames_of_one_colour_and_different_size_are_different_images_everywhere(
+    root: Path, tmp_path: Path
+) -> None:
+    """For the groups, the proof of the split, and the warning of one image under two views."""
+    for name, size in {"small.png": (30, 30), "wide.png": (40, 30), "same.png": (30, 30)}.items():
+        Image.new("RGB", size).save(root / name)
+    cases = as_cases(root, {"a": ["small.png", "wide.png"], "b": ["wide.png", "a.png"]}, {})
+    store = open_store(cases, 16, tmp_path / "stores")
+    assert store.images["pixel_hash"].nunique() == 2  # all frames are one image at 16 pixels
+    assert pairs(find_duplicates(cases, store), "identical") == [("a", "b")]  # wide.png
+    assert _same_image_twice(store.images) == []
+
+    apart = as_cases(root, {"a": ["small.png"], "b": ["wide.png"], "c": ["same.png"]}, {})
+    images = open_store(apart, 16, tmp_path / "stores").images
+    images.to_csv(tmp_path / "images.csv", index=False)
+
+    def prove(parts: list[str]) -> int:
+        splits = pd.DataFrame({"case_id": [*"abc"], "group_id": [*"abc"], "fold": 0, "part": parts})
+        splits.to_csv(tmp_path / "splits.csv", index=False)
+        return prove_splits(tmp_path / "splits.csv", tmp_path / "images.csv").shared_images
+
+    assert prove(["train", "test", "train"]) == 0
+    with pytest.raises(DataError, match="an image stands in"):
+        prove(["train", "train", "test"])
+
+
+def test_a_turned_copy_is_identical(root: Path, tmp_path: Path) -> None:
+    """Pixels count as they are seen: after the orientation that EXIF names."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    draw(3).transpose(Image.Transpose.ROTATE_90).save(root / "turned.png", exif=exif)
+    draw(3).save(root / "upright.png")
+    found = find(as_cases(root, {"a": ["turned.png"], "b": ["upright.png"]}, {}), tmp_path)
+    assert pairs(found, "identical") == [("a", "b")]
+
+
 def test_two_views_of_a_case_are_no_duplicates_and_other_views_count(
     root: Path, tmp_path: Path
 ) -> None:
@@ -159,7 +198,7 @@ def test_the_search_finds_what_all_pairs_do(
     groups = rng.integers(0, 3000, n)
     images = pd.DataFrame({"case_id": [f"c{i:03d}" for i in range(n)], "view": "v", "file": "f"})
     images = images.assign(problem="", sha256="", phash=hashes)
-    images["pixel_hash"] = [str(i) for i in range(n)]
+    images["image_hash"] = [str(i) for i in range(n)]
     table = images[["case_id"]].assign(group_id=[f"g{g:03d}" for g in groups])
     cases = Cases(table, ("v",), (), (), Card("", "", ""), root)
     store = open_store(as_cases(root, {"a": ["a.png"]}, {}), 4, tmp_path)

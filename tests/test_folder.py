@@ -10,6 +10,9 @@ import pytest
 
 from milkreport.data.discovery import survey
 from milkreport.data.folder import load_folder
+from milkreport.data.load import load_cases
+from milkreport.data.propose import write_proposal
+from milkreport.data.spec import load_spec
 from milkreport.errors import DataProblems
 
 
@@ -30,6 +33,20 @@ def test_images_outside_the_class_folders_are_told_of(tmp_path: Path) -> None:
     cases = load_folder(survey(tmp_path, tmp_path), None)
     assert list(cases.table["case_id"]) == ["A/x", "B/y"]
     assert [path.name for path in cases.extra] == ["z.jpg"]
+
+
+def test_images_without_labels_are_described_and_read(tmp_path: Path) -> None:
+    """In one folder, and in one that wraps them, with a stem that two of them share."""
+    names = [f"{n}_{side}.jpg" for n in range(6) for side in ("left", "right")]
+    for number, folder in enumerate(("", "one/")):
+        root = tmp_path / str(number)
+        put(root, *(folder + name for name in names))
+        spec = load_spec(write_proposal(root, None, None, tmp_path))
+        assert (spec.adapter, spec.folder.labelled, spec.classes) == ("folder", False, {})
+        cases = load_cases(root, "auto", tmp_path)
+        assert not cases.is_labelled
+        assert (len(cases.table), cases.table["group_id"].nunique()) == (12, 6)
+        assert cases.table["case_id"].iloc[0] == f"{folder}0_left"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such a name")

@@ -14,6 +14,7 @@ import pytest
 from milkreport.data.cases import Cases
 from milkreport.data.load import load_cases
 from milkreport.data.milk10k import CLASSES, GROUND_TRUTH, IMAGES, METADATA, MONET
+from milkreport.data.spec import SPEC_NAME
 from milkreport.data.synthetic import SUPPLEMENT, write_synthetic
 from milkreport.errors import DataError, DataProblems
 
@@ -205,6 +206,73 @@ def test_two_different_tables_are_an_error_that_names_both(official: Path, tmp_p
         load_cases(folder, "auto", tmp_path / "cache")
     assert METADATA in str(caught.value)
     assert "edited.csv" in str(caught.value)
+
+
+def submission(folder: Path, name: str, values: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """A table like that of the labels, with other values, below the data's folder."""
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    truth = pd.read_csv(folder / GROUND_TRUTH).set_index("lesion_id")
+    values(truth).to_csv(path)
+
+
+def others(truth: pd.DataFrame) -> pd.DataFrame:
+    """One-hot answers for lesions that are not in the tables."""
+    return truth.set_axis([f"IL_9{i:06d}" for i in range(len(truth))]).rename_axis("lesion_id")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [lambda t: t * 0, lambda t: t * 0.8 + 0.2 / 11, lambda t: t * 0 + 0.5, others],
+    ids=["sample submission", "probabilities", "halves", "other lesions"],
+)
+def test_a_submission_below_the_folder_is_no_table_of_labels(
+    official: Path, tmp_path: Path, values: Callable[[pd.DataFrame], pd.DataFrame]
+) -> None:
+    folder = lesion_folders(official, tmp_path / "data")
+    before = load_cases(folder, "auto", tmp_path / "cache")
+    submission(folder, "out/submission.csv", values)
+    cases = load_cases(folder, "auto", tmp_path / "cache")
+    assert cases.table["label"].tolist() == before.table["label"].tolist()
+    assert [path.name for path in cases.files] == [METADATA, GROUND_TRUTH]
+    assert "out/submission.csv left aside" in cases.layout
+
+
+def test_a_submission_alone_labels_nothing(official: Path, tmp_path: Path) -> None:
+    folder = lesion_folders(official, tmp_path / "data")
+    submission(folder, "submission.csv", lambda t: t * 0.8 + 0.2 / 11)
+    (folder / GROUND_TRUTH).unlink()
+    assert not load_cases(folder, "auto", tmp_path / "cache").is_labelled
+
+
+def test_of_two_tables_of_labels_a_description_chooses(official: Path, tmp_path: Path) -> None:
+    folder = lesion_folders(official, tmp_path / "data")
+    submission(folder, "relabelled.csv", lambda t: t[::-1].set_axis(t.index))
+    with pytest.raises(DataError, match=r"two tables of labels: .*truth = ") as caught:
+        load_cases(folder, "auto", tmp_path / "cache")
+    description = str(caught.value).partition(f"say which in {SPEC_NAME}: ")[2]
+    text = description.replace(", ", "\n").replace(GROUND_TRUTH, "relabelled.csv")
+    (folder / SPEC_NAME).write_text(text + '\ndrop = ["MAL_OTH"]\n', encoding="utf-8")
+    cases = load_cases(folder, "auto", tmp_path / "cache")
+    truth = pd.read_csv(folder / "relabelled.csv").set_index("lesion_id").idxmax(axis=1)
+    truth = truth[truth != "MAL_OTH"]
+    assert dict(zip(cases.table["case_id"], cases.table["label"], strict=True)) == truth.to_dict()
+    assert len(cases.left_out) == 66 - len(truth) > 0
+
+
+def test_an_export_of_the_isic_archive_is_not_taken_for_milk10k(
+    official: Path, tmp_path: Path
+) -> None:
+    folder = flat(official, tmp_path / "data")
+    rows = pd.read_csv(official / METADATA, dtype=str)
+    columns = [c for c in rows.columns if not c.startswith("MONET_")]
+    for path in folder.rglob("*.csv"):
+        path.unlink()
+    rows[columns].assign(diagnosis_1="Benign").to_csv(folder / "metadata.csv", index=False)
+    with pytest.raises(DataError, match=r"metadata\.csv looks like an export of the ISIC Archive"):
+        load_cases(folder, "auto", tmp_path / "cache")
+    with pytest.raises(DataError, match="describe it: milkreport data init"):
+        load_cases(folder, "auto", tmp_path / "cache")
 
 
 def test_two_different_images_of_one_name_are_an_error(official: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from milkreport.runs.proof import prove_splits
 def write(folder: Path, splits: list[tuple[str, str, int, str]], images: dict[str, str]) -> None:
     columns = ["case_id", "group_id", "fold", "part"]
     pd.DataFrame(splits, columns=columns).to_csv(folder / "splits.csv", index=False)
-    table = pd.DataFrame({"case_id": list(images), "pixel_hash": list(images.values())})
+    table = pd.DataFrame({"case_id": list(images), "image_hash": list(images.values())})
     table.to_csv(folder / "images.csv", index=False)
 
 

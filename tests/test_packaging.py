@@ -182,6 +182,16 @@ def test_help_loads_no_torch(tmp_path: Path) -> None:
     assert imported_packages(done.stderr) & TORCH_SIDE == set()
 
 
+def test_packing_loads_no_scipy(small: Path, tmp_path: Path) -> None:
+    """It brought 80 MB: half of what packing takes."""
+    pack = ["data", "pack", str(small), "--size", "16", "--cache-dir", str(tmp_path / "cache")]
+    script = f"import sys; from milkreport.cli import main; sys.argv[1:] = {pack!r}; main()"
+    done = run(sys.executable, "-X", "importtime", "-c", script, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "pandas" in imported_packages(done.stderr)
+    assert imported_packages(done.stderr) & {"scipy", "sklearn", *TORCH_SIDE} == set()
+
+
 def test_evaluation_checks_and_reporting_work_without_torch(tmp_path: Path) -> None:
     script = (
         f"{WITHOUT_TORCH}\n"

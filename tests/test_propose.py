@@ -521,7 +521,7 @@ def test_nothing_to_describe(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         propose(tmp_path / "nowhere")
     (tmp_path / "set").mkdir()
-    with pytest.raises(DataError, match="0 images, no CSV file, and no folder a class"):
+    with pytest.raises(DataError, match="0 images, no CSV file, and no folder per class"):
         propose(tmp_path / "set")
     write_rows(tmp_path / "set" / "t.csv", [{"id": "1", "label": "a"}])
     with pytest.raises(DataError, match=r"no column of t\.csv names images — there are no images"):
@@ -626,3 +626,44 @@ def test_a_long_cell_of_digits_costs_no_time() -> None:
 
 def test_view_names_are_distinct() -> None:
     assert slugs(["view_2", "é", "b"]) == ["view_2", "view_2_2", "b"]
+
+
+def paired(folder: Path, shared: int) -> None:
+    """60 lesions with two photographs; of the first *shared* both columns name one file."""
+    rows = []
+    for n in range(60):
+        derm = f"derm/{n:03d}.png"
+        rows.append(
+            {
+                "case_num": f"{n:03d}",
+                "age": f"{20 + n:03d}Y" if n % 7 else "018M",
+                "management": ("excision", "none", "no further examination")[n % 3],
+                "seven_point_score": n % 4,
+                "cell_type": ("nevus", "melanoma", "other")[n * 7 % 60 // 20],
+                "elevation": ("flat", "palpable")[n // 3 % 2],
+                "clinic": derm if n < shared else f"clinic/{n:03d}.png",
+                "derm": derm,
+            }
+        )
+    write_rows(folder / "meta.csv", rows)
+    names = {str(row[view]) for row in rows for view in ("clinic", "derm")}
+    write_images(folder, sorted(names))
+
+
+@pytest.mark.parametrize("shared", [0, 9, 60])
+def test_a_shared_file_drops_no_view(tmp_path: Path, shared: int) -> None:
+    paired(tmp_path / "set", shared)
+    spec = propose(tmp_path / "set")
+    assert list(spec.views) == (["image"] if shared == 60 else ["clinic", "derm"])
+
+
+def test_labels_ages_and_consequences_are_told_by_their_names(tmp_path: Path) -> None:
+    paired(tmp_path / "set", 9)
+    spec = propose(tmp_path / "set")
+    assert settings(spec).label == "cell_type"
+    assert inputs(spec) == {"age": "numeric", "elevation": "categorical"}
+    assert spec.banned == ["management", "seven_point_score"]
+    text = (tmp_path / "set" / SPEC_NAME).read_text(encoding="utf-8")
+    assert "# management: by its name it follows from the label" in text
+    ages = load_cases(tmp_path / "set", "auto", tmp_path).table["age"]
+    assert ages.iloc[:3].tolist() == [1.5, 21, 22]

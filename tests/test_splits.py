@@ -136,6 +136,23 @@ def test_too_rare_a_class_is_named(cases: Cases) -> None:
         make_folds(thin, Split(kind="kfold"))
 
 
+def test_every_class_that_is_too_rare_is_named_at_once(cases: Cases) -> None:
+    labels = cases.table["label"].copy()
+    labels.iloc[:4] = "few"
+    labels.iloc[4:10] = "related"
+    groups = cases.table["group_id"].copy()
+    groups.iloc[4:10] = "one family"
+    table = cases.table.assign(label=labels, group_id=groups)
+    more = replace(cases, table=table, classes=("none", "few", "related", *COUNTS))
+    with pytest.raises(DataError) as caught:
+        make_folds(more, Split(kind="kfold"))
+    assert caught.value.what == (
+        "class none has 0 cases, class few has 4 cases, class related has 6 cases of 1 groups, "
+        "this split needs 5 of 2 groups"
+    )
+    assert "drop, merge and rare in milkreport.toml" in caught.value.do
+
+
 def test_fewer_groups_than_folds_are_named(cases: Cases) -> None:
     halves = cases.table.assign(group_id=["left", "right"] * (len(cases.table) // 2))
     with pytest.raises(DataError, match="2 groups of cases for 5 folds"):

@@ -18,17 +18,25 @@ from milkreport.data.cleaning import clean
 from milkreport.data.discovery import Tree
 from milkreport.data.load import Adapter, find_data, load_cases
 from milkreport.data.prepare import Prepared, group, image_problems
+from milkreport.data.splits import RARE, list_shortages
 from milkreport.data.store import PixelStore, Progress, open_store
 from milkreport.errors import DataError, DataProblems, Problem
 from milkreport.evaluation.data_record import DataSummary
 from milkreport.runs.csv_files import write_csv
 from milkreport.runs.describe import summarise_data
 from milkreport.runs.manifest import read_clock
-from milkreport.suite import Data
+from milkreport.suite import Data, Split
 
 #: Images are decoded whole; the resized copy is thrown away, so it is small.
 SIZE = 16
 SETTINGS = Data(image_size=SIZE, cleaning="impute", unlabelled="drop", on_bad_image="skip")
+
+#: Splits that every class is tried on, the least demanding first.
+SPLITS = (
+    ("a hold-out split needs", Split()),
+    ("5 folds need", Split(kind="kfold", folds=5)),
+    ("5 folds with a validation part need", Split(kind="kfold", folds=5, validation=0.1)),
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,13 @@ class Finding:
     warnings: tuple[Problem, ...]
     summary: DataSummary | None
     prepared: Prepared | None
+
+    @property
+    def n_groups(self) -> int | None:
+        """Groups, identical and look-alike images joined; None where the tables are too unsound."""
+        if self.prepared is None:
+            return None
+        return int(self.prepared.cases.table["group_id"].nunique())
 
     def strictly(self) -> Finding:
         """The same with every warning an error."""
@@ -78,7 +93,10 @@ def check_data(
                 found += image_problems(store.images)
             return Finding(tuple(found), (), None, None)
         store = open_store(cases, SIZE, folder, progress=progress)
-        errors = [*_unlabelled(cases, allow_unlabelled), *image_problems(store.images)]
+        errors = [
+            *_unlabelled(cases, allow_unlabelled),
+            *image_problems(store.images, cases.is_labelled),
+        ]
         try:
             prepared = _describe(cases, store)
         except DataError as error:
@@ -147,6 +165,7 @@ def as_record(finding: Finding) -> dict[str, Any]:
     """The finding as plain values, complete."""
     return {
         "sound": not finding.errors,
+        "groups": finding.n_groups,
         "errors": [vars(problem) for problem in finding.errors],
         "warnings": [vars(problem) for problem in finding.warnings],
         "data": finding.summary.model_dump() if finding.summary else None,
@@ -201,6 +220,7 @@ def _warnings(cases: Cases, prepared: Prepared | None) -> list[Problem]:
     for case, reason in zip(removed["case_id"], removed["reason"], strict=True):
         if "not exactly one" in reason:
             found.append(Problem("incomplete case", "", f"{case}: {reason}", "left out", case))
+    found += _rare_classes(prepared.cases)
     found += _same_image_twice(prepared.images)
     for link in prepared.duplicates.itertuples():
         alike = "identical images" if link.kind == "identical" else "images alike"
@@ -213,10 +233,23 @@ def _warnings(cases: Cases, prepared: Prepared | None) -> list[Problem]:
     return found
 
 
+def _rare_classes(cases: Cases) -> list[Problem]:
+    """Every class that a usual split cannot hold, with the least demanding of these."""
+    if not cases.is_labelled:
+        return []
+    found: dict[str, Problem] = {}
+    for split, settings in SPLITS:
+        for s in list_shortages(cases, settings):
+            has = f"class {s.name} has {s.n:,} {cases.card.units} of {s.n_groups:,} groups"
+            needs = f"{split} {s.needed} of {s.needed_groups}"
+            found.setdefault(s.name, Problem("rare class", "", f"{has}: {needs}", RARE))
+    return [found[name] for name in cases.classes if name in found]
+
+
 def _same_image_twice(images: pd.DataFrame) -> list[Problem]:
     """Cases of which two views are one image."""
     sound = images[(images["problem"] == "") & (images["file"] != "")]
-    twice = sound.loc[sound.duplicated(["case_id", "pixel_hash"]), "case_id"]
+    twice = sound.loc[sound.duplicated(["case_id", "image_hash"]), "case_id"]
     return [
         Problem("one image twice", "", f"{case}: two of its views are one image", "", str(case))
         for case in twice

@@ -15,7 +15,6 @@ from milkreport.commands.shell import shell_line
 from milkreport.data.load import load_cases
 from milkreport.data.prepare import image_problems
 from milkreport.data.store import list_stores, open_store
-from milkreport.data.synthetic import write_synthetic
 from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
 from milkreport.evaluation.results import Results
 from milkreport.inside import refuse_links
@@ -148,6 +147,8 @@ def write_audit(out: Path, audit: Audit, pdf: str) -> None:
 
 def synthetic_folder(suite: Suite, cache: Path) -> Path:
     """The synthetic data of a suite, made where it lacks."""
+    from milkreport.data.synthetic import write_synthetic  # here: it brings SciPy along
+
     if suite.split.kind == "support":
         what = f"suite {suite.name} fixes the test part's {sum(suite.split.test_support.values())} cases"
         raise ConfigError(what, "give the real data by --data DIR, or use the suite quick")
@@ -167,6 +168,8 @@ def synthetic_folder(suite: Suite, cache: Path) -> Path:
 
 def synthesise(folder: Path, cases: int, seed: int, size: int) -> None:
     """Make synthetic data where the user wants it."""
+    from milkreport.data.synthetic import write_synthetic  # here: it brings SciPy along
+
     with bar("Drawing synthetic lesions", cases) as advance:
         write_synthetic(folder, cases=cases, seed=seed, size=size, progress=advance)
     show_files([folder])

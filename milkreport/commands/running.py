@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,7 +75,14 @@ def show_forecast(forecasts: Sequence[Forecast]) -> None:
                 f"decoding once {duration(e.decoding)} and {e.store_bytes / 1e6:,.0f} MB of cache"
             )
         console.print(f"[dim]  {', '.join(parts)}[/dim]", soft_wrap=True)
-    console.print("[dim]  measured on a few batches; the report comes on top[/dim]")
+    busy = ""
+    if (load := forecasts[0].load) is not None:
+        busy = f" (load {load:.1f} on {os.cpu_count()} processors)"
+    console.print(
+        f"[dim]  measured on a few batches of one training, on this machine as it is now{busy}: busier, or "
+        "with several at a time, each takes longer; the report comes on top[/dim]",
+        soft_wrap=True,
+    )
 
 
 def show_repeats(repeats: Repeats) -> None:

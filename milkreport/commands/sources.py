@@ -24,7 +24,7 @@ MOST_SHOWN = 20
 def show_finding(finding: Finding, source: Path) -> None:
     """What a data folder holds, and what is wrong with it, on one page."""
     if finding.summary is not None:
-        _show_summary(finding.summary)
+        _show_summary(finding, finding.summary)
     problems = [("[red]error:[/red]", p) for p in finding.errors]
     problems += [("[yellow]warning:[/yellow]", p) for p in finding.warnings]
     for mark, problem in problems[:MOST_SHOWN]:
@@ -41,7 +41,7 @@ def show_finding(finding: Finding, source: Path) -> None:
         console.print(f"[green]SOUND[/green]: {escape(str(source))}{more}", soft_wrap=True)
 
 
-def _show_summary(data: DataSummary) -> None:
+def _show_summary(finding: Finding, data: DataSummary) -> None:
     console.print(f"[bold]{escape(data.name)}[/bold], {escape(data.licence)}")
     console.print(f"found: {escape(data.layout)}", soft_wrap=True)
     whole = data.n_found - sum(exclusion.n for exclusion in data.exclusions)
@@ -65,6 +65,8 @@ def _show_summary(data: DataSummary) -> None:
     if gaps:
         text = ", ".join(f"{column} {n:,}" for column, n in gaps.items())
         console.print(f"missing values: {escape(text)}", soft_wrap=True)
+    if finding.n_groups is not None:
+        console.print(f"{finding.n_groups:,} groups: a group stays in one part of every split")
     if data.duplicates is not None:
         d = data.duplicates
         console.print(f"images under several cases: {d.identical} identical, {d.near} alike")

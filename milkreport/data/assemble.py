@@ -10,10 +10,19 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from milkreport.columns import one_hot_labels, read_numbers, refuse_blanks, refuse_duplicates
+from milkreport.columns import (
+    one_hot_labels,
+    plain_ages,
+    read_numbers,
+    refuse_blanks,
+    refuse_duplicates,
+)
 from milkreport.data.cases import IMAGE_PREFIX, Feature
+from milkreport.data.grouping import pattern_groups
 from milkreport.data.image_index import ImageIndex
 from milkreport.data.leaks import groups_alike
+from milkreport.data.mapped import Mapped, TextTable
+from milkreport.data.multilabel import as_yes_no, combinations_remark, read_one_hot
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError, DataProblems, Problem
 from milkreport.tables import first_few, refuse_many_classes
@@ -23,30 +32,6 @@ T = TypeVar("T")
 MAX_ID = 200
 _IDS = f"ids are text on one line, at most {MAX_ID} characters"
 _STRICT_IDS = "ids are letters, digits, _ and -, at most 64"
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A table as read: text cells, indexed by line number; ``name`` stands in errors."""
-
-    frame: pd.DataFrame
-    name: str
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """A table in the words of ``Cases``: ``table`` without ``label`` where no labels were given.
-
-    ``used``: every image that a row names. ``orphans``: ids that have a label but no row.
-    """
-
-    table: pd.DataFrame
-    features: tuple[Feature, ...]
-    classes: tuple[str, ...]
-    used: tuple[Path, ...]
-    orphans: tuple[str, ...]
-    remarks: tuple[str, ...]
-    slices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -91,6 +76,9 @@ class Assembler:
         labels, classes = self._labels(rows, truth)
         if self.problems:
             raise DataProblems(self.problems)
+        if spec.label and not spec.contains and labels is not None:
+            remarks += combinations_remark(labels, spec.label)
+        table["group_id"] = pattern_groups(table, spec, self.index.root)
         if spec.group:
             remarks += groups_alike(table["group_id"], spec.group)
         if alone := int(table["group_id"].isna().sum()):
@@ -149,7 +137,8 @@ class Assembler:
             if f.kind == "categorical":
                 typed[f.column] = rows.frame[f.column]
                 continue
-            numbers = self._gather(read_numbers, rows.frame, f.column, rows.name, *f.limits)
+            cells = plain_ages(rows.frame[f.column]).to_frame()
+            numbers = self._gather(read_numbers, cells, f.column, rows.name, *f.limits)
             typed[f.column] = float("nan") if numbers is None else numbers
         return typed
 
@@ -266,7 +255,11 @@ class Assembler:
     def _read_labels(self, source: TextTable) -> pd.Series[Any] | None:
         spec = self.spec
         if spec.one_hot:
-            labels = self._gather(one_hot_labels, source.frame, spec.one_hot, source.name)
+            read = one_hot_labels if self.id_pattern else read_one_hot
+            labels = self._gather(read, source.frame, spec.one_hot, source.name)
+        elif spec.contains:
+            cells, where = source.frame[spec.label], f"{source.name}:{spec.label}"
+            labels = self._gather(as_yes_no, cells, spec.contains, where)
         else:
             labels = source.frame[spec.label].copy()
         for line, cell in () if labels is None else labels.dropna().items():

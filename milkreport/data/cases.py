@@ -62,7 +62,7 @@ class Cases:
     image files below ``root`` that belong to no case. ``orphans``: ids that have a label and nothing
     else. ``remarks``: what a careful reader should know of the tables, a line each. ``id_column``: what the
     tables call a case's id. ``description``: fingerprint of the ``milkreport.toml`` that was followed; may
-    be empty.
+    be empty. ``left_out``: ids that the description leaves out of the table, each with the reason.
     """
 
     table: pd.DataFrame
@@ -79,6 +79,7 @@ class Cases:
     slices: tuple[str, ...] = ()
     id_column: str = "case_id"
     description: str = ""
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_labelled(self) -> bool:

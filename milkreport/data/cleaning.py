@@ -65,7 +65,10 @@ def clean(
         " and ".join([*(_reason(c) for c in gaps.columns[row]), *([text] if text == text else [])])
         for row, text in zip(gaps[out].to_numpy(), bad[out], strict=True)
     ]
-    removed = pd.DataFrame({"case_id": table.loc[out, "case_id"], "reason": reasons})
+    removed = pd.DataFrame(
+        [*cases.left_out, *zip(table.loc[out, "case_id"], reasons, strict=True)],
+        columns=["case_id", "reason"],
+    )
     kept = table[~out]
     if kept.empty:
         do = "set data.cleaning to impute" if cases.is_labelled else "give the table of labels"
@@ -73,8 +76,8 @@ def clean(
     missing = kept[features].isna().sum()
     return Cleaned(
         cases=replace(cases, table=kept.reset_index(drop=True)),
-        n_found=len(table),
-        removed=removed.reset_index(drop=True),
+        n_found=len(table) + len(cases.left_out),
+        removed=removed,
         imputed={str(column): int(n) for column, n in missing.items() if n},
         kept=kept.index,
     )

@@ -29,7 +29,8 @@ from milkreport.tables import separator
 Notice = Callable[[str], None]
 
 _KINDS = dict.fromkeys(IMAGE_SUFFIXES, "images") | {
-    ".csv": "tables", ".zip": "zips", ".json": "settings", ".toml": "settings"
+    ".csv": "tables", ".zip": "zips", ".json": "settings", ".toml": "settings",
+    ".npz": "arrays", ".npy": "arrays", ".h5": "arrays", ".hdf5": "arrays",
 }  # fmt: skip
 _HEADER_BYTES = 65_536
 
@@ -39,7 +40,7 @@ class Tree:
     """The files below ``root``, each kind sorted by its path from there.
 
     ``links``: symbolic links that lead out of ``root``; they are not followed. ``notes``: what a reader
-    should know of how the files were found, a line each.
+    should know of how the files were found, a line each. ``arrays``: files of arrays, which are not read.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class Tree:
     images: tuple[Path, ...]
     links: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    arrays: tuple[Path, ...] = ()
 
     def told(self) -> str:
         """The notes as the end of a line: ``; images unpacked from images.zip``."""
@@ -65,6 +67,8 @@ def survey(source: Path, cache: Path, notice: Notice = lambda line: None) -> Tre
         EnvironmentProblem: the disk is full, or what must be unpacked cannot be written.
     """
     if os.path.isfile(source):
+        if _KINDS.get(source.suffix.lower()) == "arrays":
+            raise arrays_unread(source)
         if source.suffix.lower() != ".zip":
             raise DataError("neither a folder nor a zip", "name the data's folder", str(source))
         files, levels = _Files(unpack(source, cache, notice).resolve()), 1
@@ -106,6 +110,15 @@ def unreadable(error: OSError, path: Path) -> DataError:
     return DataError(f"cannot be read: {reason}", "check its permissions", where)
 
 
+def arrays_unread(path: Path) -> DataError:
+    """What to raise for images that are arrays of one file, as MedMNIST's."""
+    do = "save the images as PNG files, in one folder per class or with a table of their labels"
+    if "mnist" in path.stem.lower():
+        flag = path.stem.lower().partition("_")[0]
+        do += f" (python -m medmnist save --flag={flag} --folder=DIR --postfix=png)"
+    return DataError(f"{path.suffix} files of arrays are not read", do, one_line(path.name))
+
+
 def one_line(text: str) -> str:
     """*text* as one line that can be printed, whatever a file is called."""
     return "".join(c if c.isprintable() else "�" for c in text)
@@ -122,12 +135,13 @@ class _Files:
 
     def as_tree(self) -> Tree:
         """The files as paths."""
-        tables, images, links = (
+        tables, images, links, arrays = (
             tuple(self.root / name for name in sorted(self.found[kind]))
-            for kind in ("tables", "images", "links")
+            for kind in ("tables", "images", "links", "arrays")
         )
         packed = [f"{name} is left packed" for name in sorted(self.zips)]
-        return Tree(self.root, tables, images, links, tuple(map(one_line, [*self.notes, *packed])))
+        notes = tuple(map(one_line, [*self.notes, *packed]))
+        return Tree(self.root, tables, images, links, notes, arrays)
 
     def describe(self) -> str:
         """Which kinds of files there are."""

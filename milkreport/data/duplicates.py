@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from milkreport.data.cases import Cases
-from milkreport.data.decode import BadImage, decode
 from milkreport.data.phash import NEAR_DISTANCE
 from milkreport.data.store import PixelStore
 
@@ -24,7 +21,7 @@ RULE = (
 )
 
 _COLUMNS = ["kind", "case_a", "view_a", "case_b", "view_b", "distance"]
-_HASHES = ("sha256", "pixel_hash", "phash")
+_HASHES = ("image_hash", "phash")
 _CHUNK_PAIRS = 1_000_000  # compared at a time
 
 
@@ -33,17 +30,15 @@ class _Image:
     case_id: str
     view: str
     group: str
-    path: Path
-    sha256: str
-    pixel_hash: str
+    image_hash: str
     phash: str
 
 
 def find_duplicates(cases: Cases, store: PixelStore) -> pd.DataFrame:
     """Links between images of different cases: pixel-identical ones, and ones that look alike.
 
-    Identical: the same pixels as decoded exactly at their own size, whatever the size of *store*; only
-    in a store of the fast decoder may a JPEG and a PNG of the same pixels count as near instead. Near:
+    Identical: the same pixels before resizing (``image_hash``), whatever the size of *store*; in a store of
+    the fast decoder a JPEG and a PNG of the same pixels may count as near instead. Near:
     perceptual hashes at most ``NEAR_DISTANCE`` apart, under different group ids. Images with a problem
     take no part, nor do flat ones as near. Only links are listed that join what no earlier one joined:
     n equal images give n - 1 rows.
@@ -112,10 +107,10 @@ def _list_images(cases: Cases, store: PixelStore) -> list[_Image]:
         raise ValueError("the store holds other cases")
     groups = dict(zip(table["case_id"], table["group_id"], strict=True))
     sound = records[(records["problem"] == "") & (records["file"] != "")]
-    columns = (sound[name] for name in ("case_id", "view", "file", *_HASHES))
+    columns = (sound[name] for name in ("case_id", "view", *_HASHES))
     return [
-        _Image(case_id, view, str(groups[case_id]), cases.root / file, *hashes)
-        for case_id, view, file, *hashes in zip(*columns, strict=True)
+        _Image(case_id, view, str(groups[case_id]), *hashes)
+        for case_id, view, *hashes in zip(*columns, strict=True)
     ]
 
 
@@ -128,16 +123,9 @@ def _join(labels: npt.NDArray[np.int64], a: int, b: int) -> bool:
 
 
 def _identical_pairs(images: Sequence[_Image]) -> Iterator[tuple[int, int]]:
-    """The first of each set of images with the same pixels at their own size, with each other one."""
-    for alike in _gather((image.pixel_hash, i) for i, image in enumerate(images)):
-        if len({images[i].case_id for i in alike}) < 2:
-            continue
-        whole: dict[str, str] = {}  # files of the same bytes are decoded once
-        for i in alike:
-            if images[i].sha256 not in whole:
-                whole[images[i].sha256] = _hash_whole(images[i].path)
-        for first, *others in _gather((whole[images[i].sha256], i) for i in alike):
-            yield from ((first, other) for other in others)
+    """The first of each set of identical images with each other one."""
+    for first, *others in _gather((image.image_hash, i) for i, image in enumerate(images)):
+        yield from ((first, other) for other in others)
 
 
 def _gather(pairs: Iterable[tuple[str, int]]) -> list[list[int]]:
@@ -146,17 +134,6 @@ def _gather(pairs: Iterable[tuple[str, int]]) -> list[list[int]]:
     for text, position in pairs:
         found[text].append(position)
     return [positions for positions in found.values() if len(positions) > 1]
-
-
-def _hash_whole(path: Path) -> str:
-    """Hash of an image's pixels at its own size; of its path where it can no longer be read."""
-    try:
-        pixels = decode(path, None).pixels
-    except BadImage:
-        return str(path)
-    digest = hashlib.sha256(str(pixels.shape).encode())
-    digest.update(pixels.data)
-    return digest.hexdigest()
 
 
 def _near_links(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from milkreport.data.cases import IMAGE_PREFIX, Card, Cases
 from milkreport.data.discovery import Tree, one_line
-from milkreport.data.patterns import compile_pattern
+from milkreport.data.grouping import match_groups
 from milkreport.data.spec import DataSpec
 from milkreport.data.table import card_of
 from milkreport.errors import DataError, DataProblems, Problem
@@ -28,13 +28,15 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
         DataError: the folders are parts (train, test) or no classes; a folder is no declared class.
         DataProblems: every image whose name is not UTF-8.
     """
+    if spec and not spec.folder.labelled:
+        return _unlabelled(tree, spec)
     base, counts = class_folders(tree)
     parts = sorted(name for name in counts if name.lower() in PARTS)
     if parts:
         what = f"the folders {', '.join(parts)} look like parts of a split, not like classes"
         do = "milkreport draws its own splits: name one part's folder, or describe all in a table"
         raise DataError(what, do, str(base))
-    declared = list(spec.classes) if spec else []
+    declared = spec.known_labels if spec else []
     if declared and (unknown := sorted(set(counts) - set(declared))):
         what = f"folder {unknown[0]!r} is no class"
         raise DataError(what, f"classes are: {', '.join(declared)}", str(base))
@@ -42,11 +44,7 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
         what = "fewer than two folders with images: no classes to tell apart"
         raise DataError(what, "put each class's images into a folder of its own", str(base))
     refuse_many_classes(len(declared or counts), str(base))
-    # Such a name can be looked at, but not written into any file as an id.
-    names = [path.relative_to(base).as_posix() for path in tree.images]
-    if odd := [one_line(name) for name in names if re.search(r"[\ud800-\udfff]", name)]:
-        what, do = "its name is not UTF-8", "rename the file or its folder"
-        raise DataProblems([Problem("bad file name", name, what, do) for name in odd])
+    _refuse_odd_names(tree, base)
     table = _table(tree, base, spec.folder.group if spec else "")
     return Cases(
         table=table,
@@ -58,6 +56,30 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
         layout=f"{len(counts)} class folders, {len(table):,} images{tree.told()}",
         extra=tuple(path for path in tree.images if path.parent == base),
     )
+
+
+def _unlabelled(tree: Tree, spec: DataSpec) -> Cases:
+    """Every image below the root as a case without a label."""
+    if not tree.images:
+        raise DataError("no image", "put JPEG or PNG files there", str(tree.root))
+    _refuse_odd_names(tree, tree.root)
+    return Cases(
+        table=_table(tree, tree.root, spec.folder.group, labelled=False),
+        views=(VIEW,),
+        features=(),
+        classes=tuple(spec.known_labels),
+        card=card_of(spec),
+        root=tree.root,
+        layout=f"{len(tree.images):,} images without labels{tree.told()}",
+    )
+
+
+def _refuse_odd_names(tree: Tree, base: Path) -> None:
+    """Raise a DataProblems for names that can be looked at, but not written into any file as an id."""
+    names = [path.relative_to(base).as_posix() for path in tree.images]
+    if odd := [one_line(name) for name in names if re.search(r"[\ud800-\udfff]", name)]:
+        what, do = "its name is not UTF-8", "rename the file or its folder"
+        raise DataProblems([Problem("bad file name", name, what, do) for name in odd])
 
 
 def class_folders(tree: Tree) -> tuple[Path, dict[str, int]]:
@@ -78,21 +100,20 @@ def is_folder_of_classes(tree: Tree) -> bool:
     return 2 <= len(counts) <= MOST_CLASSES and sum(counts.values()) >= 3 * len(counts)
 
 
-def _table(tree: Tree, base: Path, group: str) -> pd.DataFrame:
-    pattern = compile_pattern(group) if group else None
-    rows = []
+def _table(tree: Tree, base: Path, group: str, labelled: bool = True) -> pd.DataFrame:
+    rows: list[tuple[str, str, str | None, str]] = []
+    inner = {}
     for path in tree.images:
         parts = path.relative_to(base).parts
-        if len(parts) < 2:
+        if labelled and len(parts) < 2:
             continue
         case = path.relative_to(base).with_suffix("").as_posix()
-        found = pattern.search("/".join(parts[1:])) if pattern else None
-        if pattern and not (found and found[1]):
-            what = f"folder.group {group!r} does not match"
-            raise DataError(what, "mend the pattern in milkreport.toml", str(Path(*parts)))
-        owner = found[1] if found else case
-        rows.append((case, owner, parts[0], str(path)))
+        inner[str(path)] = "/".join(parts[labelled:])
+        rows.append((case, case, parts[0] if labelled else None, str(path)))
     frame = pd.DataFrame(rows, columns=["case_id", "group_id", "label", IMAGE_PREFIX + VIEW])
+    if group:
+        owners = match_groups(group, inner, "folder.group")
+        frame["group_id"] = frame[IMAGE_PREFIX + VIEW].map(owners)
     suffixes = frame[IMAGE_PREFIX + VIEW].map(lambda p: Path(p).suffix)
     while (twins := frame["case_id"].duplicated()).any():
         # Same name, other suffix: the suffix tells them apart, unless a third file has that name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from milkreport.columns import read_number
+from milkreport.data.multilabel import as_yes_no, several_names, several_ones
 from milkreport.data.spec import LEAKY
 from milkreport.tables import first_few
 
@@ -39,6 +41,8 @@ _LABELS |= {"diagnostico": "diagnosis", "diagnóstico": "diagnosis", "diagnosi":
 _LABELS |= {"befund": "finding", "klasse": "class", "classe": "class", "clase": "class"}
 _NO_LABELS = {"type", "method", "confirmed", "source", "id", "date", "time", "score", "difficulty"}
 _NO_LABELS |= {"age", "by", "confidence", "conf", "of"}
+#: What a type that is a label is the type of.
+_TYPED = {"cell", "tumor", "tumour", "cancer", "tissue", "disease", "polyp", "nodule"}
 _ATTRIBUTES = {"sex", "gender", "site", "location", "localization", "localisation", "region"}
 _ATTRIBUTES |= {"anatom", "race", "ethnicity", "side", "laterality", "camera", "device", "eye"}
 _VIEWS = {"view", "type", "modality", "projection", "position", "kind", "stain", "side", "channel"}
@@ -63,17 +67,21 @@ class LabelGuess:
     column: str = ""
     one_hot: tuple[str, ...] = ()
     without_cases: tuple[str, ...] = ()  # one-hot columns that are never 1
+    contains: str = ""  # of several labels in a cell, the one that is yes or no
+    others: tuple[str, ...] = ()  # columns of other labels of the same cases
 
     @property
     def columns(self) -> set[str]:
         """All columns that hold it."""
-        return {self.column, *self.one_hot, *self.without_cases} - {""}
+        return {self.column, *self.one_hot, *self.without_cases, *self.others} - {""}
 
     def read(self, frame: pd.DataFrame) -> pd.Series[Any]:
         """The label of each row, as text."""
         if self.one_hot:
             ones = frame[list(self.one_hot)].isin(ONES)
             return ones.idxmax(axis=1).where(ones.any(axis=1))
+        if self.contains:
+            return as_yes_no(frame[self.column], self.contains)
         return frame[self.column] if self.column else pd.Series(None, frame.index, dtype=object)
 
 
@@ -100,10 +108,12 @@ def guess_label(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:
     columns = [c for c in usable(frame) if c not in taken]
     named = []
     for position, column in enumerate(columns):
-        found = [_LABELS.get(word, word) for word in words(column)]
+        found = _label_words(column)
         ranks = [rank for rank, word in enumerate(LABELS) if word in found]
         # Of "skin tone class" one word in three is a label's: it is the class of something else.
         is_named = 2 * sum(w in LABELS or w.isdecimal() for w in found) >= len(found)
+        if ranks and is_named and (names := several_names(frame[column])):
+            return _of_several(column, names)
         if ranks and is_named and not _NO_LABELS & set(found) and _can_be_label(frame[column]):
             named.append((ranks[0], len(found), position, column))
     if named:
@@ -111,6 +121,13 @@ def guess_label(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:
         also = f" So are {others}: only one can be it." if others else ""
         return LabelGuess(f"Named like a label.{also}", column=min(named)[-1])
     hot = _one_hot(frame, columns)
+    several = [] if hot else _zeros_and_ones(frame, columns)
+    if len(several) > 2 and (what := several_ones(frame, several)):
+        why = f"{what[0].upper()}{what[1:]}: a case has one class, so one column is taken, as yes or no. "
+        why += (
+            "CHECK THIS: name another, if that is the question; what is not 0 or 1 can be dropped."
+        )
+        return LabelGuess(why, column=several[0], others=tuple(several[1:]))
     if not hot:
         why = "No column looks like a label: nothing can be trained or scored without."
         return LabelGuess(why)
@@ -119,6 +136,39 @@ def guess_label(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:
     if never:
         why += f" {first_few(never)} is never 1: a class without cases is left out."
     return LabelGuess(why, "", tuple(c for c in hot if c not in never), never)
+
+
+def _of_several(column: str, names: Counter[str]) -> LabelGuess:
+    """One yes/no problem of a column whose cells name several labels."""
+    likely = max(names, key=lambda name: (not name.lower().startswith("no "), names[name]))
+    others = first_few(name for name, _ in names.most_common() if name != likely)
+    why = "Multi-label: its cells name several labels. A case has one class, so one is taken, as yes or no: "
+    return LabelGuess(
+        f"{why}{likely} or not. CHECK THIS: others are {others}.", column, contains=likely
+    )
+
+
+def _zeros_and_ones(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The longest run of neighbouring columns of 0, 1, -1 and nothing else, as tables of findings have."""
+    runs: list[list[str]] = [[]]
+    for column in columns:
+        if not frame[column].isna().all() and frame[column].dropna().map(_is_zero_or_one).all():
+            runs[-1].append(column)
+        else:
+            runs.append([])
+    return max(runs, key=len)
+
+
+def _is_zero_or_one(cell: str) -> bool:
+    return read_number(cell) in (0, 1, -1)
+
+
+def _label_words(column: str) -> list[str]:
+    """The words of a column's name, those for a label in one form: ``cell_type`` is a category."""
+    found = [_LABELS.get(word, word) for word in words(column)]
+    if "type" in found and _TYPED & set(found):
+        return ["category" if word == "type" else word for word in found]
+    return found
 
 
 def guess_label_loosely(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
 
+from milkreport.columns import plain_ages
 from milkreport.data.cases import IMAGE_PREFIX, Feature
 from milkreport.data.guess_columns import DATE, FREE_TEXT, MAX_TEXT, is_id_name, is_number, words
 from milkreport.data.leaks import telling_features
 from milkreport.data.spec import LEAKY, RESERVED
 from milkreport.tables import first_few
 
+#: Columns that as a rule follow from the diagnosis. They are proposed as banned; a description may read them.
+CONSEQUENCE = re.compile(
+    r"manage|treat|therap|surg(er|ic)|excis|resect|chemo|follow_?up|surviv|death|deceased|recurr|metasta|"
+    r"staging|(^|_)stages?($|_)|(^|_)tnm($|_)|[bplt]i_?rads|gleason|bethesda|(seven|7)_?p(oin)?t|abcd|"
+    r"checklist|difficult|severity|referr|(cell|tumou?r|cancer|tissue|disease)_?type",
+    re.IGNORECASE,
+)
 MOST_CATEGORIES = 30
 CASES_A_VALUE = 3
 _BOOKKEEPING = {"split", "fold", "set", "partition", "subset", "dataset", "url", "path", "file"}
@@ -41,6 +50,7 @@ def guess_features(
         taken: columns of another use: ids, images, the label.
     """
     guess = FeatureGuess()
+    frame = frame.apply(plain_ages)
     for column in frame.columns:
         if column in taken:
             continue
@@ -48,6 +58,10 @@ def guess_features(
             guess.left_out[column] = f"its name is empty or longer than {MAX_TEXT} characters"
         elif LEAKY.search(column):
             guess.banned[column] = "by its name it was written down when the label was known"
+        elif CONSEQUENCE.search(column):
+            guess.banned[column] = (
+                "by its name it follows from the label, or is made of the same findings"
+            )
         elif column in RESERVED or column.startswith(IMAGE_PREFIX):
             guess.left_out[column] = "a name of milkreport's own: rename the column to use it"
         elif reason := _no_input(column, frame[column]):

@@ -10,8 +10,13 @@ from milkreport.data.folder import class_folders, load_folder
 from milkreport.data.guess_columns import OWNERS
 from milkreport.data.propose_text import Proposal
 from milkreport.data.spec import FolderSpec
+from milkreport.data.stems import shared_stem
 
 FEWEST_GROUPS = 5
+_NO_LABELS = """\
+Nothing tells the class of an image: these can be predicted on, not trained or scored on. If there is a
+table of labels, put it below this folder, or the images of each class into a folder of its own, and begin
+again."""
 _NUMBERED = re.compile(rf"(?i)((?:{'|'.join(sorted(OWNERS, key=len, reverse=True))})[-_ ]?\d+)")
 
 
@@ -24,7 +29,9 @@ def describe_folder(tree: Tree) -> Proposal:
     cases = load_folder(tree, None)
     base, _ = class_folders(tree)
     inner = ["/".join(path.relative_to(base).parts[1:]) for path in tree.images]
-    pattern = _group_pattern([path for path in inner if path])
+    named = [path for path in inner if path]
+    stem = shared_stem(named, len(cases.classes))
+    pattern = _group_pattern(named) or (stem.pattern if stem else "")
     why = ""
     if pattern:
         n_groups = len({re.search(pattern, path)[1] for path in inner if path})  # type: ignore[index]
@@ -34,6 +41,21 @@ def describe_folder(tree: Tree) -> Proposal:
         counts=cases.class_counts(),
         settings=FolderSpec(group=pattern),
         n_cases=len(cases.table),
+    )
+
+
+def describe_unlabelled(tree: Tree) -> Proposal:
+    """A description of images of which no folder and no table tells the class."""
+    names = [path.relative_to(tree.root).as_posix() for path in tree.images]
+    stem = shared_stem(names, 0)
+    why = ""
+    if stem:
+        why = f"It finds {stem.n:,} groups of images, by their names: do they stem from one patient each?"
+    return Proposal(
+        why={"folder.group": why, "folder.labelled": _NO_LABELS},
+        counts={},
+        settings=FolderSpec(group=stem.pattern if stem else "", labelled=False),
+        n_cases=len(names),
     )
 
 

@@ -15,6 +15,7 @@ from milkreport.data.discovery import Tree
 from milkreport.data.guess_columns import MAX_TEXT, usable
 from milkreport.data.image_index import ImageIndex
 from milkreport.errors import DataError
+from milkreport.tables import shown
 
 SAMPLED = 200
 #: Rows from which a pattern is read: each is compared with every image.
@@ -41,7 +42,7 @@ def find_image_columns(frame: pd.DataFrame, tree: Tree, index: ImageIndex) -> li
     """Columns whose cells name images, one image a row, those with most images first.
 
     A cell may be a path, a file name, or a part of one, if it is the same part for most rows. Of columns
-    that name the same files the first counts.
+    that name mostly the same files the first counts.
     """
     sample = frame.iloc[:: max(1, len(frame) // SAMPLED)]
     direct = [(c, "{}") for c in usable(frame) if _is_promising(_find(sample[c], "{}", index))]
@@ -50,6 +51,31 @@ def find_image_columns(frame: pd.DataFrame, tree: Tree, index: ImageIndex) -> li
         patterns = [(c, p) for c in usable(frame) for p in _patterns(frame[c], tree)]
         found = _look_up(frame, patterns, index)
     return found
+
+
+def refuse_repeated(found: pd.Series[Any], cells: pd.Series[Any], table: str) -> None:
+    """Raise a DataError if several rows name one image, as tables with a row per box do.
+
+    Args:
+        found: the image of each row. cells: what names it.
+    """
+    again = found[found.notna() & found.duplicated()]
+    if not len(again):
+        return
+    line = again.index[0]
+    first = found.index[found == again.iloc[0]][0]
+    what = f"rows {first} and {line} name one image, {shown(str(cells[line]))}; "
+    what += f"{len(again):,} rows repeat an image"
+    do = "keep one row per image, with the label of the whole image: a case is an image, not a box in it"
+    raise DataError(what, do, f"{table}:{line}:{cells.name}")
+
+
+def refuse_rows_of_boxes(frame: pd.DataFrame, index: ImageIndex, table: str) -> None:
+    """Raise a DataError if a column names images, each in several rows."""
+    for column in usable(frame):
+        found = _find(frame[column], "{}", index)
+        if 2 * found.count() >= len(found) and found.nunique() > 1:
+            refuse_repeated(found, frame[column], table)
 
 
 def view_names(images: Sequence[ImageColumn]) -> list[str]:
@@ -84,7 +110,9 @@ def _look_up(
     chosen: list[ImageColumn] = []
     seen: set[Path] = set()
     for image in columns:
-        if not image.files & seen and 2 * len(image.files) >= len(columns[0].files):
+        # A few files that two columns share are images without the other view.
+        is_other = 2 * len(image.files & seen) < len(image.files)
+        if is_other and 2 * len(image.files) >= len(columns[0].files):
             chosen.append(image)
             seen |= image.files
     return chosen

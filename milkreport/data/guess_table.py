@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,10 @@ from milkreport.data.guess_columns import (
     guess_views,
 )
 from milkreport.data.guess_features import FeatureGuess, guess_features
-from milkreport.data.guess_images import ImageColumn, slugs, view_names
+from milkreport.data.guess_images import ImageColumn, refuse_repeated, slugs, view_names
 from milkreport.data.propose_text import Proposal
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
+from milkreport.data.stems import Stem, file_names, shared_stem
 from milkreport.errors import DataError
 
 
@@ -68,13 +70,20 @@ def describe_table(table: FoundTable, tables: Sequence[FoundTable]) -> Proposal:
     case, view = layout.case, layout.view
     label, labels, truth = _labels(table, layout, tables)
     group = guess_group(frame, case, {*table.taken, *label.columns, view})
+    named = {} if group.column or group.why else _named_groups(table, case, labels.nunique())
     taken = {*table.taken, *label.columns, case, group.column, view}
     guessed = guess_features(frame, labels, taken)
+    guessed.banned |= dict.fromkeys(label.others, "another label of the same cases")
     lacks = frame[list(guessed.kinds)].isna().any(axis=1).groupby(frame[case]).any()
     unlabelled = int(labels.isna().groupby(frame[case]).all().sum()) if label.columns else 0
     counts = labels.groupby(frame[case]).first().value_counts().sort_index()
     why = _reasons(table, layout)
     why["table.group"] = group.why
+    for key, stem in named.items():
+        why[f"table.{key}"] = (
+            f"{stem.alike[0]} and {stem.alike[1]} may stem from one patient: the bracket is the group, "
+            f"{stem.n:,} of them."
+        )
     why["table.one_hot" if label.one_hot else "table.label"] = label.why + (
         f" {unlabelled:,} cases have none." if unlabelled else ""
     )
@@ -86,8 +95,11 @@ def describe_table(table: FoundTable, tables: Sequence[FoundTable]) -> Proposal:
             rows="image" if view else "case",
             case=case,
             group=group.column,
+            group_pattern=named["group_pattern"].pattern if "group_pattern" in named else "",
+            group_path=named["group_path"].pattern if "group_path" in named else "",
             view=view,
             label=label.column,
+            contains=label.contains,
             one_hot=list(label.one_hot),
             truth=truth,
         ),
@@ -97,6 +109,17 @@ def describe_table(table: FoundTable, tables: Sequence[FoundTable]) -> Proposal:
         n_cases=len(lacks),
         n_incomplete=int(lacks.sum()),
     )
+
+
+def _named_groups(table: FoundTable, case: str, n_classes: int) -> dict[str, Stem]:
+    """The key of a pattern and what it finds, if ids or file names share stems: one, or none."""
+    ids = sorted(set(table.frame[case].dropna()))
+    paths = sorted(str(path) for path in table.files)
+    root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
+    for key, names in (("group_pattern", ids), ("group_path", file_names(paths, root))):
+        if stem := shared_stem(names, n_classes):
+            return {key: stem}
+    return {}
 
 
 def _layout(table: FoundTable) -> _Layout:
@@ -111,6 +134,7 @@ def _layout(table: FoundTable) -> _Layout:
             return _Layout(case, view, named)
     case = guess_case(frame, first.column, table.label.columns)
     if not case:
+        refuse_repeated(first.found, frame[first.column], table.name)
         do = "add a column case_id, with an id of its own in every row"
         raise DataError("no column tells the rows apart", do, table.name)
     found = zip(view_names(table.images), table.images, strict=True)

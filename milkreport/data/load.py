@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from milkreport.data.cases import Cases
-from milkreport.data.discovery import Tree, survey
+from milkreport.data.discovery import Tree, arrays_unread, survey
 from milkreport.data.folder import is_folder_of_classes, load_folder
-from milkreport.data.milk10k import is_milk10k, load_milk10k
+from milkreport.data.milk10k import load_milk10k
+from milkreport.data.milk10k_tables import describe_export, is_milk10k
+from milkreport.data.relabel import relabel
 from milkreport.data.roots import stay_below
 from milkreport.data.spec import SPEC_NAME, DataSpec, load_spec
+from milkreport.data.stems import with_stem_remark
 from milkreport.data.table import load_described
 from milkreport.errors import ConfigError, DataError
 from milkreport.tables import first_few
@@ -53,24 +56,38 @@ def _load(source: Path, adapter: Adapter, spec: DataSpec | None, tree: Tree) -> 
         if adapter not in ("auto", spec.adapter):
             what = f"describes data for the adapter {spec.adapter}, not {adapter}"
             raise ConfigError(what, "set data.adapter to auto", SPEC_NAME)
-        load = load_described if spec.adapter == "table" else load_folder
-        return replace(load(tree, spec).with_merged(spec.merge), description=spec.fingerprint())
+        return replace(relabel(_follow(spec, tree), spec), description=spec.fingerprint())
     if adapter == "table":
         what = f"no {SPEC_NAME} there"
         raise DataError(what, f"write one: milkreport data init {source}", str(source))
     if adapter == "milk10k" or (adapter == "auto" and is_milk10k(tree)):
         return load_milk10k(tree)
     if adapter == "folder" or is_folder_of_classes(tree):
-        return load_folder(tree, None)
+        return with_stem_remark(load_folder(tree, None), ["milkreport.toml: [folder] group"])
+    if tree.arrays and not tree.tables and not tree.images:
+        raise arrays_unread(tree.arrays[0])
     tables = first_few(path.relative_to(tree.root).as_posix() for path in tree.tables)
     what = (
         f"neither {SPEC_NAME}, nor MILK10k's tables, nor one folder a class: "
-        f"{len(tree.images):,} images, CSV files: {tables or 'none'}"
+        f"{len(tree.images):,} images, CSV files: {tables or 'none'}{describe_export(tree)}"
     )
     do = f"describe it: milkreport data init {source}"
     if not tree.tables and not tree.images:
         do = f"looked from {Path.cwd().name}/; name the folder of the data"
     raise DataError(what, do, str(source))
+
+
+def _follow(spec: DataSpec, tree: Tree) -> Cases:
+    if spec.adapter == "milk10k":
+        cases = load_milk10k(tree, spec.truth)
+        card = replace(cases.card, notes=(*cases.card.notes, *spec.notes))
+        if not card.synthetic:
+            card = replace(card, name=spec.name)
+        return replace(cases, card=card)
+    if spec.adapter == "folder":
+        return with_stem_remark(load_folder(tree, spec), ["[folder] group"])
+    keys = ["[table] group_pattern", "[table] group_path"]
+    return with_stem_remark(load_described(tree, spec), keys)
 
 
 def find_data(
@@ -79,7 +96,7 @@ def find_data(
     """The description of the data, if there is one, and the files it speaks of.
 
     Raises:
-        DataError: the description, or what it names as ``root``, leads out of the folder.
+        DataError: the description, or what it names as ``root``, leads out of the folder; there are several.
     """
     if source.suffix == ".toml":
         return _read_description(source, source.parent, cache, notice)
@@ -90,8 +107,12 @@ def find_data(
     # A zip may hold its description, perhaps in the one folder that wraps all.
     inside = [tree.root / SPEC_NAME, *sorted(tree.root.glob(f"*/{SPEC_NAME}"))]
     found = [path for path in inside if path.is_file()]
-    if len(found) == 1:
+    if found and (len(found) == 1 or found[0] == inside[0]):
         return _read_description(found[0], tree.root, cache, notice)
+    if found:
+        names = " and ".join(path.relative_to(tree.root).as_posix() for path in found[:2])
+        do = "unpack the zip and name one of them" if source.is_file() else "name one of them"
+        raise DataError(f"several descriptions: {names}", do, str(source))
     return None, tree
 
 

@@ -1,24 +1,30 @@
 """MILK10k as :class:`Cases`: the archive's tables and images, in whatever layout they were unpacked.
 
-Tables are recognised by what stands in their header, never by name: ``images`` (a row an image:
-``MILK10k_Training_Metadata.csv``, in the DOI bundle ``supplements/training_input.csv``) and ``truth`` (a
-row a lesion, one-hot). They are joined by ``lesion_id`` alone. The Supplement, and the diagnosis columns of
-the DOI bundle's ``metadata.csv``, give the label away and are never read.
+The table of images and that of labels are joined by ``lesion_id`` alone. The Supplement, and the diagnosis
+columns of the DOI bundle's ``metadata.csv``, give the label away and are never read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from milkreport.columns import read_numbers
-from milkreport.data.assemble import Assembler, TextTable
+from milkreport.data.assemble import Assembler
 from milkreport.data.cases import Card, Cases
 from milkreport.data.discovery import Tree, load_any_header
 from milkreport.data.image_index import ImageIndex
+from milkreport.data.mapped import TextTable
+from milkreport.data.milk10k_tables import (
+    CLASSES,
+    KEYS,
+    MONET,
+    choose_tables,
+    left_aside,
+    name_in,
+)
 from milkreport.data.spec import FeatureSpec, TableSpec, ViewSpec
 from milkreport.errors import DataError, DataProblems, Problem
 from milkreport.parse import parse_json
@@ -30,29 +36,7 @@ IMAGES = "MILK10k_Training_Input"
 SYNTHETIC_MARK = "SYNTHETIC.json"
 
 VIEWS = {"clinical": "clinical: close-up", "dermoscopic": "dermoscopic"}
-CLASSES = {
-    "AKIEC": "Actinic keratosis / intraepidermal carcinoma",
-    "BCC": "Basal cell carcinoma",
-    "BEN_OTH": "Other benign proliferations, collisions included",
-    "BKL": "Benign keratinocytic lesion",
-    "DF": "Dermatofibroma",
-    "INF": "Inflammatory and infectious",
-    "MAL_OTH": "Other malignant proliferations, collisions included",
-    "MEL": "Melanoma",
-    "NV": "Melanocytic nevus, any type",
-    "SCCKA": "Squamous cell carcinoma / keratoacanthoma",
-    "VASC": "Vascular lesions and haemorrhage",
-}
 MALIGNANT = ("AKIEC", "BCC", "MAL_OTH", "MEL", "SCCKA")
-MONET = (
-    "MONET_ulceration_crust",
-    "MONET_hair",
-    "MONET_vasculature_vessels",
-    "MONET_erythema",
-    "MONET_pigmented",
-    "MONET_gel_water_drop_fluid_dermoscopy_liquid",
-    "MONET_skin_markings_pen_ink_purple_pen",
-)
 BANNED = ("diagnosis_full", "diagnosis_confirm_type", "invasion_thickness_interval")
 _ALSO_BANNED = (
     *(f"diagnosis_{level}" for level in range(1, 6)),
@@ -60,7 +44,6 @@ _ALSO_BANNED = (
     "melanocytic",
 )
 _PATIENT = ("age_approx", "sex", "skin_tone_class", "site")
-_KEYS = ("lesion_id", "image_type", "isic_id")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _FEATURES = (
@@ -99,24 +82,28 @@ _TABLE = TableSpec(
 )
 
 
-def load_milk10k(tree: Tree) -> Cases:
+def load_milk10k(tree: Tree, truth: str = "") -> Cases:
     """Read MILK10k's tables in *tree*; no image is opened.
+
+    Args:
+        truth: the table of labels, from the tree's root; empty: found by content.
 
     Raises:
         DataError: a table is missing or ambiguous. DataProblems: everything unsound in the tables.
     """
-    images_file, truth_file, aside = _choose(tree)
+    images_file, truth_file, aside = choose_tables(tree, truth)
     images, images_files = _images_table(tree, images_file)
-    truth = None
+    labels = None
     if truth_file is not None:
-        truth = TextTable(_truth_table(truth_file), _name(tree, truth_file))
+        labels = TextTable(_truth_table(truth_file), name_in(tree, truth_file))
     index = ImageIndex(tree)
     views = {view: ViewSpec(column="isic_id", value=value) for view, value in VIEWS.items()}
     assembler = Assembler(_TABLE, views, _FEATURES, list(CLASSES), index, _ID)
-    mapped = assembler.assemble(images, truth)
-    labelled = _name(tree, truth_file) if truth_file else "no labels"
-    found = f"{_name(tree, images_file)}, {labelled}{_left_aside(tree, aside)}"
-    others = {isic for path in aside for isic in load_table(path, _KEYS)["isic_id"]}
+    mapped = assembler.assemble(images, labels)
+    labelled = name_in(tree, truth_file) if truth_file else "no labels"
+    found = f"{name_in(tree, images_file)}, {labelled}{left_aside(tree, aside)}"
+    tables = [load_table(path) for path in aside]
+    others = {isic for table in tables if "isic_id" in table for isic in table["isic_id"]}
     return Cases(
         table=mapped.table,
         views=tuple(VIEWS),
@@ -134,68 +121,9 @@ def load_milk10k(tree: Tree) -> Cases:
     )
 
 
-def is_milk10k(tree: Tree) -> bool:
-    """Whether a table in *tree* has the key columns of MILK10k's, or most of them."""
-    return any(_is_like(load_any_header(path), _KEYS) for path in tree.tables)
-
-
-def _choose(tree: Tree) -> tuple[Path, Path | None, list[Path]]:
-    """The table of images, the table of labels if any, and image tables that no label is for."""
-    headers = {path: load_any_header(path) for path in tree.tables}
-    truths = [p for p, h in headers.items() if _is_truth(h)]
-    described = [p for p, h in headers.items() if _is_like(h, _KEYS) and p not in truths]
-    whole = [p for p in described if _is_like(headers[p], MONET)]
-    images = _distinct(whole or described)
-    if not images:
-        looked = first_few(_name(tree, p) for p in tree.tables) or "none"
-        what = "no table of MILK10k's images (lesion_id, image_type, isic_id)"
-        do = f"CSV files there: {looked}; looked from {Path.cwd().name}/, set --data"
-        raise DataError(what, do, str(tree.root))
-    truths = _distinct(truths)
-    if len(truths) > 1:
-        raise _ambiguous(tree, truths, "tables of labels")
-    aside: list[Path] = []
-    if len(images) > 1 and truths:
-        # Training and test tables side by side: the labels say which one they belong to.
-        labelled = _ids(truths[0])
-        aside = [path for path in images if not _ids(path) & labelled]
-        images = [path for path in images if path not in aside] or images
-    if len(images) > 1:
-        raise _ambiguous(tree, images, "tables of images")
-    return images[0], truths[0] if truths else None, aside
-
-
-def _left_aside(tree: Tree, aside: Sequence[Path]) -> str:
-    names = first_few(_name(tree, path) for path in aside)
-    return f"; {names} left aside, its lesions have no labels" if aside else ""
-
-
-def _ambiguous(tree: Tree, paths: Sequence[Path], what: str) -> DataError:
-    names = " and ".join(_name(tree, path) for path in paths[:2])
-    return DataError(f"two {what}: {names}", "name the folder of one of them", str(tree.root))
-
-
-def _distinct(paths: Sequence[Path]) -> list[Path]:
-    """Files of different content; of identical copies the first."""
-    return list({path.read_bytes(): path for path in reversed(paths)}.values())[::-1]
-
-
-def _ids(path: Path) -> set[str]:
-    return set(load_table(path, ["lesion_id"])["lesion_id"].dropna())
-
-
-def _is_like(header: Sequence[str], columns: Sequence[str]) -> bool:
-    """Whether most of *columns* stand in *header*: one that is misspelt is named later."""
-    return sum(column in header for column in columns) * 2 > len(columns)
-
-
-def _is_truth(header: Sequence[str]) -> bool:
-    return _is_like([column.upper() for column in header], list(CLASSES))
-
-
 def _images_table(tree: Tree, path: Path) -> tuple[TextTable, list[Path]]:
     """The image rows, and the files they come from: columns that lack are taken from another table."""
-    frame, files = load_table(path, _KEYS), [path]
+    frame, files = load_table(path, KEYS), [path]
     for other in tree.tables:
         lacking = [c for c in (*_PATIENT, *MONET) if c not in frame.columns]
         header = load_any_header(other)
@@ -203,11 +131,11 @@ def _images_table(tree: Tree, path: Path) -> tuple[TextTable, list[Path]]:
         if other != path and offered and "isic_id" in header:
             more = load_table(other).drop_duplicates("isic_id")
             more = more[more["isic_id"].isin(frame["isic_id"])]
-            _refuse_bad_numbers(TextTable(more[offered], _name(tree, other)))
+            _refuse_bad_numbers(TextTable(more[offered], name_in(tree, other)))
             frame = frame.join(more.set_index("isic_id")[offered], on="isic_id")
             files.append(other)
-    require_columns(frame, [*_KEYS, *_PATIENT, *MONET], str(path))
-    return TextTable(frame, _name(tree, path)), files
+    require_columns(frame, [*KEYS, *_PATIENT, *MONET], str(path))
+    return TextTable(frame, name_in(tree, path)), files
 
 
 def _refuse_bad_numbers(table: TextTable) -> None:
@@ -234,10 +162,6 @@ def _truth_table(path: Path) -> pd.DataFrame:
         raise DataError(f"unknown class {first_few(unknown)}", do, f"{path}:1")
     require_columns(frame, ["lesion_id", *CLASSES], str(path))
     return frame
-
-
-def _name(tree: Tree, path: Path) -> str:
-    return path.relative_to(tree.root).as_posix()
 
 
 def _synthetic_mark(table: Path, root: Path) -> Path | None:

@@ -17,6 +17,9 @@ from milkreport.data.store import PixelStore, Progress, open_store
 from milkreport.errors import DataProblems, Problem
 from milkreport.suite import Data
 
+#: The option that leaves out cases whose images cannot be decoded.
+SKIP = "--set data.on_bad_image=skip"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -43,11 +46,13 @@ def prepare(
     progress: Progress | None = None,
     notice: Callable[[str], None] = lambda line: None,
     adapt: Callable[[Cases], Cases] = lambda cases: cases,
+    may_skip: bool = False,
 ) -> Prepared:
     """Load the tables below *root*, decode every image once, clean, keep duplicates together.
 
     Args:
         adapt: what the cases become before anything is decoded: other labels, fewer columns or views.
+        may_skip: whether the caller has the setting that leaves cases with a bad image out; it is named then.
 
     Raises:
         DataProblems: all that is unsound in the tables, or every image that cannot be decoded.
@@ -65,7 +70,7 @@ def prepare(
         progress=progress,
         notice=notice,
     )
-    problems = image_problems(whole.images)
+    problems = image_problems(whole.images, may_skip)
     if problems and settings.on_bad_image == "error":
         raise DataProblems(problems)
     return group(cases, whole, settings)
@@ -99,11 +104,18 @@ def group(cases: Cases, whole: PixelStore, settings: Data) -> Prepared:
     )
 
 
-def image_problems(images: pd.DataFrame) -> list[Problem]:
-    """Every image that cannot be decoded, as a problem."""
+def image_problems(images: pd.DataFrame, may_skip: bool = False) -> list[Problem]:
+    """Every image that cannot be decoded, as a problem; *may_skip*: its case can be left out."""
     bad = images[images["problem"] != ""]
+    instead = f", or leave its case out: {SKIP}" if may_skip else ""
     return [
-        Problem(f"image {row.problem}", str(row.file), str(row.what), str(row.do), str(row.case_id))
+        Problem(
+            f"image {row.problem}",
+            str(row.file),
+            str(row.what),
+            f"{row.do}{instead}",
+            str(row.case_id),
+        )
         for row in bad.itertuples()
     ]
 

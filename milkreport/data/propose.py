@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from milkreport.atomic import write_text
-from milkreport.data.discovery import Tree, load_any_header, survey
+from milkreport.data.discovery import Tree, arrays_unread, load_any_header, survey
 from milkreport.data.folder import is_folder_of_classes
 from milkreport.data.guess_columns import MAX_TEXT, guess_label
 from milkreport.data.guess_features import guess_features
-from milkreport.data.guess_folder import describe_folder
-from milkreport.data.guess_images import find_image_columns
+from milkreport.data.guess_folder import describe_folder, describe_unlabelled
+from milkreport.data.guess_images import find_image_columns, refuse_rows_of_boxes
 from milkreport.data.guess_table import FoundTable, describe_table
 from milkreport.data.image_index import ImageIndex
-from milkreport.data.milk10k import is_milk10k
+from milkreport.data.milk10k_tables import is_milk10k
 from milkreport.data.propose_text import Proposal, render
 from milkreport.data.spec import SPEC_NAME, load_spec
 from milkreport.errors import ConfigError, DataError
@@ -72,10 +72,16 @@ def _propose(tree: Tree, wanted: str | None) -> Proposal:
         if is_folder_of_classes(tree):
             return describe_folder(tree)
         if tables:
+            for table in tables:
+                refuse_rows_of_boxes(table.frame, ImageIndex(tree), table.name)
             what = f"no column of {first_few(t.name for t in tables)} names images"
             raise DataError(what, _example(tree), str(tree.root))
         do = "put the table below this folder, too, or the images of each class into a folder"
-        what = f"{len(tree.images):,} images, no CSV file, and no folder a class"
+        if tree.arrays:
+            raise arrays_unread(tree.arrays[0])
+        if tree.images:
+            return describe_unlabelled(tree)
+        what = f"{len(tree.images):,} images, no CSV file, and no folder per class"
         raise DataError(what, do, str(tree.root))
     path = (tree.root / wanted).resolve()
     if not path.is_relative_to(tree.root):
@@ -83,6 +89,7 @@ def _propose(tree: Tree, wanted: str | None) -> Proposal:
         raise DataError(what, do, f"--table {wanted}")
     chosen = _load(path, tree, ImageIndex(tree))
     if not chosen.images:
+        refuse_rows_of_boxes(chosen.frame, ImageIndex(tree), wanted)
         raise DataError("no column names images", _example(tree), wanted)
     return describe_table(chosen, _load_tables(tree))
 

@@ -22,7 +22,10 @@ No {column} says which cases stem from one patient, or from one of whatever was 
 every {case} is a group of its own: if several stem from one patient, the test part holds relatives of
 training cases, and all figures come out too high. If you can tell, give it here:"""
 _POSITIVE = "The classes that count as disease, of those below."
-_MERGE = 'Labels can become one class, which helps where classes are rare: merge = { other = ["a", "b"] }'
+_RARE = """\
+Some classes are rare: each part of a split needs cases of every class. drop = ["a"] leaves classes out,
+merge = { other = ["a", "b"] } makes one class of several, and rare = { below = 20, into = "other" } folds
+all classes of fewer than 20 cases into one."""
 _BANNED = """\
 Columns that may never be inputs. If one was known before the label, put it among the features instead, and
 into allow_leaky = []."""
@@ -65,7 +68,7 @@ def render(proposal: Proposal, name: str, root: str) -> str:
         "",
         *_comment(_POSITIVE),
         "positive = []",
-        *(_comment(_MERGE) if min(proposal.counts.values(), default=FEW_CASES) < FEW_CASES else ()),
+        *(_comment(_RARE) if min(proposal.counts.values(), default=FEW_CASES) < FEW_CASES else ()),
         "",
         *(_inputs(proposal) if is_table else ()),
         *_classes(proposal.counts),
@@ -117,12 +120,15 @@ def _settings(proposal: Proposal) -> Iterator[str]:
     settings, why = proposal.settings, proposal.why
     if isinstance(settings, FolderSpec):
         yield "[folder]"
+        if not settings.labelled:
+            yield from _comment(why["folder.labelled"])
+            yield "labelled = false"
         group = "group = '([A-Za-z]+[0-9]+)_'  # a regular expression with one bracketed part"
         yield from _group(settings.group, why["folder.group"], "folder", "image", group)
         return
     yield "[table]"
     for key, value in settings.model_dump().items():
-        if key == "group":
+        if key == "group" and not (settings.group_pattern or settings.group_path):
             yield from _group(value, why["table.group"], "column", settings.case, 'group = "..."')
         elif value or (key == "label" and not settings.one_hot):
             yield from _comment(why.get(f"table.{key}", ""))

@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 
 from milkreport.data.cases import Cases
-from milkreport.data.decode import BadImage, Decoder, Pixels, decode, open_image
+from milkreport.data.decode import BadImage, Decoded, Decoder, Pixels, decode, open_image
 from milkreport.data.phash import perceptual_hash
 from milkreport.data.store_files import Record, hash_row
 from milkreport.errors import DataError
 
 #: What a record says, in its order: of the row, of the file's header, of the picture, of a problem.
-RECORD = ("pixel_hash", "format", "mode", "width", "height", "phash", "problem", "what", "do")
+RECORD = (
+    *("pixel_hash", "format", "mode", "width", "height", "phash", "image_hash"),
+    *("problem", "what", "do"),
+)
 
 _CHUNK = 1 << 20  # bytes
 
@@ -93,9 +96,25 @@ def decode_row(source: Source, size: int, decoder: Decoder) -> tuple[Pixels, Rec
         else:
             _refuse_changed(source)
             said = [image.format, image.mode, image.width, image.height, perceptual_hash(image.rgb)]
-            return image.pixels, [hash_row(image.pixels.data), *said, *problem]
+            row = [hash_row(image.pixels.data), *said, hash_image(image), *problem]
+            return image.pixels, row
     nothing = np.zeros((size, size, 3), np.uint8)
-    return nothing, [hash_row(nothing.data), "", "", 0, 0, "", *problem]
+    return nothing, [hash_row(nothing.data), "", "", 0, 0, "", "", *problem]
+
+
+def hash_image(image: Decoded) -> str:
+    """What makes two images identical: SHA-256 (32 hex digits) of size and pixels before resizing.
+
+    That is the image's own size, but for a JPEG that the fast decoder reduced: then the pixels as reduced.
+    """
+    # Sides in ascending order: the file's are those before its orientation was applied.
+    sides = sorted((image.width, image.height))
+    digest = hashlib.sha256(f"{sides} {image.rgb.size}".encode())
+    width, height = image.rgb.size
+    rows = max(_CHUNK // (3 * width), 1)
+    for top in range(0, height, rows):  # a copy of all pixels would double the memory
+        digest.update(image.rgb.crop((0, top, width, min(top + rows, height))).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _refuse_changed(source: Source, error: BadImage | None = None) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from milkreport.data.cases import IMAGE_PREFIX
 from milkreport.data.patterns import compile_pattern
@@ -35,6 +35,15 @@ LEAKY = re.compile(
 RESERVED = frozenset({"case_id", "group_id", "label"})
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _has_one_bracket(pattern: str) -> str:
+    if pattern and compile_pattern(pattern).groups != 1:
+        raise ValueError("needs exactly one bracketed part, which is the group")
+    return pattern
+
+
+Pattern = Annotated[str, Field(max_length=1000), AfterValidator(_has_one_bracket)]
 
 
 class ViewSpec(Section):
@@ -80,7 +89,11 @@ class TableSpec(Section):
 
     Labels stand in a ``label`` column or in ``one_hot`` columns, of this table or of a second one,
     ``truth``, joined by the ``case`` column. ``group``: cases that must stay together (a patient's);
-    without it each case is a group of its own. ``slices``: columns that are no input and tell subgroups
+    without it each case is a group of its own. ``group_pattern``: a regular expression (of RE2) whose one
+    bracket is the group, searched in the cells of ``group``, or, without it, in the ids. ``group_path``: one
+    that is searched in the path of a case's first image, from the data's folder.
+    ``contains``: where cells of ``label`` name several labels, the one of which they become yes or no.
+    ``slices``: columns that are no input and tell subgroups
     apart in the report.
     """
 
@@ -88,8 +101,11 @@ class TableSpec(Section):
     rows: Literal["case", "image"] = "case"
     case: Text
     group: str = ""
+    group_pattern: Pattern = ""
+    group_path: Pattern = ""
     view: str = ""
     label: str = ""
+    contains: str = ""
     one_hot: Annotated[list[Text], Field(max_length=MOST_CLASSES)] = []
     truth: str = ""
     slices: Annotated[list[Text], Field(max_length=MOST_COLUMNS)] = []
@@ -98,6 +114,10 @@ class TableSpec(Section):
     def _consistent(self) -> TableSpec:
         if self.label and self.one_hot:
             raise ValueError("give label, or one_hot, not both")
+        if self.group_path and (self.group or self.group_pattern):
+            raise ValueError("group_path stands alone: give it, or group and group_pattern")
+        if self.contains and not self.label:
+            raise ValueError("contains needs label, whose cells name several labels")
         if len(set(self.one_hot)) != len(self.one_hot):
             raise ValueError("one_hot names a column twice")
         if self.view and self.rows == "case":
@@ -107,27 +127,35 @@ class TableSpec(Section):
 
 class FolderSpec(Section):
     """One sub-folder a class. ``group``: a regular expression (of RE2) over the path of an image below its
-    class folder, whose first bracketed part is the group (``"(PAT_[0-9]+)_"``)."""
+    class folder, whose first bracketed part is the group (``"(PAT_[0-9]+)_"``). ``labelled``: false, if the
+    folders are no classes and nothing tells the label; then it is a path below the data's folder."""
 
-    group: Annotated[str, Field(max_length=1000)] = ""
+    group: Pattern = ""
+    labelled: bool = True
 
-    @field_validator("group")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        if value and compile_pattern(value).groups != 1:
-            raise ValueError("needs exactly one bracketed part, which is the group")
-        return value
+
+class RareSpec(Section):
+    """Classes of fewer than ``below`` cases become one, ``into``."""
+
+    below: Annotated[int, Field(ge=2, le=1_000_000)]
+    into: Text
+
+
+#: What a description of MILK10k may say; the rest is known.
+_OF_KNOWN_DATA = {"adapter", "root", "name", "truth", "notes", "drop", "merge", "rare"}
 
 
 class DataSpec(Section):
     """A data set's own description.
 
     ``root``: where its files lie, relative to the TOML. ``classes``: the table's labels in the report's
-    order, with titles; empty: those found, sorted. ``merge``: a class's name to the labels that become
-    it. ``positive``: the classes that count as disease. ``banned``: columns that may never be features.
+    order, with titles; empty: those found, sorted. ``drop``: labels whose cases are left out. ``merge``: a
+    class's name to the labels that become it. ``rare``: what classes of few cases become, after ``drop`` and
+    ``merge``. ``positive``: the classes that count as disease. ``banned``: columns that are no features.
+    ``truth``: of adapter ``milk10k``, which table holds the labels.
     """
 
-    adapter: Literal["table", "folder"]
+    adapter: Literal["table", "folder", "milk10k"]
     root: str = "."
     name: Text
     licence: str = "not stated"
@@ -137,14 +165,22 @@ class DataSpec(Section):
     synthetic: bool = False
     notes: list[str] = []
     classes: Annotated[dict[Text, str], Field(max_length=MOST_CLASSES)] = {}
+    drop: Annotated[list[Text], Field(max_length=MOST_CLASSES)] = []
     merge: Annotated[dict[Text, list[Text]], Field(max_length=MOST_CLASSES)] = {}
+    rare: RareSpec | None = None
     positive: list[str] = []
     banned: list[str] = []
     allow_leaky: list[str] = []
+    truth: str = ""
     table: TableSpec | None = None
     folder: FolderSpec = FolderSpec()
     views: Annotated[dict[Name, ViewSpec], Field(max_length=MOST_VIEWS)] = {}
     features: Annotated[list[FeatureSpec], Field(max_length=MOST_COLUMNS)] = []
+
+    @property
+    def known_labels(self) -> list[str]:
+        """Labels that the data may hold, in the order of the classes; empty: any."""
+        return list(dict.fromkeys([*self.classes, *self.drop])) if self.classes else []
 
     def fingerprint(self) -> str:
         """SHA-256 of what decides on cases, labels and inputs; names, titles and notes do not."""
@@ -158,6 +194,15 @@ class DataSpec(Section):
             }
         )
         settings["classes"] = list(self.classes)
+        # Keys that 0.1 did not have count only where they are set: its runs go on.
+        for name in ("drop", "rare", "truth"):
+            if not settings[name]:
+                del settings[name]
+        if settings["folder"]["labelled"]:
+            del settings["folder"]["labelled"]
+        for name in ("group_pattern", "group_path", "contains"):
+            if settings["table"] and not settings["table"][name]:
+                del settings["table"][name]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
     @model_validator(mode="after")
@@ -176,11 +221,20 @@ class DataSpec(Section):
             yield "merge: a label can become one class only"
         if self.classes and (others := sorted(set(merged) - set(self.classes))):
             yield f"merge: {', '.join(others)} is none of the classes"
-        known = {*self.classes, *self.merge} if self.classes else set(self.positive)
+        if both := sorted(set(self.drop) & set(merged)):
+            yield f"{', '.join(both)} stands in drop and in merge"
+        into = {self.rare.into} if self.rare else set()
+        known = {*self.classes, *self.merge, *into} if self.classes else set(self.positive)
         if unknown := set(self.positive) - known:
             yield f"positive: {', '.join(sorted(unknown))} is no class"
 
     def _layout_problems(self) -> Iterator[str]:
+        if self.adapter == "milk10k":
+            if others := sorted(self.model_fields_set - _OF_KNOWN_DATA):
+                yield f"adapter milk10k has no {', '.join(others)}: its tables say it"
+            return
+        if self.truth:
+            yield "truth belongs to adapter milk10k; a table has table.truth"
         if self.adapter == "folder":
             if self.table or self.views or self.features:
                 yield "adapter folder has no table, views or features"

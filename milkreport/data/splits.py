@@ -16,6 +16,9 @@ from milkreport.suite import Split
 
 Positions = npt.NDArray[np.int64]
 
+#: What to do about classes that are too rare.
+RARE = "drop, merge or fold such classes (drop, merge and rare in milkreport.toml), or get more"
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -42,13 +45,14 @@ def make_folds(cases: Cases, split: Split) -> list[Fold]:
     labels = np.asarray(cases.labels(), np.int64)
     groups = pd.factorize(cases.table["group_id"])[0].astype(np.int64)
     counts = np.bincount(labels, minlength=len(cases.classes))
-    _check_counts(cases, counts, split)
+    _refuse_shortages(cases, split)
     if split.kind == "kfold":
         if (n_groups := int(groups.max()) + 1) < split.folds:
             what = f"{n_groups:,} groups of {cases.card.units} for {split.folds} folds"
             do = "a group is tested in one fold: use fewer folds, or split.kind = holdout"
             raise DataError(what, do, "split.folds")
-        from sklearn.model_selection import StratifiedGroupKFold  # here: slow to load
+        # Here: it brings SciPy's statistics along, 90 MB and 2 seconds of whatever else reads data.
+        from sklearn.model_selection import StratifiedGroupKFold
 
         # It takes seeds below 2**32 only.
         seed = stream_seed(split.seed, "folds") % 2**32
@@ -100,9 +104,11 @@ def _refuse_untrained(fold: Fold, cases: Cases, labels: Positions) -> None:
     """
     untrained = np.setdiff1d(labels, labels[fold.train])
     if len(untrained):
-        name = cases.classes[int(untrained[0])]
-        what = f"class {name} has no training case in fold {fold.index}: its groups are too few or too large"
-        do = "choose another split.seed or fewer folds, or merge the class with another"
+        names = ", ".join(f"class {cases.classes[int(c)]}" for c in untrained)
+        verb, owner = ("has", "its") if len(untrained) == 1 else ("have", "their")
+        what = f"{names} {verb} no training case in fold {fold.index}: "
+        what += f"{owner} groups are too few or too large"
+        do = f"choose another split.seed or fewer folds, or {RARE}"
         raise DataError(what, do, "split")
 
 
@@ -150,9 +156,11 @@ def draw_support(
                 drawn[group] = True
         left = np.where(left == wanted, left, 0)
     if left.any():
-        short = int(np.argmax(left))
-        name = classes[short] if classes else str(short)
-        what = f"class {name} of a part stays {left[short]} cases short: its groups are too large"
+        short = ", ".join(
+            f"class {classes[c] if classes else c} of a part stays {left[c]} cases short"
+            for c in np.flatnonzero(left > 0).tolist()
+        )
+        what = f"{short}: the groups are too large"
         raise DataError(what, "choose another split.seed or other numbers", "split")
     return np.flatnonzero(drawn[groups]).astype(np.int64)
 
@@ -182,17 +190,43 @@ def _wanted_support(cases: Cases, named: Mapping[str, int]) -> Positions:
     return np.array([named.get(name, 0) for name in counts], np.int64)
 
 
-def _check_counts(cases: Cases, counts: Positions, split: Split) -> None:
-    least = split.folds if split.kind == "kfold" else 2
+@dataclass(frozen=True)
+class Shortage:
+    """A class that a split cannot hold, with its cases and the groups that they are of."""
+
+    name: str
+    n: int
+    n_groups: int
+    needed: int
+    needed_groups: int
+
+    def describe(self, units: str) -> str:
+        """What the class has: ``class rust has 3 leaves``, with its groups where these are too few."""
+        of_groups = f" of {self.n_groups:,} groups" if self.n >= self.needed else ""
+        return f"class {self.name} has {self.n:,} {units}{of_groups}"
+
+
+def list_shortages(cases: Cases, split: Split) -> list[Shortage]:
+    """Every class that has too few cases, or is of too few groups, for *split*."""
+    needed = split.folds if split.kind == "kfold" else 2
+    # What is tested must be trained on too, and a group is in one part only.
+    needed_groups = 2
     if split.validation:
-        least += 1
-    for name, n in zip(cases.classes, counts, strict=True):
-        do = "merge it with another class, leave it out, or get more"
-        if n < least:
-            what = f"class {name} has {n} {cases.card.units}, this split needs {least}"
-            raise DataError(what, do, "split")
-        # What is tested must be trained on too, and a group is in one part only.
-        groups = cases.table.loc[cases.table["label"] == name, "group_id"].nunique()
-        if groups < (needed := 3 if split.validation else 2):
-            what = f"the {n} {cases.card.units} of class {name} are of {groups} groups, this split "
-            raise DataError(what + f"needs {needed}", do, "split")
+        needed, needed_groups = needed + 1, needed_groups + 1
+    counts = cases.class_counts()
+    groups = cases.table.groupby("label")["group_id"].nunique()
+    found = [
+        Shortage(name, n, int(groups.get(name, 0)), needed, needed_groups)
+        for name, n in counts.items()
+    ]
+    return [s for s in found if s.n < s.needed or s.n_groups < s.needed_groups]
+
+
+def _refuse_shortages(cases: Cases, split: Split) -> None:
+    if short := list_shortages(cases, split):
+        first = short[0]
+        what = ", ".join(s.describe(cases.card.units) for s in short)
+        what += f", this split needs {first.needed}"
+        if any(s.n >= s.needed for s in short):
+            what += f" of {first.needed_groups} groups"
+        raise DataError(what, RARE, "split")

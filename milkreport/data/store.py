@@ -51,7 +51,7 @@ __all__ = [
 Progress = Callable[[int, int], None]
 Notice = Callable[[str], None]
 
-_SCHEMA = 1
+_SCHEMA = 2
 _MAPPED = 256_000_000  # bytes
 _FOUND = ["case_id", "view", "file", "n_bytes", "sha256"]
 
@@ -83,8 +83,9 @@ class PixelStore:
     that was taken from another shares its pixels. ``images``: one row a (case, view), all views of a
     case together, in the order of the cases: ``case_id``, ``view``, ``file`` (from the data's folder; ""
     if the case has no such view), ``n_bytes``, ``sha256`` (of the file), ``format``, ``mode``, ``width``,
-    ``height``, ``pixel_hash`` (of the row), ``phash`` (:func:`perceptual_hash`), ``problem`` (kind of
-    :class:`BadImage`, "outside", or ""), ``what``, ``do``. The pixels of an image with a problem are 0.
+    ``height``, ``pixel_hash`` (of the row), ``phash`` (:func:`perceptual_hash`), ``image_hash`` (equal for
+    identical images, :func:`milkreport.data.sources.hash_image`), ``problem`` (kind of :class:`BadImage`,
+    "outside", or ""), ``what``, ``do``. The pixels of an image with a problem are 0.
     ``fingerprint``: SHA-256 over case ids, views and the image files' bytes. ``key``: names the store.
     """
 

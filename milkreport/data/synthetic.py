@@ -21,14 +21,13 @@ from PIL import Image
 
 from milkreport.data.milk10k import (
     BANNED,
-    CLASSES,
     GROUND_TRUTH,
     IMAGES,
     METADATA,
-    MONET,
     SYNTHETIC_MARK,
     VIEWS,
 )
+from milkreport.data.milk10k_tables import CLASSES, MONET
 from milkreport.data.synthetic_cases import FLOOR, SyntheticCase, draw_cohort
 from milkreport.data.synthetic_lesions import draw_pair
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem

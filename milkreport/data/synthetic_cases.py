@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milkreport.data.milk10k import MONET, VIEWS
+from milkreport.data.milk10k import VIEWS
+from milkreport.data.milk10k_tables import MONET
 from milkreport.data.synthetic_lesions import Lesion
 
 FLOOR = 6  # lesions a class has at least: one for each of 5 folds, and one to lose

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from milkreport.data.assemble import Assembler, TextTable
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+
+from milkreport.data.assemble import Assembler
 from milkreport.data.cases import Card, Cases
 from milkreport.data.discovery import Tree
 from milkreport.data.image_index import ImageIndex
 from milkreport.data.leaks import telling_features
+from milkreport.data.mapped import TextTable
 from milkreport.data.roots import stay_below
 from milkreport.data.spec import SPEC_NAME, DataSpec
+from milkreport.errors import DataError
 from milkreport.tables import load_table
 
 
@@ -32,9 +39,11 @@ def load_described(tree: Tree, spec: DataSpec) -> Cases:
         wanted = sorted((labels | {settings.case}) - {""})
         truth = TextTable(load_table(files[1], wanted), settings.truth)
     index = ImageIndex(tree)
-    assembler = Assembler(settings, views, spec.features, list(spec.classes), index)
+    assembler = Assembler(settings, views, spec.features, spec.known_labels, index)
     mapped = assembler.assemble(TextTable(frame, settings.file), truth)
     telling = telling_features(mapped.table, mapped.features)
+    extra, named = _apart(index.unused(mapped.used), frame, index)
+    elsewhere = f"; {named:,} more, which other columns name" if named else ""
     return Cases(
         table=mapped.table,
         views=tuple(views),
@@ -43,13 +52,28 @@ def load_described(tree: Tree, spec: DataSpec) -> Cases:
         card=card_of(spec),
         root=tree.root,
         files=tuple(files),
-        layout=f"{', '.join(f.name for f in files)}; {index.layout(mapped.used)}{tree.told()}",
-        extra=index.unused(mapped.used),
+        layout=f"{', '.join(f.name for f in files)}; {index.layout(mapped.used)}{elsewhere}{tree.told()}",
+        extra=extra,
         orphans=mapped.orphans,
         remarks=(*mapped.remarks, *telling),
         slices=mapped.slices,
         id_column=settings.case,
     )
+
+
+def _apart(
+    unused: tuple[Path, ...], frame: pd.DataFrame, index: ImageIndex
+) -> tuple[tuple[Path, ...], int]:
+    """The unused images that no cell of the table names, such as a mask's, and how many others there are."""
+    by_name = {name: path for path in unused for name in (path.name, path.stem)}
+    named = set()
+    for column in frame.columns if unused else ():
+        for cell in frame[column].dropna().unique():
+            if cell.replace("\\", "/").rpartition("/")[2] in by_name:
+                with suppress(DataError):  # no file name, or one of several that differ
+                    named.add(index.find(cell))
+    apart = tuple(path for path in unused if path not in named)
+    return apart, len(unused) - len(apart)
 
 
 def card_of(spec: DataSpec) -> Card:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -10,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from milkreport.data.cases import Cases
 from milkreport.data.cleaning import clean
 from milkreport.data.load import load_cases
-from milkreport.data.prepare import Prepared, group
+from milkreport.data.prepare import SKIP, Prepared, group, image_problems
 from milkreport.data.splits import Fold, make_folds
 from milkreport.data.store import list_stores, open_store
 from milkreport.evaluation.data_record import Record
@@ -38,7 +40,8 @@ class Forecast(Record):
     ``decoding``: of all images, 0 where they are decoded already. ``training``: of one cell. ``total``:
     decoding, and all open cells by so many ``workers``. ``store_bytes``: the decoded images that are
     still to be written, ``cell_bytes`` what one cell leaves, ``total_bytes`` both, for all open cells. Where
-    arms differ, ``training`` and ``cell_bytes`` are means over the open cells.
+    arms differ, ``training`` and ``cell_bytes`` are means over the open cells. ``load``: processes that
+    wanted a processor in the minute before (None: unknown), which the measurement took as it was.
     """
 
     cells: int
@@ -49,6 +52,7 @@ class Forecast(Record):
     store_bytes: int
     cell_bytes: int
     total_bytes: int
+    load: float | None = None
 
 
 def forecast(
@@ -71,8 +75,11 @@ def forecast(
     Raises:
         DataError, ConfigError, EnvironmentProblem: as the run itself would.
     """
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     cases = load_cases(data, suite.data.adapter, cache, notice)
     kept = clean(cases, suite.data.cleaning, unlabelled=suite.data.unlabelled).cases
+    for remark in cases.remarks:
+        notice(remark)
     n = len(kept.table)
     # Images that are alike, which bind more cases, are known only when all are decoded.
     make_folds(kept, suite.split)
@@ -83,6 +90,8 @@ def forecast(
         started = time.perf_counter()
         store = open_store(sample, suite.data.image_size, Path(place), decoder=suite.data.decoder)
         decoding = (time.perf_counter() - started) * len(cases.table) / len(sample.table)
+        if suite.data.on_bad_image == "error":
+            _warn_of_bad_images(store.images, notice)
         prepared = group(sample, store, suite.data)
         everyone = np.arange(len(prepared.cases.table), dtype=np.int64)
         try_arms(prepared, suite, Fold(0, everyone, everyone[:0], everyone))
@@ -106,7 +115,17 @@ def forecast(
         store_bytes=store_bytes,
         cell_bytes=one,
         total_bytes=store_bytes + one * n_open,
+        load=load,
     )
+
+
+def _warn_of_bad_images(images: pd.DataFrame, notice: Callable[[str], None]) -> None:
+    if problems := image_problems(images):
+        first = problems[0]
+        what = f"{first.where}: {first.what}; of {len(images):,} images that were tried {len(problems):,} "
+        notice(
+            f"{what}would stop the run. See: milkreport data check, or leave their cases out: {SKIP}"
+        )
 
 
 def _kinds(suite: Suite) -> list[list[str]]:

@@ -23,8 +23,8 @@ def prove_splits(splits_file: Path, images_file: Path) -> SplitProof:
         DataError: something stands in two parts.
     """
     splits = load_table(splits_file, ["case_id", "group_id", "fold", "part"])
-    images = load_table(images_file, ["case_id", "pixel_hash"])
-    contents = images.dropna(subset=["pixel_hash"]).groupby("case_id")["pixel_hash"].agg(set)
+    images = load_table(images_file, ["case_id", "image_hash"])
+    contents = images.dropna(subset=["image_hash"]).groupby("case_id")["image_hash"].agg(set)
     shared = {"case_id": 0, "group_id": 0, "images": 0}
     comparisons, example = 0, ""
     for fold, rows in splits.groupby("fold", sort=False):

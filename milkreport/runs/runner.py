@@ -117,7 +117,12 @@ def run_suites(
             key = f"{job.data} {job.suite.data.model_dump_json()}"
             if key not in prepared:
                 prepared[key] = prepare(
-                    job.data, job.suite.data, job.cache, watcher.images, watcher.notice
+                    job.data,
+                    job.suite.data,
+                    job.cache,
+                    watcher.images,
+                    watcher.notice,
+                    may_skip=True,
                 )
             studies[job.name] = _begin(job, prepared[key], machine, watcher)
         stop = StopSign(watcher.notice)

@@ -1,0 +1,61 @@
+"""Which cases belong together, by a pattern over their ids, a column or the paths of their images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from milkreport.data.cases import IMAGE_PREFIX
+from milkreport.data.patterns import compile_pattern
+from milkreport.data.spec import TableSpec
+from milkreport.errors import DataProblems, Problem
+
+
+def pattern_groups(table: pd.DataFrame, spec: TableSpec, root: Path) -> pd.Series[Any]:
+    """The groups of *table* (by case id), after the pattern that *spec* may have.
+
+    Args:
+        table: with ``group_id`` (cells of the group column, or the ids) and the views' paths.
+
+    Raises:
+        DataProblems: every case of which the pattern does not match.
+    """
+    groups = table["group_id"]
+    if spec.group_path:
+        images = [column for column in map(str, table.columns) if column.startswith(IMAGE_PREFIX)]
+        first = table[images].bfill(axis=1).iloc[:, 0]
+        groups = first.map(lambda path: os.path.relpath(path, root), na_action="ignore")
+    pattern = spec.group_pattern or spec.group_path
+    if not pattern:
+        return groups
+    known = groups.dropna().str.replace(os.sep, "/")
+    key = "table.group_pattern" if spec.group_pattern else "table.group_path"
+    found = match_groups(pattern, dict(zip(known.index, known, strict=True)), key)
+    return groups.index.to_series().map(found)
+
+
+def match_groups(pattern: str, texts: Mapping[str, str], key: str) -> dict[str, str]:
+    """The bracketed part of *pattern* in each text, by case.
+
+    Args:
+        key: the setting that holds the pattern, for errors.
+
+    Raises:
+        DataProblems: every case in whose text it finds nothing.
+    """
+    compiled = compile_pattern(pattern)
+    found = {case: compiled.search(text) for case, text in texts.items()}
+    bad = [case for case, match in found.items() if not (match and match[1])]
+    if bad:
+        do = "mend the pattern in milkreport.toml"
+        raise DataProblems(
+            [
+                Problem("no group", texts[case], f"{key} {pattern!r} does not match", do, case)
+                for case in bad
+            ]
+        )
+    return {case: match[1] for case, match in found.items()}
