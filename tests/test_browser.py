@@ -187,6 +187,30 @@ def test_no_table_is_clipped(browser: Any, report: Path, width: int) -> None:
     found.context.close()
 
 
+#: Links whose text is drawn, at least in part, outside the cell that holds them.
+_STRAYS = """() => Array.from(document.querySelectorAll('td a, th a')).filter(link => {
+  const cell = link.closest('td, th').getBoundingClientRect(), text = document.createRange();
+  text.selectNodeContents(link);
+  return Array.from(text.getClientRects()).some(r => r.left < cell.left - 1 || r.top < cell.top - 1
+    || r.right > cell.right + 1 || r.bottom > cell.bottom + 1);
+}).map(link => link.outerHTML)"""
+
+
+@pytest.mark.parametrize("width", [1280, 900, 420])
+def test_every_link_of_a_table_stays_within_its_cell(
+    browser: Any, report: Path, width: int
+) -> None:
+    found = Opened(browser, report, viewport={"width": width, "height": 900})
+    page = found.page
+    assert page.locator("table.guideline td a").count() > 20
+    assert page.evaluate(_STRAYS) == []
+    # The check sees what it is for: the page's own grid on a link.
+    page.add_style_tag(content=".guideline a { display: grid; grid-template-columns: 15rem 50rem }"
+                       " .guideline a { padding: 0 2rem; justify-content: center }")  # fmt: skip
+    assert len(page.evaluate(_STRAYS)) > 20
+    found.context.close()
+
+
 def test_every_link_of_the_page_has_its_target(opened: Opened) -> None:
     lost = opened.page.evaluate(
         "Array.from(document.querySelectorAll('a[href^=\"#\"]'))"

@@ -152,6 +152,12 @@ def test_ids_are_unique_and_references_resolve(plain_page: str) -> None:
     assert wanted <= set(ids)
 
 
+def test_the_layout_of_the_page_applies_to_the_page_alone(plain: ReportView) -> None:
+    for text, name in ((render_html(plain), "page"), (render_print(plain), "paper")):
+        classes = [c for found in re.findall(r'class="([^"]*)"', text) for c in found.split()]
+        assert classes.count(name) == 1, name
+
+
 def test_figures_say_what_they_show_and_follow_the_theme(
     plain: ReportView, plain_page: str
 ) -> None:
