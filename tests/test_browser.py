@@ -132,6 +132,30 @@ def test_an_arm_can_be_left_out_and_brought_back(opened: Opened) -> None:
     assert (sections.count(), rows.count()) == (3, 3)
 
 
+def test_the_filter_acts_on_arms_of_alike_titles(browser: Any, tmp_path: Path) -> None:
+    titles = [f"Weighted random sampler of rare classes (learning_rate-{v})" for v in (1, 10, 100)]
+    results = samples.retitled(samples.sample_results(), titles)
+    path = tmp_path / "report.html"
+    path.write_text(
+        render_html(build_view(results, samples.sample_manifest(), None, None)), encoding="utf-8"
+    )
+    found = Opened(browser, path, viewport={"width": 1300, "height": 900})
+    page = found.page
+
+    def counted() -> list[int]:
+        shown = ("#table-headline tbody tr", "#table-pairs tbody tr", "#table-arms tbody tr",
+                 "#table-metrics thead th", "section.arm")  # fmt: skip
+        return [page.locator(f"{place}:visible").count() for place in shown]
+
+    before = counted()
+    page.locator("fieldset.filter input").nth(1).uncheck()
+    n_parts = len(results.arms[0].parts)
+    assert [a - b for a, b in zip(before, counted(), strict=True)] == [n_parts, 2, 1, 1, 1]
+    page.locator("fieldset.filter input").nth(1).check()
+    assert counted() == before
+    found.context.close()
+
+
 def test_a_table_is_copied_as_csv_and_as_markdown(browser: Any, report: Path) -> None:
     found = Opened(browser, report, permissions=["clipboard-read", "clipboard-write"])
     page = found.page

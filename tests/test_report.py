@@ -91,6 +91,31 @@ def test_a_result_of_many_arms_stays_short() -> None:
     assert "In all" not in result_statement(few).headline
 
 
+@pytest.mark.parametrize(
+    "titles",
+    [["Weighted random sampler of rare classes (learning_rate-0.001)",
+      "Weighted random sampler of rare classes (learning_rate-0.01)",
+      "Weighted random sampler of rare classes (learning_rate-0.1)"],
+     ["Sampler"] * 3],
+)  # fmt: skip
+def test_arms_of_alike_titles_are_told_apart_in_every_table(titles: list[str]) -> None:
+    results = samples.retitled(samples.sample_results(), titles)
+    page = render_html(build_view(results, samples.sample_manifest(), None, None))
+    tables = dict(re.findall(r'id="table-([^"]*)".*?(<tbody>.*?)</table>', page, re.S))
+    names = re.findall(r'class="arm" data-name="([^"]*)"', page)
+    assert len(set(names)) == 3
+    for key in ("headline", "differences", "arms"):
+        rows = [html.unescape(n) for n in re.findall(r'"row"><bdi>(.*?)</bdi>', tables[key])]
+        assert set(rows) <= set(names), key
+    pairs = re.findall(r'"row"><bdi>(.*?) minus (.*?)</bdi>', tables["pairs"])
+    assert {frozenset(pair) for pair in pairs} == {
+        frozenset((a, b)) for a in names for b in names if a != b
+    }
+    for figure in re.findall(r"<svg.*?</svg>", page, re.S):
+        shown = re.findall(r">([^<>]*ampler[^<>]*)</text>", figure)
+        assert len(set(shown)) == len(shown), shown
+
+
 def test_the_results_of_a_part_are_not_parted_by_the_end_of_a_page(tmp_path: Path) -> None:
     results = samples.many_arms(8)
     write_pdf(render_print(view_of(results)), tmp_path / "r.pdf", created="")

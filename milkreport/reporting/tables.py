@@ -51,7 +51,7 @@ def comparison_table(results: Results) -> Table:
         groups.append(Group(title, tuple(rows)))
     lost = [arm for arm in results.arms if not arm.parts]
     if lost:
-        rows = [Row(failed_cells(arm, len(metrics)), "failed") for arm in lost]
+        rows = [Row(failed_cells(results, arm, len(metrics)), "failed") for arm in lost]
         groups.append(Group("Without a result", tuple(rows)))
     return Table("headline", _caption(results), tuple(columns), tuple(groups), _marks(results))
 
@@ -86,10 +86,10 @@ def _primary_note(metric: str) -> str:
     return "primary, lower is better" if define(metric).better == "lower" else "primary"
 
 
-def failed_cells(arm: ArmResult, n: int) -> tuple[Cell, ...]:
+def failed_cells(results: Results, arm: ArmResult, n: int) -> tuple[Cell, ...]:
     """An arm that has no result, with the reason in its first column of numbers."""
     message = next((c.message for c in arm.cells if c.status == "failed"), None)
-    name = Cell(shorten(arm.title or arm.name))
+    name = Cell(arm_title(results, arm.name))
     text = "not trained" if message is None else failure(shorten(without_paths(message), 90))
     reason = Cell(text, kind="span")
     return (name, reason, *[Cell("", kind="spanned")] * (n - 1))
@@ -113,7 +113,7 @@ def estimate_cell(estimate: Estimate | None, mark: str = "") -> Cell:
 
 
 def _arm_row(results: Results, arm: ArmResult, result: PartResult, metrics: list[str]) -> Row:
-    cells = [Cell(shorten(arm.title or arm.name))]
+    cells = [Cell(arm_title(results, arm.name))]
     for metric in metrics:
         mark = ""
         if metric == results.primary_metric and result.part == "test":

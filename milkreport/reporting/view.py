@@ -20,11 +20,10 @@ from milkreport.reporting.text import (
     day,
     listing,
     shorten,
-    shorten_apart,
     whole,
     without_paths,
 )
-from milkreport.reporting.titles import headline_part, metric_title
+from milkreport.reporting.titles import arm_title, headline_part, metric_title
 from milkreport.reporting.view_arms import ArmView, build_arm, build_exposure
 from milkreport.reporting.view_audit import AuditView, build_audit
 from milkreport.reporting.view_compare import ComparisonView, build_comparison
@@ -240,9 +239,8 @@ def _contents(
 def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
     part = headline_part(results)
     metric = metric_title(results, results.primary_metric)
-    titles = shorten_apart([arm.title or arm.name for arm in results.arms], 26)
     rows = [
-        (index, titles[index], found)
+        (index, arm_title(results, arm.name, 26), found)
         for index, arm in enumerate(results.arms)
         if (result := arm.part(part)) is not None
         and (found := result.estimate(results.primary_metric)) is not None

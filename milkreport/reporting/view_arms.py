@@ -26,7 +26,7 @@ from milkreport.reporting.text import (
     whole,
     without_paths,
 )
-from milkreport.reporting.titles import headline_part, metric_words
+from milkreport.reporting.titles import arm_title, headline_part, metric_words
 from milkreport.reporting.trainings import trainings
 from milkreport.reporting.view_measures import calibration_sentence
 
@@ -43,6 +43,7 @@ class ArmView:
 
     key: str
     title: str
+    in_tables: str  # what tables call it
     lead: str
     facts: tuple[Fact, ...]
     report: Table | None
@@ -60,7 +61,7 @@ def is_classical(arm: ArmResult) -> bool:
 def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
     """The view of the arm at *index*."""
     key = f"arm-{index + 1}"
-    title = shorten(arm.title or arm.name, 60)
+    title = arm_title(results, arm.name, 60)
     part = arm.part(headline_part(results))
     failed = [cell for cell in arm.cells if cell.status == "failed"]
     lead = shorten(without_paths(arm.description), 400)
@@ -71,6 +72,7 @@ def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
     return ArmView(
         key=key,
         title=title,
+        in_tables=arm_title(results, arm.name),
         lead=lead.strip(),
         facts=_facts(results, arm),
         report=_report(results, part, key, title) if part else None,
@@ -242,7 +244,7 @@ def build_exposure(results: Results) -> Table | None:
         cells += [Cell(percent(shares.get(name, 0.0), 1)) for shares in drawn]
         rows.append(Row(tuple(cells)))
     columns = [Column("Class", text=True), Column(f"Training {results.data.units}")]
-    columns += [Column(shorten(arm.title or arm.name, 30)) for arm in arms]
+    columns += [Column(arm_title(results, arm.name)) for arm in arms]
     caption = (
         f"Share of each class among the training {results.data.units}, and among those that the "
         "training of each arm saw."

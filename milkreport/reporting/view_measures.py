@@ -22,7 +22,7 @@ from milkreport.reporting.text import (
     signed_interval,
     whole,
 )
-from milkreport.reporting.titles import headline_part, metric_title, metric_words
+from milkreport.reporting.titles import arm_title, headline_part, metric_title, metric_words
 
 #: Why some values stand alone.
 NO_INTERVAL = (
@@ -53,7 +53,7 @@ def _arms(results: Results) -> tuple[Arms, str]:
     """The first five arms, and the sentence that says so."""
     part = headline_part(results)
     arms = [
-        (shorten(arm.title or arm.name, 26), found)
+        (arm_title(results, arm.name), found)
         for arm in results.arms
         if (found := arm.part(part)) is not None
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from milkreport.evaluation.results import SEEDS_TO_RANK, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
 from milkreport.reporting.text import MISSING, clock, plural, shorten, whole, without_paths
-from milkreport.reporting.titles import first_part
+from milkreport.reporting.titles import arm_title, first_part
 from milkreport.reporting.trainings import trainings
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
@@ -129,7 +129,7 @@ def build_provenance(
         trainings=trainings(
             "trainings",
             "All trainings, with what their weights hash to.",
-            [(shorten(arm.title or arm.name, 60), arm.cells) for arm in results.arms],
+            [(arm_title(results, arm.name), arm.cells) for arm in results.arms],
         )
         if suite is not None
         else None,

@@ -101,7 +101,7 @@ def _values(results: Results, arms: list[tuple[ArmResult, PartResult]], metric: 
         groups.setdefault(column, []).append(Row(tuple(cells)))
     columns = [Column("Subgroup", text=True), Column(results.data.units.capitalize())]
     columns.append(Column("Classes"))
-    columns += [Column(arm_title(results, arm.name, 26)) for arm in shown]
+    columns += [Column(arm_title(results, arm.name)) for arm in shown]
     note = Footnote(
         "*", "The interval of the difference from all other cases excludes 0, untested."
     )
