@@ -17,6 +17,8 @@ from milkreport.evaluation.any_table import load_case_table
 from milkreport.evaluation.calibration import fit_temperature
 from milkreport.evaluation.inputs import load_inputs
 from milkreport.evaluation.long_form import COLUMNS, tabulate
+from milkreport.evaluation.positive import resample_positive, score_positive
+from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import Results
 from milkreport.runs.folder import RunFolder
 from milkreport.tables import load_table
@@ -513,3 +515,16 @@ def test_the_long_form_says_by_what_a_grouped_value_was_decided(truth) -> None:
     rows = tabulate(results, {}).set_index("metric")["decision"]
     assert rows["positive_sensitivity"] == rows["positive_specificity"] == "argmax, grouped"
     assert rows["positive_auc"] == "ranks of the summed probability"
+
+
+def test_shares_of_whole_cases_are_exact_in_every_resample() -> None:
+    """A third is 0.3333333333333333, never its float32."""
+    truth = np.array([0] * 3 + [1] * 9)
+    p = np.random.default_rng(3).random(12)
+    given = Predictions(np.arange(12).astype(str), truth, np.stack([p, 1 - p], 1), ("a", "b"))
+    found = resample_positive(given, ("a",), np.ones((2, 12), np.float32))
+    points = score_positive(given, ("a",))
+    for name in ("sensitivity", "specificity", "at_specificity"):
+        assert found[name].tolist() == [points[name].tolist()] * 2, name
+    assert set(found["at_specificity"].ravel()) <= {0, 1 / 3, 2 / 3, 1}
+    assert found["at_specificity"].max() < 1

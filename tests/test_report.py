@@ -19,6 +19,7 @@ from milkreport.reporting import pdf_worker
 from milkreport.reporting.axes import legend_columns, legend_height
 from milkreport.reporting.curves import thin
 from milkreport.reporting.html import render_html, render_print
+from milkreport.reporting.matrix import confusion_matrix
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.sentences import result_statement
 from milkreport.reporting.svg import INK
@@ -114,6 +115,15 @@ def test_arms_of_alike_titles_are_told_apart_in_every_table(titles: list[str]) -
     for figure in re.findall(r"<svg.*?</svg>", page, re.S):
         shown = re.findall(r">([^<>]*ampler[^<>]*)</text>", figure)
         assert len(set(shown)) == len(shown), shown
+
+
+def test_classes_that_begin_alike_are_told_apart_in_figures() -> None:
+    names = ["melanoma in situ", "melanoma invasive"]
+    labels = shorten_apart(names, 12)
+    drawn = confusion_matrix("m", [[3, 1], [2, 4]], names, "t")
+    assert len(set(labels)) == 2
+    for label in labels:
+        assert drawn.count(f">{label}<") == 2, label
 
 
 def test_the_results_of_a_part_are_not_parted_by_the_end_of_a_page(tmp_path: Path) -> None:

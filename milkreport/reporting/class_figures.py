@@ -99,7 +99,8 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
         figure = Figure(figsize=(WIDTH, 0.78 + above + 0.25 * len(shown)))
         left, right = figure.subplots(1, 2, sharey=True)
         height = figure.get_figheight()
-        labels = [f"{shorten(n, 14)} ({whole(support[n])})" for n in shown]
+        short = zip(shown, shorten_apart(shown, 14), strict=True)
+        labels = [f"{name} ({whole(support[n])})" for n, name in short]
         margin = label_width(labels)
         figure.subplots_adjust(
             left=margin / WIDTH,

@@ -22,6 +22,7 @@ from milkreport.reporting.text import (
     plural,
     several,
     shorten,
+    shorten_apart,
     signed,
     whole,
     without_paths,
@@ -205,9 +206,9 @@ def _matrix(results: Results, part: PartResult, key: str, title: str) -> Figure:
 
 def _remarks(results: Results, part: PartResult) -> tuple[str, ...]:
     """What a reader would look for in the matrix."""
-    names = [shorten(row.name, 24) for row in part.classes]
+    names = shorten_apart([row.name for row in part.classes], 24)
     remarks = []
-    never = [shorten(row.name, 24) for row in part.classes if row.predicted == 0]
+    never = [n for n, row in zip(names, part.classes, strict=True) if row.predicted == 0]
     if never:
         more = f" and {whole(len(never) - 15)} more" if len(never) > 15 else ""
         remarks.append(f"Never predicted: {', '.join(never[:15])}{more}.")
