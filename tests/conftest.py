@@ -112,9 +112,10 @@ class Outcome:
 
     @property
     def problems(self) -> list[dict[str, str]]:
-        path = self.folder / "data-problems.csv"
-        if not path.is_file():
+        found = [*self.folder.glob("data-problems*.csv")]
+        if not found:
             return []
+        path = max(found, key=lambda p: p.stat().st_mtime_ns)
         with path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 

@@ -528,3 +528,42 @@ def test_shares_of_whole_cases_are_exact_in_every_resample() -> None:
         assert found[name].tolist() == [points[name].tolist()] * 2, name
     assert set(found["at_specificity"].ravel()) <= {0, 1 / 3, 2 / 3, 1}
     assert found["at_specificity"].max() < 1
+
+
+def test_blanks_between_rules_are_no_part_of_them(folder: Path, milkreport: Command) -> None:
+    done = milkreport("evaluate", "base.csv", "--truth", "truth.csv", "--rules", "argmax, isic",
+                      "--no-intervals", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data"]["rules"] == ["isic"]
+
+
+def test_an_evaluation_replaces_no_other_one(folder: Path, milkreport: Command) -> None:
+    def scored(name: str):
+        return milkreport("evaluate", f"{name}.csv", "--truth", "truth.csv", "--out", "kept", "--no-pdf",
+                          "--no-intervals")  # fmt: skip
+
+    assert scored("base").returncode == 0
+    before = (folder / "kept/results.json").read_bytes()
+    done = scored("better")
+    assert done.returncode == 2
+    assert "kept: holds another evaluation (milkreport evaluate base=base.csv" in done.stderr
+    assert done.stderr.rstrip().endswith("choose another --out")
+    assert (folder / "kept/results.json").read_bytes() == before
+    done = scored("base")
+    assert done.returncode == 0
+    assert "replacing the evaluation in kept, which the same command made" in done.stderr
+
+
+def test_an_arm_is_called_as_its_file_as_far_as_can_be(folder: Path, milkreport: Command) -> None:
+    (folder / "base.csv").rename(folder / "été modèle (1).csv")
+    done = milkreport("evaluate", "été modèle (1).csv", "--truth", "truth.csv", "--json",
+                      "--no-intervals")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (arm,) = json.loads(done.stdout)["arms"]
+    assert (arm["name"], arm["title"]) == ("ete-modele-1", "été modèle (1)")
+    alone = milkreport_evaluate(folder / "été modèle (1).csv", folder / "truth.csv").arms[0]
+    assert (alone.name, alone.title) == ("ete-modele-1", "été modèle (1)")
+
+
+def milkreport_evaluate(path: Path, truth: Path) -> Results:
+    return milkreport.evaluate(path, truth, intervals=False)

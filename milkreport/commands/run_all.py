@@ -229,7 +229,7 @@ def _finish_grid(order: Order, found: Sequence[Results]) -> None:
         say(f"each point has its own run folder and report in {order.out}")
         return
     if sum(len(results.arms) for results in found) <= MOST_ARMS:
-        combined(folders, order.out / "combined", [], "", order.pdf)
+        combined(folders, order.out / "combined", [], "", order.pdf, replace=True)
     else:
         what = f"more than {MOST_ARMS} arms: choose for one report of several points"
         note(f"{what}: milkreport report RUN RUN --arm NAME --out FOLDER")
