@@ -26,6 +26,7 @@ from milkreport.reporting.svg import INK
 from milkreport.reporting.text import decimal, several, shorten_apart, signed, without_paths
 from milkreport.reporting.view import ReportView, build_view
 from milkreport.reporting.view_gallery import build_gallery
+from milkreport.reporting.view_provenance import build_ethics
 from milkreport.reporting.write import write_report
 from tests import report_samples as samples
 
@@ -115,6 +116,21 @@ def test_arms_of_alike_titles_are_told_apart_in_every_table(titles: list[str]) -
     for figure in re.findall(r"<svg.*?</svg>", page, re.S):
         shown = re.findall(r">([^<>]*ampler[^<>]*)</text>", figure)
         assert len(set(shown)) == len(shown), shown
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ([], "Nothing: no part of training, evaluation or this report used a network."),
+        (["pretrained weights were downloaded", "metrics and report went to an MLflow server"],
+         "By the user's wish, pretrained weights were downloaded and metrics and report went to an MLflow "
+         "server; nothing else used a network."),
+        (None, "Not recorded by the version that made this run"),
+    ],
+)  # fmt: skip
+def test_the_report_says_what_used_a_network(network: list[str] | None, said: str) -> None:
+    points = build_ethics(samples.sample_results(), network).points
+    assert said in next(p.text for p in points if p.name == "What leaves the machine")
 
 
 def test_classes_that_begin_alike_are_told_apart_in_figures() -> None:

@@ -66,6 +66,13 @@ class Order:
         return Wish(self.executor, self.device, self.workers, self.cells_per_gpu, self.ray_address)
 
     @property
+    def network(self) -> tuple[str, ...]:
+        """What goes over a network by the user's wish."""
+        ray = ("trainings and their images went to a Ray cluster",)
+        mlflow = ("metrics and report went to an MLflow server",)
+        return (*(ray * (self.executor == "ray")), *(mlflow * bool(self.mlflow)))
+
+    @property
     def suite(self) -> Suite:
         """The first run's; all differ in the grid's settings alone."""
         return self.runs[0][1]
@@ -97,6 +104,7 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
                 gallery=order.images,
                 name=point.name,
                 reuse=order.reuse,
+                network=order.network,
             )
         )
     n_cells = sum(len(plan_cells(suite)) for _, suite in order.runs)

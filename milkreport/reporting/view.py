@@ -174,7 +174,9 @@ def build_view(
         audit=build_audit(audit) if audit and compared else None,
         no_reference=_no_reference(synthetic),
         cost=cost,
-        ethics=build_ethics(results, shown is not None, shown is not None and shown.has_pictures),
+        ethics=build_ethics(
+            results, manifest.network, shown is not None, shown is not None and shown.has_pictures
+        ),
         provenance=build_provenance(results, manifest, suite, data_argument),
         guidelines=build_guidelines(results, suite),
     )

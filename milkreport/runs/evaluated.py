@@ -227,4 +227,5 @@ def _manifest(inputs: Inputs, command: str, suite: str) -> Manifest:
         device_name="",
         cpu_capability="",
         threads=0,
+        network=[],
     )
