@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
-from sklearn.metrics import f1_score
+from sklearn.metrics import brier_score_loss, f1_score
 
 import milkreport
 from milkreport.errors import ConfigError, DataError
@@ -20,6 +20,7 @@ from milkreport.evaluation.long_form import COLUMNS, tabulate
 from milkreport.evaluation.positive import resample_positive, score_positive
 from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import Results
+from milkreport.reporting.view_measures import binary_brier
 from milkreport.runs.folder import RunFolder
 from milkreport.tables import load_table
 
@@ -567,3 +568,25 @@ def test_an_arm_is_called_as_its_file_as_far_as_can_be(folder: Path, milkreport:
 
 def milkreport_evaluate(path: Path, truth: Path) -> Results:
     return milkreport.evaluate(path, truth, intervals=False)
+
+
+def test_the_brier_score_of_two_classes_is_given_as_libraries_have_it(folder, milkreport) -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.random(80) < 0.4
+    p = np.clip(rng.random(80) * 0.6 + 0.4 * truth, 0.01, 0.99)
+    ids = [f"c{i}" for i in range(80)]
+    pd.DataFrame({"id": ids, "no": 1 - p, "yes": p}).to_csv(folder / "two.csv", index=False)
+    labels = np.where(truth, "yes", "no")
+    pd.DataFrame({"id": ids, "label": labels}).to_csv(folder / "labels.csv", index=False)
+    done = milkreport("evaluate", "two.csv", "--truth", "labels.csv", "--out", "two", "--no-pdf")
+    assert done.returncode == 0, done.stderr
+    expected = brier_score_loss(truth, p)
+    page = (folder / "two/report.html").read_text(encoding="utf-8")
+    for text in (done.stderr, page):
+        assert "sum over classes, 0 to 2" in text
+    shown = done.stderr.split("Brier score, binary")[1].split()[0]
+    assert float(shown) == pytest.approx(expected, abs=1e-4)
+    cell = page.split("<bdi>Brier score, binary</bdi>")[1].split("<td><bdi>")[1].split("<")[0]
+    assert float(cell) == pytest.approx(expected, abs=6e-4)
+    whole = milkreport_evaluate(folder / "base.csv", folder / "truth.csv").arms[0].part("test")
+    assert binary_brier(whole) is None

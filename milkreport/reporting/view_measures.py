@@ -29,6 +29,8 @@ NO_INTERVAL = (
     "no interval, because none of those tried includes the true value often enough in such a situation "
     "(docs/statistics.md)"
 )
+#: What the Brier score of all classes is; that of one class's probability goes from 0 to 1.
+BRIER_SUM = "sum over classes, 0 to 2"
 #: Threshold probabilities at which the decision curve is printed.
 _SHOWN_THRESHOLDS = (0.1, 0.3, 0.5)
 MOST_ARMS = 5
@@ -110,10 +112,13 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
     ]
     if not shown:
         return None
-    rows = [
-        Row((_named(results, name), *_estimates(arms, lambda p: p.metrics.get(name))))  # noqa: B023
-        for name in shown
-    ]
+    rows = []
+    for name in shown:
+        found = _estimates(arms, lambda p: p.metrics.get(name))  # noqa: B023
+        rows.append(Row((_named(results, name), *found)))
+        if name == "brier" and any(binary_brier(part) for _, part in arms):
+            halves = _estimates(arms, binary_brier)
+            rows.append(Row((Cell("Brier score, binary", "0 to 1, lower is better"), *halves)))
     lost = {name: reason for _, part in arms for name, reason in part.not_computed.items()}
     notes: tuple[Footnote, ...] = ()
     if lost:
@@ -128,8 +133,19 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
 
 
 def _named(results: Results, metric: str) -> Cell:
-    lower = define(metric).better == "lower"
-    return Cell(metric_title(results, metric), "lower is better" if lower else "")
+    note = "lower is better" if define(metric).better == "lower" else ""
+    if metric == "brier":
+        note = f"{BRIER_SUM}, {note}"
+    return Cell(metric_title(results, metric), note)
+
+
+def binary_brier(part: PartResult) -> Estimate | None:
+    """The Brier score of two classes as libraries state it: of one class, half of the sum."""
+    found = part.metrics.get("brier")
+    if found is None or len(part.classes) != 2:
+        return None
+    values = found.model_dump()
+    return Estimate(**{k: None if v is None else v / 2 for k, v in values.items()})
 
 
 def _rules(results: Results, arms: Arms, note: str) -> Table | None:
