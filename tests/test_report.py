@@ -14,6 +14,7 @@ from pypdf import PdfReader
 
 from milkreport.errors import PdfProblem
 from milkreport.evaluation.compare import is_shown
+from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.results import Results
 from milkreport.reporting import pdf_worker
 from milkreport.reporting.axes import legend_columns, legend_height
@@ -23,6 +24,7 @@ from milkreport.reporting.matrix import confusion_matrix
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.sentences import result_statement
 from milkreport.reporting.svg import INK
+from milkreport.reporting.tables import comparison_table
 from milkreport.reporting.text import decimal, several, shorten_apart, signed, without_paths
 from milkreport.reporting.view import ReportView, build_view
 from milkreport.reporting.view_gallery import build_gallery
@@ -131,6 +133,38 @@ def test_arms_of_alike_titles_are_told_apart_in_every_table(titles: list[str]) -
 def test_the_report_says_what_used_a_network(network: list[str] | None, said: str) -> None:
     points = build_ethics(samples.sample_results(), network).points
     assert said in next(p.text for p in points if p.name == "What leaves the machine")
+
+
+def test_tables_say_how_their_intervals_were_made_and_why_some_are_lopsided(
+    plain: ReportView,
+) -> None:
+    page = render_html(plain)
+    foot = {
+        key: dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", notes, re.S))
+        for key, notes in re.findall(
+            r'id="table-([^"]*)"(?:(?!id="table-).)*?<dl class="footnotes">(.*?)</dl>', page, re.S
+        )
+    }
+    assert (
+        "Of single arms, 95% intervals: accuracy by Wilson's formula; balanced accuracy, macro F1 and "
+        "weighted F1 by the widest of resampling, a posterior and formulas."
+    ) in html.unescape(page)
+    assert "Recall by Wilson" in html.unescape(foot["arm-1-report"]["95%"]).replace(
+        "recall", "Recall"
+    )
+    assert "80% power" in page.split('id="table-pairs"')[1].split("<thead>")[0]
+    results = samples.sample_results()
+    part = results.arms[0].part("test")
+    long = Estimate(value=0.209, low=0.179, high=0.314)
+    short = Estimate(value=0.209, low=0.179, high=0.25)
+    for estimate, marked in ((long, True), (short, False)):
+        changed = part.model_copy(update={"metrics": part.metrics | {"macro_f1": estimate}})
+        first = results.arms[0].model_copy(update={"parts": [changed]})
+        table = comparison_table(results.model_copy(update={"arms": [first]}))
+        (row,) = table.groups[0].rows
+        assert row.cells[3].text == "0.209"
+        assert ("§" in row.cells[3].mark) == marked
+        assert any(n.mark == "§" for n in table.footnotes) == any("§" in c.mark for c in row.cells)
 
 
 def test_classes_that_begin_alike_are_told_apart_in_figures() -> None:

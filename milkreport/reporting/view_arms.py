@@ -12,6 +12,7 @@ from milkreport.evaluation.results import ArmResult, CellRecord, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
 from milkreport.reporting.matrix import NUMBERS_UP_TO, WIDE_FROM, confusion_matrix, is_wide
 from milkreport.reporting.sentences_classes import coverage_words
+from milkreport.reporting.sentences_intervals import interval_notes
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -166,6 +167,7 @@ def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
         footnotes.append(
             Footnote(MISSING, "Undefined: no prediction of the class, or no case of it.")
         )
+    footnotes += interval_notes(rows, bounded)
     caption = f"{title}: classification report, {part.part}"
     caption += f", means over {plural(part.n_seeds, 'seed', 'seeds')}" if part.n_seeds > 1 else ""
     caption += ", with 95% intervals." if bounded else "."

@@ -9,6 +9,7 @@ from milkreport.evaluation.named import define
 from milkreport.evaluation.part_record import Calibration, Estimate, PartResult, PositiveResult
 from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Row, Table, table
+from milkreport.reporting.sentences_intervals import interval_notes
 from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.text import (
     MISSING,
@@ -125,6 +126,8 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
         names = listing(metric_title(results, name) for name in lost)
         notes = (Footnote(MISSING, f"{names}: {next(iter(lost.values()))}."),)
     bare = without_interval([part for _, part in arms], shown)
+    if any(e.low is not None for _, part in arms for e in part.metrics.values()):
+        notes += interval_notes(rows, [name for name in shown if name not in bare])
     if bare:
         names = capital(listing(metric_words(results, name) for name in bare))
         notes += (Footnote("95%", f"{names}: {NO_INTERVAL}."),)
@@ -184,6 +187,7 @@ def _rules(results: Results, arms: Arms, note: str) -> Table | None:
     caption = (
         f"Macro F1 of the same predictions under other decision rules, {arms[0][1].part}.{note}"
     )
+    notes += interval_notes(rows, ())
     return table("rules", caption, _columns("Decision rule", arms), rows, tuple(notes), dense=True)
 
 
@@ -222,7 +226,8 @@ def _positive(arms: Arms, note: str) -> Table | None:
     classes = listing(shorten(name, 24) for name in first.classes)
     n = plural(first.n_positive, "case", "cases")
     caption = f"{classes} against the others, {arms[0][1].part} ({n} of {whole(arms[0][1].n_cases)}).{note}"
-    return table("positive", caption, _columns("Measure", arms), rows, dense=True)
+    notes = interval_notes(rows, ())
+    return table("positive", caption, _columns("Measure", arms), rows, notes, dense=True)
 
 
 def _benefit(found: PositiveResult, place: int) -> Estimate | None:
