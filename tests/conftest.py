@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+import hypothesis
 import pytest
 
 from milkreport import cli
@@ -21,6 +22,10 @@ from milkreport.suite import Suite, load_suite
 from milkreport.trust import grant
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+# No test asserts wall time, of an example of a property neither.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def real_folder(name: str) -> Path:

@@ -302,11 +302,10 @@ def test_a_tracker_that_hangs_holds_nobody_up(monkeypatch) -> None:
             forever.wait()
 
     trackers = Trackers([Hanging("")], watcher.notice)
-    started = time.monotonic()
     for _ in range(3):
         trackers.tell(lambda tracker: tracker.epoch(None, 1, {}))  # type: ignore[arg-type]
     trackers.close()
-    assert time.monotonic() - started < 5
+    assert not forever.is_set()  # it came back while the tracker still waits
     assert len(watcher.notices) == 1
     assert "did not take everything" in watcher.notices[0]
     forever.set()
