@@ -165,10 +165,19 @@ def _listed(error: DataProblems) -> str:
     """The error's line, and where all its problems are listed."""
     from milkreport.commands.check_data import Finding, write_problems
 
-    path = Path("data-problems.csv")
+    # Never over a list that is there: it may be of other data.
+    places = [Path("data-problems.csv"), *(Path(f"data-problems-{n}.csv") for n in range(2, 100))]
+    path = next((place for place in places if not os.path.lexists(place)), None)
+    if path is None:
+        return str(error)
     try:
         write_problems(path, Finding(error.problems, (), None, None))
-    except MilkreportError:
+        for older in places[: places.index(path)]:
+            if older.is_file() and older.read_bytes() == path.read_bytes():
+                path.unlink()
+                path = older
+                break
+    except (MilkreportError, OSError):
         return str(error)  # a folder that cannot be written keeps nobody from the message
     return f"{error}; all {len(error.problems):,} are listed in {path}"
 

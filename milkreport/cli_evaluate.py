@@ -90,8 +90,8 @@ def evaluate(
     if margin is not None:
         check_margin(margin, check_metric(primary))
     inputs = load_inputs(named, truth, metadata=metadata, group=group, slices=slices or [])
-    asked = tuple(rule for rule in rules.split(",") if rule not in ("argmax", ""))
-    disease = tuple(name.strip() for name in positive.split(",") if name.strip())
+    asked = tuple(rule for rule in split_names(rules) if rule != "argmax")
+    disease = tuple(split_names(positive))
     plan = Plan(check_metric(primary), disease, asked, not no_intervals, margin=margin)
     command = ["milkreport", "evaluate"]
     command += [f"{name}={path.name}" for name, paths in named.items() for path in paths]
@@ -159,7 +159,7 @@ def compare(
 
     if as_markdown and as_json:
         raise ConfigError("--md and --json", "choose one")
-    disease = [name.strip() for name in positive.split(",") if name.strip()]
+    disease = split_names(positive)
     found = compare_two(one, other, truth, primary, margin, disease)
     if as_json:
         print(json.dumps([json.loads(r.model_dump_json()) for r in found], indent=1))
@@ -219,14 +219,21 @@ def thresholds(
         scores.show_thresholds(found)
 
 
+def split_names(text: str) -> list[str]:
+    """Names between commas, with or without blanks."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def _named_files(arguments: list[str]) -> dict[str, list[Path]]:
     """``NAME=FILE`` or ``FILE`` to files by name; a file's own name serves where none is given."""
+    from milkreport.evaluation.inputs import name_of_file
+
     named: dict[str, list[Path]] = {}
     for argument in arguments:
         name, equals, file = argument.partition("=")
         if not equals or Path(argument).exists():
             path = Path(argument)
-            name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-.") or "predictions"
+            name = name_of_file(path.stem)
             while name in named:
                 name += "-2"
         else:

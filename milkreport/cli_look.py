@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +60,12 @@ def list_runs(
 
     if not folder.is_dir():
         raise ConfigError("no such folder", "give a folder with runs", str(folder))
+    if since:
+        try:
+            since = date.fromisoformat(since.strip()).isoformat()
+        except ValueError as error:
+            what = f"--since {since}: not a date"
+            raise ConfigError(what, "write YYYY-MM-DD, as 2026-01-31") from error
     entries = [
         entry
         for entry in find_runs(folder)

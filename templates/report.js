@@ -147,27 +147,24 @@
   // Arms: sections, and rows and columns that carry an arm's name.
   var arms = Array.from(document.querySelectorAll("section.arm"));
   if (arms.length > 1) {
-    var names = arms.map(function (arm) { return arm.querySelector("h3 bdi").textContent.trim(); });
-    var which = function (text) {
-      text = text.trim();
-      var cut = text.slice(-1) === "\u2026" ? text.slice(0, -1) : null;
-      return names.findIndex(function (name) {
-        return name === text || (cut !== null && cut.length > 3 && name.indexOf(cut) === 0);
-      });
+    var names = arms.map(function (arm) { return arm.dataset.name.trim(); });
+    var which = function (text) { return names.indexOf(text.trim()); };
+    var nameText = function (cell) {
+      return (cell.querySelector("bdi, button") || cell.firstChild || cell).textContent;
     };
     var shown = names.map(function () { return true; });
     var apply = function () {
       arms.forEach(function (arm, i) { arm.hidden = !shown[i]; });
       document.querySelectorAll("main table").forEach(function (table) {
         var heads = table.tHead ? Array.from(table.tHead.rows[0].cells) : [];
-        var columns = heads.map(function (head) { return which(cellText(head).split(" (")[0]); });
+        var columns = heads.map(function (head) { return which(nameText(head)); });
         Array.from(table.rows).forEach(function (row) {
           if (row.closest("thead")) { return; }
-          var of = row.className === "group" ? which(row.textContent) : which(cellText(row.cells[0]).split(" (")[0]);
+          var of = row.className === "group" ? which(row.textContent) : which(nameText(row.cells[0]));
           if (row.className === "group") { row.closest("tbody").hidden = of >= 0 && !shown[of]; return; }
           var named = [of];
-          if (row.cells.length > 1) { named.push(which(cellText(row.cells[1]))); }
-          cellText(row.cells[0]).split(" minus ").forEach(function (name) { named.push(which(name)); });
+          if (row.cells.length > 1) { named.push(which(nameText(row.cells[1]))); }
+          nameText(row.cells[0]).split(" minus ").forEach(function (name) { named.push(which(name)); });
           row.hidden = named.some(function (i) { return i >= 0 && !shown[i]; });
         });
         columns.forEach(function (of, index) {

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+import hypothesis
 import pytest
 
 from milkreport import cli
@@ -25,6 +26,10 @@ from milkreport.suite import Suite, load_suite
 from milkreport.trust import grant
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+# No test asserts wall time, of an example of a property neither.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def real_folder(name: str) -> Path:
@@ -145,9 +150,10 @@ class Outcome:
 
     @property
     def problems(self) -> list[dict[str, str]]:
-        path = self.folder / "data-problems.csv"
-        if not path.is_file():
+        found = [*self.folder.glob("data-problems*.csv")]
+        if not found:
             return []
+        path = max(found, key=lambda p: p.stat().st_mtime_ns)
         with path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 

@@ -526,6 +526,15 @@ def sample_results(
     )
 
 
+def retitled(results: Results, titles: list[str]) -> Results:
+    """The same results, each arm under another title."""
+    arms = [
+        arm.model_copy(update={"title": title})
+        for arm, title in zip(results.arms, titles, strict=True)
+    ]
+    return results.model_copy(update={"arms": arms})
+
+
 def many_arms(n: int) -> Results:
     """*n* arms, each like one of the three, and a difference for each pair."""
     base = sample_results(epochs=2)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sklearn.metrics import accuracy_score, f1_score
 
 from milkreport.checks.audit import audit
@@ -23,7 +24,7 @@ CLASSES = ["a", "b", "c", "d"]
 METRICS = ("accuracy", "macro_f1", "weighted_f1")
 
 
-def publish(matrices: dict[str, np.ndarray], **changes: object) -> Reference:
+def publish(matrices: dict[str, np.ndarray], /, **changes: object) -> Reference:
     """A publication of these matrices, its figures by scikit-learn, rounded to four digits."""
     figures = []
     for arm, counts in matrices.items():
@@ -267,6 +268,94 @@ def test_two_matrices_that_contradict_each_other_tell_nothing_of_which_is_wrong(
     told = audit(publish({"one": draw(rng, [30, 40]), "two": draw(rng, [31, 39])}, support=support))
     wrong = [f for f in of(told, Outcome.DIFFERS) if f.topic == "matrix"]
     assert {f.arm for f in wrong} == {"two"}
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_matrix_with_the_predicted_classes_in_rows_is_read_so_and_said(stated: bool) -> None:
+    rng, support = np.random.default_rng(5), [60, 30, 20, 10]
+    true = {"one": draw(rng, support), "other": draw(rng, support)}
+    sound = publish(true)
+    turned = [m.model_copy(update={"rows": np.array(m.rows).T.tolist()}) for m in sound.matrices]
+    counts = {"test": dict(zip(CLASSES, support, strict=True))} if stated else {}
+    reference = sound.model_copy(update={"matrices": turned, "support": counts})
+    found = audit(reference)
+    assert not of(found, Outcome.DIFFERS)
+    shapes = [f for f in of(found, Outcome.QUESTIONABLE) if "predicted classes in rows" in f.what]
+    assert [f.arm for f in shapes] == ["one", "other"]
+    assert "3 of the 3 printed metrics agree, as printed 2" in shapes[0].notes[0]
+    assert [m.counts for m in found.matrices] == [m.tolist() for m in true.values()]
+    # A matrix whose rows are the support is never turned, whatever its metrics.
+    figures = [f.model_copy(update={"printed": "0.1234"}) for f in sound.figures]
+    kept = audit(sound.model_copy(update={"figures": figures, "support": counts}))
+    assert [m.counts for m in kept.matrices] == [m.tolist() for m in true.values()]
+
+
+def _of_recalls(metric: str, **figure: str) -> dict[str, object]:
+    rule = {"metric": metric, "decision": "argmax", "averaging": "one class against the others",
+            "zero_division": "none"}  # fmt: skip
+    one = {"arm": "x", "part": "test", "metric": metric, "class_name": "a", "printed": "0.5"}
+    return {"rules": [rule], "figures": [one | figure], "matrices": []}
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [("Sensitivity", "recall"), ("ppv", "precision"), ("AUROC", "auc"), ("f1-score", "f1")],
+)
+def test_a_metric_has_its_usual_names(written: str, kept: str) -> None:
+    reference = publish({"x": np.eye(4, dtype=int)}, **_of_recalls(written), primary=f"{written}:a")
+    assert reference.figures[0].metric == reference.rules[0].metric == kept
+    assert reference.primary == f"{kept}:a"
+    # And what can be recomputed is.
+    counts = np.array([[3, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    sound = publish({"x": counts})
+    figure = {
+        "arm": "x",
+        "part": "test",
+        "metric": "sensitivity",
+        "class_name": "a",
+        "printed": "0.75",
+    }
+    values = sound.model_dump() | {
+        "rules": _of_recalls("sensitivity")["rules"],
+        "figures": [figure],
+    }
+    assert metric(audit(Reference.model_validate(values)), "x", "recall").outcome is Outcome.AGREES
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (_of_recalls("recal"), "unknown metric 'recal'; did you mean recall?"),
+        (_of_recalls("sensitivity", class_name=""), "is of one class: add class_name, or write macro_recall"),
+        (_of_recalls("recall", class_name="aa"), "class_name 'aa' is not declared; did you mean a?"),
+        (_of_recalls("recall", arm="basline")
+         | {"arms": [{"name": "baseline", "title": "B"}]},
+         "arm 'basline' is not declared; did you mean baseline?"),
+        (_of_recalls("recall") | {"matrices": [{"arm": "xx", "part": "test", "rows": []}]},
+         "matrices: arm 'xx' is not declared; did you mean x?"),
+        (_of_recalls("recall") | {"primary": "recall:b"},
+         "primary recall:b has no figure; did you mean recall:a?"),
+        (_of_recalls("recall", printed="0,5"), "write a decimal point"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_name_is_refused_with_the_nearest(changes: dict, said: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        publish({"x": np.eye(4, dtype=int)}, **changes)
+    assert said in str(refused.value)
+
+
+def test_a_metric_that_is_not_known_may_stand() -> None:
+    for name in ("top_5_accuracy", "micro_f1", "net_reclassification"):
+        reference = publish({"x": np.eye(4, dtype=int)}, **_of_recalls(name, class_name=""))
+        assert metric(audit(reference), "x", name).outcome is Outcome.CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [("87.6%", "0.876"), ("87.60 %", "0.8760"), ("5%", "0.05")]
+)
+def test_a_percentage_is_the_fraction_it_is(written: str, kept: str) -> None:
+    reference = publish({"x": np.eye(4, dtype=int)}, **_of_recalls("recall", printed=written))
+    assert reference.figures[0].printed == kept
 
 
 def test_unreadable_matrices_are_said_to_be_so() -> None:

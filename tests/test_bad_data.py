@@ -258,6 +258,19 @@ def test_row_16_scores(in_process, data: Path) -> None:
     assert in_process("data", "check", data).code == 0
 
 
+def test_a_list_of_problems_is_never_overwritten(in_process, data: Path) -> None:
+    for path in sorted(data.rglob("*.jpg"))[:3]:
+        path.unlink()
+    kept = data.parent / "data-problems.csv"
+    kept.write_text("mine\n")
+    for _ in range(2):
+        run = in_process("run-all", "quick", "--data", data, "--no-pdf")
+        assert "listed in data-problems-2.csv" in run.stderr
+        assert len(run.errors()) == 3
+    assert kept.read_text() == "mine\n"
+    assert not (data.parent / "data-problems-3.csv").exists()
+
+
 def test_row_17_missing_images_are_all_listed(in_process, data: Path) -> None:
     gone = images_of(data)[:25]
     for path in gone:

@@ -132,6 +132,30 @@ def test_an_arm_can_be_left_out_and_brought_back(opened: Opened) -> None:
     assert (sections.count(), rows.count()) == (3, 3)
 
 
+def test_the_filter_acts_on_arms_of_alike_titles(browser: Any, tmp_path: Path) -> None:
+    titles = [f"Weighted random sampler of rare classes (learning_rate-{v})" for v in (1, 10, 100)]
+    results = samples.retitled(samples.sample_results(), titles)
+    path = tmp_path / "report.html"
+    path.write_text(
+        render_html(build_view(results, samples.sample_manifest(), None, None)), encoding="utf-8"
+    )
+    found = Opened(browser, path, viewport={"width": 1300, "height": 900})
+    page = found.page
+
+    def counted() -> list[int]:
+        shown = ("#table-headline tbody tr", "#table-pairs tbody tr", "#table-arms tbody tr",
+                 "#table-metrics thead th", "section.arm")  # fmt: skip
+        return [page.locator(f"{place}:visible").count() for place in shown]
+
+    before = counted()
+    page.locator("fieldset.filter input").nth(1).uncheck()
+    n_parts = len(results.arms[0].parts)
+    assert [a - b for a, b in zip(before, counted(), strict=True)] == [n_parts, 2, 1, 1, 1]
+    page.locator("fieldset.filter input").nth(1).check()
+    assert counted() == before
+    found.context.close()
+
+
 def test_a_table_is_copied_as_csv_and_as_markdown(browser: Any, report: Path) -> None:
     found = Opened(browser, report, permissions=["clipboard-read", "clipboard-write"])
     page = found.page
@@ -184,6 +208,30 @@ def test_no_table_is_clipped(browser: Any, report: Path, width: int) -> None:
                       " e.textContent = s; document.head.append(e); }", style)  # fmt: skip
         assert len(page.evaluate(_CLIPPED)) > 5
         page.evaluate("document.getElementById('worse').remove()")
+    found.context.close()
+
+
+#: Links whose text is drawn, at least in part, outside the cell that holds them.
+_STRAYS = """() => Array.from(document.querySelectorAll('td a, th a')).filter(link => {
+  const cell = link.closest('td, th').getBoundingClientRect(), text = document.createRange();
+  text.selectNodeContents(link);
+  return Array.from(text.getClientRects()).some(r => r.left < cell.left - 1 || r.top < cell.top - 1
+    || r.right > cell.right + 1 || r.bottom > cell.bottom + 1);
+}).map(link => link.outerHTML)"""
+
+
+@pytest.mark.parametrize("width", [1280, 900, 420])
+def test_every_link_of_a_table_stays_within_its_cell(
+    browser: Any, report: Path, width: int
+) -> None:
+    found = Opened(browser, report, viewport={"width": width, "height": 900})
+    page = found.page
+    assert page.locator("table.guideline td a").count() > 20
+    assert page.evaluate(_STRAYS) == []
+    # The check sees what it is for: the page's own grid on a link.
+    page.add_style_tag(content=".guideline a { display: grid; grid-template-columns: 15rem 50rem }"
+                       " .guideline a { padding: 0 2rem; justify-content: center }")  # fmt: skip
+    assert len(page.evaluate(_STRAYS)) > 20
     found.context.close()
 
 

@@ -142,7 +142,7 @@ def test_a_missing_arm_is_not_checked_and_listed(published) -> None:
         results({"baseline": published["baseline"]}), SETTINGS, load_reference("paper")
     )
     missing = [r for r in verdict.rows if r.arm == "sampler"]
-    assert {r.reason for r in missing} == {"this run has no such arm; it has baseline"}
+    assert {r.reason for r in missing} == {"this run has no arm sampler; it has baseline"}
 
 
 def test_decisions_follow_the_bounds() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
-from sklearn.metrics import f1_score
+from sklearn.metrics import brier_score_loss, f1_score
 
 import milkreport
 from milkreport.errors import ConfigError, DataError
@@ -17,7 +17,10 @@ from milkreport.evaluation.any_table import load_case_table
 from milkreport.evaluation.calibration import fit_temperature
 from milkreport.evaluation.inputs import load_inputs
 from milkreport.evaluation.long_form import COLUMNS, tabulate
+from milkreport.evaluation.positive import resample_positive, score_positive
+from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.results import Results
+from milkreport.reporting.view_measures import binary_brier
 from milkreport.runs.folder import RunFolder
 from milkreport.tables import load_table
 
@@ -513,3 +516,77 @@ def test_the_long_form_says_by_what_a_grouped_value_was_decided(truth) -> None:
     rows = tabulate(results, {}).set_index("metric")["decision"]
     assert rows["positive_sensitivity"] == rows["positive_specificity"] == "argmax, grouped"
     assert rows["positive_auc"] == "ranks of the summed probability"
+
+
+def test_shares_of_whole_cases_are_exact_in_every_resample() -> None:
+    """A third is 0.3333333333333333, never its float32."""
+    truth = np.array([0] * 3 + [1] * 9)
+    p = np.random.default_rng(3).random(12)
+    given = Predictions(np.arange(12).astype(str), truth, np.stack([p, 1 - p], 1), ("a", "b"))
+    found = resample_positive(given, ("a",), np.ones((2, 12), np.float32))
+    points = score_positive(given, ("a",))
+    for name in ("sensitivity", "specificity", "at_specificity"):
+        assert found[name].tolist() == [points[name].tolist()] * 2, name
+    assert set(found["at_specificity"].ravel()) <= {0, 1 / 3, 2 / 3, 1}
+    assert found["at_specificity"].max() < 1
+
+
+def test_blanks_between_rules_are_no_part_of_them(folder: Path, milkreport: Command) -> None:
+    done = milkreport("evaluate", "base.csv", "--truth", "truth.csv", "--rules", "argmax, isic",
+                      "--no-intervals", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data"]["rules"] == ["isic"]
+
+
+def test_an_evaluation_replaces_no_other_one(folder: Path, milkreport: Command) -> None:
+    def scored(name: str):
+        return milkreport("evaluate", f"{name}.csv", "--truth", "truth.csv", "--out", "kept", "--no-pdf",
+                          "--no-intervals")  # fmt: skip
+
+    assert scored("base").returncode == 0
+    before = (folder / "kept/results.json").read_bytes()
+    done = scored("better")
+    assert done.returncode == 2
+    assert "kept: holds another evaluation (milkreport evaluate base=base.csv" in done.stderr
+    assert done.stderr.rstrip().endswith("choose another --out")
+    assert (folder / "kept/results.json").read_bytes() == before
+    done = scored("base")
+    assert done.returncode == 0
+    assert "replacing the evaluation in kept, which the same command made" in done.stderr
+
+
+def test_an_arm_is_called_as_its_file_as_far_as_can_be(folder: Path, milkreport: Command) -> None:
+    (folder / "base.csv").rename(folder / "été modèle (1).csv")
+    done = milkreport("evaluate", "été modèle (1).csv", "--truth", "truth.csv", "--json",
+                      "--no-intervals")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (arm,) = json.loads(done.stdout)["arms"]
+    assert (arm["name"], arm["title"]) == ("ete-modele-1", "été modèle (1)")
+    alone = milkreport_evaluate(folder / "été modèle (1).csv", folder / "truth.csv").arms[0]
+    assert (alone.name, alone.title) == ("ete-modele-1", "été modèle (1)")
+
+
+def milkreport_evaluate(path: Path, truth: Path) -> Results:
+    return milkreport.evaluate(path, truth, intervals=False)
+
+
+def test_the_brier_score_of_two_classes_is_given_as_libraries_have_it(folder, milkreport) -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.random(80) < 0.4
+    p = np.clip(rng.random(80) * 0.6 + 0.4 * truth, 0.01, 0.99)
+    ids = [f"c{i}" for i in range(80)]
+    pd.DataFrame({"id": ids, "no": 1 - p, "yes": p}).to_csv(folder / "two.csv", index=False)
+    labels = np.where(truth, "yes", "no")
+    pd.DataFrame({"id": ids, "label": labels}).to_csv(folder / "labels.csv", index=False)
+    done = milkreport("evaluate", "two.csv", "--truth", "labels.csv", "--out", "two", "--no-pdf")
+    assert done.returncode == 0, done.stderr
+    expected = brier_score_loss(truth, p)
+    page = (folder / "two/report.html").read_text(encoding="utf-8")
+    for text in (done.stderr, page):
+        assert "sum over classes, 0 to 2" in text
+    shown = done.stderr.split("Brier score, binary")[1].split()[0]
+    assert float(shown) == pytest.approx(expected, abs=1e-4)
+    cell = page.split("<bdi>Brier score, binary</bdi>")[1].split("<td><bdi>")[1].split("<")[0]
+    assert float(cell) == pytest.approx(expected, abs=6e-4)
+    whole = milkreport_evaluate(folder / "base.csv", folder / "truth.csv").arms[0].part("test")
+    assert binary_brier(whole) is None

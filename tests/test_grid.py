@@ -123,6 +123,29 @@ def test_what_is_best_is_said_of_the_validation_part(grid) -> None:
         assert line in said
 
 
+@pytest.mark.parametrize(
+    ("axis", "reason"),
+    [("split.seed=0,1", "were split otherwise"),
+     ("data.cleaning=paper,impute", "have different test cases")],
+)  # fmt: skip
+def test_points_that_cannot_be_paired_are_reported_apart(
+    small, cache, in_process, monkeypatch, axis, reason
+) -> None:
+    monkeypatch.setenv("MILKREPORT_CACHE", str(cache))
+    done = in_process("run-all", "quick", "--data", small, "--out", "grid", *OPTIONS, "--no-images",
+                      "--set", "training.epochs=1", "--grid", axis)  # fmt: skip
+    assert done.code == 0, done.stderr
+    said = done.stderr + done.stdout
+    assert reason in said
+    assert not (done.folder / "grid/combined").exists()
+    names = [point.name for point in parse_grid([axis])]
+    for name in names:
+        assert name in said
+        assert (done.folder / "grid" / name / "report.html").is_file()
+    assert said.count("Test part") == len(names)
+    assert ("reported by itself" in said) == axis.startswith("split")
+
+
 def test_the_test_part_chooses_nothing() -> None:
     results = samples.sample_results(seeds=2)
     assert not any(arm.part("validation") for arm in results.arms)

@@ -14,17 +14,21 @@ from pypdf import PdfReader
 
 from milkreport.errors import PdfProblem
 from milkreport.evaluation.compare import is_shown
+from milkreport.evaluation.part_record import Estimate
 from milkreport.evaluation.results import Results
 from milkreport.reporting import pdf_worker
 from milkreport.reporting.axes import legend_columns, legend_height
 from milkreport.reporting.curves import thin
 from milkreport.reporting.html import render_html, render_print
+from milkreport.reporting.matrix import confusion_matrix
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.sentences import result_statement
 from milkreport.reporting.svg import INK
+from milkreport.reporting.tables import comparison_table
 from milkreport.reporting.text import decimal, several, shorten_apart, signed, without_paths
 from milkreport.reporting.view import ReportView, build_view
 from milkreport.reporting.view_gallery import build_gallery
+from milkreport.reporting.view_provenance import build_ethics
 from milkreport.reporting.write import write_report
 from tests import report_samples as samples
 
@@ -91,6 +95,87 @@ def test_a_result_of_many_arms_stays_short() -> None:
     assert "In all" not in result_statement(few).headline
 
 
+@pytest.mark.parametrize(
+    "titles",
+    [["Weighted random sampler of rare classes (learning_rate-0.001)",
+      "Weighted random sampler of rare classes (learning_rate-0.01)",
+      "Weighted random sampler of rare classes (learning_rate-0.1)"],
+     ["Sampler"] * 3],
+)  # fmt: skip
+def test_arms_of_alike_titles_are_told_apart_in_every_table(titles: list[str]) -> None:
+    results = samples.retitled(samples.sample_results(), titles)
+    page = render_html(build_view(results, samples.sample_manifest(), None, None))
+    tables = dict(re.findall(r'id="table-([^"]*)".*?(<tbody>.*?)</table>', page, re.S))
+    names = re.findall(r'class="arm" data-name="([^"]*)"', page)
+    assert len(set(names)) == 3
+    for key in ("headline", "differences", "arms"):
+        rows = [html.unescape(n) for n in re.findall(r'"row"><bdi>(.*?)</bdi>', tables[key])]
+        assert set(rows) <= set(names), key
+    pairs = re.findall(r'"row"><bdi>(.*?) minus (.*?)</bdi>', tables["pairs"])
+    assert {frozenset(pair) for pair in pairs} == {
+        frozenset((a, b)) for a in names for b in names if a != b
+    }
+    for figure in re.findall(r"<svg.*?</svg>", page, re.S):
+        shown = re.findall(r">([^<>]*ampler[^<>]*)</text>", figure)
+        assert len(set(shown)) == len(shown), shown
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ([], "Nothing: no part of training, evaluation or this report used a network."),
+        (["pretrained weights were downloaded", "metrics and report went to an MLflow server"],
+         "By the user's wish, pretrained weights were downloaded and metrics and report went to an MLflow "
+         "server; nothing else used a network."),
+        (None, "Not recorded by the version that made this run"),
+    ],
+)  # fmt: skip
+def test_the_report_says_what_used_a_network(network: list[str] | None, said: str) -> None:
+    points = build_ethics(samples.sample_results(), network).points
+    assert said in next(p.text for p in points if p.name == "What leaves the machine")
+
+
+def test_tables_say_how_their_intervals_were_made_and_why_some_are_lopsided(
+    plain: ReportView,
+) -> None:
+    page = render_html(plain)
+    foot = {
+        key: dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", notes, re.S))
+        for key, notes in re.findall(
+            r'id="table-([^"]*)"(?:(?!id="table-).)*?<dl class="footnotes">(.*?)</dl>', page, re.S
+        )
+    }
+    assert (
+        "Of single arms, 95% intervals: accuracy by Wilson's formula; balanced accuracy, macro F1 and "
+        "weighted F1 by the widest of resampling, a posterior and formulas."
+    ) in html.unescape(page)
+    assert "Recall by Wilson" in html.unescape(foot["arm-1-report"]["95%"]).replace(
+        "recall", "Recall"
+    )
+    assert "80% power" in page.split('id="table-pairs"')[1].split("<thead>")[0]
+    results = samples.sample_results()
+    part = results.arms[0].part("test")
+    long = Estimate(value=0.209, low=0.179, high=0.314)
+    short = Estimate(value=0.209, low=0.179, high=0.25)
+    for estimate, marked in ((long, True), (short, False)):
+        changed = part.model_copy(update={"metrics": part.metrics | {"macro_f1": estimate}})
+        first = results.arms[0].model_copy(update={"parts": [changed]})
+        table = comparison_table(results.model_copy(update={"arms": [first]}))
+        (row,) = table.groups[0].rows
+        assert row.cells[3].text == "0.209"
+        assert ("§" in row.cells[3].mark) == marked
+        assert any(n.mark == "§" for n in table.footnotes) == any("§" in c.mark for c in row.cells)
+
+
+def test_classes_that_begin_alike_are_told_apart_in_figures() -> None:
+    names = ["melanoma in situ", "melanoma invasive"]
+    labels = shorten_apart(names, 12)
+    drawn = confusion_matrix("m", [[3, 1], [2, 4]], names, "t")
+    assert len(set(labels)) == 2
+    for label in labels:
+        assert drawn.count(f">{label}<") == 2, label
+
+
 def test_the_results_of_a_part_are_not_parted_by_the_end_of_a_page(tmp_path: Path) -> None:
     results = samples.many_arms(8)
     write_pdf(render_print(view_of(results)), tmp_path / "r.pdf", created="")
@@ -150,6 +235,12 @@ def test_ids_are_unique_and_references_resolve(plain_page: str) -> None:
     for group in re.findall(r'aria-labelledby="([^"]+)"', plain_page):
         wanted |= set(group.split())
     assert wanted <= set(ids)
+
+
+def test_the_layout_of_the_page_applies_to_the_page_alone(plain: ReportView) -> None:
+    for text, name in ((render_html(plain), "page"), (render_print(plain), "paper")):
+        classes = [c for found in re.findall(r'class="([^"]*)"', text) for c in found.split()]
+        assert classes.count(name) == 1, name
 
 
 def test_figures_say_what_they_show_and_follow_the_theme(

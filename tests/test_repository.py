@@ -157,3 +157,24 @@ def test_make_runs(arguments: list[str], last: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().splitlines()[-1].rstrip() == last
+
+
+#: An assertion about how long something took; a deadline that ends a wait is none.
+ELAPSED = re.compile(
+    r"assert\b[^#\n]*(?:\n[^#\n]*)?(?:perf_counter\(|time\.time\(|monotonic\(\) - )"
+)
+
+
+def test_no_test_asserts_wall_time() -> None:
+    """A busy machine is no defect: calls are counted, or growth compared within one run."""
+    found = [
+        path.name
+        for path in (ROOT / "tests").rglob("*.py")
+        if ELAPSED.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+    # The check sees what it is for.
+    for clock in ("perf_counter", "time", "monotonic"):
+        assert ELAPSED.search(f"assert time.{clock}() - start < 2")
+        assert ELAPSED.search(f"assert (\n    time.{clock}() - start < 1\n)")
+    assert not ELAPSED.search("assert time.monotonic() < deadline")

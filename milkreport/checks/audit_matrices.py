@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.checks.findings import Finding, Outcome
-from milkreport.checks.matrices import Completion, Reading, complete, consensus, read_matrix
+from milkreport.checks.matrices import (
+    Completion,
+    Reading,
+    complete,
+    consensus,
+    read_matrix,
+    transpose,
+)
 from milkreport.checks.prints import is_about, is_rounded
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure, Matrix
@@ -37,6 +44,7 @@ class Audited:
     completions: tuple[Completion, ...]
     fitting: tuple[Completion, ...]
     n_fitting: int
+    adds_up: bool = False  # its rows are the support, where that is known
 
     @property
     def counts(self) -> Ints:
@@ -64,17 +72,14 @@ def audit_matrices(
 ) -> tuple[dict[tuple[str, Part], Audited], list[Finding]]:
     """Read every printed matrix, and say what its rows add up to."""
     readings = [read_matrix(m.rows, reference.classes) for m in reference.matrices]
-    sums: dict[Part, dict[str, Ints]] = {}
-    for matrix, mine in zip(reference.matrices, readings, strict=True):
-        if mine:
-            # Whichever zero is taken out, rows add up to the same.
-            rows = np.asarray(mine[0].counts.sum(axis=1), np.int64)
-            sums.setdefault(matrix.part, {})[matrix.arm] = rows
+    # Whichever zero is taken out, rows add up to the same. Columns: of matrices printed the other way.
+    rows, columns = (_all_sums(reference, readings, axis) for axis in (1, 0))
     found: dict[tuple[str, Part], Audited] = {}
     findings: list[Finding] = []
     left = MOST_TRIED
     for matrix, mine in zip(reference.matrices, readings, strict=True):
-        support, source = _support(reference, matrix.part, sums.get(matrix.part, {}))
+        support, source = _support(reference, matrix.part, rows, columns)
+        mine = [*mine, *_other_way(mine, support)]
         # Every way to mend it is held against every figure: of many classes there are too many.
         n_figures = max(len(figures_of(reference, matrix)), 1)
         tried = len(mine) * n_figures * len(reference.classes) ** 4
@@ -82,7 +87,7 @@ def audit_matrices(
         mended = support if is_tried else None
         chosen = mine if is_tried else mine[:1]
         rivals = [_fit(reference, matrix, reading, mended) for reading in chosen]
-        best = max(rivals, key=lambda audited: audited.n_fitting, default=None)
+        best = max(rivals, key=lambda audited: (audited.n_fitting, audited.adds_up), default=None)
         findings.append(_shape(reference, matrix, best, rivals))
         if best is not None:
             found[matrix.arm, matrix.part] = best
@@ -114,7 +119,8 @@ def _fit(reference: Reference, matrix: Matrix, reading: Reading, support: Ints |
 
     scores = [score(c) for c in completions or [Completion(reading.counts, ())]]
     fitting = [c for c, n in zip(completions, scores, strict=False) if n == max(scores)]
-    return Audited(matrix, reading, tuple(completions), tuple(fitting), max(scores))
+    adds_up = support is not None and bool((reading.counts.sum(axis=1) == support).all())
+    return Audited(matrix, reading, tuple(completions), tuple(fitting), max(scores), adds_up)
 
 
 def _shape(
@@ -130,6 +136,12 @@ def _shape(
     if not best.reading.repairs:
         what = f"{k} rows of {k} counts"
         return Finding(outcome=Outcome.AGREES, what=what, notes=notes, **common)
+    if best.reading.transposed:
+        n, of = best.n_fitting, len(figures_of(reference, matrix))
+        as_printed = max(r.n_fitting for r in rivals if not r.reading.transposed)
+        notes.insert(0, f"so {n} of the {of} printed metrics agree, as printed {as_printed}")
+        what = "; ".join(best.reading.repairs)
+        return Finding(outcome=Outcome.QUESTIONABLE, what=what, notes=notes, **common)
     if len(rivals) > 1:
         notes.insert(0, _told(reference, matrix, best, rivals))
     what = "misprinted: " + "; ".join(best.reading.repairs)
@@ -154,12 +166,38 @@ def _common(matrix: Matrix) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _support(reference: Reference, part: Part, sums: Mapping[str, Ints]) -> tuple[Ints | None, str]:
+#: Sums by part and arm, int64 (k,) each.
+Sums = Mapping[Part, Mapping[str, Ints]]
+
+
+def _all_sums(reference: Reference, readings: list[list[Reading]], axis: int) -> Sums:
+    found: dict[Part, dict[str, Ints]] = {}
+    for matrix, mine in zip(reference.matrices, readings, strict=True):
+        if mine:
+            sums = np.asarray(mine[0].counts.sum(axis=axis), np.int64)
+            found.setdefault(matrix.part, {})[matrix.arm] = sums
+    return found
+
+
+def _other_way(readings: list[Reading], support: Ints | None) -> list[Reading]:
+    """The transposed reading, unless rows as printed are the support or its columns are not."""
+    if support is None:
+        return transpose(readings)
+    as_printed = any((r.counts.sum(axis=1) == support).all() for r in readings)
+    turned = transpose(readings)
+    return [] if as_printed else [r for r in turned if (r.counts.sum(axis=1) == support).all()]
+
+
+def _support(
+    reference: Reference, part: Part, rows: Sums, columns: Sums
+) -> tuple[Ints | None, str]:
     """Cases by class, as stated or as most matrices have them."""
     stated = reference.support.get(part)
     if stated:
         return np.array([stated.get(c, 0) for c in reference.classes], np.int64), "stated"
-    return consensus(sums), "in most of the other matrices"
+    source = "in most of the other matrices"
+    found = consensus(rows.get(part, {}))
+    return (consensus(columns.get(part, {})) if found is None else found), source
 
 
 def _sums(

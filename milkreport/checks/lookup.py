@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, replace
 
 from milkreport.checks.reference import Reference
@@ -31,8 +32,10 @@ def find_value(results: Results, reference: Reference, figure: Figure) -> Found:
     arm = results.arm(figure.arm)
     part = arm.part(figure.part) if arm else None
     if arm is None:
-        names = first_few((arm.name for arm in results.arms), 5)
-        return Found(reason=f"this run has no such arm; it has {names}")
+        names = [arm.name for arm in results.arms]
+        near = difflib.get_close_matches(figure.arm, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {first_few(names, 5)}"
+        return Found(reason=f"this run has no arm {figure.arm}; {hint}")
     if part is None:
         return Found(reason=f"this run has no {figure.part} part of it")
     definition = results.definitions.get(figure.metric)

@@ -17,10 +17,14 @@ MOST_MENDED = 2
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One way to read a printed matrix: int64 (k, k), rows true; ``repairs``: what was done to the print."""
+    """One way to read a printed matrix: int64 (k, k), rows true; ``repairs``: what was done to the print.
+
+    ``transposed``: it was taken to be printed with the predicted classes in rows.
+    """
 
     counts: Ints
     repairs: tuple[str, ...] = ()
+    transposed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,12 @@ def read_matrix(rows: Sequence[Sequence[int]], classes: Sequence[str]) -> list[R
         Reading(counts, (*repairs, f"{lead} {_places(places, classes)}"))
         for counts, places in found.values()
     ]
+
+
+def transpose(readings: Sequence[Reading]) -> list[Reading]:
+    """The same print read with the predicted classes in rows, where it was not misprinted."""
+    said = ("printed with the predicted classes in rows; it is read transposed",)
+    return [Reading(r.counts.T.copy(), said, True) for r in readings if not r.repairs]
 
 
 def _places(places: Sequence[int], classes: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import Field, model_validator
 
+from milkreport.checks.names import nearest, refuse_misspelt, refuse_unknown, with_known_metrics
 from milkreport.checks.statements import (
     Claim,
     Comparable,
@@ -129,17 +130,26 @@ class Reference(Section):
     claims: list[Claim] = []
     frozen: Frozen | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_known_names(cls, values: Any) -> Any:
+        return with_known_metrics(values) if isinstance(values, dict) else values
+
     @model_validator(mode="after")
     def _complete(self) -> Reference:
         known = {rule.metric for rule in self.rules}
         for figure in self.figures:
+            refuse_misspelt(figure.metric, figure.class_name)
             if figure.metric not in known:
-                raise ValueError(f"metric {figure.metric} has no entry in rules")
-            if figure.class_name and figure.class_name not in self.classes:
-                raise ValueError(f"class_name {figure.class_name} is none of the classes")
+                what = f"metric {figure.metric} has no entry in rules"
+                raise ValueError(f"{what}; {nearest(figure.metric, known)}")
+            if figure.class_name:
+                refuse_unknown(figure.class_name, self.classes, "class_name")
+        self._refuse_unknown_arms()
         names = {f"{f.metric}:{f.class_name}" if f.class_name else f.metric for f in self.figures}
         if self.primary and self.primary not in names:
-            raise ValueError(f"primary {self.primary} has no figure")
+            what = f"primary {self.primary} has no figure"
+            raise ValueError(f"{what}; {nearest(self.primary, names)}")
         twice = [key for key, n in Counter(f.key for f in self.figures).items() if n > 1]
         if twice:
             raise ValueError(f"two figures of {', '.join(filter(None, twice[0]))}")
@@ -149,8 +159,23 @@ class Reference(Section):
                 raise ValueError(f"matrices: {what}: from 0 to {MOST_PUBLISHED:,}")
         for part, counts in self.support.items():
             if unknown := set(counts) - set(self.classes):
-                raise ValueError(f"support.{part}: {sorted(unknown)[0]} is not one of the classes")
+                name = sorted(unknown)[0]
+                what = f"support.{part}: {name} is not one of the classes"
+                raise ValueError(f"{what}; {nearest(name, self.classes)}")
         return self
+
+    def _refuse_unknown_arms(self) -> None:
+        """Arms are those declared; where none is, those that have a figure."""
+        declared = [arm.name for arm in self.arms]
+        for what, entries in (("figures", self.figures), ("repeats", self.repeats)):
+            for entry in entries:
+                refuse_unknown(entry.arm, declared, f"{what}: arm")
+        declared = declared or list(dict.fromkeys(figure.arm for figure in self.figures))
+        for matrix in self.matrices:
+            refuse_unknown(matrix.arm, declared, "matrices: arm")
+        for claim in self.claims:
+            for arm in (claim.arm, *claim.than):
+                refuse_unknown(arm, declared, "claims: arm")
 
     def rule(self, metric: str) -> Rule:
         """How *metric* is computed; every figure has a rule."""

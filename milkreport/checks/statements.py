@@ -27,6 +27,17 @@ class Value(Section):
     stands: str = ""
     rounding: Rounding | None = None
 
+    @field_validator("printed", mode="before")
+    @classmethod
+    def _percent(cls, value: object) -> object:
+        """A percentage as the fraction that it is: "87.6%" as "0.876"."""
+        if not isinstance(value, str) or not value.rstrip().endswith("%"):
+            return value
+        try:
+            return str(Decimal(value.rstrip()[:-1].strip()).scaleb(-2))
+        except InvalidOperation:
+            return value
+
     @field_validator("printed")
     @classmethod
     def _number(cls, value: str) -> str:
@@ -37,7 +48,9 @@ class Value(Section):
         # Beyond these a print is none, and a power of ten no float.
         exponent = number.as_tuple().exponent
         if not isinstance(exponent, int) or len(value) > 40 or not -400 <= exponent <= 6:
-            raise ValueError("not a number as it is printed: at most 40 characters, below 1e40")
+            hint = "; write a decimal point" if "," in value else ""
+            what = "not a number as it is printed: at most 40 characters, below 1e40"
+            raise ValueError(what + hint)
         return value
 
     @property

@@ -14,6 +14,12 @@ def evaluate(
     inputs: Inputs, plan: Plan, title: str, out: Path | None, command: str, pdf: str
 ) -> Results:
     """Score and compare predictions; where *out* is named, write results and report into it."""
+    if out is not None:
+        from milkreport.commands.console import note
+        from milkreport.runs.evaluated import refuse_other
+
+        if refuse_other(out, command):
+            note(f"replacing the evaluation in {out}, which the same command made")
     results = evaluate_inputs(inputs, plan, title=title, suite=out.name if out else "evaluate")
     if out is not None:
         from milkreport.commands import execute

@@ -61,16 +61,27 @@ def redraw(run_path: Path, pdf: str, images: bool = True) -> None:
         show_files(draw(folder, results, folder.load_verdict(), pdf, images))
 
 
-def combined(runs: Sequence[Path], out: Path, arms: Sequence[str], primary: str, pdf: str) -> None:
-    """Write one report of several runs, and show the outcome."""
+def combined(
+    runs: Sequence[Path],
+    out: Path,
+    arms: Sequence[str],
+    primary: str,
+    pdf: str,
+    replace: bool = False,
+) -> None:
+    """Write one report of several runs, and show the outcome; *replace*: whatever report *out* holds."""
     from milkreport.runs.combined import combine
+    from milkreport.runs.evaluated import refuse_other
 
     names = [path.name or str(path) for path in runs]
     command = ["milkreport", "report", *names, "--out", "$OUT"]
     for arm in arms:
         command += ["--arm", arm]
     command += ["--primary", primary] if primary else []
-    results = combine(runs, out, arms, primary, shell_line(command))
+    line = shell_line(command)
+    if not replace:
+        refuse_other(out, line)
+    results = combine(runs, out, arms, primary, line)
     written = draw(RunFolder(out), results, None, pdf)
     running.show_results(results, None)
     show_files(written)

@@ -20,7 +20,7 @@ from milkreport.errors import ConfigError
 from milkreport.evaluation.results import Results
 from milkreport.runs.checking import check_run, is_comparable, refuse_unknown
 from milkreport.runs.collect import plan_cells
-from milkreport.runs.combined import MOST_ARMS, best_on_validation
+from milkreport.runs.combined import MOST_ARMS, best_on_validation, differing
 from milkreport.runs.folder import RunFolder, refuse_foreign
 from milkreport.runs.grid import Point
 from milkreport.suite import Suite
@@ -66,6 +66,13 @@ class Order:
         return Wish(self.executor, self.device, self.workers, self.cells_per_gpu, self.ray_address)
 
     @property
+    def network(self) -> tuple[str, ...]:
+        """What goes over a network by the user's wish."""
+        ray = ("trainings and their images went to a Ray cluster",)
+        mlflow = ("metrics and report went to an MLflow server",)
+        return (*(ray * (self.executor == "ray")), *(mlflow * bool(self.mlflow)))
+
+    @property
     def suite(self) -> Suite:
         """The first run's; all differ in the grid's settings alone."""
         return self.runs[0][1]
@@ -97,6 +104,7 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
                 gallery=order.images,
                 name=point.name,
                 reuse=order.reuse,
+                network=order.network,
             )
         )
     n_cells = sum(len(plan_cells(suite)) for _, suite in order.runs)
@@ -124,6 +132,10 @@ def _refuse(order: Order) -> None:
     if len(order.runs) > 1 and RunFolder(order.out).is_run():
         what = "holds a run; the runs of a grid go into folders below --out"
         raise ConfigError(what, "choose another --out", str(order.out))
+    if len({suite.split.model_dump_json() for _, suite in order.runs}) > 1:
+        note(
+            "the points of this grid are split differently: each is reported by itself, none is chosen"
+        )
 
 
 def _tell_end(name: str, results: Results, files: list[Path], tracker: Tracker) -> None:
@@ -212,12 +224,23 @@ def _finish(
 def _finish_grid(order: Order, found: Sequence[Results]) -> None:
     """One report of all points, where it can hold them; what was chosen, if anything may choose."""
     folders = [order.folder(point) for point, _ in order.runs]
+    points = [(point.name, results) for (point, _), results in zip(order.runs, found, strict=True)]
+    runs = [
+        (name, results, RunFolder(path))
+        for (name, results), path in zip(points, folders, strict=True)
+    ]
+    if apart := differing(runs):
+        for name, results in points:
+            say(name)
+            running.show_results(results, None)
+        note(f"no report of all points together, and no point is chosen: {apart}")
+        say(f"each point has its own run folder and report in {order.out}")
+        return
     if sum(len(results.arms) for results in found) <= MOST_ARMS:
-        combined(folders, order.out / "combined", [], "", order.pdf)
+        combined(folders, order.out / "combined", [], "", order.pdf, replace=True)
     else:
         what = f"more than {MOST_ARMS} arms: choose for one report of several points"
         note(f"{what}: milkreport report RUN RUN --arm NAME --out FOLDER")
-    points = [(point.name, results) for (point, _), results in zip(order.runs, found, strict=True)]
     metric = order.suite.primary_metric
     best = best_on_validation(points, metric)
     for arm, name, value in best:

@@ -11,7 +11,12 @@ from milkreport.evaluation.definitions import DEFINITIONS, REPEATED
 from milkreport.evaluation.folding import Thresholds
 from milkreport.evaluation.part_record import POSITIVE, Estimate, PartResult
 from milkreport.evaluation.results import Results
-from milkreport.reporting.view_measures import NO_INTERVAL, without_interval
+from milkreport.reporting.view_measures import (
+    BRIER_SUM,
+    NO_INTERVAL,
+    binary_brier,
+    without_interval,
+)
 
 
 def show(results: Results) -> None:
@@ -35,9 +40,12 @@ def _show_part(results: Results, part: PartResult) -> None:
         if name in REPEATED:
             continue
         definition = results.definitions[name]
-        how = definition.decision
+        how = BRIER_SUM if name == "brier" else definition.decision
         title = definition.title + (" *" if name == results.primary_metric else "")
         metrics.add_row(title, number(estimate.value), bounds(estimate, 4), how)
+        if name == "brier" and (half := binary_brier(part)) is not None:
+            how = "of one class, 0 to 1"
+            metrics.add_row("Brier score, binary", number(half.value), bounds(half, 4), how)
     for rule in part.rules:
         for name in ("macro_f1", "balanced_accuracy"):
             if name in rule.values:

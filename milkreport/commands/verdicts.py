@@ -12,6 +12,7 @@ from milkreport.checks.reference import Reference
 from milkreport.checks.verdict import CheckRow, Status, Verdict
 from milkreport.commands.console import console, number, warn
 from milkreport.runs.self_test import Control
+from milkreport.tables import first_few
 
 STYLES = {
     Status.PASS: "green",
@@ -41,7 +42,9 @@ def show_verdict(verdict: Verdict) -> None:
                 table.add_row(*_cells(row, len(parts) > 1))
     console.print(table)
     for reason in dict.fromkeys(row.reason for row in verdict.rows if row.reason):
-        console.print(f"[dim]{escape(reason)}[/dim]", soft_wrap=True)
+        rows = [row for row in verdict.rows if row.reason == reason]
+        names = "all" if len(rows) == len(verdict.rows) else first_few({r.name: 0 for r in rows}, 5)
+        console.print(f"[dim]{escape(names)}: {escape(reason)}[/dim]", soft_wrap=True)
     for remark in verdict.remarks:
         console.print(f"[dim]{escape(remark)}[/dim]", soft_wrap=True)
     for warning in verdict.warnings:

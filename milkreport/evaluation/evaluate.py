@@ -77,7 +77,7 @@ def evaluate_inputs(
     arms = [
         ArmResult(
             name=name,
-            title=name,
+            title=inputs.titles.get(name, name),
             description=f"Predictions read from {inputs.sources[name]}.",
             correction="",
             cells=[

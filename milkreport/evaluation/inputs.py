@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from milkreport.evaluation.predictions import Predictions
 from milkreport.evaluation.reading import join_predictions
 from milkreport.tables import first_few
 
-_SAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 #: A path may be text.
 Given = Source | str
@@ -32,12 +33,14 @@ class Inputs:
 
     ``arms``: name to part to predictions by (seed, fold); several files of one arm are its seeds.
     ``sources``: arm to what its predictions were read from. ``truth``: the truth's name and SHA-256.
+    ``titles``: of arms that are called by their file, where that has letters which a name cannot have.
     """
 
     arms: dict[str, dict[Part, Cells]]
     sources: dict[str, str]
     truth: tuple[str, str]
     facts: CaseFacts = field(default_factory=CaseFacts)
+    titles: dict[str, str] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -81,7 +84,21 @@ def load_inputs(
         arms[name] = dict(parts)
     facts = load_facts(table, group, slices)
     sources = {name: _labels(files) for name, files in named.items()}
-    return Inputs(arms, sources, (_label(truth), _sha256(truth)), facts)
+    titles = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
+    return Inputs(arms, sources, (_label(truth), _sha256(truth)), facts, titles)
+
+
+def name_of_file(stem: str) -> str:
+    """An arm's name for a file: letters without their accents, and a hyphen for what a name cannot have."""
+    plain = unicodedata.normalize("NFKD", stem)
+    letters = "".join(c for c in plain if not unicodedata.combining(c))
+    return _UNSAFE.sub("-", letters).strip("-._")[:64] or "predictions"
+
+
+def _title(name: str, source: Source) -> str:
+    """The file's own name, where the arm is called by it and had to be called otherwise."""
+    stem = source.stem if isinstance(source, Path) else name
+    return stem if stem != name and name_of_file(stem) == name else ""
 
 
 def _source(given: Given) -> Source:
@@ -95,7 +112,7 @@ def _named(given: GivenFiles) -> dict[str, list[Source]]:
     elif isinstance(given, str | Path | pd.DataFrame):
         source = _source(given)
         name = source.stem if isinstance(source, Path) else "predictions"
-        named = {_SAFE.sub("-", name).lstrip("-.") or "predictions": [source]}
+        named = {name_of_file(name): [source]}
     else:
         named = {f"predictions-{i}": [_source(one)] for i, one in enumerate(given, 1)}
     if not named or not all(named.values()):

@@ -16,6 +16,7 @@ from milkreport.errors import ConfigError
 from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.metrics import score_classes, score_confusion
 from milkreport.evaluation.part_record import POSITIVE, Definition
+from milkreport.evaluation.synonyms import known_metric, near_metric
 from milkreport.tables import first_few
 
 if TYPE_CHECKING:
@@ -35,15 +36,19 @@ def check_metric(metric: str) -> str:
     """
     name, _, class_name = metric.partition(":")
     if class_name:
-        name = {"sensitivity": "recall"}.get(name, name)
+        given, name = name, known_metric(name, of_class=True)
         if name not in CLASS_DEFINITIONS:
-            known = ", ".join(CLASS_DEFINITIONS)
-            raise ConfigError(f"unknown metric of a class {name!r}", f"known: {known}")
+            near = near_metric(given, of_class=True)
+            known = f"did you mean {near}?" if near else f"known: {', '.join(CLASS_DEFINITIONS)}"
+            raise ConfigError(f"unknown metric of a class {given!r}", known)
         return f"{name}:{class_name}"
+    given, metric = metric, known_metric(metric, of_class=False)
     if metric in _WITHOUT or metric not in (*DEFINITIONS, *POSITIVE):
         usable = [name for name in DEFINITIONS if name not in _WITHOUT]
         do = f"known: {', '.join(usable)}; {', '.join(POSITIVE)}; or METRIC:CLASS, as in recall:CLASS"
-        raise ConfigError(f"unknown primary metric {metric!r}", do)
+        if near := near_metric(given, of_class=False):
+            do = f"did you mean {near}? {do}" if near not in _WITHOUT else do
+        raise ConfigError(f"unknown primary metric {given!r}", do)
     return metric
 
 

@@ -50,10 +50,13 @@ class RankCurve(Record):
     """ROC and precision-recall curve of one class against the others, means over seeds.
 
     ``sensitivity`` at the false positive rates 0, 0.02, ..., 1; ``precision`` at the same recalls.
+    ``roc``: pairs of false positive rate and sensitivity from (0, 0) to (1, 1), all points of the curve but
+    those that lie within 0.001 of the line through the others; empty in results of older versions.
     """
 
     sensitivity: list[float]
     precision: list[float]
+    roc: list[tuple[float, float]] = []
 
 
 class ClassRow(Record):

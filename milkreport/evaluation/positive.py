@@ -53,7 +53,8 @@ def resample_positive(
 ) -> dict[str, Floats]:
     """The same in each resample, weights (n_resamples, n): first axis the resamples."""
     true, answered, score = split_positive(p, positive)
-    drawn = weights @ np.stack([true, ~true, true & answered, ~true & ~answered], 1).astype("f4")
+    sides = np.stack([true, ~true, true & answered, ~true & ~answered], 1).astype("f4")
+    drawn = (weights @ sides).astype(np.float64)  # counts, exact as float32: their ratios are not
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {"sensitivity": drawn[:, 2] / drawn[:, 0], "specificity": drawn[:, 3] / drawn[:, 1]}
     if p.kind != "labels":
@@ -87,6 +88,6 @@ def _sensitivities(true: Bools, score: Floats, weights: npt.NDArray[np.floating]
         for specificity in SPECIFICITIES:
             allowed = (fp <= (1 - specificity) * fp[:, -1:] * (1 + 1e-6)).sum(axis=1)
             best = np.take_along_axis(tp, np.maximum(allowed - 1, 0)[:, None], axis=1)[:, 0]
-            found.append(np.where(allowed > 0, best, 0) / tp[:, -1])
+            found.append(np.where(allowed > 0, best, 0) / tp[:, -1].astype(np.float64))
     known = (tp[:, -1] > 0) & (fp[:, -1] > 0)
     return np.where(known[:, None], np.stack(found, axis=1), np.nan)

@@ -20,6 +20,7 @@ from milkreport.reporting.axes import (
 )
 from milkreport.reporting.svg import INK, PART_COLOURS, WIDTH, colour, drawing, marker, to_svg
 from milkreport.reporting.text import shorten, shorten_apart, whole
+from milkreport.reporting.titles import full_titles
 
 MOST_CLASSES = 40
 _PART_MARKERS = {"train": "o", "validation": "^", "test": "D"}
@@ -90,7 +91,7 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
     first = next((r for _, _, r in results if r is not None), None)
     support = {row.name: row.support for row in first.classes} if first else {}
     shown = most_frequent(list(support), support)
-    titles = shorten_apart([arm.title or arm.name for arm in arms], LEGEND_NAME)
+    titles = shorten_apart(full_titles(arms), LEGEND_NAME)
     drawn = [titles[i] for i, _, result in results if result is not None]
     columns = legend_columns(drawn, WIDTH - 1.2, handle=0.4)
     above = legend_height(drawn, columns)
@@ -98,7 +99,8 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
         figure = Figure(figsize=(WIDTH, 0.78 + above + 0.25 * len(shown)))
         left, right = figure.subplots(1, 2, sharey=True)
         height = figure.get_figheight()
-        labels = [f"{shorten(n, 14)} ({whole(support[n])})" for n in shown]
+        short = zip(shown, shorten_apart(shown, 14), strict=True)
+        labels = [f"{name} ({whole(support[n])})" for n, name in short]
         margin = label_width(labels)
         figure.subplots_adjust(
             left=margin / WIDTH,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from milkreport.evaluation.results import ArmResult, Curve
 from milkreport.reporting.axes import legend_entries
 from milkreport.reporting.svg import PART_COLOURS, WIDTH, drawing, to_svg
-from milkreport.reporting.text import shorten
+from milkreport.reporting.text import shorten_apart
+from milkreport.reporting.titles import full_titles
 
 MEASURES = {
     "loss": "Loss",
@@ -26,6 +27,7 @@ MARKS = {"train": "o", "validation": "^", "test": "s"}
 MOST_POINTS = 500
 MOST_LINES = 5  # more cells than this become a band
 ARMS_A_FIGURE = 4
+MOST_LETTERS = 22  # of an arm beside its row
 ALL_POINTS = 40_000  # of one report, so that many arms keep its size
 
 
@@ -34,9 +36,14 @@ def learning_curves(arms: Sequence[ArmResult]) -> list[tuple[str, str]]:
     drawn = [arm for arm in arms if arm.curves]
     lines = max(1, len(drawn) * len(MEASURES) * len(DASHES) * 2)
     points = max(60, min(MOST_POINTS, ALL_POINTS // lines))
+    titles = dict(
+        zip([a.name for a in arms], shorten_apart(full_titles(arms), MOST_LETTERS), strict=True)
+    )
     groups = [drawn[i : i + ARMS_A_FIGURE] for i in range(0, len(drawn), ARMS_A_FIGURE)]
     keys = [f"curves-{number}" for number in range(1, len(groups) + 1)]
-    return [(key, _figure(key, group, points)) for key, group in zip(keys, groups, strict=True)]
+    return [
+        (key, _figure(key, group, titles, points)) for key, group in zip(keys, groups, strict=True)
+    ]
 
 
 def parts_drawn(arms: Sequence[ArmResult]) -> list[str]:
@@ -52,7 +59,7 @@ def thin(epochs: NDArray[np.float64], most: int) -> NDArray[np.intp]:
     return np.unique(np.linspace(0, len(epochs) - 1, most).round().astype(np.intp))
 
 
-def _figure(key: str, arms: Sequence[ArmResult], points: int) -> str:
+def _figure(key: str, arms: Sequence[ArmResult], titles: Mapping[str, str], points: int) -> str:
     with drawing():
         height = 0.62 + 1.28 * len(arms)
         figure = Figure(figsize=(WIDTH, height))
@@ -76,7 +83,7 @@ def _figure(key: str, arms: Sequence[ArmResult], points: int) -> str:
                     axes.set_title(title, pad=5)
                 if row == len(arms) - 1:
                     axes.set_xlabel("epoch")
-            grid[row, 0].set_ylabel(shorten(arm.title, 22), labelpad=6)
+            grid[row, 0].set_ylabel(titles[arm.name], labelpad=6)
         handles, names = legend_entries(grid.flat)
         figure.legend(
             handles,
@@ -91,7 +98,7 @@ def _figure(key: str, arms: Sequence[ArmResult], points: int) -> str:
         epochs = max(
             (len(v) for a in arms for c in a.curves for v in c.columns.values()), default=0
         )
-        said = f"{', '.join(shorten(arm.title, 40) for arm in arms)}; {epochs} epochs; parts: "
+        said = f"{', '.join(titles[arm.name] for arm in arms)}; {epochs} epochs; parts: "
         return to_svg(figure, key, "Learning curves", said + ", ".join(names))
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from milkreport.reporting.svg import INK, WIDTH, drawing, to_svg
-from milkreport.reporting.text import percent, shorten, whole
+from milkreport.reporting.text import percent, shorten, shorten_apart, whole
 
 TONE = "#0072B2"
 STRONGEST = 0.72  # keeps text in ink readable on the darkest cell, on light and dark pages
@@ -35,7 +35,7 @@ def confusion_matrix(
     wide = is_wide(n)
     cell = min(0.43 if n > 4 else 0.6, ((_LANDSCAPE if wide else WIDTH) - 1.75) / (n + 1))
     tall = min(cell, 5.2 / (n + 1)) if wide else min(cell, 0.215 if n > 4 else 0.3)
-    labels = [shorten(name, 12) for name in names]
+    labels = shorten_apart(names, 12)
     size = _size(n)
     longest = max(map(len, labels), default=0) * size * 0.62 / 72
     crowded = longest > cell  # then the names above the columns stand upright

@@ -61,6 +61,7 @@ def _class_panels(key: str, arms: Sequence[ArmRows], part: str, precision: bool)
     with drawing():
         figure, grid = _panels(len(names), above=legend_height([*titles.values()], columns))
         said = []
+        heads = dict(zip(names, shorten_apart(names, 16), strict=True))
         for axes, name in zip(grid, names, strict=False):
             values = []
             for index, _, rows in arms:
@@ -76,7 +77,7 @@ def _class_panels(key: str, arms: Sequence[ArmRows], part: str, precision: bool)
                 axes.axhline(first.support / n, color=INK, alpha=0.5, linewidth=0.8, dashes=(1, 2))
             else:
                 axes.plot([0, 1], [0, 1], color=INK, alpha=0.5, linewidth=0.8, dashes=(1, 2))
-            axes.set_title(f"{shorten(name, 16)} ({whole(first.support)})", pad=3)
+            axes.set_title(f"{heads[name]} ({whole(first.support)})", pad=3)
             said.append(f"{shorten(name, 24)}: {', '.join(values)}")
         across, up = (
             ("recall", "precision") if precision else ("false positive rate", "sensitivity")
@@ -88,10 +89,15 @@ def _class_panels(key: str, arms: Sequence[ArmRows], part: str, precision: bool)
 
 
 def _line(axes: Axes, curve: RankCurve, index: int, arm: str, precision: bool) -> None:
-    values = curve.precision if precision else curve.sensitivity
+    if precision:
+        across, up = _X, np.array(curve.precision)
+    elif curve.roc:
+        across, up = np.array(curve.roc).T
+    else:  # results of older versions
+        across, up = _X, np.array(curve.sensitivity)
     axes.plot(
-        _X,
-        values,
+        across,
+        up,
         color=colour(index),
         linestyle=_DASHES[index % len(_DASHES)],
         linewidth=1.1,

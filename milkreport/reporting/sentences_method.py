@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from milkreport.evaluation.compare import ALPHA, is_permuted, most_permutations
+from milkreport.evaluation.definitions import HEADLINE
 from milkreport.evaluation.results import SEEDS_TO_RANK, Comparison, Results
+from milkreport.reporting.sentences_intervals import interval_methods
 from milkreport.reporting.sentences_pairs import trained
-from milkreport.reporting.text import numeral, whole
+from milkreport.reporting.text import mid_sentence, numeral, whole
 from milkreport.reporting.titles import primary_pairs
 
 
@@ -20,6 +22,8 @@ def method_texts(results: Results, comparison: Comparison) -> tuple[str, ...]:
         "Detectable: the difference found with 80% power, one pair alone.",
         *([] if results.data.synthetic else [_findings(results)]),
     ]
+    if own := interval_methods(HEADLINE):
+        text.append(f"Of single arms, {mid_sentence(own)}")
     if comparison.n_folds > 1:
         text.append(
             f"Predictions are pooled out of fold over {numeral(comparison.n_folds)} folds: the "

@@ -8,6 +8,7 @@ from milkreport.evaluation.named import define
 from milkreport.evaluation.part_record import Estimate, PartResult
 from milkreport.evaluation.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
+from milkreport.reporting.sentences_intervals import LOPSIDED, interval_notes, is_lopsided
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -51,9 +52,11 @@ def comparison_table(results: Results) -> Table:
         groups.append(Group(title, tuple(rows)))
     lost = [arm for arm in results.arms if not arm.parts]
     if lost:
-        rows = [Row(failed_cells(arm, len(metrics)), "failed") for arm in lost]
+        rows = [Row(failed_cells(results, arm, len(metrics)), "failed") for arm in lost]
         groups.append(Group("Without a result", tuple(rows)))
-    return Table("headline", _caption(results), tuple(columns), tuple(groups), _marks(results))
+    rows = [row for group in groups for row in group.rows]
+    notes = (*_marks(results), *interval_notes(rows, ()))
+    return Table("headline", _caption(results), tuple(columns), tuple(groups), notes)
 
 
 def pair_table(results: Results) -> Table | None:
@@ -77,7 +80,8 @@ def pair_table(results: Results) -> Table | None:
     heads = ("Difference", "95% interval", "p\u00a0(Holm)", "Detectable")
     metric = metric_title(results, results.primary_metric)
     caption = f"{metric}, differences between the arms"
-    caption += ", the first of them." if len(pairs) > _ON_PAGE_ONE else "."
+    caption += ", the first of them" if len(pairs) > _ON_PAGE_ONE else ""
+    caption += "; detectable: found with 80% power."
     columns = (Column("Pair", text=True), *map(Column, heads), Column("Finding", text=True))
     return table("pairs", caption, columns, rows, dense=True)
 
@@ -86,10 +90,10 @@ def _primary_note(metric: str) -> str:
     return "primary, lower is better" if define(metric).better == "lower" else "primary"
 
 
-def failed_cells(arm: ArmResult, n: int) -> tuple[Cell, ...]:
+def failed_cells(results: Results, arm: ArmResult, n: int) -> tuple[Cell, ...]:
     """An arm that has no result, with the reason in its first column of numbers."""
     message = next((c.message for c in arm.cells if c.status == "failed"), None)
-    name = Cell(shorten(arm.title or arm.name))
+    name = Cell(arm_title(results, arm.name))
     text = "not trained" if message is None else failure(shorten(without_paths(message), 90))
     reason = Cell(text, kind="span")
     return (name, reason, *[Cell("", kind="spanned")] * (n - 1))
@@ -109,11 +113,11 @@ def estimate_cell(estimate: Estimate | None, mark: str = "") -> Cell:
     note = interval(estimate.low, estimate.high)
     if estimate.seed_sd is not None:
         note = f"{note}, SD {decimal(estimate.seed_sd)}".removeprefix(", ")
-    return Cell(decimal(estimate.value), note, mark)
+    return Cell(decimal(estimate.value), note, mark + LOPSIDED * is_lopsided(estimate))
 
 
 def _arm_row(results: Results, arm: ArmResult, result: PartResult, metrics: list[str]) -> Row:
-    cells = [Cell(shorten(arm.title or arm.name))]
+    cells = [Cell(arm_title(results, arm.name))]
     for metric in metrics:
         mark = ""
         if metric == results.primary_metric and result.part == "test":

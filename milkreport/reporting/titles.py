@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from milkreport.evaluation.part_record import PartResult
-from milkreport.evaluation.results import Difference, Results
-from milkreport.reporting.text import mid_sentence, shorten
+from milkreport.evaluation.results import ArmResult, Difference, Results
+from milkreport.reporting.text import mid_sentence, shorten, shorten_apart
 
 #: More pairs than this, and a table holds those against the first arm and the surest others.
 MOST_PAIRS = 24
@@ -21,10 +24,25 @@ def metric_words(results: Results, metric: str) -> str:
     return mid_sentence(metric_title(results, metric))
 
 
+def full_titles(arms: Sequence[ArmResult]) -> list[str]:
+    """The arms' titles, or names; those that share a title have the name behind it."""
+    titles = [arm.title or arm.name for arm in arms]
+    count = Counter(titles)
+    return [
+        f"{title} ({arm.name})" if count[title] > 1 and title != arm.name else title
+        for arm, title in zip(arms, titles, strict=True)
+    ]
+
+
 def arm_title(results: Results, name: str, most: int = 40) -> str:
-    """An arm's title, or its name."""
-    arm = results.arm(name)
-    return shorten(arm.title or arm.name if arm else name, most)
+    """What an arm is called in at most *most* characters, which tell it from every other arm.
+
+    Tables and sentences use the default, by which the page's filter knows an arm.
+    """
+    names = [arm.name for arm in results.arms]
+    if name not in names:
+        return shorten(name, most)
+    return shorten_apart(full_titles(results.arms), most)[names.index(name)]
 
 
 def headline_part(results: Results) -> str:

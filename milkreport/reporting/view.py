@@ -20,11 +20,10 @@ from milkreport.reporting.text import (
     day,
     listing,
     shorten,
-    shorten_apart,
     whole,
     without_paths,
 )
-from milkreport.reporting.titles import headline_part, metric_title
+from milkreport.reporting.titles import arm_title, headline_part, metric_title
 from milkreport.reporting.view_arms import ArmView, build_arm, build_exposure
 from milkreport.reporting.view_audit import AuditView, build_audit
 from milkreport.reporting.view_compare import ComparisonView, build_comparison
@@ -175,7 +174,9 @@ def build_view(
         audit=build_audit(audit) if audit and compared else None,
         no_reference=_no_reference(synthetic),
         cost=cost,
-        ethics=build_ethics(results, shown is not None, shown is not None and shown.has_pictures),
+        ethics=build_ethics(
+            results, manifest.network, shown is not None, shown is not None and shown.has_pictures
+        ),
         provenance=build_provenance(results, manifest, suite, data_argument),
         guidelines=build_guidelines(results, suite),
     )
@@ -240,9 +241,8 @@ def _contents(
 def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
     part = headline_part(results)
     metric = metric_title(results, results.primary_metric)
-    titles = shorten_apart([arm.title or arm.name for arm in results.arms], 26)
     rows = [
-        (index, titles[index], found)
+        (index, arm_title(results, arm.name, 26), found)
         for index, arm in enumerate(results.arms)
         if (result := arm.part(part)) is not None
         and (found := result.estimate(results.primary_metric)) is not None

@@ -12,6 +12,7 @@ from milkreport.evaluation.results import ArmResult, CellRecord, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
 from milkreport.reporting.matrix import NUMBERS_UP_TO, WIDE_FROM, confusion_matrix, is_wide
 from milkreport.reporting.sentences_classes import coverage_words
+from milkreport.reporting.sentences_intervals import interval_notes
 from milkreport.reporting.text import (
     MISSING,
     decimal,
@@ -22,11 +23,12 @@ from milkreport.reporting.text import (
     plural,
     several,
     shorten,
+    shorten_apart,
     signed,
     whole,
     without_paths,
 )
-from milkreport.reporting.titles import headline_part, metric_words
+from milkreport.reporting.titles import arm_title, headline_part, metric_words
 from milkreport.reporting.trainings import trainings
 from milkreport.reporting.view_measures import calibration_sentence
 
@@ -43,6 +45,7 @@ class ArmView:
 
     key: str
     title: str
+    in_tables: str  # what tables call it
     lead: str
     facts: tuple[Fact, ...]
     report: Table | None
@@ -60,7 +63,7 @@ def is_classical(arm: ArmResult) -> bool:
 def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
     """The view of the arm at *index*."""
     key = f"arm-{index + 1}"
-    title = shorten(arm.title or arm.name, 60)
+    title = arm_title(results, arm.name, 60)
     part = arm.part(headline_part(results))
     failed = [cell for cell in arm.cells if cell.status == "failed"]
     lead = shorten(without_paths(arm.description), 400)
@@ -71,6 +74,7 @@ def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
     return ArmView(
         key=key,
         title=title,
+        in_tables=arm_title(results, arm.name),
         lead=lead.strip(),
         facts=_facts(results, arm),
         report=_report(results, part, key, title) if part else None,
@@ -163,6 +167,7 @@ def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
         footnotes.append(
             Footnote(MISSING, "Undefined: no prediction of the class, or no case of it.")
         )
+    footnotes += interval_notes(rows, bounded)
     caption = f"{title}: classification report, {part.part}"
     caption += f", means over {plural(part.n_seeds, 'seed', 'seeds')}" if part.n_seeds > 1 else ""
     caption += ", with 95% intervals." if bounded else "."
@@ -203,9 +208,9 @@ def _matrix(results: Results, part: PartResult, key: str, title: str) -> Figure:
 
 def _remarks(results: Results, part: PartResult) -> tuple[str, ...]:
     """What a reader would look for in the matrix."""
-    names = [shorten(row.name, 24) for row in part.classes]
+    names = shorten_apart([row.name for row in part.classes], 24)
     remarks = []
-    never = [shorten(row.name, 24) for row in part.classes if row.predicted == 0]
+    never = [n for n, row in zip(names, part.classes, strict=True) if row.predicted == 0]
     if never:
         more = f" and {whole(len(never) - 15)} more" if len(never) > 15 else ""
         remarks.append(f"Never predicted: {', '.join(never[:15])}{more}.")
@@ -242,7 +247,7 @@ def build_exposure(results: Results) -> Table | None:
         cells += [Cell(percent(shares.get(name, 0.0), 1)) for shares in drawn]
         rows.append(Row(tuple(cells)))
     columns = [Column("Class", text=True), Column(f"Training {results.data.units}")]
-    columns += [Column(shorten(arm.title or arm.name, 30)) for arm in arms]
+    columns += [Column(arm_title(results, arm.name)) for arm in arms]
     caption = (
         f"Share of each class among the training {results.data.units}, and among those that the "
         "training of each arm saw."

@@ -35,6 +35,7 @@ from milkreport.reporting.text import (
 )
 from milkreport.reporting.titles import (
     arm_title,
+    full_titles,
     headline_part,
     left_out,
     metric_title,
@@ -120,8 +121,8 @@ def _differing(results: Results) -> Chapter:
             Figure("per-class", caption, class_figures.per_class("per-class", results.arms, part))
         )
     arms = [
-        (i, arm.title or arm.name, found.classes)
-        for i, arm in enumerate(results.arms)
+        (i, title, found.classes)
+        for i, (arm, title) in enumerate(zip(results.arms, full_titles(results.arms), strict=True))
         if (found := arm.part(part)) is not None and any(row.curve for row in found.classes)
     ]
     if arms:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from milkreport.evaluation.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Chapter, Column, Row, table
-from milkreport.reporting.text import MISSING, duration, several, shorten, whole
+from milkreport.reporting.text import MISSING, duration, several, whole
+from milkreport.reporting.titles import arm_title
 from milkreport.runs.manifest import Manifest
 
 
 def build_cost(results: Results, manifest: Manifest) -> Chapter | None:
     """One row an arm; ``None`` where nothing was trained."""
-    rows = [_row(arm) for arm in results.arms if any(c.seconds is not None for c in arm.cells)]
+    rows = [
+        _row(results, arm) for arm in results.arms if any(c.seconds is not None for c in arm.cells)
+    ]
     if not rows:
         return None
     columns = (
@@ -32,7 +35,7 @@ def build_cost(results: Results, manifest: Manifest) -> Chapter | None:
     return Chapter("cost", "Cost", (text,), (table("cost", caption, columns, rows),))
 
 
-def _row(arm: ArmResult) -> Row:
+def _row(results: Results, arm: ArmResult) -> Row:
     done = [cell for cell in arm.cells if cell.seconds is not None]
     seconds = [cell.seconds or 0.0 for cell in done]
     sizes = {cell.parameters for cell in done if cell.parameters is not None}
@@ -42,7 +45,7 @@ def _row(arm: ArmResult) -> Row:
         each = f"{duration(min(seconds))} to {duration(max(seconds))}"
     return Row(
         (
-            Cell(shorten(arm.title or arm.name, 40)),
+            Cell(arm_title(results, arm.name)),
             Cell(several(sizes) or MISSING),
             Cell(whole(len(done))),
             Cell(duration(sum(seconds))),

@@ -9,6 +9,7 @@ from milkreport.evaluation.named import define
 from milkreport.evaluation.part_record import Calibration, Estimate, PartResult, PositiveResult
 from milkreport.evaluation.results import Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Row, Table, table
+from milkreport.reporting.sentences_intervals import interval_notes
 from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.text import (
     MISSING,
@@ -22,13 +23,15 @@ from milkreport.reporting.text import (
     signed_interval,
     whole,
 )
-from milkreport.reporting.titles import headline_part, metric_title, metric_words
+from milkreport.reporting.titles import arm_title, headline_part, metric_title, metric_words
 
 #: Why some values stand alone.
 NO_INTERVAL = (
     "no interval, because none of those tried includes the true value often enough in such a situation "
     "(docs/statistics.md)"
 )
+#: What the Brier score of all classes is; that of one class's probability goes from 0 to 1.
+BRIER_SUM = "sum over classes, 0 to 2"
 #: Threshold probabilities at which the decision curve is printed.
 _SHOWN_THRESHOLDS = (0.1, 0.3, 0.5)
 MOST_ARMS = 5
@@ -53,7 +56,7 @@ def _arms(results: Results) -> tuple[Arms, str]:
     """The first five arms, and the sentence that says so."""
     part = headline_part(results)
     arms = [
-        (shorten(arm.title or arm.name, 26), found)
+        (arm_title(results, arm.name), found)
         for arm in results.arms
         if (found := arm.part(part)) is not None
     ]
@@ -110,16 +113,21 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
     ]
     if not shown:
         return None
-    rows = [
-        Row((_named(results, name), *_estimates(arms, lambda p: p.metrics.get(name))))  # noqa: B023
-        for name in shown
-    ]
+    rows = []
+    for name in shown:
+        found = _estimates(arms, lambda p: p.metrics.get(name))  # noqa: B023
+        rows.append(Row((_named(results, name), *found)))
+        if name == "brier" and any(binary_brier(part) for _, part in arms):
+            halves = _estimates(arms, binary_brier)
+            rows.append(Row((Cell("Brier score, binary", "0 to 1, lower is better"), *halves)))
     lost = {name: reason for _, part in arms for name, reason in part.not_computed.items()}
     notes: tuple[Footnote, ...] = ()
     if lost:
         names = listing(metric_title(results, name) for name in lost)
         notes = (Footnote(MISSING, f"{names}: {next(iter(lost.values()))}."),)
     bare = without_interval([part for _, part in arms], shown)
+    if any(e.low is not None for _, part in arms for e in part.metrics.values()):
+        notes += interval_notes(rows, [name for name in shown if name not in bare])
     if bare:
         names = capital(listing(metric_words(results, name) for name in bare))
         notes += (Footnote("95%", f"{names}: {NO_INTERVAL}."),)
@@ -128,8 +136,19 @@ def _metrics(results: Results, arms: Arms, note: str) -> Table | None:
 
 
 def _named(results: Results, metric: str) -> Cell:
-    lower = define(metric).better == "lower"
-    return Cell(metric_title(results, metric), "lower is better" if lower else "")
+    note = "lower is better" if define(metric).better == "lower" else ""
+    if metric == "brier":
+        note = f"{BRIER_SUM}, {note}"
+    return Cell(metric_title(results, metric), note)
+
+
+def binary_brier(part: PartResult) -> Estimate | None:
+    """The Brier score of two classes as libraries state it: of one class, half of the sum."""
+    found = part.metrics.get("brier")
+    if found is None or len(part.classes) != 2:
+        return None
+    values = found.model_dump()
+    return Estimate(**{k: None if v is None else v / 2 for k, v in values.items()})
 
 
 def _rules(results: Results, arms: Arms, note: str) -> Table | None:
@@ -168,6 +187,7 @@ def _rules(results: Results, arms: Arms, note: str) -> Table | None:
     caption = (
         f"Macro F1 of the same predictions under other decision rules, {arms[0][1].part}.{note}"
     )
+    notes += interval_notes(rows, ())
     return table("rules", caption, _columns("Decision rule", arms), rows, tuple(notes), dense=True)
 
 
@@ -206,7 +226,8 @@ def _positive(arms: Arms, note: str) -> Table | None:
     classes = listing(shorten(name, 24) for name in first.classes)
     n = plural(first.n_positive, "case", "cases")
     caption = f"{classes} against the others, {arms[0][1].part} ({n} of {whole(arms[0][1].n_cases)}).{note}"
-    return table("positive", caption, _columns("Measure", arms), rows, dense=True)
+    notes = interval_notes(rows, ())
+    return table("positive", caption, _columns("Measure", arms), rows, notes, dense=True)
 
 
 def _benefit(found: PositiveResult, place: int) -> Estimate | None:

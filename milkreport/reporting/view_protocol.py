@@ -20,6 +20,7 @@ from milkreport.reporting.text import (
     whole,
     without_paths,
 )
+from milkreport.reporting.titles import arm_title
 from milkreport.suite import Suite, Training
 
 CORRECTIONS = {
@@ -77,7 +78,7 @@ def _arms_table(results: Results, suite: Suite | None) -> Table:
     changes = {arm.name: _changes(suite, arm) for arm in suite.arms} if suite else {}
     strengths = {arm.name: arm.amount for arm in suite.arms} if suite else {}
     for arm in results.arms:
-        cells = [Cell(shorten(arm.title or arm.name))]
+        cells = [Cell(arm_title(results, arm.name))]
         if trained:
             correction = CORRECTIONS.get(arm.correction, arm.correction)
             if strengths.get(arm.name):

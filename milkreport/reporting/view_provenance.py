@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from milkreport.evaluation.results import SEEDS_TO_RANK, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
-from milkreport.reporting.text import MISSING, clock, plural, shorten, whole, without_paths
-from milkreport.reporting.titles import first_part
+from milkreport.reporting.text import MISSING, clock, listing, plural, shorten, whole, without_paths
+from milkreport.reporting.titles import arm_title, first_part
 from milkreport.reporting.trainings import trainings
 from milkreport.runs.manifest import Manifest
 from milkreport.suite import Suite
@@ -18,6 +19,18 @@ class EthicsView:
     """What must be known before these numbers are used."""
 
     points: tuple[Fact, ...]
+
+
+def _sent(network: Sequence[str] | None) -> str:
+    """What went over a network, in a sentence."""
+    if network is None:
+        return (
+            "Not recorded by the version that made this run: nothing, unless a Ray cluster, an MLflow "
+            "server or downloaded weights were asked for."
+        )
+    if not network:
+        return "Nothing: no part of training, evaluation or this report used a network."
+    return f"By the user's wish, {listing(network)}; nothing else used a network."
 
 
 @dataclass(frozen=True)
@@ -33,9 +46,17 @@ class ProvenanceView:
 
 
 def build_ethics(
-    results: Results, has_gallery: bool = False, has_pictures: bool = False
+    results: Results,
+    network: Sequence[str] | None,
+    has_gallery: bool = False,
+    has_pictures: bool = False,
 ) -> EthicsView:
-    """Use, limits and licence; *has_gallery* and *has_pictures*: what the report shows of single cases."""
+    """Use, limits and licence.
+
+    Args:
+        network: what went over a network, ``None`` where it is not known; see the manifest.
+        has_gallery, has_pictures: what the report shows of single cases.
+    """
     data = results.data
     held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
     if not data.n_images:
@@ -63,7 +84,7 @@ def build_ethics(
         Fact("What the data holds", f"{held}."),
         Fact(
             "What leaves the machine",
-            f"Nothing: no part of training, evaluation or this report uses a network. {shown}",
+            f"{_sent(network)} {shown}",
         ),
     ]
     points += [Fact("Note on the data", shorten(without_paths(note), 400)) for note in data.notes]
@@ -129,7 +150,7 @@ def build_provenance(
         trainings=trainings(
             "trainings",
             "All trainings, with what their weights hash to.",
-            [(shorten(arm.title or arm.name, 60), arm.cells) for arm in results.arms],
+            [(arm_title(results, arm.name), arm.cells) for arm in results.arms],
         )
         if suite is not None
         else None,

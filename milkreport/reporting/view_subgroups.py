@@ -8,6 +8,7 @@ from milkreport.evaluation.part_record import Estimate, PartResult, SliceResult
 from milkreport.evaluation.results import ArmResult, Results
 from milkreport.evaluation.slices import FEWEST
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
+from milkreport.reporting.sentences_intervals import interval_notes
 from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.text import (
     MISSING,
@@ -101,20 +102,21 @@ def _values(results: Results, arms: list[tuple[ArmResult, PartResult]], metric: 
         groups.setdefault(column, []).append(Row(tuple(cells)))
     columns = [Column("Subgroup", text=True), Column(results.data.units.capitalize())]
     columns.append(Column("Classes"))
-    columns += [Column(arm_title(results, arm.name, 26)) for arm in shown]
+    columns += [Column(arm_title(results, arm.name)) for arm in shown]
     note = Footnote(
         "*", "The interval of the difference from all other cases excludes 0, untested."
     )
     caption = f"{metric_title(results, metric)} by subgroup, {part}, with 95% intervals."
     if len(arms) > MOST_ARMS:
         caption += f" The first {numeral(MOST_ARMS)} arms; the others stand in metrics.csv."
-    marked = any(c.mark for rows in groups.values() for row in rows for c in row.cells)
+    every = [row for rows in groups.values() for row in rows]
+    marked = any("*" in c.mark for row in every for c in row.cells)
     return Table(
         "subgroups",
         caption,
         tuple(columns),
         tuple(Group(shorten(column), tuple(rows)) for column, rows in groups.items()),
-        (note,) if marked else (),
+        (*((note,) if marked else ()), *interval_notes(every, ())),
         dense=True,
     )
 

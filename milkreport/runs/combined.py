@@ -92,6 +92,38 @@ def _labels(paths: Sequence[Path]) -> list[str]:
     return labels
 
 
+def differing(runs: Sequence[tuple[str, Results, RunFolder]]) -> str:
+    """Why runs cannot be compared case by case, in a line; empty where they can.
+
+    Args:
+        runs: their names, results and folders.
+    """
+    scored = [run for run in runs if any(arm.part("test") for arm in run[1].arms)]
+    if not scored:
+        return "no arm has a result"
+    first_name, first, folder = scored[0]
+    cases = _test_cases(folder, first)
+    for name, results, other in scored[1:]:
+        try:
+            _refuse_other(first_name, first, name, results)
+        except DataError as error:
+            return error.what
+        if _test_cases(other, results) != cases:
+            return f"{first_name} and {name} have different test cases"
+    return ""
+
+
+def _test_cases(folder: RunFolder, results: Results) -> dict[str, str]:
+    """Label by id of every case that a whole seed of the first scored arm was tested on."""
+    arm = next(arm for arm in results.arms if arm.part("test"))
+    cells = load_scored(folder, arm, results.classes)["test"]
+    return {
+        str(case): results.classes[label]
+        for cell in cells.values()
+        for case, label in zip(cell.case_ids, cell.truth, strict=True)
+    }
+
+
 def _refuse_other(first_name: str, first: Results, name: str, results: Results) -> None:
     """Runs of other cases are not one comparison; what differs is said here, not in a pairing's words."""
     if sorted(first.classes) != sorted(results.classes):

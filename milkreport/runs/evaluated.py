@@ -72,6 +72,24 @@ def write_evaluation(out: Path, inputs: Inputs, results: Results, command: str) 
     return results
 
 
+def refuse_other(out: Path, command: str) -> bool:
+    """Whether *out* holds an older evaluation by the same command, which may be replaced.
+
+    Raises:
+        ConfigError: it holds anything else.
+    """
+    folder = RunFolder(out)
+    refuse_foreign(folder)
+    if folder.has_suite:
+        raise ConfigError("holds the run of a suite", "choose another --out", str(out))
+    if not folder.is_run():
+        return False
+    older = folder.load_manifest().command
+    if older != command:
+        raise ConfigError(f"holds another evaluation ({older})", "choose another --out", str(out))
+    return True
+
+
 def declared_plan(known: Sequence[Results], primary: str) -> tuple[str, float | None]:
     """The primary metric that these results declared, or *primary* instead; and its margin.
 
@@ -209,4 +227,5 @@ def _manifest(inputs: Inputs, command: str, suite: str) -> Manifest:
         device_name="",
         cpu_capability="",
         threads=0,
+        network=[],
     )

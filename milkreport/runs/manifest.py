@@ -31,7 +31,10 @@ PACKAGES = [
 
 
 class Manifest(Record):
-    """Who made these results, from what, with what. Holds no path of the machine."""
+    """Who made these results, from what, with what. Holds no path of the machine.
+
+    ``network``: what of the run went over a network, a phrase each; ``None`` where that was not recorded.
+    """
 
     schema_version: int = 1
     milkreport: str
@@ -49,6 +52,7 @@ class Manifest(Record):
     device_name: str
     cpu_capability: str
     threads: int
+    network: list[str] | None = None
 
     def environment(self) -> dict[str, str]:
         """What of the environment the weights' bits depend on; the threads are in the suite."""

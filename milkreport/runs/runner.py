@@ -71,6 +71,7 @@ class Job:
     ``name``: tells the runs of a grid apart. ``command``: how to reproduce it, without any path of the
     machine. ``restart``: forget what the folder holds. ``gallery``: keep thumbnails of the most confident
     mistakes. ``reuse``: folder with runs, whose finished trainings are taken over where they are the same.
+    ``network``: what goes over a network by the user's wish, a phrase each.
     """
 
     suite: Suite
@@ -82,6 +83,7 @@ class Job:
     gallery: bool = True
     name: str = ""
     reuse: Path | None = None
+    network: tuple[str, ...] = ()
 
 
 def run_suites(
@@ -177,17 +179,29 @@ def _begin(job: Job, prepared: Prepared, machine: Machine, watcher: Watcher) -> 
         device_name=machine.name,
         cpu_capability=machine.cpu_capability,
         threads=job.suite.training.threads,
+        network=[*job.network, *_downloads(job.suite)],
     )
     if folder.is_run():
         _refuse_changed(folder, job.suite, manifest, prepared)
         folder.write_suite(job.suite)  # it may have more seeds or arms now
-        manifest = folder.load_manifest()
+        used, before = manifest.network or [], folder.load_manifest()
+        manifest = before
+        if before.network is not None and not set(used) <= set(before.network):
+            both = list(dict.fromkeys([*before.network, *used]))
+            manifest = before.model_copy(update={"network": both})
+            folder.write_manifest(manifest)
     else:
         folder.begin(job.suite, manifest)
     _write_data(folder, prepared, folds, job.suite)
     study = Study(job.name, job.suite, prepared, tuple(folds), job.out)
     watcher.study(study, manifest)
     return study
+
+
+def _downloads(suite: Suite) -> list[str]:
+    models = [suite.model_of(arm) for arm in suite.arms]
+    wanted = any(getattr(model, "weights", "") == "download" for model in models)
+    return ["pretrained weights were downloaded"] if wanted else []
 
 
 def _refuse_changed(

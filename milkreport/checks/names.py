@@ -1,0 +1,82 @@
+"""The names in a reference file: metrics by any of their names, arms and classes by those it declares."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from typing import Any
+
+from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.part_record import POSITIVE
+from milkreport.evaluation.synonyms import known_metric, near_metric
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """What to say of an unknown name: the nearest known one, or all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(list(known)[:12])}"
+
+
+def refuse_unknown(name: str, known: Collection[str], where: str) -> None:
+    """Refuse a name that is not among those declared; without any, every name is.
+
+    Raises:
+        ValueError: which name, where, and the nearest.
+    """
+    if known and name not in known:
+        raise ValueError(f"{where} {name!r} is not declared; {nearest(name, known)}")
+
+
+def with_known_metrics(values: dict[str, Any]) -> dict[str, Any]:
+    """The raw values of a reference, its metrics by the names that are kept here.
+
+    A rule has no class: its metric is one of a class where its figures are.
+    """
+    of_class = {
+        entry.get("metric")
+        for entry in _entries(values, "figures")
+        if isinstance(entry.get("metric"), str) and entry.get("class_name")
+    }
+    changed: dict[str, Any] = {}
+    for key in ("figures", "repeats", "rules", "claims"):
+        entries = values.get(key)
+        if isinstance(entries, list):
+            changed[key] = [_renamed(entry, key, of_class) for entry in entries]
+    primary = values.get("primary")
+    if isinstance(primary, str) and primary:
+        metric, _, class_name = primary.partition(":")
+        name = known_metric(metric, bool(class_name))
+        changed["primary"] = f"{name}:{class_name}" if class_name else name
+    return values | changed
+
+
+def refuse_misspelt(metric: str, class_name: str) -> None:
+    """Refuse a metric that is nearly a known one, or one of a class where no class is named.
+
+    A metric that milkreport does not know at all may stand: it is reported as not checked.
+
+    Raises:
+        ValueError: which metric, and what was probably meant.
+    """
+    single = bool(class_name)
+    if metric in (CLASS_DEFINITIONS if single else (*DEFINITIONS, *POSITIVE)):
+        return
+    of_one = known_metric(metric, True)
+    if not single and of_one in CLASS_DEFINITIONS:
+        do = f"add class_name, or write macro_{of_one} for the average"
+        raise ValueError(f"metric {metric!r} is of one class: {do}")
+    if near := near_metric(metric, single):
+        raise ValueError(f"unknown metric {metric!r}; did you mean {near}?")
+
+
+def _entries(values: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    entries = values.get(key)
+    return [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+
+
+def _renamed(entry: Any, key: str, of_class: set[Any]) -> Any:
+    if not isinstance(entry, dict) or not isinstance(entry.get("metric"), str):
+        return entry
+    metric = entry["metric"]
+    single = bool(entry.get("class_name")) or (key == "rules" and metric in of_class)
+    return entry | {"metric": known_metric(metric, single)}
