@@ -31,9 +31,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from milkreport.evaluation.measures import Measured, Plan, draw
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.resampling import bootstrap_weights
+from milkreport.evaluation.intervals.resampling import bootstrap_weights
+from milkreport.evaluation.metrics.measures import Measured, Plan, draw
+from milkreport.evaluation.reading.predictions import Predictions
 
 SUPPORT = (64, 527, 20, 112, 20, 20, 20, 83, 122, 98, 20)
 CLASSES = tuple("ABCDEFGHIJK")

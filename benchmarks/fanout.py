@@ -27,17 +27,17 @@ from typing import Any
 
 from milkreport.data.prepare import prepare
 from milkreport.data.splits import make_folds
-from milkreport.data.synthetic import write_synthetic
+from milkreport.data.synthetic.write import write_synthetic
 from milkreport.errors import EnvironmentProblem
+from milkreport.execution.executors import Executor, InProcess
+from milkreport.execution.processes import Processes, make_slots
+from milkreport.execution.runner import Job, run_suites
+from milkreport.execution.tasks import Study, Task
 from milkreport.runs.collect import collect, plan_cells
-from milkreport.runs.executors import Executor, InProcess
 from milkreport.runs.finding import find_runs
 from milkreport.runs.folder import RunFolder
-from milkreport.runs.processes import Processes, make_slots
-from milkreport.runs.runner import Job, run_suites
 from milkreport.runs.status import read_status
-from milkreport.runs.tasks import Study, Task
-from milkreport.suite import Suite, load_suite
+from milkreport.suite.suite import Suite, load_suite
 
 
 class Clock:
@@ -152,7 +152,7 @@ def measure_overhead(place: Path, n: int, with_ray: bool) -> dict[str, float | N
 
 
 def _ray() -> Executor | None:
-    from milkreport.runs.ray_cluster import RayCluster
+    from milkreport.execution.ray_cluster import RayCluster
 
     try:
         return RayCluster("", "cpu", threads=1)

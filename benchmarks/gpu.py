@@ -40,10 +40,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models import resnet18
 
-from milkreport.data.store import PixelStore
+from milkreport.data.pixels.store import PixelStore
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.models.shape import Shape
-from milkreport.suite import Model, Training
+from milkreport.suite.suite import Model, Training
 from milkreport.training.batches import ImageInputs
 from milkreport.training.checkpoint import Position
 from milkreport.training.device import describe_device, pin, resolve_device

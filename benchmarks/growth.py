@@ -28,10 +28,10 @@ import pandas as pd
 
 from milkreport.data.cases import Card, Cases, Feature
 from milkreport.data.cleaning import Cleaned
+from milkreport.data.pixels.store import PixelStore
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
-from milkreport.data.store import PixelStore
-from milkreport.suite import Arm, load_suite
+from milkreport.suite.suite import Arm, load_suite
 from milkreport.training.cell import train_cell
 from milkreport.training.device import pin, resolve_device
 from milkreport.training.pixels import place_pixels

@@ -1,7 +1,7 @@
 """Images to tensors: the pixel store against the loader of a notebook, in one run.
 
 Notebook: ``Image.open``, ``Resize``, ``ToTensor`` in a PyTorch ``DataLoader`` (batches of 32, workers kept
-alive, their start not timed). Ours, packing: :func:`milkreport.data.store.open_store` into an empty
+alive, their start not timed). Ours, packing: :func:`milkreport.data.pixels.store.open_store` into an empty
 cache, everything that it does included (hashes of files and rows, perceptual hashes, writing, verifying);
 in both modes, with as many threads as the notebook has workers. Ours, warm: ``PixelStore.batch`` into a
 reused array, as uint8 and as float32, against the notebook's loader without workers on the same random
@@ -31,8 +31,8 @@ import numpy as np
 import pandas as pd
 
 from milkreport.data.cases import Card, Cases
-from milkreport.data.decode import decode
-from milkreport.data.store import PixelStore, open_store
+from milkreport.data.pixels.decode import decode
+from milkreport.data.pixels.store import PixelStore, open_store
 
 BATCH, SIZE, WARM_BATCHES = 32, 256, 12
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "milk10k_sample"

@@ -24,12 +24,12 @@ import pandas as pd
 from pypdf import PdfReader
 
 import milkreport
-from milkreport.evaluation.results import CellRecord, Curve, Results
+from milkreport.evaluation.records.results import CellRecord, Curve, Results
 from milkreport.reporting.html import render_html, render_print
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.view import build_view
 from milkreport.runs.manifest import Manifest, read_environment
-from milkreport.suite import load_suite
+from milkreport.suite.suite import load_suite
 
 SUPPORT = (64, 527, 7, 112, 4, 10, 2, 83, 122, 98, 9)
 CLASSES = list("ABCDEFGHIJK")

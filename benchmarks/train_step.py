@@ -34,10 +34,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from milkreport.data.store import PixelStore
+from milkreport.data.pixels.store import PixelStore
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.models.shape import Shape
-from milkreport.suite import Model, Training
+from milkreport.suite.suite import Model, Training
 from milkreport.training.batches import ImageInputs
 from milkreport.training.checkpoint import Position
 from milkreport.training.device import pin

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
 
     from milkreport.errors import ConfigError, DataError, EnvironmentProblem, MilkreportError
     from milkreport.evaluation.evaluate import evaluate
-    from milkreport.evaluation.results import Results
-    from milkreport.suite import Suite, load_suite
+    from milkreport.evaluation.records.results import Results
+    from milkreport.suite.suite import Suite, load_suite
 
 __version__ = "0.1.1"
 
@@ -25,9 +25,10 @@ __all__ = [
     "load_suite",
 ]
 
-_HOMES = {"evaluate": "evaluation.evaluate", "Results": "evaluation.results"} | dict.fromkeys(
-    ("Suite", "load_suite"), "suite"
-)
+_HOMES = {
+    "evaluate": "evaluation.evaluate",
+    "Results": "evaluation.records.results",
+} | dict.fromkeys(("Suite", "load_suite"), "suite.suite")
 
 
 def __getattr__(name: str) -> "Any":

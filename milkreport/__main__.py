@@ -10,6 +10,6 @@ except OSError:  # it was deleted
 if not sys.flags.safe_path and sys.path[:1] == [here]:
     del sys.path[0]
 
-from milkreport.cli import main
+from milkreport.cli.app import main
 
 main()

@@ -17,11 +17,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from milkreport.errors import ConfigError, DataError
-from milkreport.model_settings import AnyModel, OwnModel, Pretrained
 from milkreport.own_module import find_file, import_file
+from milkreport.suite.models import AnyModel, OwnModel, Pretrained
 
 if TYPE_CHECKING:
-    from milkreport.suite import Suite
+    from milkreport.suite.suite import Suite
 
 #: What ``weights`` of a backbone may say that names no file.
 NO_FILE = ("package", "download", "none")

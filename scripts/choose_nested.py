@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from milkreport.model_settings import Classifier
 from milkreport.runs.cells import Cell
 from milkreport.runs.csv_files import write_csv
 from milkreport.runs.folder import RunFolder
-from milkreport.suite import Suite
+from milkreport.suite.models import Classifier
+from milkreport.suite.suite import Suite
 
 SCORE = "inner macro F1"
 

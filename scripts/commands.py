@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from milkreport.cli import app
+from milkreport.cli.app import app
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
 HEAD = """\

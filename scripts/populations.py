@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from milkreport.evaluation.measures import Measured, measure
-from milkreport.evaluation.metrics import score_classes, score_confusion
-from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.metrics.confusion import score_classes, score_confusion
+from milkreport.evaluation.metrics.measures import Measured, measure
+from milkreport.evaluation.reading.predictions import Predictions
 
 #: Cases of the largest class mix that is met in practice: the lesions of MILK10k.
 MILK10K = np.array([303, 2518, 43, 541, 52, 49, 9, 444, 712, 473, 45])

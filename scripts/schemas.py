@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from milkreport.checks.findings import Audit
+from milkreport.checks.audit.findings import Audit
 from milkreport.checks.reference import Reference
 from milkreport.checks.verdict import Verdict
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.records.results import Results
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 #: What each file describes: results.json, checks.json, audit.json, and a reference's TOML.

@@ -18,11 +18,11 @@ import numpy as np
 from found import Found
 from populations import Population, make
 
-from milkreport.evaluation.bounds import bound_model
 from milkreport.evaluation.compare import compare_pools, find, is_shown
-from milkreport.evaluation.estimates import estimate
-from milkreport.evaluation.measures import Plan, draw, measure
-from milkreport.evaluation.pools import CaseFacts, pool_arms
+from milkreport.evaluation.intervals.bounds import bound_model
+from milkreport.evaluation.intervals.estimates import estimate
+from milkreport.evaluation.metrics.measures import Plan, draw, measure
+from milkreport.evaluation.pooled_predictions import CaseFacts, pool_arms
 
 #: Name to population, cases, training noise, and the seeds that are tried.
 SITUATIONS: dict[str, tuple[str, int, float, tuple[int, ...]]] = {

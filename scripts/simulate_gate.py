@@ -23,14 +23,14 @@ from scipy.optimize import brentq
 from milkreport.checks.earlier import decide_pair
 from milkreport.checks.evidence import lacking
 from milkreport.checks.verdict import Status, decide
-from milkreport.evaluation.calibration import case_log_loss
-from milkreport.evaluation.definitions import DEFINITIONS
-from milkreport.evaluation.metrics import confusion_counts, score_confusion
+from milkreport.evaluation.metrics.calibration import case_log_loss
+from milkreport.evaluation.metrics.confusion import confusion_counts, score_confusion
+from milkreport.evaluation.metrics.definitions import DEFINITIONS
+from milkreport.evaluation.metrics.ranking import score_ranking
 from milkreport.evaluation.paired_runs import describe_runs
-from milkreport.evaluation.pools import CaseFacts
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.ranking import score_ranking
-from milkreport.runs.frozen import margin_for
+from milkreport.evaluation.pooled_predictions import CaseFacts
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.gate.frozen import margin_for
 
 SIZES = (30, 50, 100, 200, 1038, 5189)
 METRICS = ("accuracy", "macro_f1", "macro_auc", "log_loss")

@@ -18,9 +18,9 @@ import numpy as np
 from found import Found
 from populations import Population, make
 
-from milkreport.evaluation.bounds import bound_model
-from milkreport.evaluation.clusters import count_units
-from milkreport.evaluation.measures import Plan, draw, measure
+from milkreport.evaluation.intervals.bounds import bound_model
+from milkreport.evaluation.intervals.clusters import count_units
+from milkreport.evaluation.metrics.measures import Plan, draw, measure
 
 #: Population to numbers of cases.
 SITUATIONS: dict[str, tuple[int, ...]] = {

@@ -20,11 +20,11 @@ from populations import Cases, Population, make
 from simulate_comparisons import compare
 
 from milkreport.evaluation.compare import is_shown
-from milkreport.evaluation.design import difference_at
-from milkreport.evaluation.measures import Plan, draw, measure
-from milkreport.evaluation.noise import Components, estimate_components
-from milkreport.evaluation.power import power
-from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.metrics.measures import Plan, draw, measure
+from milkreport.evaluation.planning.design import difference_at
+from milkreport.evaluation.planning.noise import Components, estimate_components
+from milkreport.evaluation.planning.power import power
+from milkreport.evaluation.reading.predictions import Predictions
 
 
 @dataclass(frozen=True)

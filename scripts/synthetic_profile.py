@@ -1,4 +1,4 @@
-"""Recomputes ``milkreport/data/synthetic_profile.json`` from the real MILK10k tables.
+"""Recomputes ``milkreport/data/synthetic/synthetic_profile.json`` from the real MILK10k tables.
 
     python scripts/synthetic_profile.py DIR
 
@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from milkreport.data import synthetic
-from milkreport.data.milk10k import CLASSES, GROUND_TRUTH, METADATA, MONET, VIEWS
+from milkreport.data.adapters.milk10k import CLASSES, GROUND_TRUTH, METADATA, MONET, VIEWS
+from milkreport.data.synthetic import write
 
-PROFILE = Path(synthetic.__file__).with_name("synthetic_profile.json")
+PROFILE = Path(write.__file__).with_name("synthetic_profile.json")
 SUPPLEMENT = "MILK10k_Training_Supplement.csv"
 SHRINK = 25  # lesions of the overall distribution that are added to each class
 LEAST = 5  # a frequency behind which stand fewer lesions is not that of the class

@@ -1,4 +1,4 @@
-"""Writes ``milkreport/evaluation/coverage.json`` from what ``simulate_intervals.py`` found.
+"""Writes ``milkreport/evaluation/intervals/coverage.json`` from what ``simulate_intervals.py`` found.
 
 Situations of one kind (number of classes, groups or not, number of cases) become one row a metric with the
 lowest and the highest coverage among them. Rows of kinds that the input does not hold stay as they are.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from populations import make
 
-from milkreport.evaluation.coverage import CASES, CLASSES, FILE, name_band
+from milkreport.evaluation.intervals.coverage import CASES, CLASSES, FILE, name_band
 
 #: A coverage of fewer intervals than this says little.
 FEWEST = 50

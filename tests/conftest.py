@@ -17,12 +17,12 @@ from unittest import mock
 import hypothesis
 import pytest
 
-from milkreport import cli
+from milkreport.cli import app
 from milkreport.commands.console import console
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
-from milkreport.data.synthetic import write_synthetic
-from milkreport.suite import Suite, load_suite
+from milkreport.data.synthetic.write import write_synthetic
+from milkreport.suite.suite import Suite, load_suite
 from milkreport.trust import grant
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -133,7 +133,7 @@ def call_main(words: list[str], folder: Path) -> subprocess.CompletedProcess[str
         patch.setattr(console, "width", 160)
         grant()
         with pytest.raises(SystemExit) as stop:
-            cli.main()
+            app.main()
     signal.signal(signal.SIGTERM, terminated)
     said = []
     for stream in (out, err):
@@ -172,7 +172,7 @@ def in_process(
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr("sys.argv", ["milkreport", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
-            cli.main()
+            app.main()
         said = capsys.readouterr()
         assert "Traceback" not in said.err + said.out
         assert isinstance(stop.value.code, int)
@@ -208,9 +208,9 @@ def model_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model_run(tmp_path_factory: pytest.TempPathFactory, model_data: Path, cache: Path) -> Path:
     """A finished run: a network, a classifier and a frozen backbone, two seeds, two folds with validation."""
-    from milkreport.runs.executors import InProcess
-    from milkreport.runs.runner import Job, run_suites
-    from milkreport.suite import build_suite
+    from milkreport.execution.executors import InProcess
+    from milkreport.execution.runner import Job, run_suites
+    from milkreport.suite.suite import build_suite
     from tests.killing import Silent
 
     values = {
@@ -239,6 +239,8 @@ def model_run(tmp_path_factory: pytest.TempPathFactory, model_data: Path, cache:
     }
     out = tmp_path_factory.mktemp("model-run") / "run"
     job = Job(build_suite(values), model_data, out, "milkreport run-all", cache, gallery=False)
-    with mock.patch("milkreport.runs.runner._collect"):  # nothing of it is scored or reported here
+    with mock.patch(
+        "milkreport.execution.runner._collect"
+    ):  # nothing of it is scored or reported here
         run_suites([job], InProcess("cpu"), Silent())
     return out

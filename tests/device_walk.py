@@ -22,12 +22,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from milkreport.arm_settings import Arm, Correction
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
 from milkreport.models import host
 from milkreport.models.backbone import load_embedder
-from milkreport.suite import Suite
+from milkreport.suite.arms import Arm, Correction
+from milkreport.suite.suite import Suite
 from milkreport.training import embeddings
 from milkreport.training.cell import TrainedCell, train_cell
 from milkreport.training.device import pin

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from milkreport.evaluation.results import CellRecord, Results
-from milkreport.runs.executors import Executor
+from milkreport.evaluation.records.results import CellRecord, Results
+from milkreport.execution.executors import Executor
+from milkreport.execution.runner import Job, run_suites
+from milkreport.execution.tasks import Study, Task
 from milkreport.runs.manifest import Manifest
-from milkreport.runs.runner import Job, run_suites
-from milkreport.runs.tasks import Study, Task
-from milkreport.suite import Suite, build_suite
+from milkreport.suite.suite import Suite, build_suite
 
 from . import killing
 

@@ -25,13 +25,13 @@ import torch
 
 import milkreport.atomic as atomic
 from milkreport.data.prepare import prepare
-from milkreport.evaluation.results import CellRecord
-from milkreport.runs.executors import InProcess
+from milkreport.evaluation.records.results import CellRecord
+from milkreport.execution.executors import InProcess
+from milkreport.execution.runner import Job, run_suites
+from milkreport.execution.tasks import Study, Task
 from milkreport.runs.manifest import Manifest
-from milkreport.runs.runner import Job, run_suites
-from milkreport.runs.tasks import Study, Task
-from milkreport.suite import build_suite
-from milkreport.training.keeper import Row
+from milkreport.suite.suite import build_suite
+from milkreport.training.model_selector import Row
 
 #: In the order of their first writing, so that each is still to be written when its turn comes.
 FILES = (

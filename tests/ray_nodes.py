@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 
 from milkreport.errors import Stopped
+from milkreport.execution.ray_cluster import RayCluster
+from milkreport.execution.tasks import Study
 from milkreport.runs.manifest import Manifest
-from milkreport.runs.ray_cluster import RayCluster
-from milkreport.runs.tasks import Study
-from milkreport.suite import build_suite
+from milkreport.suite.suite import build_suite
 from tests.fanout_tools import Memory, carry_out, small_suite
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from milkreport.checks.audit import audit
-from milkreport.checks.findings import Audit
+from milkreport.checks.audit.audit import audit
+from milkreport.checks.audit.findings import Audit
 from milkreport.checks.reference import load_reference
 from milkreport.checks.verdict import CheckRow, Status, Verdict, overall_status
-from milkreport.evaluation.data_record import (
+from milkreport.evaluation.records.data import (
     CategoricalSummary,
     DataSummary,
     DuplicateSummary,
@@ -23,8 +23,8 @@ from milkreport.evaluation.data_record import (
     SplitProof,
     SplitSummary,
 )
-from milkreport.evaluation.part_record import ClassRow, Definition, Estimate, PartResult
-from milkreport.evaluation.results import (
+from milkreport.evaluation.records.parts import ClassRow, Definition, Estimate, PartResult
+from milkreport.evaluation.records.results import (
     ArmResult,
     CellRecord,
     Comparison,
@@ -34,7 +34,7 @@ from milkreport.evaluation.results import (
 )
 from milkreport.runs.gallery_record import Gallery, Mistake, Shown
 from milkreport.runs.manifest import Manifest
-from milkreport.suite import Suite, build_suite
+from milkreport.suite.suite import Suite, build_suite
 
 COUNTS = {
     "AKIEC": 303,

@@ -74,7 +74,7 @@ def test_rooms_import_downwards_only(path: Path) -> None:
 
 HEAVY = {
     "torch": {"models/", "training/", "tracking/tensorboard.py"},
-    "ray": {"runs/ray_cluster.py", "runs/ray_worker.py"},
+    "ray": {"execution/ray_cluster.py", "execution/ray_worker.py"},
     "mlflow": {"tracking/"},
     "safetensors": {"training/", "models/"},
     "skops": {"models/"},

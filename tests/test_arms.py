@@ -10,12 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from milkreport.arm_settings import STRENGTHS  # noqa: E402
 from milkreport.data.prepare import Prepared  # noqa: E402
 from milkreport.data.splits import Fold  # noqa: E402
 from milkreport.errors import ConfigError  # noqa: E402
-from milkreport.reporting.view_protocol import CORRECTIONS  # noqa: E402
-from milkreport.suite import Arm, Suite, Training, build_suite, load_suite  # noqa: E402
+from milkreport.reporting.sections.protocol import CORRECTIONS  # noqa: E402
+from milkreport.suite.arms import STRENGTHS  # noqa: E402
+from milkreport.suite.suite import Arm, Suite, Training, build_suite, load_suite  # noqa: E402
 from milkreport.training.augment import augmented, relight, turn  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.checkpoint import Checkpoints  # noqa: E402

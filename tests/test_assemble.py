@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from milkreport.data.assemble import Assembler, Mapped, TextTable
-from milkreport.data.discovery import Tree
-from milkreport.data.image_index import ImageIndex
-from milkreport.data.spec import TableSpec, ViewSpec
+from milkreport.data.adapters.assemble import Assembler, Mapped, TextTable
+from milkreport.data.adapters.spec import TableSpec, ViewSpec
+from milkreport.data.files.discovery import Tree
+from milkreport.data.files.image_index import ImageIndex
 from milkreport.errors import DataProblems
 from milkreport.tables import read_table
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.metrics import accuracy_score, f1_score
 
-from milkreport.checks.audit import audit
-from milkreport.checks.audit_matrices import audit_matrices
-from milkreport.checks.findings import Audit, Finding, Outcome
-from milkreport.checks.matrices import complete, consensus, read_matrix
-from milkreport.checks.prints import Batches, find_counts, is_cut, is_rounded
+from milkreport.checks.audit.audit import audit
+from milkreport.checks.audit.findings import Audit, Finding, Outcome
+from milkreport.checks.audit.matrices import complete, consensus, read_matrix
+from milkreport.checks.audit.matrices_check import audit_matrices
+from milkreport.checks.audit.rounding import Batches, find_counts, is_cut, is_rounded
 from milkreport.checks.reference import Reference, load_reference
-from milkreport.evaluation.definitions import DEFINITIONS
+from milkreport.evaluation.metrics.definitions import DEFINITIONS
 from tests.conftest import Command
 
 CLASSES = ["a", "b", "c", "d"]

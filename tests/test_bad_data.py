@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from milkreport.data.milk10k import GROUND_TRUTH, IMAGES, METADATA
+from milkreport.data.adapters.milk10k import GROUND_TRUTH, IMAGES, METADATA
 
 from .conftest import Outcome
 
@@ -287,7 +287,7 @@ def test_row_17_missing_images_are_all_listed(in_process, data: Path) -> None:
 
 def test_row_17_bad_images_can_be_skipped(in_process, data: Path) -> None:
     from milkreport.data.prepare import prepare
-    from milkreport.suite import Data
+    from milkreport.suite.suite import Data
 
     victim = images_of(data)[0]
     victim.unlink()

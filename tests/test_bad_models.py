@@ -23,10 +23,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from milkreport.data.milk10k import GROUND_TRUTH, METADATA
+from milkreport.data.adapters.milk10k import GROUND_TRUTH, METADATA
 from milkreport.errors import DataError
-from milkreport.runs.models import Found, find_model
-from milkreport.runs.packing import export_copy
+from milkreport.inference.find_model import Found, find_model
+from milkreport.inference.model_exchange import export_copy
 from milkreport.training.saved import load_card, load_model, read_weights
 
 from .conftest import Outcome
@@ -456,8 +456,8 @@ def test_thresholds_that_do_not_fit_are_refused(
     assert "cannot be read" in only_line(predict("--thresholds", "nowhere.json"))
     (tmp_path / "t.json").write_text("{}", encoding="utf-8")
     assert "no thresholds" in only_line(predict("--thresholds", "t.json"))
-    from milkreport.runs.models import find_models
-    from milkreport.runs.validation import fit_on_validation
+    from milkreport.inference.find_model import find_models
+    from milkreport.inference.validation import fit_on_validation
 
     names = load_card(run / "cells/net/seed-0/fold-0" / CARD).classes
     record = fit_on_validation(find_models(run, "net", 0, 0), names).model_dump()

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from milkreport.suite import Arm  # noqa: E402
+from milkreport.suite.suite import Arm  # noqa: E402
 from milkreport.training import cell as module  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.device import peak_memory, reset_peak_memory  # noqa: E402

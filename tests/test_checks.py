@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from milkreport.checks.audit_matrices import audit_matrices
+from milkreport.checks.audit.matrices_check import audit_matrices
 from milkreport.checks.earlier import check_earlier
 from milkreport.checks.formats import as_annotations
 from milkreport.checks.published import check_published
@@ -21,15 +21,15 @@ from milkreport.checks.verdict import (
     overall_status,
 )
 from milkreport.errors import ConfigError
-from milkreport.evaluation.data_record import DataSummary
-from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.evaluate import evaluate_arms
-from milkreport.evaluation.measures import Plan
-from milkreport.evaluation.pools import CaseFacts
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.results import ArmResult, Results
+from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.pooled_predictions import CaseFacts
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.data import DataSummary
+from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.evaluation.summarise import summarise_part
-from milkreport.suite import load_suite
+from milkreport.suite.suite import load_suite
 
 ARMS = ("baseline", "weighted_loss", "sampler")
 CLASSES = tuple(load_reference("paper").classes)

@@ -13,7 +13,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from milkreport import __version__
-from milkreport.checks.audit_matrices import audit_matrices
+from milkreport.checks.audit.matrices_check import audit_matrices
 from milkreport.checks.reference import load_reference
 
 from .conftest import Command
@@ -205,7 +205,7 @@ def test_debug_shows_the_traceback(milkreport: Command) -> None:
 
 def test_help_teaches_without_torch() -> None:
     code = (
-        "import sys, milkreport.cli as c\n"
+        "import sys, milkreport.cli.app as c\n"
         "try: c.app(['run-all', '--help'], standalone_mode=False)\n"
         "finally: print(sorted(m for m in ('torch', 'matplotlib', 'sklearn') if m in sys.modules))"
     )

@@ -22,7 +22,7 @@ from milkreport.reporting.blocks import (
     Row,
     Table,
 )
-from milkreport.reporting.view_audit import Item, Items
+from milkreport.reporting.sections.audit import Item, Items
 from milkreport.resources import resource_folder
 
 FOLDER = Path(__file__).parent / "snapshots"

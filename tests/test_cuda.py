@@ -15,7 +15,7 @@ if not torch.cuda.is_available():
 from milkreport.data.prepare import Prepared, prepare  # noqa: E402
 from milkreport.data.splits import Fold, make_folds  # noqa: E402
 from milkreport.errors import Stopped  # noqa: E402
-from milkreport.suite import Arm, Suite, load_suite  # noqa: E402
+from milkreport.suite.suite import Arm, Suite, load_suite  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.checkpoint import Checkpoints  # noqa: E402
 from milkreport.training.device import pin  # noqa: E402

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from milkreport.data.milk10k import GROUND_TRUTH, METADATA
+from milkreport.data.adapters.milk10k import GROUND_TRUTH, METADATA
 from tests.test_bad_data import images_of
 
 

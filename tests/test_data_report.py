@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 from pypdf import PdfReader
 
-from milkreport.evaluation.data_record import (
+from milkreport.evaluation.records.data import (
     CategoricalSummary,
     DataSummary,
     DuplicateSummary,
@@ -24,16 +24,16 @@ from milkreport.evaluation.data_record import (
     ImageSummary,
     NumericSummary,
 )
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Chapter
 from milkreport.reporting.data_page import write_data_page
-from milkreport.reporting.heat import panels_of
+from milkreport.reporting.figures.distributions import level_bars, top_values
+from milkreport.reporting.figures.median_table import panels_of
 from milkreport.reporting.html import render_html, render_print
-from milkreport.reporting.panels import level_bars, top_values
 from milkreport.reporting.pdf import write_pdf
-from milkreport.reporting.text import decimal, digits_of, fit, measure, percent, span, whole
+from milkreport.reporting.sections.data import DataView, build_data
 from milkreport.reporting.view import ReportView, build_view
-from milkreport.reporting.view_data import DataView, build_data
+from milkreport.reporting.wording.text import decimal, digits_of, fit, measure, percent, span, whole
 from tests import report_samples as samples
 
 CLASSES = list(samples.COUNTS)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 from scipy.fft import dctn
 
-from milkreport.data.decode import MAX_PIXELS, RULES, BadImage, decode, require_decoder
-from milkreport.data.phash import NEAR_DISTANCE, perceptual_hash
+from milkreport.data.pixels.decode import MAX_PIXELS, RULES, BadImage, decode, require_decoder
+from milkreport.data.pixels.perceptual_hash import NEAR_DISTANCE, perceptual_hash
 from milkreport.errors import DataError, EnvironmentProblem
 
 from .conftest import real_folder

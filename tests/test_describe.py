@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from milkreport.data.adapters.milk10k import METADATA
 from milkreport.data.cases import Card, Cases, Feature
-from milkreport.data.milk10k import METADATA
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import make_folds
 from milkreport.runs.describe import summarise_data, summarise_numeric, summarise_splits
-from milkreport.suite import Data, Split
+from milkreport.suite.suite import Data, Split
 
 SETTINGS = Data(image_size=16, cleaning="impute")
 

@@ -12,11 +12,11 @@ import pytest
 import tomli_w
 from PIL import Image
 
+from milkreport.data.adapters.load import load_cases
 from milkreport.data.cases import Cases
-from milkreport.data.load import load_cases
 from milkreport.data.prepare import prepare
 from milkreport.errors import ConfigError, DataError, DataProblems
-from milkreport.suite import Data
+from milkreport.suite.suite import Data
 
 
 def write_images(folder: Path, names: list[str]) -> None:

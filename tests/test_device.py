@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from milkreport.errors import ConfigError, EnvironmentProblem  # noqa: E402
-from milkreport.suite import Training, load_suite  # noqa: E402
+from milkreport.suite.suite import Training, load_suite  # noqa: E402
 from milkreport.training.device import autocast, pin  # noqa: E402
 from milkreport.training.failures import (  # noqa: E402
     TrainingFailed,
@@ -207,7 +207,7 @@ import sys
 
 import torch
 
-from milkreport.suite import Training
+from milkreport.suite.suite import Training
 from milkreport.training.device import pin
 
 if "pinned" in sys.argv:

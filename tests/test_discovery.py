@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from milkreport.data.discovery import Tree, load_any_header, survey
-from milkreport.data.image_index import ImageIndex
+from milkreport.data.files.discovery import Tree, load_any_header, survey
+from milkreport.data.files.image_index import ImageIndex
 from milkreport.errors import DataError, EnvironmentProblem
 from tests.growth import growth
 

@@ -24,13 +24,13 @@ import pandas as pd
 import pytest
 import typer
 
-from milkreport import cli
 from milkreport.checks.reference import shipped_references
-from milkreport.data.synthetic import write_synthetic
+from milkreport.cli import app
+from milkreport.data.synthetic.write import write_synthetic
 from milkreport.errors import ConfigError
-from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
-from milkreport.runs.grid import parse_grid
-from milkreport.suite import load_suite
+from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.execution.grid import parse_grid
+from milkreport.suite.suite import load_suite
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -176,7 +176,7 @@ def parse(words: list[str], *, whole: bool = True) -> None:
 
     *whole*: arguments that are needed must be there.
     """
-    command: Any = typer.main.get_command(cli.app)
+    command: Any = typer.main.get_command(app.app)
     rest = words[1:]
     while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
         if rest[0] not in command.commands and not _stands_for(rest[0]):
@@ -330,7 +330,7 @@ def type_in(folder: Path, words: list[str]) -> int:
         patch.chdir(folder)
         patch.setattr("sys.argv", words)
         with pytest.raises(SystemExit) as stop:
-            cli.main()
+            app.main()
     return int(stop.value.code or 0)
 
 

@@ -18,7 +18,7 @@ import pytest
 import typer
 
 import milkreport
-from milkreport import cli
+from milkreport.cli import app
 
 from .test_browser import CHROMIUM, Opened, browser  # noqa: F401
 
@@ -197,7 +197,7 @@ def test_the_command_page_is_what_the_help_says() -> None:
 
 def test_every_command_and_option_is_on_the_command_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    found = dict(leaves(typer.main.get_command(cli.app)))
+    found = dict(leaves(typer.main.get_command(app.app)))
     assert len(found) > 15
     assert "milkreport data cache list" in found
     for call, command in found.items():

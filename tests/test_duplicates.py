@@ -13,12 +13,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from milkreport.commands.check_data import _same_image_twice
-from milkreport.data import duplicates as module
+from milkreport.data.adapters.load import load_cases
 from milkreport.data.cases import Card, Cases
-from milkreport.data.duplicates import RULE, find_duplicates, join_groups
-from milkreport.data.load import load_cases
-from milkreport.data.phash import NEAR_DISTANCE
-from milkreport.data.store import open_store
+from milkreport.data.pixels import duplicates as module
+from milkreport.data.pixels.duplicates import RULE, find_duplicates, join_groups
+from milkreport.data.pixels.perceptual_hash import NEAR_DISTANCE
+from milkreport.data.pixels.store import open_store
 from milkreport.errors import DataError
 from milkreport.runs.proof import prove_splits
 

@@ -13,14 +13,14 @@ from sklearn.metrics import brier_score_loss, f1_score
 
 import milkreport
 from milkreport.errors import ConfigError, DataError
-from milkreport.evaluation.any_table import load_case_table
-from milkreport.evaluation.calibration import fit_temperature
-from milkreport.evaluation.inputs import load_inputs
-from milkreport.evaluation.long_form import COLUMNS, tabulate
-from milkreport.evaluation.positive import resample_positive, score_positive
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.results import Results
-from milkreport.reporting.view_measures import binary_brier
+from milkreport.evaluation.metrics.calibration import fit_temperature
+from milkreport.evaluation.metrics.positive import resample_positive, score_positive
+from milkreport.evaluation.reading.any_table import load_case_table
+from milkreport.evaluation.reading.inputs import load_inputs
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.long_form import COLUMNS, tabulate
+from milkreport.evaluation.records.results import Results
+from milkreport.reporting.sections.measures import binary_brier
 from milkreport.runs.folder import RunFolder
 from milkreport.tables import load_table
 

@@ -14,14 +14,14 @@ from milkreport.checks.class_mix import mix_p
 from milkreport.checks.earlier import decide_pair
 from milkreport.checks.evidence import hidden_loss, lacking, needed_by_class, needed_cases
 from milkreport.checks.verdict import Status
-from milkreport.evaluation.copies import count_copies, count_digits, find_copies, is_telling
-from milkreport.evaluation.gate_bounds import accuracy_difference_bounds
-from milkreport.evaluation.influence import case_influence
-from milkreport.evaluation.measures import measure
-from milkreport.evaluation.named import pick
+from milkreport.evaluation.intervals.gate_bounds import accuracy_difference_bounds
+from milkreport.evaluation.intervals.influence import case_influence
+from milkreport.evaluation.metrics.measures import measure
+from milkreport.evaluation.metrics.named import pick
 from milkreport.evaluation.paired_runs import describe_runs
-from milkreport.evaluation.pools import CaseFacts
-from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.pooled_predictions import CaseFacts
+from milkreport.evaluation.reading.copies import count_copies, count_digits, find_copies, is_telling
+from milkreport.evaluation.reading.predictions import Predictions
 
 CLASSES = ("a", "b", "c")
 

@@ -27,16 +27,16 @@ from milkreport.errors import (  # noqa: E402
     Problem,
     Stopped,
 )
-from milkreport.runs import choose  # noqa: E402
+from milkreport.execution import choose  # noqa: E402
+from milkreport.execution.choose import Wish, choose_executor, cpu_workers  # noqa: E402
+from milkreport.execution.executors import InProcess  # noqa: E402
+from milkreport.execution.processes import Processes, Slot, _Room, _seeing, make_slots  # noqa: E402
+from milkreport.execution.recorder import FAILURE  # noqa: E402
+from milkreport.execution.tasks import cell_key  # noqa: E402
 from milkreport.runs.cells import Cell  # noqa: E402
-from milkreport.runs.choose import Wish, choose_executor, cpu_workers  # noqa: E402
-from milkreport.runs.desk import FAILURE  # noqa: E402
-from milkreport.runs.executors import InProcess  # noqa: E402
 from milkreport.runs.folder import RunFolder  # noqa: E402
-from milkreport.runs.processes import Processes, Slot, _Room, _seeing, make_slots  # noqa: E402
 from milkreport.runs.progress import Progress, ProgressFile, load_progress  # noqa: E402
-from milkreport.runs.tasks import cell_key  # noqa: E402
-from milkreport.suite import build_suite, load_suite  # noqa: E402
+from milkreport.suite.suite import build_suite, load_suite  # noqa: E402
 from milkreport.training.device import list_gpus  # noqa: E402
 
 from .fanout_tools import ARMS, Memory, bits, carry_out, small_suite  # noqa: E402
@@ -388,7 +388,7 @@ def test_more_arms_leave_what_is_there_as_it_is(small, cache, tmp_path) -> None:
 
 
 def test_equal_trainings_of_other_runs_are_taken_over(small, cache, tmp_path, alone) -> None:
-    from milkreport.runs.runner import Job, run_suites
+    from milkreport.execution.runner import Job, run_suites
 
     first = tmp_path / "runs" / "first"
     carry_out(small_suite(), small, first, cache, InProcess("cpu"), Memory())

@@ -9,7 +9,7 @@ from PIL import Image
 
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table
 from milkreport.reporting.export import as_latex, as_markdown, find_tables, summarise, write_export
-from milkreport.reporting.svg import keeping_pictures
+from milkreport.reporting.figures.svg import keeping_pictures
 from milkreport.reporting.view import build_view
 from tests import report_samples as samples
 

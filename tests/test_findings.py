@@ -11,15 +11,15 @@ import pytest
 
 import milkreport
 from milkreport.errors import ConfigError
-from milkreport.evaluation import coverage
 from milkreport.evaluation.compare import find
-from milkreport.evaluation.named import define_all
-from milkreport.evaluation.results import Results, Superiority
-from milkreport.reporting.sentences import result_statement
-from milkreport.reporting.sentences_classes import coverage_sentence
-from milkreport.reporting.sentences_pairs import superiority_sentences
-from milkreport.reporting.tables import comparison_table, pair_table
-from milkreport.reporting.view_compare import build_comparison
+from milkreport.evaluation.intervals import coverage
+from milkreport.evaluation.metrics.named import define_all
+from milkreport.evaluation.records.results import Results, Superiority
+from milkreport.reporting.sections.compare import build_comparison
+from milkreport.reporting.sections.tables import comparison_table, pair_table
+from milkreport.reporting.wording.classes import coverage_sentence
+from milkreport.reporting.wording.pairs import superiority_sentences
+from milkreport.reporting.wording.sentences import result_statement
 
 from . import report_samples as samples
 

@@ -23,30 +23,30 @@ from sklearn.utils.class_weight import compute_class_weight  # noqa: E402
 from milkreport.commands import finetune as command  # noqa: E402
 from milkreport.commands import finetuned  # noqa: E402
 from milkreport.commands.progress import ScreenWatcher  # noqa: E402
-from milkreport.data.load import load_cases  # noqa: E402
+from milkreport.data.adapters.load import load_cases  # noqa: E402
 from milkreport.data.prepare import Prepared, prepare  # noqa: E402
-from milkreport.data.synthetic import write_synthetic  # noqa: E402
+from milkreport.data.synthetic.write import write_synthetic  # noqa: E402
 from milkreport.errors import ConfigError, DataError, MilkreportError  # noqa: E402
-from milkreport.evaluation.definitions import HEADLINE  # noqa: E402
-from milkreport.runs import finetune as module  # noqa: E402
-from milkreport.runs.executors import InProcess  # noqa: E402
-from milkreport.runs.finetune import Job, finetune  # noqa: E402
-from milkreport.runs.finetune_plan import Wish, plan_finetuning  # noqa: E402
-from milkreport.runs.finetune_record import FineTuning  # noqa: E402
-from milkreport.runs.folder import RunFolder  # noqa: E402
-from milkreport.runs.known_cases import find_learned, find_taught, load_original  # noqa: E402
-from milkreport.runs.new_data import (  # noqa: E402
+from milkreport.evaluation.metrics.definitions import HEADLINE  # noqa: E402
+from milkreport.execution.executors import InProcess  # noqa: E402
+from milkreport.execution.runner import Job as RunJob  # noqa: E402
+from milkreport.execution.runner import run_suites  # noqa: E402
+from milkreport.finetuning import finetune as module  # noqa: E402
+from milkreport.finetuning.finetune import Job, finetune  # noqa: E402
+from milkreport.finetuning.new_data import (  # noqa: E402
     Conformer,
     load_map,
     refuse_missing,
     split_new,
 )
-from milkreport.runs.parent import Parent, load_parent  # noqa: E402
-from milkreport.runs.runner import Job as RunJob  # noqa: E402
-from milkreport.runs.runner import run_suites  # noqa: E402
-from milkreport.suite import Split, build_suite  # noqa: E402
+from milkreport.finetuning.overlap import find_learned, find_taught, load_original  # noqa: E402
+from milkreport.finetuning.parent import Parent, load_parent  # noqa: E402
+from milkreport.finetuning.plan import Wish, plan_finetuning  # noqa: E402
+from milkreport.finetuning.record import FineTuning  # noqa: E402
+from milkreport.runs.folder import RunFolder  # noqa: E402
+from milkreport.suite.suite import Split, build_suite  # noqa: E402
 from milkreport.training import fit as fit_module  # noqa: E402
-from milkreport.training import keeper as keeper_module  # noqa: E402
+from milkreport.training import model_selector as keeper_module  # noqa: E402
 from milkreport.training.answer import answer  # noqa: E402
 from milkreport.training.batches import ColumnInputs  # noqa: E402
 from milkreport.training.checkpoint import Position  # noqa: E402
@@ -255,7 +255,7 @@ def test_the_head_of_a_frozen_backbone_is_fine_tuned(
         "training": SUITE["training"] | {"epochs": 1},
         "data": {"image_size": 64},
     }
-    monkeypatch.setattr("milkreport.runs.runner._collect", lambda job, study: None)
+    monkeypatch.setattr("milkreport.execution.runner._collect", lambda job, study: None)
     run_suites(
         [RunJob(build_suite(values), old, tmp_path / "run", "", cache)], InProcess("cpu"), Silent()
     )
@@ -568,7 +568,7 @@ def test_without_the_original_data_forgetting_is_not_checked(
     start, done, model_alone, tmp_path, monkeypatch
 ) -> None:
     parent = load_parent(model_alone)
-    monkeypatch.setattr("milkreport.runs.finetune_results.compare_both", lambda *a: done[1].new)
+    monkeypatch.setattr("milkreport.finetuning.results.compare_both", lambda *a: done[1].new)
     record = start(tmp_path / "out", epochs=1, parent=parent, old_data=None)
     assert (record.old, record.forgetting, record.old_status) == (None, None, "NOT CHECKED")
     assert "name the run folder" in record.old_reason

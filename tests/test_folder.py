@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from milkreport.data.discovery import survey
-from milkreport.data.folder import load_folder
-from milkreport.data.load import load_cases
-from milkreport.data.propose import write_proposal
-from milkreport.data.spec import load_spec
+from milkreport.data.adapters.folder import load_folder
+from milkreport.data.adapters.load import load_cases
+from milkreport.data.adapters.spec import load_spec
+from milkreport.data.files.discovery import survey
+from milkreport.data.init.propose import write_proposal
 from milkreport.errors import DataProblems
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from milkreport.columns import one_hot_labels, read_numbers, refuse_duplicates
-from milkreport.data.discovery import load_any_header
+from milkreport.data.files.discovery import load_any_header
 from milkreport.errors import DataError, DataProblems, MilkreportError
 from milkreport.tables import load_plain, load_table, read_table
 

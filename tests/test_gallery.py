@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from milkreport.data.load import load_cases
+from milkreport.data.adapters.load import load_cases
 from milkreport.errors import DataError
 from milkreport.runs.folder import RunFolder
 from milkreport.training.explain import Explainer, explain, is_available

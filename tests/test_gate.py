@@ -15,8 +15,8 @@ from milkreport.checks import earlier as earlier_module
 from milkreport.checks.reference import load_reference
 from milkreport.checks.verdict import Status, Verdict, exit_code
 from milkreport.evaluation import paired_runs as paired_runs_module
-from milkreport.evaluation.predictions import Predictions
-from milkreport.runs.self_test import load_fixture, run_controls, worsen
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.gate.self_test import load_fixture, run_controls, worsen
 from tests.conftest import Command
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,17 +14,17 @@ pytest.importorskip("torch")
 from milkreport.data.prepare import prepare
 from milkreport.errors import ConfigError
 from milkreport.evaluation.evaluate import Inputs, evaluate_inputs
-from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.summarise import CaseFacts
-from milkreport.runs import forecast as forecast_module
+from milkreport.execution import forecast as forecast_module
+from milkreport.execution.executors import InProcess
+from milkreport.execution.forecast import forecast
+from milkreport.execution.grid import Point, parse_grid
+from milkreport.gate.self_test import load_fixture
 from milkreport.runs.combined import best_on_validation, combine
 from milkreport.runs.evaluated import write_evaluation
-from milkreport.runs.executors import InProcess
 from milkreport.runs.folder import RunFolder
-from milkreport.runs.forecast import forecast
-from milkreport.runs.grid import Point, parse_grid
-from milkreport.runs.self_test import load_fixture
-from milkreport.suite import Split, build_suite, load_suite
+from milkreport.suite.suite import Split, build_suite, load_suite
 from tests import report_samples as samples
 
 from .fanout_tools import Memory, bits, carry_out, small_suite

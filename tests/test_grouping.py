@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from milkreport.data.load import load_cases
-from milkreport.data.propose import write_proposal
-from milkreport.data.spec import TableSpec, load_spec
+from milkreport.data.adapters.load import load_cases
+from milkreport.data.adapters.spec import TableSpec, load_spec
+from milkreport.data.init.propose import write_proposal
 from milkreport.data.stems import shared_stem
 from milkreport.errors import ConfigError, DataError, DataProblems
-from milkreport.settings import validate
+from milkreport.suite.toml import validate
 
 EYES = [f"{patient}_{side}" for patient in range(10, 22) for side in ("left", "right")]
 

@@ -8,13 +8,13 @@ import pytest
 
 import milkreport
 from milkreport.errors import DataError
+from milkreport.evaluation.apply_thresholds import fit_thresholds
 from milkreport.evaluation.compare import find
-from milkreport.evaluation.folding import fit_thresholds
-from milkreport.evaluation.hidden import hidden_variance, reveal
-from milkreport.evaluation.part_record import PartResult
-from milkreport.evaluation.readers import combine_bounds
-from milkreport.evaluation.results import Difference, Results
-from milkreport.reporting.sentences import result_statement
+from milkreport.evaluation.intervals.hidden_variance import hidden_variance, reveal
+from milkreport.evaluation.intervals.readers import combine_bounds
+from milkreport.evaluation.records.parts import PartResult
+from milkreport.evaluation.records.results import Difference, Results
+from milkreport.reporting.wording.sentences import result_statement
 
 
 def _table(probabilities: np.ndarray, classes: list[str]) -> pd.DataFrame:

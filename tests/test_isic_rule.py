@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.rules import score_archive
+from milkreport.evaluation.metrics.rules import score_archive
+from milkreport.evaluation.reading.predictions import Predictions
 
 from .conftest import Command
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from milkreport.data.adapters.load import load_cases
+from milkreport.data.adapters.milk10k import CLASSES, GROUND_TRUTH, IMAGES, METADATA, MONET
+from milkreport.data.adapters.spec import SPEC_NAME
 from milkreport.data.cases import Cases
-from milkreport.data.load import load_cases
-from milkreport.data.milk10k import CLASSES, GROUND_TRUTH, IMAGES, METADATA, MONET
-from milkreport.data.spec import SPEC_NAME
-from milkreport.data.synthetic import SUPPLEMENT, write_synthetic
+from milkreport.data.synthetic.write import SUPPLEMENT, write_synthetic
 from milkreport.errors import DataError, DataProblems
 
 TABLES = (METADATA, GROUND_TRUTH, SUPPLEMENT)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from milkreport.evaluation.results import CellRecord
+from milkreport.evaluation.records.results import CellRecord
 from milkreport.runs.cells import Cell
 from milkreport.runs.finding import find_runs
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.progress import CellProgress, Progress
 from milkreport.runs.status import read_status
-from milkreport.suite import load_suite
+from milkreport.suite.suite import load_suite
 from tests import report_samples as samples
 from tests.conftest import Command
 

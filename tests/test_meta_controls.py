@@ -21,7 +21,7 @@ from milkreport.training import (  # noqa: E402
     checkpoint,
     embeddings,
     fit,
-    keeper,
+    model_selector,
 )
 from milkreport.training.batches import ColumnInputs, ImageInputs  # noqa: E402
 from milkreport.training.checkpoint import Checkpoints  # noqa: E402
@@ -192,7 +192,7 @@ def test_nothing_is_found_where_nothing_is_planted(
 #: Modules that read what the device computed while a cell is trained, and a training that makes them.
 READERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "loss and scores": (fit, {}),
-    "kept weights": (keeper, {}),
+    "kept weights": (model_selector, {}),
     "scalars": (lesion_net, {}),
     "features": (embeddings, {"model": BACKBONE}),
     "columns of a classifier": (card, {"model": BACKBONE | {"name": "logistic_regression"}}),

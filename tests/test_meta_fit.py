@@ -10,10 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from milkreport.arm_settings import Correction  # noqa: E402
 from milkreport.data.splits import Fold  # noqa: E402
 from milkreport.models import host  # noqa: E402
-from milkreport.suite import Precision, Suite  # noqa: E402
+from milkreport.suite.arms import Correction  # noqa: E402
+from milkreport.suite.suite import Precision, Suite  # noqa: E402
 from milkreport.training import fit  # noqa: E402
 from milkreport.training.device import pin  # noqa: E402
 from milkreport.training.pixels import (  # noqa: E402

@@ -18,8 +18,14 @@ from milkreport.data.splits import Fold  # noqa: E402
 from milkreport.errors import Stopped  # noqa: E402
 from milkreport.runs.cells import Cell  # noqa: E402
 from milkreport.runs.folder import RunFolder  # noqa: E402
-from milkreport.suite import Arm, Precision, Suite  # noqa: E402
-from milkreport.training import card, continued, fit, keeper, saved  # noqa: E402
+from milkreport.suite.suite import Arm, Precision, Suite  # noqa: E402
+from milkreport.training import (  # noqa: E402
+    card,
+    continued,
+    fit,
+    model_selector,
+    saved,
+)
 from milkreport.training import explain as explaining  # noqa: E402
 from milkreport.training.answer import answer  # noqa: E402
 from milkreport.training.cell import train_cell  # noqa: E402
@@ -250,7 +256,7 @@ def test_state_of_the_optimizer_that_stays_on_the_host_is_found(
         for state in optimizer.state.values():
             state[name] = torch.zeros(state[name].shape)
 
-    whole = keeper.restore_network
-    monkeypatch.setattr(keeper, "restore_network", restore)
+    whole = model_selector.restore_network
+    monkeypatch.setattr(model_selector, "restore_network", restore)
     with pytest.raises(REFUSED, match=WHY):
         stop_and_resume(walk, prepared, suite, fold, tmp_path)

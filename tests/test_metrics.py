@@ -18,9 +18,9 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from milkreport.checks.audit_matrices import audit_matrices
+from milkreport.checks.audit.matrices_check import audit_matrices
 from milkreport.checks.reference import load_reference
-from milkreport.evaluation.metrics import confusion_counts, score_confusion, score_labels
+from milkreport.evaluation.metrics.confusion import confusion_counts, score_confusion, score_labels
 
 PAPER = {
     # arm: accuracy, macro F1, weighted F1, recomputed from the printed matrices

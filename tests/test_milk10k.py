@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from milkreport.data.adapters.load import load_cases
+from milkreport.data.adapters.milk10k import BANNED, GROUND_TRUTH, METADATA
 from milkreport.data.cases import Cases
 from milkreport.data.cleaning import clean
 from milkreport.data.features import fit_encoder
-from milkreport.data.load import load_cases
-from milkreport.data.milk10k import BANNED, GROUND_TRUTH, METADATA
 from milkreport.errors import DataError
 
 

@@ -23,19 +23,19 @@ from sklearn.utils.class_weight import compute_sample_weight  # noqa: E402
 from milkreport.data.prepare import Prepared  # noqa: E402
 from milkreport.data.splits import Fold  # noqa: E402
 from milkreport.errors import ConfigError, DataError  # noqa: E402
-from milkreport.model_settings import Backbone, Classifier, OwnModel, Pretrained  # noqa: E402
+from milkreport.execution.tasks import cell_key  # noqa: E402
+from milkreport.execution.validate_arms import try_arms  # noqa: E402
 from milkreport.models.backbone import Embedder, load_embedder  # noqa: E402
 from milkreport.models.build import build_network, stages, try_network  # noqa: E402
 from milkreport.models.classifier import fit_classifier, load_classifier  # noqa: E402
 from milkreport.models.shape import Shape  # noqa: E402
 from milkreport.runs.cells import Cell  # noqa: E402
-from milkreport.runs.tasks import cell_key  # noqa: E402
-from milkreport.suite import Arm, Suite, load_suite  # noqa: E402
+from milkreport.suite.models import Backbone, Classifier, OwnModel, Pretrained  # noqa: E402
+from milkreport.suite.suite import Arm, Suite, load_suite  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.embeddings import _Kept  # noqa: E402
 from milkreport.training.fit import split_batches  # noqa: E402
 from milkreport.training.pixels import MappedPixels  # noqa: E402
-from milkreport.training.trial import try_arms  # noqa: E402
 from milkreport.trust import trust_model, trust_suite  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -118,7 +118,7 @@ def test_a_classifier_is_the_same_twice_and_reads_training_labels_alone(
 
 _BYTES = """
 import hashlib, numpy as np
-from milkreport.model_settings import Classifier
+from milkreport.suite.models import Classifier
 from milkreport.models.classifier import dump_classifier, fit_classifier
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(90, 4)).astype("f4"), np.arange(90) % 3

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from milkreport.data.load import load_cases
-from milkreport.data.multilabel import several_names, several_ones
-from milkreport.data.propose import write_proposal
-from milkreport.data.spec import load_spec
+from milkreport.data.adapters.load import load_cases
+from milkreport.data.adapters.multilabel import several_names, several_ones
+from milkreport.data.adapters.spec import load_spec
+from milkreport.data.init.propose import write_proposal
 from milkreport.errors import DataProblems
 
 FINDINGS = ["No Finding", "Effusion", "Effusion|Mass", "Mass|Edema", "Edema", "Edema|Effusion"]

@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel
 
-from milkreport.data.milk10k import BANNED, CLASSES, MONET, VIEWS
-from milkreport.data.spec import DataSpec, FeatureSpec, FolderSpec, TableSpec, ViewSpec
+from milkreport.data.adapters.milk10k import BANNED, CLASSES, MONET, VIEWS
+from milkreport.data.adapters.spec import DataSpec, FeatureSpec, FolderSpec, TableSpec, ViewSpec
 from milkreport.errors import ConfigError
-from milkreport.settings import validate
+from milkreport.suite.toml import validate
 
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = (ROOT / "docs" / "your_own_data.md").read_text(encoding="utf-8")

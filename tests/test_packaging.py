@@ -114,7 +114,7 @@ def test_wheel_carries_every_shipped_file(contents: dict[str, int], name: str) -
 def test_wheel_carries_every_module(contents: dict[str, int]) -> None:
     expected = {path.relative_to(ROOT).as_posix() for path in (ROOT / "milkreport").rglob("*.py")}
     assert {file for file in contents if file.endswith(".py")} == expected
-    assert {"milkreport/__init__.py", "milkreport/cli.py"} <= expected
+    assert {"milkreport/__init__.py", "milkreport/cli/app.py"} <= expected
 
 
 def test_wheel_carries_licence_and_type_marker(contents: dict[str, int]) -> None:
@@ -174,7 +174,7 @@ def test_import_loads_no_torch(tmp_path: Path) -> None:
 
 
 def test_help_loads_no_torch(tmp_path: Path) -> None:
-    script = "import sys; from milkreport.cli import main; sys.argv[1:] = ['--help']; main()"
+    script = "import sys; from milkreport.cli.app import main; sys.argv[1:] = ['--help']; main()"
     done = run(sys.executable, "-X", "importtime", "-c", script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "run-all" in done.stdout
@@ -185,7 +185,7 @@ def test_help_loads_no_torch(tmp_path: Path) -> None:
 def test_packing_loads_no_scipy(small: Path, tmp_path: Path) -> None:
     """It brought 80 MB: half of what packing takes."""
     pack = ["data", "pack", str(small), "--size", "16", "--cache-dir", str(tmp_path / "cache")]
-    script = f"import sys; from milkreport.cli import main; sys.argv[1:] = {pack!r}; main()"
+    script = f"import sys; from milkreport.cli.app import main; sys.argv[1:] = {pack!r}; main()"
     done = run(sys.executable, "-X", "importtime", "-c", script, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "pandas" in imported_packages(done.stderr)
@@ -195,7 +195,7 @@ def test_packing_loads_no_scipy(small: Path, tmp_path: Path) -> None:
 def test_evaluation_checks_and_reporting_work_without_torch(tmp_path: Path) -> None:
     script = (
         f"{WITHOUT_TORCH}\n"
-        "import milkreport.evaluation, milkreport.checks, milkreport.reporting, milkreport.cli\n"
+        "import milkreport.evaluation, milkreport.checks, milkreport.reporting, milkreport.cli.app\n"
     )
     done = run(sys.executable, "-c", script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

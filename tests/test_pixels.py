@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from milkreport.data.store import PixelStore  # noqa: E402
+from milkreport.data.pixels.store import PixelStore  # noqa: E402
 from milkreport.training import pixels as module  # noqa: E402
 from milkreport.training.batches import ImageInputs  # noqa: E402
 from milkreport.training.pixels import (  # noqa: E402

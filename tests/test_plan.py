@@ -16,16 +16,16 @@ from scipy.stats import nct, norm
 from scipy.stats import t as student
 
 from milkreport.errors import ConfigError, DataError
-from milkreport.evaluation.design import cases_needed, difference_at, plan, seeds_needed
-from milkreport.evaluation.hidden import hidden_variance
-from milkreport.evaluation.noise import (
+from milkreport.evaluation.intervals.hidden_variance import hidden_variance
+from milkreport.evaluation.intervals.readers import Spread, difference_spread, with_freedom
+from milkreport.evaluation.planning.design import cases_needed, difference_at, plan, seeds_needed
+from milkreport.evaluation.planning.noise import (
     MEASURED,
     Components,
     assume_components,
     estimate_components,
 )
-from milkreport.evaluation.power import detectable, power
-from milkreport.evaluation.readers import Spread, difference_spread, with_freedom
+from milkreport.evaluation.planning.power import detectable, power
 from milkreport.runs.planning import load_components
 
 CLASSES = ["A", "B", "C"]

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from milkreport.data import roots
-from milkreport.data.guess_columns import guess_label, is_number
-from milkreport.data.guess_images import slugs
-from milkreport.data.load import load_cases
-from milkreport.data.milk10k import CLASSES, GROUND_TRUTH, METADATA
-from milkreport.data.propose import write_proposal
-from milkreport.data.spec import SPEC_NAME, DataSpec, FolderSpec, TableSpec, load_spec
+from milkreport.data.adapters.load import load_cases
+from milkreport.data.adapters.milk10k import CLASSES, GROUND_TRUTH, METADATA
+from milkreport.data.adapters.spec import SPEC_NAME, DataSpec, FolderSpec, TableSpec, load_spec
+from milkreport.data.init.columns import guess_label, is_number
+from milkreport.data.init.images import slugs
+from milkreport.data.init.propose import write_proposal
 from milkreport.errors import ConfigError, DataError
 from milkreport.tables import load_table
 from tests.growth import growth

@@ -8,8 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.rank_curves import GRID, TOLERANCE, class_curves, read_curve, roc_points
+from milkreport.evaluation.metrics.rank_curves import (
+    GRID,
+    TOLERANCE,
+    class_curves,
+    read_curve,
+    roc_points,
+)
+from milkreport.evaluation.reading.predictions import Predictions
 
 
 @settings(max_examples=80, deadline=None)

@@ -14,9 +14,11 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from milkreport.evaluation import ranking
-from milkreport.evaluation.bounds import bound_model
-from milkreport.evaluation.calibration import (
+from milkreport.evaluation.intervals.bounds import bound_model
+from milkreport.evaluation.intervals.inner_folds import inner_folds
+from milkreport.evaluation.intervals.resampling import bootstrap_weights
+from milkreport.evaluation.metrics import ranking
+from milkreport.evaluation.metrics.calibration import (
     apply_temperature,
     case_brier,
     case_log_loss,
@@ -24,11 +26,9 @@ from milkreport.evaluation.calibration import (
     fit_temperature,
     nested_temperature,
 )
-from milkreport.evaluation.measures import measure, measure_resamples
-from milkreport.evaluation.nesting import inner_folds
-from milkreport.evaluation.positive import SPECIFICITIES, THRESHOLDS, score_positive
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.resampling import bootstrap_weights
+from milkreport.evaluation.metrics.measures import measure, measure_resamples
+from milkreport.evaluation.metrics.positive import SPECIFICITIES, THRESHOLDS, score_positive
+from milkreport.evaluation.reading.predictions import Predictions
 
 CLASSES = tuple("ABCDE")
 

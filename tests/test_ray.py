@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("ray")
 
-from milkreport.runs.executors import InProcess
+from milkreport.execution.executors import InProcess
 
 from . import ray_nodes
 from .fanout_tools import Memory, bits, carry_out, small_suite

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from milkreport.data.adapters.load import load_cases
+from milkreport.data.adapters.spec import DataSpec
 from milkreport.data.cleaning import clean
-from milkreport.data.load import load_cases
-from milkreport.data.spec import DataSpec
 from milkreport.errors import ConfigError, DataError
-from milkreport.settings import validate
+from milkreport.suite.toml import validate
 
 FINGERPRINT_OF_0_1_1 = "ba49d650fedf3b92bcd9ef8f0ea6d51f2bf537529fa66fcb8ce59468b373c6d6"
 COUNTS = {"nevus": 12, "melanoma": 8, "wart": 3, "angioma": 2, "odd": 1}

@@ -14,21 +14,21 @@ from pypdf import PdfReader
 
 from milkreport.errors import PdfProblem
 from milkreport.evaluation.compare import is_shown
-from milkreport.evaluation.part_record import Estimate
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.records.parts import Estimate
+from milkreport.evaluation.records.results import Results
 from milkreport.reporting import pdf_worker
-from milkreport.reporting.axes import legend_columns, legend_height
-from milkreport.reporting.curves import thin
+from milkreport.reporting.figures.axes import legend_columns, legend_height
+from milkreport.reporting.figures.confusion import confusion_matrix
+from milkreport.reporting.figures.curves import thin
+from milkreport.reporting.figures.svg import INK
 from milkreport.reporting.html import render_html, render_print
-from milkreport.reporting.matrix import confusion_matrix
 from milkreport.reporting.pdf import write_pdf
-from milkreport.reporting.sentences import result_statement
-from milkreport.reporting.svg import INK
-from milkreport.reporting.tables import comparison_table
-from milkreport.reporting.text import decimal, several, shorten_apart, signed, without_paths
+from milkreport.reporting.sections.gallery import build_gallery
+from milkreport.reporting.sections.provenance import build_ethics
+from milkreport.reporting.sections.tables import comparison_table
 from milkreport.reporting.view import ReportView, build_view
-from milkreport.reporting.view_gallery import build_gallery
-from milkreport.reporting.view_provenance import build_ethics
+from milkreport.reporting.wording.sentences import result_statement
+from milkreport.reporting.wording.text import decimal, several, shorten_apart, signed, without_paths
 from milkreport.reporting.write import write_report
 from tests import report_samples as samples
 

@@ -11,12 +11,12 @@ import pytest
 from pypdf import PdfReader
 
 import milkreport
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.records.results import Results
 from milkreport.reporting.export import find_tables
 from milkreport.reporting.html import render_print
 from milkreport.reporting.pdf import write_pdf
-from milkreport.reporting.text import decimal, signed
 from milkreport.reporting.view import ReportView, build_view
+from milkreport.reporting.wording.text import decimal, signed
 from tests import report_samples as samples
 
 CLASSES = ["a", "b", "c", "d"]

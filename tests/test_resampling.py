@@ -9,7 +9,8 @@ from scipy.stats import binomtest, kstest, permutation_test
 from sklearn.metrics import matthews_corrcoef, precision_score
 
 from milkreport.errors import DataError
-from milkreport.evaluation.closed_form import (
+from milkreport.evaluation.compare import compare_arms, is_shown
+from milkreport.evaluation.intervals.closed_form import (
     auc_bounds,
     average_precision_bounds,
     f1_bounds,
@@ -19,15 +20,14 @@ from milkreport.evaluation.closed_form import (
     t_quantile,
     wilson_bounds,
 )
-from milkreport.evaluation.compare import compare_arms, is_shown
-from milkreport.evaluation.metrics import score_confusion
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.resampling import (
+from milkreport.evaluation.intervals.resampling import (
     bootstrap_weights,
     holm,
     permutation_p,
     resampled_confusion,
 )
+from milkreport.evaluation.metrics.confusion import score_confusion
+from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.summarise import summarise_part
 
 CLASSES = ("a", "b", "c")

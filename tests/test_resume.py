@@ -21,9 +21,9 @@ from milkreport import atomic  # noqa: E402
 from milkreport.data.prepare import Prepared, prepare  # noqa: E402
 from milkreport.data.splits import Fold, make_folds  # noqa: E402
 from milkreport.errors import EnvironmentProblem, Stopped  # noqa: E402
-from milkreport.suite import Arm, Suite, build_suite  # noqa: E402
+from milkreport.suite.suite import Arm, Suite, build_suite  # noqa: E402
 from milkreport.training import batches as batches_module  # noqa: E402
-from milkreport.training import keeper as keeper_module  # noqa: E402
+from milkreport.training import model_selector as keeper_module  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.checkpoint import (  # noqa: E402
     Checkpoint,

@@ -16,7 +16,7 @@ from PIL import Image
 from pypdf import PdfReader
 from sklearn.metrics import accuracy_score, f1_score
 
-from milkreport.evaluation.long_form import COLUMNS
+from milkreport.evaluation.records.long_form import COLUMNS
 
 from .conftest import Command
 
@@ -330,9 +330,9 @@ def test_a_loss_that_is_not_finite_fails_its_cells_with_6(synthetic, milkreport,
 
 def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> None:
     from milkreport.commands import run_all
-    from milkreport.runs import trainer
-    from milkreport.runs.grid import Point
-    from milkreport.suite import load_suite
+    from milkreport.execution import trainer
+    from milkreport.execution.grid import Point
+    from milkreport.suite.suite import load_suite
     from milkreport.training.failures import TrainingFailed
 
     def train(prepared, suite, arm, *rest):
@@ -468,9 +468,9 @@ def test_a_card_that_was_edited_is_refused_and_its_cell_trained_anew(
     finished, milkreport, tmp_path
 ):
     from milkreport.errors import DataError
+    from milkreport.inference.trained import load_trained
     from milkreport.runs.cells import Cell
     from milkreport.runs.folder import RunFolder
-    from milkreport.runs.trained import load_trained
 
     copy = tmp_path / "edited"
     shutil.copytree(finished[0], copy)

@@ -9,10 +9,10 @@ from fairlearn.metrics import MetricFrame, equalized_odds_difference
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from milkreport.evaluation.evaluate import evaluate_arms
-from milkreport.evaluation.measures import Plan
-from milkreport.evaluation.pools import CaseFacts
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.slices import make_slices
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.metrics.slices import make_slices
+from milkreport.evaluation.pooled_predictions import CaseFacts
+from milkreport.evaluation.reading.predictions import Predictions
 
 CLASSES = ("A", "B", "C")
 N = 600

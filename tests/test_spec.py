@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import tomli_w
 
-from milkreport.data.spec import LEAKY, DataSpec, load_spec
+from milkreport.data.adapters.spec import LEAKY, DataSpec, load_spec
 from milkreport.errors import ConfigError
-from milkreport.settings import validate
+from milkreport.suite.toml import validate
 
 
 def description(**changes: Any) -> dict[str, Any]:

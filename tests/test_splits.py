@@ -19,7 +19,7 @@ from milkreport.data.splits import (
     refuse_straddling,
 )
 from milkreport.errors import DataError
-from milkreport.suite import Split, load_suite
+from milkreport.suite.suite import Split, load_suite
 from tests.test_milk10k import load
 
 COUNTS = {"common": 120, "some": 40, "rare": 10}

@@ -14,14 +14,14 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from milkreport.evaluation.compare import compare_pools, find, is_shown
-from milkreport.evaluation.measures import Plan
-from milkreport.evaluation.metrics import confusion_counts, score_confusion
-from milkreport.evaluation.part_record import PartResult
-from milkreport.evaluation.pools import CaseFacts, pool_arms
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.readers import arm_spread, difference_spread
-from milkreport.evaluation.resampling import mcnemar_p
-from milkreport.evaluation.results import Comparison
+from milkreport.evaluation.intervals.readers import arm_spread, difference_spread
+from milkreport.evaluation.intervals.resampling import mcnemar_p
+from milkreport.evaluation.metrics.confusion import confusion_counts, score_confusion
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.pooled_predictions import CaseFacts, pool_arms
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.parts import PartResult
+from milkreport.evaluation.records.results import Comparison
 from milkreport.evaluation.summarise import summarise_pool
 
 SUPPORT = np.array([300, 120, 60, 12, 4])

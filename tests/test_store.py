@@ -22,10 +22,10 @@ from filelock import FileLock
 from PIL import Image
 
 from milkreport.data.cases import Card, Cases
-from milkreport.data.decode import RULES, BadImage, decode
-from milkreport.data.phash import perceptual_hash
-from milkreport.data.store import PixelStore, clear_stores, list_stores, open_store
-from milkreport.data.store_files import map_in_order
+from milkreport.data.pixels.decode import RULES, BadImage, decode
+from milkreport.data.pixels.perceptual_hash import perceptual_hash
+from milkreport.data.pixels.store import PixelStore, clear_stores, list_stores, open_store
+from milkreport.data.pixels.store_files import map_in_order
 from milkreport.errors import DataError, EnvironmentProblem
 
 SIZE = 16
@@ -72,7 +72,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(f"{path.parent.name}/{path.name}")
         return decode(path, *options)
 
-    monkeypatch.setattr("milkreport.data.sources.decode", count)
+    monkeypatch.setattr("milkreport.data.pixels.sources.decode", count)
     return names
 
 
@@ -256,7 +256,7 @@ def test_what_was_read_does_not_stay_in_memory(
         pytest.skip("mapped memory is told by /proc/self/smaps, which this system lacks")
     store = open_store(cases, 128, folder)
     expected = np.array(store.pixels)
-    monkeypatch.setattr("milkreport.data.store._MAPPED", limit)
+    monkeypatch.setattr("milkreport.data.pixels.store._MAPPED", limit)
     assert (store.batch(np.arange(6)) == expected).all()
     lines = iter(Path("/proc/self/smaps").read_text().splitlines())
     assert any(line.endswith(f"{store.key}.u8") for line in lines)
@@ -284,7 +284,7 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from milkreport.data import decode, sources
-from milkreport.data.store import open_store
+from milkreport.data.pixels.store import open_store
 from tests.test_store import make_cases
 
 data, folder, log, kill_at = *map(Path, sys.argv[1:4]), int(sys.argv[4])
@@ -547,7 +547,7 @@ def test_a_disk_that_fails_is_no_bad_image(
         raise error from OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("milkreport.data.sources.decode", fail)
+        patch.setattr("milkreport.data.pixels.sources.decode", fail)
         with pytest.raises(DataError, match="input/output error — run the same command again"):
             open_store(cases, SIZE, folder)
     assert not open_store(cases, SIZE, folder).images["problem"].any()

@@ -8,9 +8,9 @@ from typing import get_args
 
 import pytest
 
-from milkreport.arm_settings import Correction
 from milkreport.errors import ConfigError
-from milkreport.suite import build_suite, list_suites, load_suite
+from milkreport.suite.arms import Correction
+from milkreport.suite.suite import build_suite, list_suites, load_suite
 
 STUDY = ["study/trap", "study/inputs", "study/recipes", "study/finetuned", "study/planning"]
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from milkreport.data.synthetic import write_synthetic
-from milkreport.data.synthetic_cases import apportion, draw_cohort
+from milkreport.data.synthetic.cases import apportion, draw_cohort
+from milkreport.data.synthetic.write import write_synthetic
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from tests.test_milk10k import load
 

@@ -15,8 +15,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from milkreport.data.synthetic import write_synthetic
-from milkreport.data.synthetic_lesions import Lesion, draw_pair
+from milkreport.data.synthetic.lesions import Lesion, draw_pair
+from milkreport.data.synthetic.write import write_synthetic
 
 
 @pytest.fixture(scope="module")

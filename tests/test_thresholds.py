@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from milkreport.evaluation.folding import fit_thresholds
-from milkreport.evaluation.nesting import inner_folds
-from milkreport.evaluation.rules import count_answers, f1_of_answers
-from milkreport.evaluation.thresholds import (
+from milkreport.evaluation.apply_thresholds import fit_thresholds
+from milkreport.evaluation.intervals.inner_folds import inner_folds
+from milkreport.evaluation.metrics.rules import count_answers, f1_of_answers
+from milkreport.evaluation.metrics.thresholds import (
     find_threshold,
     find_thresholds,
     fold_thresholds,

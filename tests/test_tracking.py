@@ -22,7 +22,7 @@ pytest.importorskip("tensorboard")
 pytest.importorskip("mlflow")
 
 from milkreport.errors import Stopped
-from milkreport.runs.executors import InProcess
+from milkreport.execution.executors import InProcess
 from milkreport.runs.folder import RunFolder
 from milkreport.tracking import tracker as tracker_module
 from milkreport.tracking.names import curve_points

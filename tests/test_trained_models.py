@@ -18,14 +18,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milkreport.data.milk10k import CLASSES, GROUND_TRUTH, METADATA
+from milkreport.data.adapters.milk10k import CLASSES, GROUND_TRUTH, METADATA
 from milkreport.errors import DataError
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.rules import score_archive
-from milkreport.evaluation.thresholds import AWAY, find_thresholds, keep_away
-from milkreport.runs.models import find_models
-from milkreport.runs.submission import check_submission, write_submission
-from milkreport.runs.validation import fit_on_validation
+from milkreport.evaluation.metrics.rules import score_archive
+from milkreport.evaluation.metrics.thresholds import AWAY, find_thresholds, keep_away
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.inference.find_model import find_models
+from milkreport.inference.submission import check_submission, write_submission
+from milkreport.inference.validation import fit_on_validation
 from milkreport.training import onnx_model
 from milkreport.training.saved import load_model
 
@@ -342,7 +342,7 @@ def test_onnx_answers_as_pytorch_and_takes_images(
     assert json.loads(entry.value) == json.loads(model.card.model_dump_json())
     # By the JSON alone, as somebody without milkreport would: a case of the test part.
     from milkreport.data.prepare import prepare
-    from milkreport.suite import Data
+    from milkreport.suite.suite import Data
 
     settings = Data(image_size=32, cleaning="impute", unlabelled="drop")
     prepared = prepare(model_data, settings, done.folder / "cache")
@@ -396,8 +396,8 @@ def test_networks_without_columns_and_with_a_softmax_translate(
     model_run: Path, settings: dict[str, str]
 ) -> None:
     from milkreport.data.features import FeatureEncoder
-    from milkreport.model_settings import Model
     from milkreport.models.build import build_network
+    from milkreport.suite.models import Model
     from milkreport.training.saved import SavedModel
 
     card = load_model(model_run / "cells/net/seed-0/fold-0").card
@@ -413,8 +413,8 @@ def test_networks_without_columns_and_with_a_softmax_translate(
 
 
 def test_a_frozen_backbone_without_weights_is_the_same_in_every_process() -> None:
-    from milkreport.model_settings import Pretrained
     from milkreport.models.backbone import load_embedder, weights_sha256
+    from milkreport.suite.models import Pretrained
 
     hashes = set()
     for seed in (1, 2):
@@ -590,7 +590,7 @@ def test_help_of_the_commands_loads_no_torch() -> None:
 
     for command in ("predict", "export", "import-pickle"):
         code = (
-            "import sys, milkreport.cli as c\n"
+            "import sys, milkreport.cli.app as c\n"
             f"try: c.app([{command!r}, '--help'], standalone_mode=False)\n"
             "finally: print([m for m in ('torch', 'onnx', 'sklearn') if m in sys.modules])"
         )

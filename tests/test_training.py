@@ -15,16 +15,16 @@ import safetensors.torch  # noqa: E402
 from sklearn.utils.class_weight import compute_class_weight  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-from milkreport.arm_settings import ON_LOGITS, Correction  # noqa: E402
+from milkreport.data.pixels.store import PixelStore  # noqa: E402
 from milkreport.data.prepare import Prepared  # noqa: E402
 from milkreport.data.splits import Fold  # noqa: E402
-from milkreport.data.store import PixelStore  # noqa: E402
 from milkreport.errors import ConfigError, EnvironmentProblem  # noqa: E402
 from milkreport.models.lesion_net import MaxPool, MultiModalLesionNet  # noqa: E402
 from milkreport.models.shape import Shape  # noqa: E402
 from milkreport.runs.cells import Cell  # noqa: E402
 from milkreport.runs.folder import RunFolder  # noqa: E402
-from milkreport.suite import Arm, Model, Suite, Training, build_suite, load_suite  # noqa: E402
+from milkreport.suite.arms import ON_LOGITS, Correction  # noqa: E402
+from milkreport.suite.suite import Arm, Model, Suite, Training, build_suite, load_suite  # noqa: E402
 from milkreport.training import cell as cell_module  # noqa: E402
 from milkreport.training.answer import answer  # noqa: E402
 from milkreport.training.batches import ImageInputs, chunk_size  # noqa: E402

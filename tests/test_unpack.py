@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from milkreport.data import unpack as module
-from milkreport.data.load import load_cases
-from milkreport.data.spec import SPEC_NAME
-from milkreport.data.unpack import is_current, is_of_zip, list_suffixes, unpack
+from milkreport.data.adapters.load import load_cases
+from milkreport.data.adapters.spec import SPEC_NAME
+from milkreport.data.files import unpack as module
+from milkreport.data.files.unpack import is_current, is_of_zip, list_suffixes, unpack
 from milkreport.errors import DataError, EnvironmentProblem, MilkreportError
 
 SOUND = {"a/x.jpg": b"image", "a/y.PNG": b"other", "t.csv": b"id\n1\n", "deep/er/n.zip": b"PK"}
@@ -287,8 +287,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from milkreport.data import unpack as module
-from milkreport.data.load import load_cases
-from milkreport.data.spec import SPEC_NAME
+from milkreport.data.adapters.load import load_cases
+from milkreport.data.adapters.spec import SPEC_NAME
 write, count = module._write, [0]
 def kill(*arguments):
     count[0] += 1
@@ -330,7 +330,7 @@ def test_interrupted_midway_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
 TOLD = """
 import sys
 from pathlib import Path
-from milkreport.data.unpack import unpack
+from milkreport.data.files.unpack import unpack
 print(len(list(unpack(Path(sys.argv[1]), Path(sys.argv[2]), print).rglob("*.jpg"))))
 """
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import joblib
 import pytest
 
-from milkreport.runs import choose, memory
-from milkreport.runs.choose import cpu_workers
-from milkreport.runs.memory import usable_memory
+from milkreport.execution import choose, memory
+from milkreport.execution.choose import cpu_workers
+from milkreport.execution.memory import usable_memory
 
 GB = 1024**3
 #: What version 1 writes where there is no limit.

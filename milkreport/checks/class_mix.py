@@ -8,7 +8,7 @@ import numpy as np
 
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
-from milkreport.evaluation.part_record import PartResult
+from milkreport.evaluation.records.parts import PartResult
 
 #: Metrics that look at one true class at a time, or at pairs: another class mix leaves them as they are.
 FREE_OF_MIX = frozenset(

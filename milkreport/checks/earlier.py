@@ -22,8 +22,8 @@ from milkreport.checks.verdict import (
 )
 from milkreport.errors import DataError
 from milkreport.evaluation.paired_runs import PairedRuns, describe_runs
-from milkreport.evaluation.pools import CaseFacts, Cells
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.pooled_predictions import CaseFacts, Cells
+from milkreport.evaluation.records.results import Results
 from milkreport.tables import first_few
 
 KIND = "earlier run"

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.checks.statements import Figure
-from milkreport.evaluation.part_record import Estimate, PartResult
-from milkreport.evaluation.predictions import Predictions
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.parts import Estimate, PartResult
 from milkreport.evaluation.summarise import summarise_part
 
 

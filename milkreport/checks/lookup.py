@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
-from milkreport.evaluation.part_record import Definition, Estimate, PartResult, RuleResult
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.records.parts import Definition, Estimate, PartResult, RuleResult
+from milkreport.evaluation.records.results import Results
 from milkreport.tables import first_few
 
 

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Collection
 from typing import Any
 
-from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
-from milkreport.evaluation.part_record import POSITIVE
+from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.records.parts import POSITIVE
 from milkreport.evaluation.synonyms import known_metric, near_metric
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from milkreport.checks.audit_matrices import audit_matrices
+from milkreport.checks.audit.matrices_check import audit_matrices
 from milkreport.checks.class_mix import FREE_OF_MIX, other_mix
 from milkreport.checks.evidence import NO_MARGIN, needed_cases
 from milkreport.checks.expand import difference_bounds, read_estimate, summarise_counts
@@ -27,10 +27,10 @@ from milkreport.checks.verdict import (
     primary_of,
     warn_of_gains,
 )
-from milkreport.evaluation.closed_form import wilson_bounds
-from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.part_record import Estimate, PartResult
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.intervals.closed_form import wilson_bounds
+from milkreport.evaluation.records.data import Part
+from milkreport.evaluation.records.parts import Estimate, PartResult
+from milkreport.evaluation.records.results import Results
 
 KIND = "published figures"
 

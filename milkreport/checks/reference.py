@@ -26,12 +26,12 @@ from milkreport.checks.statements import (
     Sum,
 )
 from milkreport.errors import ConfigError
-from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.part_record import Definition
+from milkreport.evaluation.records.data import Part
+from milkreport.evaluation.records.parts import Definition
 from milkreport.inside import refuse_links, within
 from milkreport.limits import MOST_CLASSES, MOST_PUBLISHED, MOST_SEEDS, Published
 from milkreport.resources import resource_folder
-from milkreport.settings import Name, Section, read_toml, validate
+from milkreport.suite.toml import Name, Section, read_toml, validate
 
 SCHEMA_VERSION = 1
 #: Where ``milkreport reference new`` puts what it freezes, below the working folder.

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from milkreport.evaluation.data_record import Part
+from milkreport.evaluation.records.data import Part
 from milkreport.limits import MOST_CLASSES, Published
-from milkreport.settings import Section
+from milkreport.suite.toml import Section
 
 #: How digits were lost: to the nearest, perhaps by cutting, not at all, or "about" (one unit either way).
 Rounding = Literal["rounded", "rounded or cut", "exact", "about"]
@@ -108,7 +108,7 @@ class Figure(Value):
 class Matrix(Section):
     """A reported confusion matrix; rows true, columns predicted, in the order of the classes.
 
-    Rows are kept as printed, a number too many included: :mod:`milkreport.checks.matrices` reads them.
+    Rows are kept as printed, a number too many included: :mod:`milkreport.checks.audit.matrices` reads them.
     """
 
     arm: str

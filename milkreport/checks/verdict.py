@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from enum import StrEnum
 
-from milkreport.evaluation.data_record import Record
+from milkreport.evaluation.records.data import Record
 
 SCHEMA_VERSION = 2
 #: The row that asks for the same bits.

@@ -13,19 +13,19 @@ from typing import Any
 import pandas as pd
 
 from milkreport import __version__
+from milkreport.data.adapters.load import Adapter, find_data, load_cases
 from milkreport.data.cases import IMAGE_PREFIX, Card, Cases
 from milkreport.data.cleaning import clean
-from milkreport.data.discovery import Tree
-from milkreport.data.load import Adapter, find_data, load_cases
+from milkreport.data.files.discovery import Tree
+from milkreport.data.pixels.store import PixelStore, Progress, open_store
 from milkreport.data.prepare import Prepared, group, image_problems
 from milkreport.data.splits import RARE, list_shortages
-from milkreport.data.store import PixelStore, Progress, open_store
 from milkreport.errors import DataError, DataProblems, Problem
-from milkreport.evaluation.data_record import DataSummary
+from milkreport.evaluation.records.data import DataSummary
 from milkreport.runs.csv_files import write_csv
 from milkreport.runs.describe import summarise_data
 from milkreport.runs.manifest import read_clock
-from milkreport.suite import Data, Split
+from milkreport.suite.suite import Data, Split
 
 #: Images are decoded whole; the resized copy is thrown away, so it is small.
 SIZE = 16

@@ -7,12 +7,12 @@ from rich.table import Table
 
 from milkreport.commands.console import console, number
 from milkreport.evaluation.compare import find
-from milkreport.evaluation.definitions import REPEATED
-from milkreport.evaluation.results import Difference, Results
+from milkreport.evaluation.metrics.definitions import REPEATED
+from milkreport.evaluation.records.results import Difference, Results
 from milkreport.markdown import head, line, plain
-from milkreport.reporting.sentences import result_statement
-from milkreport.reporting.sentences_pairs import superiority_sentences
-from milkreport.reporting.text import p_cell
+from milkreport.reporting.wording.pairs import superiority_sentences
+from milkreport.reporting.wording.sentences import result_statement
+from milkreport.reporting.wording.text import p_cell
 
 _MOST_SHOWN = 60
 

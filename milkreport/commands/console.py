@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from milkreport.errors import printable
-from milkreport.evaluation.part_record import Estimate
+from milkreport.evaluation.records.parts import Estimate
 
 
 class _Console(Console):

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from milkreport import __version__
 from milkreport.commands.console import console
-from milkreport.data.store import cache_folder
+from milkreport.data.pixels.store import cache_folder
 from milkreport.runs.manifest import read_commit, read_platform, read_versions
 
 

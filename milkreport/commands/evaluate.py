@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from milkreport.evaluation.evaluate import evaluate_inputs
-from milkreport.evaluation.inputs import Inputs
-from milkreport.evaluation.measures import Plan
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.reading.inputs import Inputs
+from milkreport.evaluation.records.results import Results
 
 
 def evaluate(

@@ -6,31 +6,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from milkreport.checks.findings import Audit
+from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.commands import running, sources
 from milkreport.commands.console import say, show_files, warn
 from milkreport.commands.progress import bar, progress
 from milkreport.commands.shell import shell_line
-from milkreport.data.load import load_cases
+from milkreport.data.adapters.load import load_cases
+from milkreport.data.pixels.store import list_stores, open_store
 from milkreport.data.prepare import image_problems
-from milkreport.data.store import list_stores, open_store
 from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.records.results import Results
+from milkreport.finetuning.record import NEW, OLD, is_finetuning
 from milkreport.inside import refuse_links
 from milkreport.runs.collect import collect, plan_cells
-from milkreport.runs.finetune_record import NEW, OLD, is_finetuning
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_clock
-from milkreport.suite import Data, Suite
+from milkreport.suite.suite import Data, Suite
 
 if TYPE_CHECKING:
-    from milkreport.runs.exact import Repeats
+    from milkreport.execution.exact import Repeats
 
 
 def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
     """Train a run's finished cells again and compare."""
-    from milkreport.runs.exact import repeat_run
+    from milkreport.execution.exact import repeat_run
 
     folder = RunFolder(run_path)
     suite = folder.load_suite()
@@ -130,7 +130,7 @@ def draw(
 def export(run_path: Path, out: Path | None) -> None:
     """Write a run's tables, figures and summary for other documents."""
     from milkreport.reporting.export import write_export
-    from milkreport.reporting.svg import keeping_pictures
+    from milkreport.reporting.figures.svg import keeping_pictures
     from milkreport.reporting.view import build_view
 
     folder = RunFolder(run_path)
@@ -158,7 +158,7 @@ def write_audit(out: Path, audit: Audit, pdf: str) -> None:
 
 def synthetic_folder(suite: Suite, cache: Path) -> Path:
     """The synthetic data of a suite, made where it lacks."""
-    from milkreport.data.synthetic import write_synthetic  # here: it brings SciPy along
+    from milkreport.data.synthetic.write import write_synthetic  # here: it brings SciPy along
 
     if suite.split.kind == "support":
         what = f"suite {suite.name} fixes the test part's {sum(suite.split.test_support.values())} cases"
@@ -179,7 +179,7 @@ def synthetic_folder(suite: Suite, cache: Path) -> Path:
 
 def synthesise(folder: Path, cases: int, seed: int, size: int) -> None:
     """Make synthetic data where the user wants it."""
-    from milkreport.data.synthetic import write_synthetic  # here: it brings SciPy along
+    from milkreport.data.synthetic.write import write_synthetic  # here: it brings SciPy along
 
     with bar("Drawing synthetic lesions", cases) as advance:
         write_synthetic(folder, cases=cases, seed=seed, size=size, progress=advance)

@@ -9,10 +9,10 @@ from milkreport.commands.console import show_files
 from milkreport.commands.execute import draw, synthetic_folder
 from milkreport.commands.finetuned import as_markdown, show
 from milkreport.commands.progress import progress
-from milkreport.runs.finetune import Job, finetune
-from milkreport.runs.finetune_record import NEW, OLD, RECORD, SUMMARY, FineTuning
+from milkreport.finetuning.finetune import Job, finetune
+from milkreport.finetuning.old_data import drawn_cases
+from milkreport.finetuning.record import NEW, OLD, RECORD, SUMMARY, FineTuning
 from milkreport.runs.folder import RunFolder
-from milkreport.runs.old_data import drawn_cases
 
 
 def run(job: Job, pdf: str) -> FineTuning:

@@ -6,11 +6,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands.console import console, note, number, say, warn
-from milkreport.evaluation.named import define
+from milkreport.evaluation.metrics.named import define
+from milkreport.finetuning.record import Compared, FineTuning, Gap
 from milkreport.markdown import head, line, plain
-from milkreport.reporting.sentences import SYNTHETIC_BANNER
-from milkreport.reporting.text import p_cell
-from milkreport.runs.finetune_record import Compared, FineTuning, Gap
+from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER
+from milkreport.reporting.wording.text import p_cell
 
 _HEAD = ["cases", "metric", "before", "after", "difference", "95%", "p"]
 _CLASSES = ["class", "trained on", "now", "validated on", "tested on"]

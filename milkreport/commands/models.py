@@ -15,15 +15,15 @@ from milkreport.commands.console import console, note, say, show_files, warn
 from milkreport.commands.progress import progress
 from milkreport.commands.scores import show_thresholds
 from milkreport.errors import ConfigError, EnvironmentProblem
-from milkreport.evaluation.thresholds import PLAIN, fold_thresholds, keep_away
-from milkreport.runs.models import Found, find_model, find_models
+from milkreport.evaluation.metrics.thresholds import PLAIN, fold_thresholds, keep_away
+from milkreport.inference.find_model import Found, find_model, find_models
 from milkreport.tables import first_few
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from milkreport.runs.packing import OnnxRecord
-    from milkreport.runs.predicting import Answers
+    from milkreport.inference.model_exchange import OnnxRecord
+    from milkreport.inference.predicting import Answers
     from milkreport.training.card import ModelCard
 
 FORMATS = ("safetensors", "onnx", "pickle")
@@ -43,9 +43,9 @@ def predict(
     strict: bool,
 ) -> None:
     """Answer every case of *data* and write the submission."""
-    from milkreport.runs.predicting import predict as answer_all
-    from milkreport.runs.submission import id_column, write_submission
-    from milkreport.runs.validation import find_thresholds
+    from milkreport.inference.predicting import predict as answer_all
+    from milkreport.inference.submission import id_column, write_submission
+    from milkreport.inference.validation import find_thresholds
 
     _refuse_place(out)
     found = find_models(run, arm, seed, fold)
@@ -82,7 +82,7 @@ def export(
     cache: Path,
 ) -> None:
     """Write a trained model for use elsewhere."""
-    from milkreport.runs import packing
+    from milkreport.inference import model_exchange
 
     if kind not in FORMATS:
         raise ConfigError(f"--format is {kind!r}", f"give {', '.join(FORMATS)}")
@@ -90,11 +90,11 @@ def export(
         raise ConfigError("--data is for --format onnx: cases to compare on", "leave it out")
     found = find_models(run, arm, seed, fold)
     _say_choice(found[:1], found)
-    place = out or packing.default_out(found[0], run)
+    place = out or model_exchange.default_out(found[0], run)
     if kind == "safetensors":
-        paths = packing.export_copy(found[0], place)
+        paths = model_exchange.export_copy(found[0], place)
     elif kind == "pickle":
-        paths = packing.export_pickle(found[0], place)
+        paths = model_exchange.export_pickle(found[0], place)
         warn(
             "a .pt file is a pickle: read it by torch.load(FILE, weights_only=True), which executes nothing. "
             "Who gets it from elsewhere cannot tell: give safetensors where you can"
@@ -108,8 +108,8 @@ def export(
 def _export_onnx(
     found: Found, place: Path, data: Path | None, cache: Path
 ) -> tuple[OnnxRecord, list[Path]]:
-    from milkreport.runs import packing
-    from milkreport.runs.asking import Asked, load_asked
+    from milkreport.inference import model_exchange
+    from milkreport.inference.inputs import Asked, load_asked
 
     def ask(card: ModelCard) -> Asked | None:
         if data is None:
@@ -117,7 +117,7 @@ def _export_onnx(
         with progress() as watcher:
             return load_asked(data, card, cache, progress=watcher.images, notice=watcher.notice)
 
-    return packing.export_onnx(found, place, ask)
+    return model_exchange.export_onnx(found, place, ask)
 
 
 def import_pickle(
@@ -134,14 +134,14 @@ def import_pickle(
     if not trusted:
         what = "a pickle is a program: whoever made the file decides what opening it does to this machine"
         raise ConfigError(what, "if you trust its source, say so: --i-trust-this-file", str(file))
-    from milkreport.runs import packing
+    from milkreport.inference import model_exchange
 
     if like is None and (arm is not None or seed is not None or fold is not None):
         raise ConfigError("--arm, --seed and --fold choose of the run of --like", "give --like RUN")
     source = find_model(like, arm, seed, fold) if like is not None else None
     if execute:
         warn(f"{file}: everything that it says may be executed, as was asked for")
-    card, paths = packing.import_pickle(file, out, source, execute)
+    card, paths = model_exchange.import_pickle(file, out, source, execute)
     say(f"{card.architecture}, {len(card.classes)} classes: {first_few(card.classes, 30)}")
     if source is not None:
         note(f"inputs, their encoding and the order of classes are those of {source}")

@@ -6,16 +6,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands.console import console, say
-from milkreport.evaluation.design import PowerPlan
+from milkreport.evaluation.planning.design import PowerPlan
 from milkreport.reporting.plan_page import cases, moved_rows
-from milkreport.reporting.sentences_plan import (
+from milkreport.reporting.wording.plan import (
     REACH,
     amount,
     answer_sentences,
     assumption_sentence,
     metric_name,
 )
-from milkreport.reporting.text import capital, percent, plural
+from milkreport.reporting.wording.text import capital, percent, plural
 
 #: Letters of the longest bar, and bars that the curve has at most.
 _LONGEST, _BARS = 44, 13

@@ -19,11 +19,11 @@ from rich.progress import (
 )
 
 from milkreport.commands.console import console, note
-from milkreport.evaluation.results import CellRecord
+from milkreport.evaluation.records.results import CellRecord
 
 if TYPE_CHECKING:
+    from milkreport.execution.tasks import Study, Task
     from milkreport.runs.manifest import Manifest
-    from milkreport.runs.tasks import Study, Task
 
 
 class ScreenWatcher:

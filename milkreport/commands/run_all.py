@@ -17,16 +17,16 @@ from milkreport.commands.console import note, say, show_files
 from milkreport.commands.execute import combined, draw, synthetic_folder
 from milkreport.commands.progress import progress
 from milkreport.errors import ConfigError
-from milkreport.evaluation.results import Results
-from milkreport.runs.checking import check_run, is_comparable, refuse_unknown
+from milkreport.evaluation.records.results import Results
+from milkreport.execution.grid import Point
+from milkreport.gate.checking import check_run, is_comparable, refuse_unknown
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.combined import MOST_ARMS, best_on_validation, differing
 from milkreport.runs.folder import RunFolder, refuse_foreign
-from milkreport.runs.grid import Point
-from milkreport.suite import Suite
+from milkreport.suite.suite import Suite
 
 if TYPE_CHECKING:
-    from milkreport.runs.choose import Wish
+    from milkreport.execution.choose import Wish
     from milkreport.tracking.tracker import Tracker
 
 
@@ -61,7 +61,7 @@ class Order:
     @property
     def wish(self) -> Wish:
         """What was asked of the executor."""
-        from milkreport.runs.choose import Wish
+        from milkreport.execution.choose import Wish
 
         return Wish(self.executor, self.device, self.workers, self.cells_per_gpu, self.ray_address)
 
@@ -84,8 +84,8 @@ class Order:
 
 def run(order: Order) -> tuple[list[Results], Verdict | None]:
     """Carry it out; the verdict is the last run's, if it was checked."""
-    from milkreport.runs.choose import choose_executor
-    from milkreport.runs.runner import Job, run_suites
+    from milkreport.execution.choose import choose_executor
+    from milkreport.execution.runner import Job, run_suites
     from milkreport.tracking.tracker import Tracked, Trackers
 
     started = time.monotonic()
@@ -148,9 +148,9 @@ def show_plan(order: Order) -> None:
     Raises:
         MilkreportError: what the run itself would refuse at its start.
     """
-    from milkreport.runs.choose import choose_executor
-    from milkreport.runs.forecast import forecast
-    from milkreport.runs.tasks import cell_key
+    from milkreport.execution.choose import choose_executor
+    from milkreport.execution.forecast import forecast
+    from milkreport.execution.tasks import cell_key
 
     _refuse(order)
     planned, forecasts = [], []

@@ -13,17 +13,17 @@ from rich.table import Table
 from milkreport.checks.verdict import Verdict
 from milkreport.commands.console import bounds, console, duration, number, warn
 from milkreport.commands.verdicts import show_status
-from milkreport.evaluation.definitions import HEADLINE
-from milkreport.evaluation.part_record import Estimate
-from milkreport.evaluation.results import Results
-from milkreport.reporting.sentences import SYNTHETIC_BANNER
+from milkreport.evaluation.metrics.definitions import HEADLINE
+from milkreport.evaluation.records.parts import Estimate
+from milkreport.evaluation.records.results import Results
+from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER
 from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
-from milkreport.suite import Suite
+from milkreport.suite.suite import Suite
 
 if TYPE_CHECKING:
-    from milkreport.runs.exact import Repeats
-    from milkreport.runs.forecast import Forecast
+    from milkreport.execution.exact import Repeats
+    from milkreport.execution.forecast import Forecast
 
 #: Trainings of a plan that the screen shows.
 MOST_CELLS = 60

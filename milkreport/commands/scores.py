@@ -7,11 +7,11 @@ from rich.table import Table
 
 from milkreport.commands import comparing
 from milkreport.commands.console import bounds, console, number, warn
-from milkreport.evaluation.definitions import DEFINITIONS, REPEATED
-from milkreport.evaluation.folding import Thresholds
-from milkreport.evaluation.part_record import POSITIVE, Estimate, PartResult
-from milkreport.evaluation.results import Results
-from milkreport.reporting.view_measures import (
+from milkreport.evaluation.apply_thresholds import Thresholds
+from milkreport.evaluation.metrics.definitions import DEFINITIONS, REPEATED
+from milkreport.evaluation.records.parts import POSITIVE, Estimate, PartResult
+from milkreport.evaluation.records.results import Results
+from milkreport.reporting.sections.measures import (
     BRIER_SUM,
     NO_INTERVAL,
     binary_brier,

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from milkreport.commands.check_data import Finding, count_kinds
 from milkreport.commands.console import console
-from milkreport.data.store import StoreInfo
+from milkreport.data.pixels.store import StoreInfo
 from milkreport.errors import DataError
-from milkreport.evaluation.data_record import DataSummary
+from milkreport.evaluation.records.data import DataSummary
 
 #: Letters of a store's key that tell it from any other.
 SHOWN_KEY = 8

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from milkreport.checks.findings import Audit, Finding, Outcome
+from milkreport.checks.audit.findings import Audit, Finding, Outcome
 from milkreport.checks.reference import Reference
 from milkreport.checks.verdict import CheckRow, Status, Verdict
 from milkreport.commands.console import console, number, warn
-from milkreport.runs.self_test import Control
+from milkreport.gate.self_test import Control
 from milkreport.tables import first_few
 
 STYLES = {

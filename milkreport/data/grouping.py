@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from milkreport.data.adapters.spec import TableSpec
 from milkreport.data.cases import IMAGE_PREFIX
 from milkreport.data.patterns import compile_pattern
-from milkreport.data.spec import TableSpec
 from milkreport.errors import DataProblems, Problem
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from milkreport.data.adapters.load import load_cases
 from milkreport.data.cases import Cases
 from milkreport.data.cleaning import Cleaned, clean
-from milkreport.data.duplicates import find_duplicates, join_groups
-from milkreport.data.load import load_cases
-from milkreport.data.store import PixelStore, Progress, open_store
+from milkreport.data.pixels.duplicates import find_duplicates, join_groups
+from milkreport.data.pixels.store import PixelStore, Progress, open_store
 from milkreport.errors import DataProblems, Problem
-from milkreport.suite import Data
+from milkreport.suite.suite import Data
 
 #: The option that leaves out cases whose images cannot be decoded.
 SKIP = "--set data.on_bad_image=skip"
@@ -26,8 +26,8 @@ class Prepared:
     """Cases that take part, their pixels, and what became of the others.
 
     ``store``: row i holds the pixels of case i of ``cases``. ``images``: the record of every image file
-    that was found, as in :class:`milkreport.data.store.PixelStore`. ``duplicates``: the links of
-    :func:`milkreport.data.duplicates.find_duplicates` among the cases that take part, with their labels.
+    that was found, as in :class:`milkreport.data.pixels.store.PixelStore`. ``duplicates``: the links of
+    :func:`milkreport.data.pixels.duplicates.find_duplicates` among the cases that take part, with their labels.
     """
 
     cases: Cases

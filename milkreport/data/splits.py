@@ -12,7 +12,7 @@ import pandas as pd
 from milkreport.data.cases import Cases
 from milkreport.errors import DataError
 from milkreport.streams import stream, stream_seed
-from milkreport.suite import Split
+from milkreport.suite.suite import Split
 
 Positions = npt.NDArray[np.int64]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from milkreport.data.cases import Cases
-from milkreport.data.guess_columns import OWNERS
+from milkreport.data.init.columns import OWNERS
 
 _SUFFIX = r"(?:\.[A-Za-z]{3,4})?$"
 _OWNER = rf"(?i)((?:{'|'.join(sorted(OWNERS, key=len, reverse=True))})[-_ ]?\d+)"

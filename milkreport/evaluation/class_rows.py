@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from milkreport.evaluation.bounds import ModelBounds
-from milkreport.evaluation.estimates import estimate
-from milkreport.evaluation.measures import Measured, shared
-from milkreport.evaluation.part_record import ClassRow
+from milkreport.evaluation.intervals.bounds import ModelBounds
+from milkreport.evaluation.intervals.estimates import estimate
+from milkreport.evaluation.metrics.measures import Measured, shared
+from milkreport.evaluation.records.parts import ClassRow
 
 Ints = npt.NDArray[np.int64]
 

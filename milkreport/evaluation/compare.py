@@ -9,20 +9,26 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from milkreport.evaluation.definitions import DEFINITIONS
-from milkreport.evaluation.measures import Plan, measure
-from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
-from milkreport.evaluation.named import define, score_answers
-from milkreport.evaluation.pair import (
+from milkreport.evaluation.intervals.resampling import holm, mcnemar_p, permutation_p
+from milkreport.evaluation.metrics.confusion import confusion_counts, defined, score_confusion
+from milkreport.evaluation.metrics.definitions import DEFINITIONS
+from milkreport.evaluation.metrics.measures import Plan, measure
+from milkreport.evaluation.metrics.named import define, score_answers
+from milkreport.evaluation.paired_difference import (
     count_support,
     paired_difference,
     refuse_unpaired,
     two_sided_p,
 )
-from milkreport.evaluation.pools import CaseFacts, Cells, Pool, pool_arms
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.resampling import holm, mcnemar_p, permutation_p
-from milkreport.evaluation.results import SEEDS_TO_RANK, Agreement, Comparison, Difference, Finding
+from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, Pool, pool_arms
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.results import (
+    SEEDS_TO_RANK,
+    Agreement,
+    Comparison,
+    Difference,
+    Finding,
+)
 from milkreport.streams import stream
 
 Ints = npt.NDArray[np.int64]

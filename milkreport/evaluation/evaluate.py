@@ -9,15 +9,21 @@ import numpy as np
 
 from milkreport.errors import ConfigError
 from milkreport.evaluation.compare import compare_pools
-from milkreport.evaluation.copies import count_copies, find_copies
-from milkreport.evaluation.data_record import DataSummary, Part, SplitSummary
-from milkreport.evaluation.inputs import Given, GivenFiles, Inputs, load_inputs
-from milkreport.evaluation.measures import Plan
-from milkreport.evaluation.named import check_margin, check_name, define_all
-from milkreport.evaluation.part_record import Needs, PartResult
-from milkreport.evaluation.pools import CaseFacts, Cells, notice_groups, pool_arms, pool_folds
-from milkreport.evaluation.results import ArmResult, CellRecord, Comparison, Results
-from milkreport.evaluation.rules import RULES
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.metrics.named import check_margin, check_name, define_all
+from milkreport.evaluation.metrics.rules import RULES
+from milkreport.evaluation.pooled_predictions import (
+    CaseFacts,
+    Cells,
+    notice_groups,
+    pool_arms,
+    pool_folds,
+)
+from milkreport.evaluation.reading.copies import count_copies, find_copies
+from milkreport.evaluation.reading.inputs import Given, GivenFiles, Inputs, load_inputs
+from milkreport.evaluation.records.data import DataSummary, Part, SplitSummary
+from milkreport.evaluation.records.parts import Needs, PartResult
+from milkreport.evaluation.records.results import ArmResult, CellRecord, Comparison, Results
 from milkreport.evaluation.summarise import summarise_pool
 from milkreport.tables import first_few
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.pools import Cells, pool_folds
+from milkreport.evaluation.pooled_predictions import Cells, pool_folds
+from milkreport.evaluation.records.data import Part
 
 #: Mistakes that are listed an arm.
 MOST = 50

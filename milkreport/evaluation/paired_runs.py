@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from milkreport.errors import DataError
-from milkreport.evaluation.clusters import count_all
-from milkreport.evaluation.copies import count_copies, find_copies, is_telling
-from milkreport.evaluation.gate_bounds import accuracy_difference_bounds, difference_bounds
-from milkreport.evaluation.measures import Plan, measure
-from milkreport.evaluation.metrics import defined
-from milkreport.evaluation.pair import count_support, refuse_unpaired, stack_seeds
-from milkreport.evaluation.pools import CaseFacts, Cells, pool_arms
+from milkreport.evaluation.intervals.clusters import count_all
+from milkreport.evaluation.intervals.gate_bounds import (
+    accuracy_difference_bounds,
+    difference_bounds,
+)
+from milkreport.evaluation.metrics.confusion import defined
+from milkreport.evaluation.metrics.measures import Plan, measure
+from milkreport.evaluation.paired_difference import count_support, refuse_unpaired, stack_seeds
+from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, pool_arms
+from milkreport.evaluation.reading.copies import count_copies, find_copies, is_telling
 
 _PAIR = ("this", "the other")
 #: The same by definition.

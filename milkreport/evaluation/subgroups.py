@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from milkreport.evaluation.bounds import bound_share
-from milkreport.evaluation.closed_form import t_quantile
-from milkreport.evaluation.estimates import estimate, spread
-from milkreport.evaluation.label_bounds import bound_labels
-from milkreport.evaluation.measures import Measured, Plan
-from milkreport.evaluation.metrics import confusion_counts, defined, score_confusion
-from milkreport.evaluation.part_record import Estimate, SliceGap, SliceResult, Withheld
-from milkreport.evaluation.positive import split_positive
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.slices import FEWEST, Slice, chance_gaps, score_slices, widest
+from milkreport.evaluation.intervals.bounds import bound_share
+from milkreport.evaluation.intervals.closed_form import t_quantile
+from milkreport.evaluation.intervals.estimates import estimate, spread
+from milkreport.evaluation.intervals.label_bounds import bound_labels
+from milkreport.evaluation.metrics.confusion import confusion_counts, defined, score_confusion
+from milkreport.evaluation.metrics.measures import Measured, Plan
+from milkreport.evaluation.metrics.positive import split_positive
+from milkreport.evaluation.metrics.slices import FEWEST, Slice, chance_gaps, score_slices, widest
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.parts import Estimate, SliceGap, SliceResult, Withheld
 
 #: Gaps of fewer groups are shown beside no gap by chance.
 FEWEST_GROUPS = 30

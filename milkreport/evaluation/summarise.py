@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from milkreport.evaluation.bounds import bound_model
+from milkreport.evaluation.calibration_summary import calibrate, describe_positive
 from milkreport.evaluation.class_rows import make_class_rows
-from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.definitions import (
+from milkreport.evaluation.decision_rules import describe_rules
+from milkreport.evaluation.intervals.bounds import bound_model
+from milkreport.evaluation.intervals.estimates import estimate
+from milkreport.evaluation.metrics.confusion import confusion_counts
+from milkreport.evaluation.metrics.definitions import (
     DEFINITIONS,
     NOT_COMPUTED,
     computable,
     limits_of,
 )
-from milkreport.evaluation.described import calibrate, describe_positive
-from milkreport.evaluation.estimates import estimate
-from milkreport.evaluation.measures import Plan, measure, weakest
-from milkreport.evaluation.metrics import confusion_counts
-from milkreport.evaluation.part_record import PartResult
-from milkreport.evaluation.pools import CaseFacts, Cells, Pool, pool_arms
-from milkreport.evaluation.rank_curves import class_curves
-from milkreport.evaluation.ruled import describe_rules
+from milkreport.evaluation.metrics.measures import Plan, measure, weakest
+from milkreport.evaluation.metrics.rank_curves import class_curves
+from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, Pool, pool_arms
+from milkreport.evaluation.records.data import Part
+from milkreport.evaluation.records.parts import PartResult
 from milkreport.evaluation.subgroups import describe_slices
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 
-from milkreport.evaluation.definitions import CLASS_DEFINITIONS, DEFINITIONS
-from milkreport.evaluation.part_record import POSITIVE
+from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.records.parts import POSITIVE
 
 _OF_A_CLASS = {
     "recall": "sensitivity tpr true_positive_rate hit_rate",

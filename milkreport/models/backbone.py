@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from milkreport.errors import ConfigError, EnvironmentProblem
 from milkreport.limits import MOST_PARAMETERS
-from milkreport.model_settings import Backbone, Pretrained
 from milkreport.models import host
 from milkreport.models.shape import Shape
 from milkreport.streams import stream_seed
+from milkreport.suite.models import Backbone, Pretrained
 from milkreport.trust import require_download, weights_file
 
 LITE = "efficientnet_lite0"

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from milkreport.errors import ConfigError, MilkreportError
 from milkreport.limits import MOST_ACTIVATIONS, MOST_PARAMETERS
-from milkreport.model_settings import AnyModel, Backbone, Model, OwnModel, Pretrained
 from milkreport.models.backbone import BackboneNet, Head, feature_width
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.models.shape import Shape
+from milkreport.suite.models import AnyModel, Backbone, Model, OwnModel, Pretrained
 from milkreport.trust import import_own
 
 #: What makes a network large.

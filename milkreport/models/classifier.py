@@ -31,8 +31,8 @@ from sklearn.svm import SVC
 
 from milkreport.errors import DataError
 from milkreport.limits import HARMLESS, MAX_RATIO
-from milkreport.model_settings import Classifier
 from milkreport.streams import stream_seed
+from milkreport.suite.models import Classifier
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

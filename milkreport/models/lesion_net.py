@@ -1,6 +1,6 @@
 """The paper's MultiModalLesionNet: one image branch and one metadata branch a view, fused late.
 
-What the paper leaves open is a named setting of :class:`milkreport.suite.Model`; the defaults:
+What the paper leaves open is a named setting of :class:`milkreport.suite.suite.Model`; the defaults:
 
 - ``hidden_units`` = 10 channels and ``convolutions_per_block`` = 2. The paper's table calls hidden units
   "the number of convolutional layers inside each block", while its text says each block is "a pair of
@@ -26,9 +26,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from milkreport.model_settings import Model
 from milkreport.models import host
 from milkreport.models.shape import Shape
+from milkreport.suite.models import Model
 
 
 class MaxPool(nn.MaxPool2d):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from milkreport import __version__
 from milkreport.atomic import write_text
-from milkreport.checks.findings import Audit
+from milkreport.checks.audit.findings import Audit
 from milkreport.reporting.blocks import PageView, number_entries
 from milkreport.reporting.html import render_page
 from milkreport.reporting.pdf import write_pdf
-from milkreport.reporting.text import day
-from milkreport.reporting.view_audit import AuditView, build_audit
+from milkreport.reporting.sections.audit import AuditView, build_audit
+from milkreport.reporting.wording.text import day
 
 
 @dataclass(frozen=True)

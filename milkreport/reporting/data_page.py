@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from milkreport.atomic import write_text
-from milkreport.evaluation.data_record import DataSummary
+from milkreport.evaluation.records.data import DataSummary
 from milkreport.reporting.blocks import Badge, Chapter, Fact, PageView, number_entries
 from milkreport.reporting.html import render_page
-from milkreport.reporting.sentences import SYNTHETIC_BANNER
-from milkreport.reporting.sentences_data import data_sentence, problem_badge, tidy
-from milkreport.reporting.text import day, numeral, shorten, without_paths
-from milkreport.reporting.view_data import build_data
+from milkreport.reporting.sections.data import build_data
+from milkreport.reporting.wording.data import data_sentence, problem_badge, tidy
+from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER
+from milkreport.reporting.wording.text import day, numeral, shorten, without_paths
 
 MOST_REMARKS = 20
 

@@ -11,7 +11,7 @@ from milkreport.errors import printable
 from milkreport.inside import within
 from milkreport.markdown import head, line, plain
 from milkreport.reporting.blocks import Cell, Table
-from milkreport.reporting.svg import for_paper
+from milkreport.reporting.figures.svg import for_paper
 from milkreport.reporting.view import ReportView
 
 _LATEX = {
@@ -27,7 +27,7 @@ def write_export(view: ReportView, pictures: Mapping[str, bytes], out: Path) -> 
     """Write ``tables/*.tex`` and ``*.md``, ``figures/*.svg`` and ``*.png``, and ``summary.md`` into *out*.
 
     Args:
-        pictures: PNG bytes by figure, see :func:`milkreport.reporting.svg.keeping_pictures`.
+        pictures: PNG bytes by figure, see :func:`milkreport.reporting.figures.svg.keeping_pictures`.
 
     Returns:
         the folders and the summary.

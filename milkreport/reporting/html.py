@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from milkreport.reporting.blocks import Figure
-from milkreport.reporting.svg import for_page, for_paper
+from milkreport.reporting.figures.svg import for_page, for_paper
 from milkreport.reporting.view import ReportView
 from milkreport.resources import resource_folder
 

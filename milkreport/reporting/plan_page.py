@@ -7,7 +7,7 @@ from pathlib import Path
 
 from milkreport import __version__
 from milkreport.atomic import write_text
-from milkreport.evaluation.design import PowerPlan
+from milkreport.evaluation.planning.design import PowerPlan
 from milkreport.reporting.blocks import (
     Cell,
     Chapter,
@@ -19,16 +19,16 @@ from milkreport.reporting.blocks import (
     number_entries,
     table,
 )
+from milkreport.reporting.figures.plan import detectable_curve
 from milkreport.reporting.html import render_page
-from milkreport.reporting.plan_figure import detectable_curve
-from milkreport.reporting.sentences_plan import (
+from milkreport.reporting.wording.plan import (
     REACH,
     amount,
     answer_sentences,
     assumption_sentence,
     metric_name,
 )
-from milkreport.reporting.text import capital, day, percent, plural, whole
+from milkreport.reporting.wording.text import capital, day, percent, plural, whole
 
 NEVER = "no number"
 _COMPONENTS = {"training": "Training noise", "cases": "Case noise"}

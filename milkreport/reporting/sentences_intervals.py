@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from milkreport.evaluation.named import define
-from milkreport.evaluation.part_record import Estimate
+from milkreport.evaluation.metrics.named import define
+from milkreport.evaluation.records.parts import Estimate
 from milkreport.reporting.blocks import Footnote, Row
-from milkreport.reporting.text import capital, listing, mid_sentence
+from milkreport.reporting.wording.text import capital, listing, mid_sentence
 
 #: Marks an interval that reaches much further to one side.
 LOPSIDED = "§"

@@ -5,49 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from milkreport.checks.findings import Audit
+from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
-from milkreport.evaluation.results import Results
-from milkreport.reporting import curves, dots
+from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
-from milkreport.reporting.guidelines import GuidelinesView, build_guidelines
-from milkreport.reporting.sentences import SYNTHETIC_BANNER, result_statement
-from milkreport.reporting.sentences_classes import yardstick
-from milkreport.reporting.sentences_data import data_sentence, tidy
-from milkreport.reporting.sentences_pairs import better_word
-from milkreport.reporting.tables import comparison_table, pair_table
-from milkreport.reporting.text import (
-    day,
-    listing,
-    shorten,
-    whole,
-    without_paths,
-)
-from milkreport.reporting.titles import arm_title, headline_part, metric_title
-from milkreport.reporting.view_arms import ArmView, build_arm, build_exposure
-from milkreport.reporting.view_audit import AuditView, build_audit
-from milkreport.reporting.view_compare import ComparisonView, build_comparison
-from milkreport.reporting.view_cost import build_cost
-from milkreport.reporting.view_data import DataView, build_data
-from milkreport.reporting.view_gallery import GalleryView, build_gallery
-from milkreport.reporting.view_protocol import ProtocolView, build_protocol
-from milkreport.reporting.view_provenance import (
+from milkreport.reporting.figures import curves, interval_plot
+from milkreport.reporting.sections.arms import ArmView, build_arm, build_exposure
+from milkreport.reporting.sections.audit import AuditView, build_audit
+from milkreport.reporting.sections.compare import ComparisonView, build_comparison
+from milkreport.reporting.sections.cost import build_cost
+from milkreport.reporting.sections.data import DataView, build_data
+from milkreport.reporting.sections.gallery import GalleryView, build_gallery
+from milkreport.reporting.sections.guidelines import GuidelinesView, build_guidelines
+from milkreport.reporting.sections.protocol import ProtocolView, build_protocol
+from milkreport.reporting.sections.provenance import (
     EthicsView,
     ProvenanceView,
     build_ethics,
     build_provenance,
 )
-from milkreport.reporting.view_reference import (
+from milkreport.reporting.sections.reference import (
     PUBLISHED,
     ReferenceView,
     build_reference,
     count_badges,
     status_badge,
 )
-from milkreport.reporting.view_subgroups import SubgroupsView, build_subgroups
+from milkreport.reporting.sections.subgroups import SubgroupsView, build_subgroups
+from milkreport.reporting.sections.tables import comparison_table, pair_table
+from milkreport.reporting.wording.classes import yardstick
+from milkreport.reporting.wording.data import data_sentence, tidy
+from milkreport.reporting.wording.pairs import better_word
+from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER, result_statement
+from milkreport.reporting.wording.text import (
+    day,
+    listing,
+    shorten,
+    whole,
+    without_paths,
+)
+from milkreport.reporting.wording.titles import arm_title, headline_part, metric_title
 from milkreport.runs.gallery_record import Gallery
 from milkreport.runs.manifest import Manifest
-from milkreport.suite import Suite
+from milkreport.suite.suite import Suite
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
         lower = " (lower is better)" if better_word(results.primary_metric) == "lower" else ""
         caption = f"{metric}{lower} on the {part} part with 95% intervals"
         caption += "; dashed: always answering the most frequent class." if line else "."
-        svg = dots.estimates("headline-figure", rows, f"{metric}{lower}", line)
+        svg = interval_plot.estimates("headline-figure", rows, f"{metric}{lower}", line)
         chart = Figure("headline-figure", caption, svg)
     badge = None
     if results.data.synthetic:

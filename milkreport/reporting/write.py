@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from milkreport.atomic import write_text
-from milkreport.checks.findings import Audit
+from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.records.results import Results
+from milkreport.reporting.figures.svg import for_paper
 from milkreport.reporting.html import render_html, render_print
 from milkreport.reporting.pdf import write_pdf
-from milkreport.reporting.svg import for_paper
 from milkreport.reporting.view import build_view
 from milkreport.runs.gallery_record import Gallery
 from milkreport.runs.manifest import Manifest
-from milkreport.suite import Suite
+from milkreport.suite.suite import Suite
 
 
 def write_report(

@@ -12,9 +12,9 @@ import pandas as pd
 
 from milkreport.atomic import write_bytes, write_text
 from milkreport.columns import read_numbers
-from milkreport.evaluation.data_record import Part
-from milkreport.evaluation.predictions import Predictions, as_frame, load_predictions
-from milkreport.evaluation.results import CellRecord
+from milkreport.evaluation.reading.predictions import Predictions, as_frame, load_predictions
+from milkreport.evaluation.records.data import Part
+from milkreport.evaluation.records.results import CellRecord
 from milkreport.inside import within
 from milkreport.parse import parse_json
 from milkreport.runs.csv_files import write_csv
@@ -55,7 +55,7 @@ class CellFolder:
         """Write a finished cell; its ``cell.json`` comes last and is the commit.
 
         Args:
-            key: of :func:`milkreport.runs.tasks.cell_key`.
+            key: of :func:`milkreport.execution.tasks.cell_key`.
         """
         write_files(self.path, trained)
         record = CellRecord(

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.evaluate import PARTS, evaluate_arms
-from milkreport.evaluation.long_form import tabulate, tabulate_differences
-from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.metrics.named import define_all
 from milkreport.evaluation.mistakes import list_mistakes
-from milkreport.evaluation.named import define_all
-from milkreport.evaluation.pools import Cells
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.results import ArmResult, CellRecord, Curve, Results
-from milkreport.model_settings import Classifier
+from milkreport.evaluation.pooled_predictions import Cells
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.data import Part
+from milkreport.evaluation.records.long_form import tabulate, tabulate_differences
+from milkreport.evaluation.records.results import ArmResult, CellRecord, Curve, Results
 from milkreport.runs.cells import Cell
 from milkreport.runs.folder import RunFolder
-from milkreport.suite import Arm, Suite
+from milkreport.suite.models import Classifier
+from milkreport.suite.suite import Arm, Suite
 
 
 def plan_cells(suite: Suite) -> list[Cell]:

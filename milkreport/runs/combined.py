@@ -6,13 +6,13 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from milkreport.errors import ConfigError, DataError
-from milkreport.evaluation.data_record import Part
 from milkreport.evaluation.evaluate import evaluate_inputs
-from milkreport.evaluation.inputs import Inputs
-from milkreport.evaluation.measures import Plan
-from milkreport.evaluation.named import define
-from milkreport.evaluation.pools import Cells
-from milkreport.evaluation.results import ArmResult, Results
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.metrics.named import define
+from milkreport.evaluation.pooled_predictions import Cells
+from milkreport.evaluation.reading.inputs import Inputs
+from milkreport.evaluation.records.data import Part
+from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.runs.collect import load_scored
 from milkreport.runs.evaluated import declared_plan, write_evaluation
 from milkreport.runs.folder import RunFolder

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from milkreport.data.cases import Cases, Feature
-from milkreport.data.duplicates import RULE as DUPLICATE_RULE
+from milkreport.data.pixels.duplicates import RULE as DUPLICATE_RULE
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
-from milkreport.evaluation.data_record import (
+from milkreport.evaluation.records.data import (
     CategoricalSummary,
     DataSummary,
     DuplicateSummary,
@@ -22,7 +22,7 @@ from milkreport.evaluation.data_record import (
     NumericSummary,
     SplitSummary,
 )
-from milkreport.suite import Data
+from milkreport.suite.suite import Data
 
 MOST_LEVELS = 12
 MOST_BINS = 20

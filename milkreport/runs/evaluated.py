@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 
 from milkreport.errors import ConfigError, DataError
-from milkreport.evaluation.any_table import Source
 from milkreport.evaluation.evaluate import evaluate_inputs
-from milkreport.evaluation.inputs import Inputs, load_inputs
-from milkreport.evaluation.long_form import tabulate, tabulate_differences
-from milkreport.evaluation.measures import Plan
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.metrics.named import check_metric
 from milkreport.evaluation.mistakes import list_mistakes
-from milkreport.evaluation.named import check_metric
-from milkreport.evaluation.pools import CaseFacts, Cells
-from milkreport.evaluation.predictions import Predictions
-from milkreport.evaluation.results import CellRecord, Results
+from milkreport.evaluation.pooled_predictions import CaseFacts, Cells
+from milkreport.evaluation.reading.any_table import Source
+from milkreport.evaluation.reading.inputs import Inputs, load_inputs
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.long_form import tabulate, tabulate_differences
+from milkreport.evaluation.records.results import CellRecord, Results
+from milkreport.gate.checking import load_test_predictions
 from milkreport.runs.cells import Cell
-from milkreport.runs.checking import load_test_predictions
 from milkreport.runs.folder import RunFolder, refuse_foreign
 from milkreport.runs.lock import hold
 from milkreport.runs.manifest import Manifest, read_environment

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from milkreport.errors import MilkreportError
-from milkreport.evaluation.data_record import Record
+from milkreport.evaluation.records.data import Record
 from milkreport.runs.folder import RunFolder
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from milkreport.atomic import disk_problem, is_temporary, write_text
-from milkreport.checks.findings import Audit
+from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
-from milkreport.evaluation.data_record import DataSummary, Record, SplitSummary
-from milkreport.evaluation.pools import CaseFacts
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.pooled_predictions import CaseFacts
+from milkreport.evaluation.records.data import DataSummary, Record, SplitSummary
+from milkreport.evaluation.records.results import Results
 from milkreport.inside import refuse_links
 from milkreport.parse import parse_json, parse_toml
 from milkreport.runs.cells import Cell, CellFolder, cell_folder, hash_file
@@ -26,7 +26,7 @@ from milkreport.runs.gallery_record import FOLDER as GALLERY
 from milkreport.runs.gallery_record import Gallery
 from milkreport.runs.manifest import Manifest
 from milkreport.runs.thumbnails import load_thumbnail
-from milkreport.suite import Suite, build_suite
+from milkreport.suite.suite import Suite, build_suite
 from milkreport.tables import load_table, unguard
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from milkreport.evaluation.data_record import Record
+from milkreport.evaluation.records.data import Record
 from milkreport.inside import FileName
 
 FOLDER = "gallery"

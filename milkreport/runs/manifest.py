@@ -12,7 +12,7 @@ from typing import Any
 
 from milkreport import __version__
 from milkreport.errors import ConfigError
-from milkreport.evaluation.data_record import Record
+from milkreport.evaluation.records.data import Record
 
 PACKAGES = [
     "milkreport",

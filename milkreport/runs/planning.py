@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.errors import DataError
-from milkreport.evaluation.measures import Measured, Plan, measure
-from milkreport.evaluation.named import check_name, pick
-from milkreport.evaluation.noise import Components, estimate_components
-from milkreport.evaluation.pair import count_support, refuse_unpaired
-from milkreport.evaluation.pools import pool_arms
-from milkreport.runs.checking import load_test_predictions
+from milkreport.evaluation.metrics.measures import Measured, Plan, measure
+from milkreport.evaluation.metrics.named import check_name, pick
+from milkreport.evaluation.paired_difference import count_support, refuse_unpaired
+from milkreport.evaluation.planning.noise import Components, estimate_components
+from milkreport.evaluation.pooled_predictions import pool_arms
+from milkreport.gate.checking import load_test_predictions
 from milkreport.runs.folder import RunFolder
 
 Floats = npt.NDArray[np.float64]
@@ -23,7 +23,7 @@ def load_components(run: Path, metric: str = "") -> Components:
     """Variances over trainings and cases, from the test predictions of a run's arms on the seeds they share.
 
     Args:
-        metric: a name of :mod:`milkreport.evaluation.named`; empty: the run's primary metric.
+        metric: a name of :mod:`milkreport.evaluation.metrics.named`; empty: the run's primary metric.
 
     Raises:
         ConfigError: an unknown metric. DataError: not a finished run, fewer than two arms or two seeds, or a

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from milkreport.atomic import write_text
-from milkreport.evaluation.data_record import Record
+from milkreport.evaluation.records.data import Record
 from milkreport.parse import parse_json
 from milkreport.runs.cells import Cell
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from milkreport.errors import DataError
-from milkreport.evaluation.data_record import SplitProof
+from milkreport.evaluation.records.data import SplitProof
 from milkreport.tables import load_table
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from milkreport.evaluation.data_record import Record
+from milkreport.evaluation.records.data import Record
 from milkreport.parse import parse_json
 from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells

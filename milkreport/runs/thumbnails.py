@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from milkreport.data.decode import BadImage, decode
+from milkreport.data.pixels.decode import BadImage, decode
 from milkreport.errors import DataError
 
 #: Pixels of a side, at most, of those that are written and of those that are read.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from milkreport.evaluation.results import Results
+from milkreport.evaluation.records.results import Results
+from milkreport.execution.tasks import Study, Task
 from milkreport.runs.cells import cell_folder
-from milkreport.runs.tasks import Study, Task
 
 
 def curve_points(row: dict[str, float]) -> Iterator[tuple[str, float]]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from milkreport.errors import EnvironmentProblem
-from milkreport.evaluation.results import CellRecord, Results
+from milkreport.evaluation.records.results import CellRecord, Results
+from milkreport.execution.tasks import Study, Task
 from milkreport.runs.folder import TENSORBOARD
 from milkreport.runs.manifest import Manifest
-from milkreport.runs.tasks import Study, Task
 from milkreport.tracking.names import cell_settings, curve_points, final_metrics, history
 
 

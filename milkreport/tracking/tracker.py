@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from milkreport.evaluation.results import CellRecord, Results
+from milkreport.evaluation.records.results import CellRecord, Results
+from milkreport.execution.runner import Watcher
+from milkreport.execution.tasks import Study, Task
 from milkreport.runs.manifest import Manifest
-from milkreport.runs.runner import Watcher
-from milkreport.runs.tasks import Study, Task
 
 Row = dict[str, float]
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from milkreport.data.store import PixelStore
+from milkreport.data.pixels.store import PixelStore
 from milkreport.models.classifier import score_classifier
 from milkreport.training.card import as_columns, make_inputs
 from milkreport.training.fit import score

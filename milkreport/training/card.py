@@ -11,16 +11,16 @@ import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from milkreport.arm_settings import ArmInputs
 from milkreport.data.cases import Cases
 from milkreport.data.features import FeatureEncoder, fit_encoder
-from milkreport.data.store import PixelStore
+from milkreport.data.pixels.store import PixelStore
 from milkreport.inside import FileName
 from milkreport.limits import MOST_CLASSES, MOST_VIEWS, ImageSize
-from milkreport.model_settings import AnyModel, Backbone, Classifier, Pretrained, sees_images
 from milkreport.models import host
 from milkreport.models.shape import Shape
-from milkreport.suite_sections import Seed
+from milkreport.suite.arms import ArmInputs
+from milkreport.suite.models import AnyModel, Backbone, Classifier, Pretrained, sees_images
+from milkreport.suite.sections import Seed
 from milkreport.training.batches import ColumnInputs, ImageInputs, Inputs
 from milkreport.training.embeddings import embed_cases
 from milkreport.training.files import NETWORK_FILE

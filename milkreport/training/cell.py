@@ -17,10 +17,8 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from milkreport import __version__
-from milkreport.arm_settings import Arm
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
-from milkreport.model_settings import AnyModel, Classifier
 from milkreport.models.build import build_network, stages
 from milkreport.models.classifier import (
     count_numbers,
@@ -28,7 +26,9 @@ from milkreport.models.classifier import (
     fit_classifier,
     score_classifier,
 )
-from milkreport.suite import Suite, Training
+from milkreport.suite.arms import Arm
+from milkreport.suite.models import AnyModel, Classifier
+from milkreport.suite.suite import Suite, Training
 from milkreport.training.batches import Inputs
 from milkreport.training.card import (
     ModelCard,
@@ -50,7 +50,7 @@ from milkreport.training.failures import TrainingFailed, is_out_of_memory
 from milkreport.training.files import CLASSIFIER_FILE, NETWORK_FILE
 from milkreport.training.fit import TrainingPart, fit
 from milkreport.training.imbalance import case_weights
-from milkreport.training.keeper import Keeper, KeptJournal, OnEpoch
+from milkreport.training.model_selector import Keeper, KeptJournal, OnEpoch
 from milkreport.training.pixels import Pixels
 from milkreport.trust import read_sources
 

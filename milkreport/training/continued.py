@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import torch
 
-from milkreport.arm_settings import Correction
 from milkreport.errors import ConfigError
 from milkreport.models import host
 from milkreport.models.build import stages
+from milkreport.suite.arms import Correction
 from milkreport.training.card import Reads
 from milkreport.training.cell import Start
 from milkreport.training.imbalance import (

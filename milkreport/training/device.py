@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from milkreport.errors import ConfigError, EnvironmentProblem
-from milkreport.suite import Precision, Training
+from milkreport.suite.suite import Precision, Training
 
 Device = torch.device
 

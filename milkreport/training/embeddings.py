@@ -13,12 +13,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from milkreport.atomic import write_bytes
-from milkreport.data.store import PixelStore
-from milkreport.data.store_files import EMBEDDINGS
+from milkreport.data.pixels.store import PixelStore
+from milkreport.data.pixels.store_files import EMBEDDINGS
 from milkreport.errors import MilkreportError
-from milkreport.model_settings import Pretrained
 from milkreport.models import host
 from milkreport.models.backbone import Embedder, load_embedder, weights_sha256
+from milkreport.suite.models import Pretrained
 from milkreport.training.batches import ImageInputs
 from milkreport.training.device import describe_device
 from milkreport.training.pixels import Pixels

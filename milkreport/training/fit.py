@@ -11,11 +11,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from milkreport.arm_settings import Correction
 from milkreport.models import host
 from milkreport.models.build import log_probabilities
 from milkreport.streams import stream_seed
-from milkreport.suite import Precision, Training
+from milkreport.suite.arms import Correction
+from milkreport.suite.suite import Precision, Training
 from milkreport.training.augment import augmented
 from milkreport.training.batches import Inputs, Pass
 from milkreport.training.checkpoint import Position

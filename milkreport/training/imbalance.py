@@ -31,8 +31,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
-from milkreport.arm_settings import Correction, usual_strength
 from milkreport.streams import stream_seed
+from milkreport.suite.arms import Correction, usual_strength
 
 WEIGHTS_LOSS: frozenset[Correction] = frozenset({"weighted_loss", "weighted_loss_and_sampler"})
 WEIGHTS_SAMPLING: frozenset[Correction] = frozenset(

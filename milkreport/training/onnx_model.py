@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
-from milkreport.model_settings import Classifier
 from milkreport.models.backbone import load_embedder
 from milkreport.models.build import log_probabilities
 from milkreport.streams import stream
+from milkreport.suite.models import Classifier
 from milkreport.training.saved import SavedModel
 
 Floats = npt.NDArray[np.float32]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from milkreport.data.store import PixelStore
+from milkreport.data.pixels.store import PixelStore
 
 #: Cases copied to the device at a time.
 _BLOCK = 64

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from milkreport.errors import DataError, MilkreportError
 from milkreport.inside import refuse_links
 from milkreport.limits import MOST_WEIGHTS
-from milkreport.model_settings import AnyModel, Backbone, Classifier, Model
 from milkreport.models import host
 from milkreport.models.build import build_network, outline
 from milkreport.models.classifier import load_classifier
 from milkreport.parse import parse_json
+from milkreport.suite.models import AnyModel, Backbone, Classifier, Model
 from milkreport.training.card import SCHEMA_VERSION, ModelCard
 from milkreport.training.embeddings import backbone_sha256
 from milkreport.training.files import CARD_FILE, HEAD, is_pickle

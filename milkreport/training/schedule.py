@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from milkreport.suite import Training
+from milkreport.suite.suite import Training
 
 #: The ``step`` schedule divides by 10 after these shares of the training.
 STEPS = (0.6, 0.8)

@@ -24,11 +24,11 @@ import torch
 from milkreport.data.features import ColumnEncoder, FeatureEncoder
 from milkreport.errors import ConfigError, DataError, MilkreportError
 from milkreport.limits import most_rows
-from milkreport.model_settings import Classifier, Model
 from milkreport.models.build import build_network
 from milkreport.models.classifier import fit_classifier, load_classifier
 from milkreport.models.shape import Shape
-from milkreport.suite import load_suite
+from milkreport.suite.models import Classifier, Model
+from milkreport.suite.suite import load_suite
 from milkreport.training.saved import SCHEMA_VERSION, pack_weights
 from tests.conftest import Outcome
 from tests.security.test_roots import describe

@@ -196,7 +196,7 @@ def test_a_class_of_one_lesion_is_refused_by_the_dry_run(
     in_process: Callable[..., Outcome], data: Path
 ) -> None:
     """As by the run itself, with the same words."""
-    from milkreport.data.milk10k import GROUND_TRUTH
+    from milkreport.data.adapters.milk10k import GROUND_TRUTH
 
     def thin(table):
         classes = [c for c in table.columns if c != "lesion_id"]

@@ -140,7 +140,7 @@ def test_an_image_outside_the_folder_is_not_read(
 def test_every_command_that_reads_data_can_be_allowed_more() -> None:
     import typer
 
-    from milkreport.cli import app
+    from milkreport.cli.app import app
 
     def commands(group, path=()):
         for name, command in getattr(group, "commands", {}).items():

@@ -206,7 +206,7 @@ def test_the_working_folder_shadows_nothing_in_workers(
     for name in ("pickle", "multiprocessing", "torch"):
         write_evil(tmp_path, marker, name)
     start.parent.mkdir()
-    start.write_text("from milkreport.cli import main\nif __name__ == '__main__': main()\n")
+    start.write_text("from milkreport.cli.app import main\nif __name__ == '__main__': main()\n")
     (tmp_path / "mine.toml").write_text(
         'name = "mine"\ntitle = "Mine"\nquestion = "None."\nprimary_metric = "macro_f1"\nseeds = [0, 1]\n'
         'data.image_size = 16\ntraining.threads = 1\narms = [{ name = "a", model = "naive_bayes" }]\n'
@@ -332,7 +332,7 @@ BY_NAME = {
     "own_module.py": "what the user allowed",
     "training/onnx_model.py": "a list in its source",
     "training/pickles.py": "execute_pickle, which --execute-its-code asks for",
-    "runs/ray_worker.py": "what this run itself put into the cluster's store",
+    "execution/ray_worker.py": "what this run itself put into the cluster's store",
 }
 
 

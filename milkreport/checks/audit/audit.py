@@ -1,0 +1,47 @@
+"""Do reported numbers agree with each other? Every metric that a published matrix allows, computed again.
+
+In the tradition of statcheck (Nuijten et al., 2016) and GRIM (Brown and Heathers, 2017). Nothing but the
+reference is read: no data and no run.
+"""
+
+from __future__ import annotations
+
+from milkreport.checks.audit.claims import audit_behaviour, audit_claims
+from milkreport.checks.audit.counts import audit_shares, audit_sums
+from milkreport.checks.audit.findings import Audit, ReadMatrix
+from milkreport.checks.audit.matrices_check import audit_matrices
+from milkreport.checks.audit.metrics import audit_metrics
+from milkreport.checks.reference import Reference
+
+
+def audit(reference: Reference) -> Audit:
+    """Hold every statement of *reference* against the others.
+
+    Matrices are read first (rows, sums, totals), then metrics are recomputed from them, then what is said
+    of the arms is held against printed and recomputed numbers.
+    """
+    matrices, about_matrices = audit_matrices(reference)
+    return Audit(
+        reference=reference.name,
+        title=reference.title,
+        source=reference.source,
+        classes=list(reference.classes),
+        arms={arm.name: arm.title for arm in reference.arms},
+        findings=[
+            *audit_sums(reference),
+            *audit_shares(reference),
+            *about_matrices,
+            *audit_metrics(reference, matrices),
+            *audit_claims(reference, matrices),
+            *audit_behaviour(reference, matrices),
+        ],
+        matrices=[
+            ReadMatrix(
+                arm=arm,
+                part=part,
+                counts=found.counts.tolist(),
+                note="; ".join(found.reading.repairs),
+            )
+            for (arm, part), found in matrices.items()
+        ],
+    )

@@ -1,0 +1,148 @@
+"""What an audit's source says of its arms, beside printed and recomputed numbers; and what is odd."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from milkreport.checks.audit.findings import Finding, Outcome
+from milkreport.checks.audit.matrices_check import Matrices, value_of
+from milkreport.checks.expand import difference_bounds, read_estimate, summarise_counts
+from milkreport.checks.reference import Reference
+from milkreport.checks.statements import Claim, Figure
+
+
+def audit_claims(reference: Reference, matrices: Matrices) -> Iterator[Finding]:
+    """Does each claim hold for the printed numbers, and for those that their matrices give?"""
+    for claim in reference.claims:
+        yield _check(reference, matrices, claim)
+
+
+def _check(reference: Reference, matrices: Matrices, claim: Claim) -> Finding:
+    figures = _figures(reference, claim, claim.part)
+    rivals = claim.than or [arm for arm in figures if arm != claim.arm]
+    common: dict[str, Any] = {
+        "topic": "claim", "arm": claim.arm, "part": claim.part, "metric": claim.metric,
+        "stands": claim.stands,
+    }  # fmt: skip
+    named, arms = f"“{claim.text}”", [claim.arm, *rivals]
+    missing = [arm for arm in arms if arm not in figures]
+    if missing or not rivals:
+        who = ", ".join(reference.title_of(arm) for arm in missing) or "another arm"
+        what = f"{named}: no {claim.metric} of {who} is printed"
+        return Finding(outcome=Outcome.CANNOT_TELL, what=what, **common)
+    printed = {arm: figures[arm].value for arm in arms}
+    counted = dict(printed)
+    for arm in arms:
+        audited = matrices.get((arm, claim.part))
+        value = value_of(audited.counts, figures[arm], reference.classes) if audited else None
+        counted[arm] = printed[arm] if value is None else value
+    as_printed, as_counted = _holds(claim, printed, rivals), _holds(claim, counted, rivals)
+    if as_printed == as_counted:
+        what = f"{named}: {'holds' if as_printed else 'does not hold'}"
+    else:
+        sides = ("as printed", "by the matrices")
+        good, bad = sides if as_printed else sides[::-1]
+        what = f"{named}: holds {good}, does not hold {bad}"
+    shown = {arm: figures[arm].printed for arm in arms}
+    known = {arm: f"{counted[arm]:.4f}" for arm in arms if (arm, claim.part) in matrices}
+    notes = [_beside(reference, shown, "printed")]
+    notes += [_beside(reference, known, "by the matrices")] if known else []
+    notes += _uncertainty(reference, matrices, claim, figures, rivals, counted)
+    agrees = as_printed and as_counted
+    if not agrees:
+        notes += _elsewhere(reference, claim, rivals)
+    return Finding(
+        outcome=Outcome.AGREES if agrees else Outcome.DIFFERS, what=what, notes=notes, **common
+    )
+
+
+def _figures(reference: Reference, claim: Claim, part: str) -> dict[str, Figure]:
+    """The claim's metric on a part, by arm."""
+    wanted = (part, claim.metric, "")
+    return {f.arm: f for f in reference.figures if (f.part, f.metric, f.class_name) == wanted}
+
+
+def _elsewhere(reference: Reference, claim: Claim, rivals: list[str]) -> list[str]:
+    """Other parts on which the claim would hold as printed."""
+    notes = []
+    for part in ("train", "validation", "test"):
+        figures = _figures(reference, claim, part)
+        if part == claim.part or not {claim.arm, *rivals} <= figures.keys():
+            continue
+        if _holds(claim, {arm: f.value for arm, f in figures.items()}, rivals):
+            shown = {arm: figures[arm].printed for arm in [claim.arm, *rivals]}
+            notes.append(_beside(reference, shown, f"it would hold on the {part} part, printed"))
+    return notes
+
+
+def _holds(claim: Claim, values: dict[str, float], rivals: list[str]) -> bool:
+    mine = values[claim.arm]
+    above = claim.relation in ("highest", "higher")
+    return all(mine > values[r] if above else mine < values[r] for r in rivals)
+
+
+def _beside(reference: Reference, shown: dict[str, str], source: str) -> str:
+    """The values that a claim compares, the claimed arm's first."""
+    values = ", ".join(f"{text} ({reference.title_of(arm)})" for arm, text in shown.items())
+    return f"{source}: {values}"
+
+
+def _uncertainty(
+    reference: Reference,
+    matrices: Matrices,
+    claim: Claim,
+    figures: dict[str, Figure],
+    rivals: list[str],
+    counted: dict[str, float],
+) -> list[str]:
+    """How sure the nearest rival's distance is, from the matrices alone; their cases can't be paired."""
+    nearest = min(rivals, key=lambda arm: abs(counted[claim.arm] - counted[arm]))
+    sides = []
+    for arm in (claim.arm, nearest):
+        audited = matrices.get((arm, claim.part))
+        if audited is None:
+            return []
+        part = summarise_counts(audited.counts, reference.classes)
+        sides.append(read_estimate(part, figures[arm]))
+    low, high = difference_bounds(sides[0], sides[1])
+    if not math.isfinite(low):
+        return []
+    gap = counted[claim.arm] - counted[nearest]
+    verdict = "could be none" if low <= 0 <= high else "is beyond the cases' chance"
+    return [
+        f"{gap:+.4f} from {reference.title_of(nearest)}, 95% interval {low:+.3f} to {high:+.3f}: {verdict} "
+        "(cases taken as independent, training noise not counted)"
+    ]
+
+
+def audit_behaviour(reference: Reference, matrices: Matrices) -> Iterator[Finding]:
+    """Arms that are said to correct an imbalance, and whose answers do not look so."""
+    corrected = {arm.name: arm for arm in reference.arms if arm.correction != "none"}
+    for (name, part), audited in matrices.items():
+        if name not in corrected:
+            continue
+        arm, counts = corrected[name], audited.counts
+        support, answers = counts.sum(axis=1), counts.sum(axis=0)
+        never = [
+            c for c, n, s in zip(reference.classes, answers, support, strict=True) if s and not n
+        ]
+        common: dict[str, Any] = {
+            "topic": "behaviour", "arm": name, "part": part, "stands": audited.matrix.stands,
+        }  # fmt: skip
+        end = f", though the arm corrects for the imbalance ({arm.correction}); the text does not tell why"
+        if never:
+            n = np.count_nonzero(support)
+            what = f"never answers {len(never)} of {n} classes ({', '.join(never)}){end}"
+            yield Finding(outcome=Outcome.QUESTIONABLE, what=what, **common)
+        most = int(support.argmax())
+        mine, theirs = answers[most] / answers.sum(), support[most] / support.sum()
+        if mine > theirs:
+            what = (
+                f"answers {reference.classes[most]}, the most frequent class, in {mine:.0%} of the cases "
+                f"({theirs:.0%} are of it){end}"
+            )
+            yield Finding(outcome=Outcome.QUESTIONABLE, what=what, **common)

@@ -1,0 +1,74 @@
+"""What an audit found, and how it counts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from milkreport.evaluation.records.data import Record
+
+SCHEMA_VERSION = 1
+
+
+class Outcome(StrEnum):
+    """How a reported statement stands beside the others. A finding blames nobody: prints have errors too."""
+
+    DIFFERS = "DIFFERS"
+    QUESTIONABLE = "QUESTIONABLE"
+    CANNOT_TELL = "CAN'T BE TOLD"
+    AGREES = "AGREES"
+
+
+Topic = Literal["matrix", "metric", "count", "claim", "behaviour"]
+
+
+class Finding(Record):
+    """One statement of the source beside what follows from its others.
+
+    ``printed`` and ``recomputed`` are as shown; ``value`` the recomputed number, unrounded. ``notes``: what
+    could explain a difference, what could not, what was assumed.
+    """
+
+    outcome: Outcome
+    topic: Topic
+    what: str
+    arm: str = ""
+    part: str = ""
+    metric: str = ""
+    class_name: str = ""
+    printed: str = ""
+    recomputed: str = ""
+    value: float | None = None
+    stands: str = ""
+    notes: list[str] = []
+
+
+class ReadMatrix(Record):
+    """A published matrix as it was read; rows true. ``note``: what was done to the print."""
+
+    arm: str
+    part: str
+    counts: list[list[int]]
+    note: str = ""
+
+
+class Audit(Record):
+    """Everything that was looked at, whatever came of it."""
+
+    schema_version: int = SCHEMA_VERSION
+    reference: str
+    title: str
+    source: str
+    classes: list[str]
+    arms: dict[str, str]  # name to title
+    findings: list[Finding]
+    matrices: list[ReadMatrix] = []
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of findings by outcome, in the order of :class:`Outcome`."""
+        return {str(o): sum(f.outcome is o for f in self.findings) for o in Outcome}
+
+    def of(self, outcome: Outcome) -> list[Finding]:
+        """Findings of one outcome, in the order in which they were made."""
+        return [f for f in self.findings if f.outcome is outcome]

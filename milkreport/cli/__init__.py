@@ -1,0 +1,1 @@
+"""The command line: options are parsed here, ``commands`` does the work."""

@@ -1,0 +1,246 @@
+"""The commands about given predictions: evaluate, compare, thresholds. See ``cli``."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from milkreport.cli.options import (
+    PRIMARY_HELP,
+    GroupOption,
+    JsonOption,
+    MarginOption,
+    NoPdfOption,
+    PdfOption,
+    pdf_wish,
+)
+from milkreport.errors import ConfigError
+
+
+def evaluate(
+    predictions: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]FILE...",
+            help="CSV or Parquet: an id column, and one probability column a class or one column "
+            "*prediction* of hard labels. Several are compared; several of one NAME are its training seeds.",
+        ),
+    ],
+    truth: Annotated[
+        Path, typer.Option(help="Table: an id column, and a label column or one-hot columns.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Write results, tables and report into this folder.")
+    ] = None,
+    primary: Annotated[str, typer.Option(metavar="METRIC", help=PRIMARY_HELP)] = "macro_f1",
+    margin: MarginOption = None,
+    positive: Annotated[
+        str, typer.Option(metavar="CLASS,...", help="Classes that count as disease.")
+    ] = "",
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table with an id column, for --slice and --group.")
+    ] = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slice",
+            metavar="COLUMN",
+            help="Subgroups by this column; repeatable. (default: every column of few values)",
+        ),
+    ] = None,
+    group: GroupOption = "",
+    rules: Annotated[
+        str, typer.Option(help="isic: the archive's decision rule, beside argmax.")
+    ] = "argmax",
+    no_intervals: Annotated[
+        bool,
+        typer.Option(
+            "--no-intervals", help="Point estimates only: no intervals, tests or thresholds."
+        ),
+    ] = False,
+    title: Annotated[str, typer.Option(help="Title of the report.")] = "",
+    pdf: PdfOption = "auto",
+    no_pdf: NoPdfOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Score any model's predictions, and compare them where there are several.
+
+    Metrics with intervals, classification report, confusion matrix, calibration, subgroups, thresholds;
+    several files are compared case by case. With --out: the same results and report as a run's.
+
+    Examples:
+
+    - milkreport evaluate mine.csv --truth truth.csv
+
+    - milkreport evaluate old=a.csv new=b.csv --truth truth.csv --rules isic --out runs/eval
+
+    - milkreport evaluate old=a.csv new=b.csv --truth truth.csv --primary macro_auc --margin 0.01
+    """
+    from milkreport.commands import evaluate as work
+    from milkreport.commands.shell import shell_line
+    from milkreport.evaluation.metrics.measures import Plan
+    from milkreport.evaluation.metrics.named import check_margin, check_metric
+    from milkreport.evaluation.reading.inputs import load_inputs
+
+    named = _named_files(predictions)
+    if margin is not None:
+        check_margin(margin, check_metric(primary))
+    inputs = load_inputs(named, truth, metadata=metadata, group=group, slices=slices or [])
+    asked = tuple(rule for rule in split_names(rules) if rule != "argmax")
+    disease = tuple(split_names(positive))
+    plan = Plan(check_metric(primary), disease, asked, not no_intervals, margin=margin)
+    command = ["milkreport", "evaluate"]
+    command += [f"{name}={path.name}" for name, paths in named.items() for path in paths]
+    command += ["--truth", truth.name, "--primary", primary]
+    for option, value in (
+        ("--margin", "" if margin is None else f"{margin:g}"),
+        ("--positive", positive),
+        ("--metadata", metadata.name if metadata else ""),
+        ("--group", group),
+        ("--rules", ",".join(asked)),
+        ("--title", title),
+    ):
+        command += [option, value] if value else []
+    for column in slices or []:
+        command += ["--slice", column]
+    command += ["--no-intervals"] if no_intervals else []
+    line = shell_line([*command, "--out", "$OUT"])
+    results = work.evaluate(inputs, plan, title, out, line, pdf_wish(pdf, no_pdf))
+    if as_json:
+        print(results.model_dump_json(indent=1))
+    else:
+        from milkreport.commands import scores
+
+        scores.show(results)
+
+
+def compare(
+    one: Annotated[Path, typer.Argument(metavar="A", help="Run folder, or predictions file.")],
+    other: Annotated[
+        Path, typer.Argument(metavar="B", help="The same; differences are A minus B.")
+    ],
+    truth: Annotated[
+        Path | None, typer.Option(help="Truth of prediction files; a run brings its own.")
+    ] = None,
+    primary: Annotated[
+        str,
+        typer.Option(
+            metavar="METRIC",
+            help="The metric that is tested. (default: the runs' own, or macro_f1)",
+        ),
+    ] = "",
+    margin: MarginOption = None,
+    positive: Annotated[
+        str,
+        typer.Option(
+            metavar="CLASS,...", help="Classes that count as disease. (default: the runs' own)"
+        ),
+    ] = "",
+    as_markdown: Annotated[bool, typer.Option("--md", help="Markdown on stdout.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two runs or two prediction files, case by case.
+
+    Runs are compared arm by arm, where both have an arm of that name. Both must have been scored on the
+    same cases with the same labels.
+
+    Examples:
+
+    - milkreport compare runs/new runs/old
+
+    - milkreport compare new.csv old.csv --truth truth.csv --primary recall:CLASS --margin 0.02 --md
+    """
+    from milkreport.commands import comparing
+    from milkreport.runs.evaluated import compare_two
+
+    if as_markdown and as_json:
+        raise ConfigError("--md and --json", "choose one")
+    disease = split_names(positive)
+    found = compare_two(one, other, truth, primary, margin, disease)
+    if as_json:
+        print(json.dumps([json.loads(r.model_dump_json()) for r in found], indent=1))
+    elif as_markdown:
+        print("\n".join(comparing.as_markdown(r) for r in found))
+    else:
+        for results in found:
+            comparing.show(results, results.title if len(found) > 1 else "")
+
+
+def thresholds(
+    predictions: Annotated[
+        Path,
+        typer.Argument(help="Labelled cases' probabilities; rows of a validation part, if any."),
+    ],
+    truth: Annotated[
+        Path, typer.Option(help="Table: an id column, and a label column or one-hot columns.")
+    ],
+    apply: Annotated[
+        Path | None, typer.Option(help="Predictions of other cases, to fold the thresholds into.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the folded predictions go; belongs to --apply.")
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table with an id column, for --group.")
+    ] = None,
+    group: GroupOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Find a threshold a class for the archive's rule (p > 0.5), and fold them into a submission.
+
+    Each threshold is the best for its class's F1, found exactly. The nested figures are the ones to
+    quote: each case is answered at thresholds that were found without it. In a folded file a reader with
+    the threshold 0.5 decides as the thresholds do; nothing lies within 1e-6 of 0.5.
+
+    Example:
+
+    - milkreport thresholds validation.csv --truth truth.csv --apply test.csv --out submission.csv
+    """
+    from milkreport.evaluation.apply_thresholds import fit_thresholds, fold_into
+
+    if (apply is None) != (out is None):
+        raise ConfigError("--apply and --out belong together", "give both, or neither")
+    found = fit_thresholds(predictions, truth, metadata=metadata, group=group)
+    if apply is not None and out is not None:
+        from milkreport.commands.console import show_files
+        from milkreport.runs.csv_files import write_csv
+
+        write_csv(out, fold_into(found, apply), digits=17)
+        show_files([out])
+    if as_json:
+        print(found.model_dump_json(indent=1))
+    else:
+        from milkreport.commands import scores
+
+        scores.show_thresholds(found)
+
+
+def split_names(text: str) -> list[str]:
+    """Names between commas, with or without blanks."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _named_files(arguments: list[str]) -> dict[str, list[Path]]:
+    """``NAME=FILE`` or ``FILE`` to files by name; a file's own name serves where none is given."""
+    from milkreport.evaluation.reading.inputs import name_of_file
+
+    named: dict[str, list[Path]] = {}
+    for argument in arguments:
+        name, equals, file = argument.partition("=")
+        if not equals or Path(argument).exists():
+            path = Path(argument)
+            name = name_of_file(path.stem)
+            while name in named:
+                name += "-2"
+        else:
+            path = Path(file)
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+            raise ConfigError(
+                f"{name[:80]!r} is no name", "use letters, digits, . _ and -", argument
+            )
+        named.setdefault(name, []).append(path)
+    return named

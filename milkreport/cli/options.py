@@ -1,0 +1,143 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from milkreport.errors import ConfigError
+
+PRIMARY_HELP = (
+    "The metric that the comparison tests, chosen beforehand: macro_f1, log_loss, positive_auc, "
+    "recall:CLASS, ..."
+)
+MarginOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="M",
+        help="A difference in the primary metric that does not matter: within it arms are equivalent.",
+    ),
+]
+GroupOption = Annotated[
+    str,
+    typer.Option(
+        metavar="COLUMN",
+        help="Cluster column of --metadata, for example the patient id. Clusters are kept whole.",
+    ),
+]
+RunArgument = Annotated[Path, typer.Argument(help="Run folder: the --out of a run-all.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Complete, unrounded JSON on stdout.")]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option("--cache-dir", help="Where decoded images are kept. (default: the user's cache)"),
+]
+
+
+def _allow(folders: list[Path] | None) -> list[Path]:
+    from milkreport.data.roots import allow_roots
+
+    allow_roots(folders or [])
+    return folders or []
+
+
+AllowRootOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--allow-root",
+        metavar="DIR",
+        callback=_allow,
+        help="A milkreport.toml may also name what is below DIR, outside its own folder; repeatable.",
+    ),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+UnlabelledOption = Annotated[
+    bool, typer.Option("--allow-unlabelled", help="Leave out what has no label, or only a label.")
+]
+ArmOption = Annotated[str | None, typer.Option(help="Arm of the run. (default: the only one)")]
+SeedOption = Annotated[
+    int | None, typer.Option(help="Its training with this seed. (default: the first finished)")
+]
+FoldOption = Annotated[
+    int | None, typer.Option(help="Its training of this fold. (default: the first finished)")
+]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Run folder, or a folder with model.json.")
+]
+NoImagesOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-images", help="No mistakes gallery: no image, case id or metadata of a case."
+    ),
+]
+NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]
+PdfOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|require|none",
+        help="require: exit code 4 where no PDF can be made. auto: say so, and keep the HTML.",
+    ),
+]
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-module",
+        metavar="NAME",
+        help="Run this module of an own model, if it is as it was in training: package.module, or "
+        "package.module:function; repeatable.",
+    ),
+]
+ModuleDirOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--module-dir",
+        metavar="DIR",
+        help="Look for own models here, too; repeatable. (default: what is installed, PYTHONPATH)",
+    ),
+]
+DownloadOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-download", help="Open a connection for the weights of a model's backbone."
+    ),
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--backbone-weights",
+        metavar="FILE",
+        help="The weights of the model's backbone, where it was trained with a file.",
+    ),
+]
+
+
+def allow(
+    modules: list[str] | None = None,
+    folders: list[Path] | None = None,
+    download: bool = False,
+    weights: Path | None = None,
+) -> None:
+    """What the command line allows models to import, fetch and open; what runs is said on the console.
+
+    Raises:
+        ConfigError: no such folder.
+    """
+    from milkreport import trust
+    from milkreport.commands.console import note
+
+    trust.grant(modules or (), folders or (), download, weights, note)
+
+
+def pdf_wish(pdf: str, no_pdf: bool) -> str:
+    """auto, require or none."""
+    if pdf not in ("auto", "require", "none"):
+        raise ConfigError(f"--pdf is {pdf!r}", "give auto, require or none")
+    return "none" if no_pdf else pdf
+
+
+def cache_of(named: Path | None) -> Path:
+    """The named folder of decoded images, or the user's own."""
+    from milkreport.data.pixels.store import cache_folder
+
+    return named or cache_folder()

@@ -1,0 +1,1 @@
+"""A first description of a data set, guessed from its table and folders."""

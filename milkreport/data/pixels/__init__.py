@@ -1,0 +1,1 @@
+"""Images: decoded, resized, stored, and compared for duplicates."""

@@ -1,0 +1,1 @@
+"""A data set with the shape of MILK10k that is drawn at random."""

@@ -1,0 +1,1 @@
+"""Point metrics on arrays of answers and probabilities."""

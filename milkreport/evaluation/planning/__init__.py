@@ -1,0 +1,1 @@
+"""How many cases and seeds a comparison needs."""

@@ -1,0 +1,1 @@
+"""Anybody's tables of predictions, read and checked."""

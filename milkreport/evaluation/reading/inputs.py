@@ -1,0 +1,169 @@
+"""What an evaluation is given, predictions beside truth and metadata: read, named, and ready to be scored."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from milkreport.errors import ConfigError
+from milkreport.evaluation.pooled_predictions import CaseFacts, Cells
+from milkreport.evaluation.reading.any_table import Source, load_case_table
+from milkreport.evaluation.reading.join import join_predictions
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.data import Part
+from milkreport.tables import first_few
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+#: A path may be text.
+Given = Source | str
+GivenFiles = Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Predictions beside their truth, ready to be scored.
+
+    ``arms``: name to part to predictions by (seed, fold); several files of one arm are its seeds.
+    ``sources``: arm to what its predictions were read from. ``truth``: the truth's name and SHA-256.
+    ``titles``: of arms that are called by their file, where that has letters which a name cannot have.
+    """
+
+    arms: dict[str, dict[Part, Cells]]
+    sources: dict[str, str]
+    truth: tuple[str, str]
+    facts: CaseFacts = field(default_factory=CaseFacts)
+    titles: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, the same for every arm."""
+        return self.first.classes
+
+    @property
+    def first(self) -> Predictions:
+        """The test predictions of the first arm's first seed."""
+        return next(iter(next(iter(self.arms.values()))["test"].values()))
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Scored cases by class, those without a case too."""
+        counts = np.bincount(self.first.truth, minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
+
+
+def load_inputs(
+    frame: GivenFiles,
+    truth: Given,
+    *,
+    metadata: Given | None = None,
+    group: str = "",
+    slices: Sequence[str] = (),
+) -> Inputs:
+    """Read predictions, truth and metadata; see :func:`milkreport.evaluation.evaluate.evaluate`.
+
+    Raises:
+        DataError: bad predictions, truth or metadata. ConfigError: no predictions, an unknown column.
+    """
+    named, truth = _named(frame), _source(truth)
+    table = None if metadata is None else _source(metadata)
+    joined = join_predictions(named, truth)
+    arms: dict[str, dict[Part, Cells]] = {}
+    for name, parts_by_source in joined.items():
+        parts: dict[Part, dict[tuple[int, int], Predictions]] = {}
+        for seed, by_part in enumerate(parts_by_source):
+            for part, predictions in by_part.items():
+                parts.setdefault(part, {})[seed, 0] = predictions
+        arms[name] = dict(parts)
+    facts = load_facts(table, group, slices)
+    sources = {name: _labels(files) for name, files in named.items()}
+    titles = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
+    return Inputs(arms, sources, (_label(truth), _sha256(truth)), facts, titles)
+
+
+def name_of_file(stem: str) -> str:
+    """An arm's name for a file: letters without their accents, and a hyphen for what a name cannot have."""
+    plain = unicodedata.normalize("NFKD", stem)
+    letters = "".join(c for c in plain if not unicodedata.combining(c))
+    return _UNSAFE.sub("-", letters).strip("-._")[:64] or "predictions"
+
+
+def _title(name: str, source: Source) -> str:
+    """The file's own name, where the arm is called by it and had to be called otherwise."""
+    stem = source.stem if isinstance(source, Path) else name
+    return stem if stem != name and name_of_file(stem) == name else ""
+
+
+def _source(given: Given) -> Source:
+    return Path(given) if isinstance(given, str) else given
+
+
+def _named(given: GivenFiles) -> dict[str, list[Source]]:
+    """Sources by arm; one without a name is called by its file's."""
+    if isinstance(given, Mapping):
+        named = {str(name): _several(some) for name, some in given.items()}
+    elif isinstance(given, str | Path | pd.DataFrame):
+        source = _source(given)
+        name = source.stem if isinstance(source, Path) else "predictions"
+        named = {name_of_file(name): [source]}
+    else:
+        named = {f"predictions-{i}": [_source(one)] for i, one in enumerate(given, 1)}
+    if not named or not all(named.values()):
+        raise ConfigError("no predictions", "name at least one file")
+    return named
+
+
+def _several(given: Given | Sequence[Given]) -> list[Source]:
+    if isinstance(given, str | Path | pd.DataFrame):
+        return [_source(given)]
+    return [_source(one) for one in given]
+
+
+def load_facts(metadata: Source | None, group: str, slices: Sequence[str] = ()) -> CaseFacts:
+    """Groups and subgroups of the cases, from a table with an id column.
+
+    Raises:
+        ConfigError: an unknown column, or columns and no table. DataError: no such table.
+    """
+    if metadata is None:
+        if slices or group:
+            what = "--slice and --group name columns of a table"
+            raise ConfigError(what, "give it by --metadata TABLE")
+        return CaseFacts()
+    table = load_case_table(metadata)
+    for column in (*slices, *([group] if group else [])):
+        if column not in table.columns:
+            what = f"no column {column!r}"
+            do = f"columns are: {first_few(table.columns, 30)}"
+            raise ConfigError(what, do, _label(metadata))
+    groups: dict[str, str] = {}
+    if group:
+        known = table[group].dropna()
+        groups = dict(zip(known.index.astype(str), known.astype(str), strict=True))
+        table = table.drop(columns=[group] if group not in slices else [])
+    return CaseFacts(groups, table, tuple(slices))
+
+
+def _labels(files: Sequence[Source]) -> str:
+    """What an arm was read from: each name once."""
+    names = list(dict.fromkeys(map(_label, files)))
+    many = f" ({len(files)} files)" if len(files) > len(names) else ""
+    return first_few(names) + many
+
+
+def _label(source: Source) -> str:
+    return source.name if isinstance(source, Path) else "a data frame"
+
+
+def _sha256(source: Source) -> str:
+    """Of the file's bytes, or of the frame's values."""
+    if isinstance(source, Path):
+        return hashlib.sha256(source.read_bytes()).hexdigest()
+    return hashlib.sha256(pd.util.hash_pandas_object(source).to_numpy().tobytes()).hexdigest()

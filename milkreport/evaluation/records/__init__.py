@@ -1,0 +1,1 @@
+"""What an evaluation found, as it is written to results.json."""

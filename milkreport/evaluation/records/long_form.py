@@ -1,0 +1,143 @@
+"""``metrics.csv``: every value in a row of its own, with its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS, computable
+from milkreport.evaluation.metrics.measures import measure
+from milkreport.evaluation.pooled_predictions import Cells, pool_folds
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.data import Part
+from milkreport.evaluation.records.parts import Definition, Estimate, PartResult
+from milkreport.evaluation.records.results import ArmResult, Comparison, Difference, Results
+
+COLUMNS = (
+    *("run", "arm", "seed", "fold", "split", "metric", "class", "slice"),
+    *("value", "low", "high", "n", "decision", "averaging", "zero_division"),
+)
+#: Stands for a mean over seeds, folds pooled.
+ALL = "all"
+
+
+def tabulate_differences(comparison: Comparison | None) -> pd.DataFrame:
+    """Every paired difference, one a row, as the records have it."""
+    rows = [d.model_dump() for d in comparison.differences] if comparison else []
+    return pd.DataFrame(rows, columns=list(Difference.model_fields))
+
+
+def tabulate(results: Results, cells: Mapping[str, Mapping[Part, Cells]]) -> pd.DataFrame:
+    """The long form of *results*, and of every seed and fold by itself.
+
+    ``seed`` and ``fold`` are ``all`` for the means over seeds with folds pooled, which alone have an
+    interval; ``fold`` is ``pooled`` for one seed's folds together. ``class`` and ``slice`` are empty where
+    a row is about all of them.
+
+    Args:
+        cells: arm to part to predictions by (seed, fold).
+    """
+    rows: list[dict[str, Any]] = []
+    for arm in results.arms:
+        for part in arm.parts:
+            rows += _summary_rows(results, arm, part)
+        for name, by_cell in cells.get(arm.name, {}).items():
+            groups: dict[tuple[int, str], Predictions] = {
+                (seed, str(fold)): p for (seed, fold), p in by_cell.items()
+            }
+            if name == "test" and len({fold for _, fold in by_cell}) > 1:
+                groups |= {(seed, "pooled"): p for seed, p in pool_folds(by_cell).items()}
+            for (seed, fold), p in groups.items():
+                common = {"run": results.suite, "arm": arm.name, "seed": seed, "fold": fold}
+                rows += [common | {"split": name} | row for row in _cell_rows(p)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _summary_rows(results: Results, arm: ArmResult, part: PartResult) -> Iterator[dict[str, Any]]:
+    common = {"run": results.suite, "arm": arm.name, "seed": ALL, "fold": ALL, "split": part.part}
+    for name, found in part.metrics.items():
+        yield common | _row(DEFINITIONS[name], found, part.n_cases)
+    for row in part.classes:
+        for name, definition in CLASS_DEFINITIONS.items():
+            if part.kind != "labels" or definition.needs == "labels":
+                named = {"class": row.name}
+                yield common | _row(definition, row.estimate(name), row.support) | named
+    if part.positive is not None:
+        n = part.n_cases
+        named = {"class": "+".join(part.positive.classes)}
+        for name in ("sensitivity", "specificity"):
+            found = getattr(part.positive, name)
+            yield common | _plain(f"positive_{name}", found, n, "argmax, grouped") | named
+        if part.positive.auc is not None:
+            by = "ranks of the summed probability"
+            yield common | _plain("positive_auc", part.positive.auc, n, by) | named
+        for point in part.positive.operating:
+            name = f"positive_sensitivity_at_specificity_{point.specificity:g}"
+            yield common | _plain(name, point.sensitivity, n, "ROC curve") | named
+        for benefit in part.positive.net_benefit:
+            found = Estimate(value=benefit.value, low=benefit.low, high=benefit.high)
+            name = f"positive_net_benefit_at_{benefit.threshold:g}"
+            yield common | _plain(name, found, n, "summed probability above it") | named
+    for rule in part.rules:
+        for name, found in rule.values.items():
+            ruled = _plain(name, found, part.n_cases, f"{rule.rule}: {rule.decision}")
+            yield common | ruled | {"zero_division": rule.zero_division}
+        for class_name, values in rule.classes.items():
+            for name, value in values.items():
+                found = Estimate(value=value)
+                ruled = _plain(name, found, part.n_cases, f"{rule.rule}: {rule.decision}")
+                yield common | ruled | {"class": class_name, "zero_division": rule.zero_division}
+    for piece in part.slices:
+        named = {"slice": f"{piece.column}={piece.value}"}
+        for name, found in piece.metrics.items():
+            yield common | _sliced(name, found, piece.n) | named
+        for name, found in piece.against_rest.items():
+            yield common | _sliced(f"{name}_minus_rest", found, piece.n) | named
+    for gap in part.gaps:
+        yield common | _sliced(f"{gap.metric}_gap", gap.gap, part.n_cases) | {"slice": gap.column}
+
+
+def _cell_rows(p: Predictions) -> Iterator[dict[str, Any]]:
+    found = measure(p)
+    n = len(p.truth)
+    support = pd.Series(p.truth).value_counts()
+    for name in computable(p.kind):
+        if name in found.overall:
+            yield _row(DEFINITIONS[name], Estimate(value=float(found.overall[name])), n)
+    for name, values in found.classes.items():
+        for c, class_name in enumerate(p.classes):
+            of_class = Estimate(value=float(values[c]))
+            row = _row(CLASS_DEFINITIONS[name], of_class, int(support.get(c, 0)))
+            yield row | {"class": class_name}
+
+
+def _row(definition: Definition, found: Estimate, n: int) -> dict[str, Any]:
+    row = _plain(definition.metric, found, n, definition.decision)
+    return row | {
+        "averaging": definition.averaging,
+        "zero_division": definition.zero_division,
+    }
+
+
+def _sliced(metric: str, found: Estimate, n: int) -> dict[str, Any]:
+    known = next((d for name, d in DEFINITIONS.items() if metric.startswith(name)), None)
+    return (
+        _row(known, found, n) | {"metric": metric} if known else _plain(metric, found, n, "argmax")
+    )
+
+
+def _plain(metric: str, found: Estimate, n: int, decision: str) -> dict[str, Any]:
+    return {
+        "metric": metric,
+        "class": "",
+        "slice": "",
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "n": n,
+        "decision": decision,
+        "averaging": "none",
+        "zero_division": "none",
+    }

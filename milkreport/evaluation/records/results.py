@@ -1,0 +1,177 @@
+"""The record of one run's results: what ``results.json`` holds, and all that checks and reports read.
+
+Values are unrounded. ``None`` means undefined (a precision without predictions, say): never 0, never 1.
+Speaks of *cases*; the data's own noun travels in :class:`DataSummary`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from milkreport.evaluation.records.data import DataSummary, Part, Record, SplitSummary
+from milkreport.evaluation.records.parts import Definition, PartResult
+from milkreport.inside import FileName
+
+SCHEMA_VERSION = 2
+
+#: With fewer training seeds per arm, results speak of these trained models and rank no method.
+SEEDS_TO_RANK = 2
+
+
+class Curve(Record):
+    """History of one cell: column name to one value an epoch, epochs counted from 1."""
+
+    seed: int
+    fold: int
+    columns: dict[str, list[float | None]]
+
+
+class CellRecord(Record):
+    """One training: what it cost and learned, or why it failed.
+
+    ``key``: SHA-256 of all that its weights depend on but the machine. ``device``: what trained it.
+    ``epochs``: that were trained, ``epoch_used`` among them. ``card_sha256``: of ``model.json``.
+    """
+
+    seed: int
+    fold: int
+    status: Literal["complete", "failed"]
+    message: str = ""
+    key: str = ""
+    device: str = ""
+    seconds: float | None = None
+    epoch_used: int | None = None
+    weights_file: FileName = "model.safetensors"
+    weights_sha256: str = ""
+    card_sha256: str = ""
+    epochs: int | None = None
+    predictions_sha256: str = ""
+    parameters: int | None = None
+    scalars: dict[str, float] = {}
+    exposure: dict[str, int] = {}
+    peak_memory_bytes: int | None = None
+
+
+class ArmResult(Record):
+    """One arm of the comparison."""
+
+    name: str
+    title: str
+    description: str
+    correction: str
+    cells: list[CellRecord] = []
+    parts: list[PartResult] = []
+    curves: list[Curve] = []
+
+    def part(self, name: str) -> PartResult | None:
+        """The result on part *name*, if there is one."""
+        return next((p for p in self.parts if p.part == name), None)
+
+
+#: What may be said of a difference on the primary metric; see :func:`milkreport.evaluation.compare.find`.
+Finding = Literal["better", "worse", "equivalent", "not worse", "undecided"]
+
+
+class Superiority(Record):
+    """Chance that a new training of one arm scores better than one of the other, on these cases, with 95%."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Difference(Record):
+    """Paired difference ``arm - against`` of one metric on the test cases.
+
+    ``low`` and ``high``: 95% interval; ``low90`` and ``high90``: 90%, whose place within the ``margin`` is
+    the test of equivalence (two one-sided tests). With one seed per arm all of it is about two trained
+    models, and ``p`` is a two-sided paired permutation p over cases (of metrics of hard answers; else of the
+    standard error). With two and more it is about methods: seeds are readers of the same cases (see
+    ``readers``), ``p`` is Student's with ``df`` degrees of freedom. ``p_holm``: after Holm's correction over
+    the pairs; the primary metric alone. ``detectable``: the difference found with 80% power.
+
+    ``standard_error`` is of all spread that the interval holds; ``sampling_error`` that of the cases
+    alone, ``seed_sd`` the standard deviation of the difference over seeds. ``mcnemar`` and
+    ``mcnemar_holm``: exact McNemar p of the accuracy, one seed and cases without groups only.
+    """
+
+    arm: str
+    against: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    standard_error: float
+    p: float | None
+    p_holm: float | None
+    detectable: float
+    low90: float | None = None
+    high90: float | None = None
+    sampling_error: float | None = None
+    seed_sd: float | None = None
+    df: float | None = None
+    margin: float | None = None
+    superiority: Superiority | None = None
+    mcnemar: float | None = None
+    mcnemar_holm: float | None = None
+
+
+class Agreement(Record):
+    """How two arms' answers to the same cases go together; counts are means over seeds."""
+
+    arm: str
+    against: str
+    same: float  # cases that both answer alike
+    both_right: float
+    only_arm: float
+    only_against: float
+    both_wrong: float
+    kappa: float | None
+
+
+class Comparison(Record):
+    """All pairs of arms on the primary metric, and against the first arm on the others.
+
+    ``ranks``: arm to 1 + the number of arms shown to be better; equal ranks are not told apart. Empty
+    with one seed per arm.
+    """
+
+    part: Part
+    n_cases: int
+    n_seeds: int
+    n_folds: int
+    resamples: int
+    n_groups: int | None = None
+    differences: list[Difference]
+    agreement: list[Agreement] = []
+    ranks: dict[str, int] = {}
+
+
+class Results(Record):
+    """Everything that checks and reports read.
+
+    ``primary_metric``: by a name of :mod:`milkreport.evaluation.metrics.named`. ``margin``: the difference in it that
+    was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is known
+    and no suite tells.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    suite: str
+    title: str
+    question: str
+    primary_metric: str
+    margin: float | None = None
+    split_rule: str
+    epoch_rule: str = ""
+    status: Literal["complete", "partial"]
+    classes: list[str]
+    definitions: dict[str, Definition]
+    data: DataSummary
+    splits: list[SplitSummary]
+    arms: list[ArmResult]
+    comparison: Comparison | None = None
+    notices: list[str] = []
+
+    def arm(self, name: str) -> ArmResult | None:
+        """The arm called *name*, if there is one."""
+        return next((a for a in self.arms if a.name == name), None)

@@ -1,0 +1,1 @@
+"""Who trains what, and where: in this process, in processes, on Ray."""

@@ -1,0 +1,158 @@
+"""Trains a run's cells again and compares: equal to the bit, or from which epoch on they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from milkreport.data.prepare import Prepared, prepare
+from milkreport.data.splits import Fold, make_folds
+from milkreport.errors import DataError
+from milkreport.execution.runner import Watcher
+from milkreport.execution.tasks import Task
+from milkreport.runs.cells import HISTORY, Cell
+from milkreport.runs.collect import plan_cells
+from milkreport.runs.folder import RunFolder
+from milkreport.runs.manifest import Manifest, read_versions
+from milkreport.suite.suite import Suite
+from milkreport.tables import load_table
+from milkreport.training.cell import train_cell
+from milkreport.training.device import Device, cpu_capability, describe_device, pin, resolve_device
+from milkreport.training.failures import TrainingFailed
+from milkreport.training.files import CARD_FILE
+from milkreport.training.model_selector import Row
+from milkreport.training.pixels import Pixels, place_pixels
+from milkreport.training.saved import load_card
+from milkreport.trust import require_trusted
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """How a cell came out when it was trained again.
+
+    ``epoch``: the first whose curves differ; 0 where all agree. ``what``: one line.
+    """
+
+    cell: Cell
+    equal: bool
+    epoch: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """All cells of a run that were trained again. ``environment``: what differs from then, in lines."""
+
+    cells: tuple[Repeat, ...]
+    environment: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every cell ended with the same weights."""
+        return all(repeat.equal for repeat in self.cells)
+
+
+class _Differs(Exception):
+    """Stops a training whose curves have left those on file."""
+
+    def __init__(self, epoch: int, what: str) -> None:
+        self.epoch, self.what = epoch, what
+        super().__init__(what)
+
+
+def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> Repeats:
+    """Train every finished cell of a run again, in memory, and compare curves and weights.
+
+    The same bits are promised for the same machine type, torch build, threads, settings and data; what of
+    these is not the same is named. Nothing is written to the run.
+
+    Raises:
+        DataError: no cell is finished, or the data are not those of the run; or the stored suite asks for
+            what the user did not allow.
+        EnvironmentProblem: the run's device is not here.
+    """
+    suite, manifest = folder.load_suite(), folder.load_manifest()
+    cells = [
+        (cell, record)
+        for cell in plan_cells(suite)
+        if (record := folder.cell(cell).load_record()) is not None and record.status == "complete"
+    ]
+    if not cells:
+        do = "run run-all to its end first"
+        raise DataError("no training is finished here", do, str(folder.path))
+    _refuse_untrusted(folder, suite, [cell for cell, _ in cells])
+    device = resolve_device(manifest.device)
+    pin(suite.training, device)
+    prepared = prepare(data, suite.data, cache, watcher.images, watcher.notice)
+    if prepared.fingerprint != manifest.data_sha256:
+        what = f"not the data of this run: {folder.first_change(prepared)}"
+        raise DataError(what, "give the same data by --data", str(data))
+    folds = make_folds(prepared.cases, suite.split)
+    pixels = place_pixels(prepared.store, device)
+    repeats = []
+    watcher.plan(len(cells))
+    for cell, record in cells:
+        watcher.begin(Task("", cell))
+        history = load_table(folder.cell(cell).path / HISTORY, ["epoch"])
+        repeat = _repeat(
+            cell, record.weights_sha256, history, suite, prepared, folds, pixels, watcher
+        )
+        watcher.notice(f"{cell}: {repeat.what}")
+        repeats.append(repeat)
+    return Repeats(tuple(repeats), _differences(manifest, suite, device))
+
+
+def _refuse_untrusted(folder: RunFolder, suite: Suite, cells: Sequence[Cell]) -> None:
+    """A stored suite may come from anybody, as a card may; the cards say what was trained with."""
+    for cell in cells:
+        path = folder.cell(cell).path / CARD_FILE
+        require_trusted(suite.model_of(suite.arm(cell.arm)), load_card(path).sources, str(path))
+
+
+def _repeat(
+    cell: Cell,
+    weights_sha256: str,
+    history: pd.DataFrame,
+    suite: Suite,
+    prepared: Prepared,
+    folds: list[Fold],
+    pixels: Pixels,
+    watcher: Watcher,
+) -> Repeat:
+    def compare(epoch: int, row: Row) -> None:
+        watcher.epoch(Task("", cell), epoch, suite.epochs(suite.arm(cell.arm)), row)
+        before = history.iloc[epoch - 1] if epoch <= len(history) else pd.Series(dtype=object)
+        for name, value in row.items():
+            if name not in before or float(before[name]) != float(f"{value:.9g}"):
+                was = before.get(name, "nothing")
+                raise _Differs(epoch, f"{name} is {value:.9g}, was {was}")
+
+    try:
+        arm, fold = suite.arm(cell.arm), folds[cell.fold]
+        trained = train_cell(prepared, suite, arm, cell.seed, fold, pixels, compare)
+    except _Differs as found:
+        return Repeat(
+            cell, False, found.epoch, f"differs from epoch {found.epoch} on: {found.what}"
+        )
+    except TrainingFailed as error:
+        return Repeat(cell, False, 0, f"failed: {error}")
+    if trained.weights_sha256 != weights_sha256:
+        return Repeat(cell, False, 0, "the curves agree, the weights do not")
+    return Repeat(cell, True, 0, f"equal: weights {trained.weights_sha256[:16]}")
+
+
+def _differences(manifest: Manifest, suite: Suite, device: Device) -> tuple[str, ...]:
+    """What the same bits need and is not so."""
+    here = {
+        "packages": read_versions(),
+        "device_name": describe_device(device),
+        "cpu_capability": cpu_capability(),
+    }
+    then, now = manifest.environment(), manifest.model_copy(update=here).environment()
+    lines = [f"{key}: {then[key]}, now {now[key]}" for key in then if then[key] != now[key]]
+    if device.type == "cuda" and suite.training.determinism != "strict":
+        lines.append(f"determinism: {suite.training.determinism}, which promises no equal bits")
+    return tuple(lines)

@@ -1,0 +1,94 @@
+"""Trains cells in this process, one after another: what every executor does in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from milkreport.execution.tasks import Study
+from milkreport.runs.cells import Cell
+from milkreport.runs.manifest import read_versions
+from milkreport.suite.suite import Training
+from milkreport.training.cell import TrainedCell, train_cell
+from milkreport.training.checkpoint import Checkpoints
+from milkreport.training.device import (
+    cpu_capability,
+    describe_device,
+    free_memory,
+    pin,
+    resolve_device,
+)
+from milkreport.training.failures import telling_undetermined
+from milkreport.training.model_selector import OnEpoch
+from milkreport.training.pixels import Pixels, place_pixels
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What trains: ``device`` is cpu or cuda, ``name`` the GPU's or the CPU's instruction set."""
+
+    device: str
+    name: str
+    cpu_capability: str
+
+
+def survey(device: str, training: Training) -> Machine:
+    """What *device* is here; this process is set up for *training* on it.
+
+    Raises:
+        ConfigError, EnvironmentProblem: no such device, or it lacks the precision.
+    """
+    found = resolve_device(device)
+    pin(training, found)
+    return Machine(found.type, describe_device(found), cpu_capability())
+
+
+class Trainer:
+    """Keeps the device, and the pixels of the study that it last trained a cell of."""
+
+    def __init__(self, device: str, notice: Callable[[str], None]) -> None:
+        self.device, self.notice = resolve_device(device), notice
+        self._placed: tuple[str, Pixels] | None = None
+        self._torch = read_versions().get("torch", "")
+
+    def train(
+        self, study: Study, cell: Cell, on_epoch: OnEpoch, checkpoints: Checkpoints
+    ) -> TrainedCell:
+        """Train one cell, from its last checkpoint on if it was made by the same.
+
+        Raises:
+            TrainingFailed: this training cannot go on. Stopped: it was asked to, and is on disk.
+        """
+        pin(study.suite.training, self.device)
+        checkpoints.made_by = self.made_by(study, cell)
+        with telling_undetermined(self.notice):
+            return train_cell(
+                study.prepared,
+                study.suite,
+                study.suite.arm(cell.arm),
+                cell.seed,
+                study.folds[cell.fold],
+                self._pixels(study),
+                on_epoch,
+                checkpoints,
+            )
+
+    def made_by(self, study: Study, cell: Cell) -> dict[str, str]:
+        """What a cell's weights depend on, to the bit."""
+        return {
+            "cell": str(cell),
+            "key": study.key(cell),
+            "torch": self._torch,
+            "device": describe_device(self.device),
+            "instruction set": cpu_capability(),
+        }
+
+    def free_memory(self) -> int | None:
+        """Bytes that are free on the GPU while this process keeps what it has; ``None`` on a CPU."""
+        return free_memory(self.device)
+
+    def _pixels(self, study: Study) -> Pixels:
+        if self._placed is None or self._placed[0] != study.name:
+            self._placed = None  # a GPU holds one study's at a time
+            self._placed = (study.name, place_pixels(study.prepared.store, self.device))
+        return self._placed[1]

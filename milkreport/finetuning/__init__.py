@@ -1,0 +1,1 @@
+"""Fine-tuning: going on from a trained model with new data."""

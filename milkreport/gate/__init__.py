@@ -1,0 +1,1 @@
+"""The regression gate: a run against published figures or an earlier run."""

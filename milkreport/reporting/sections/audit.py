@@ -1,0 +1,189 @@
+"""What an audit found of reported figures: a part of the report, and a page of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from milkreport.checks.audit.findings import Audit, Finding, Outcome
+from milkreport.reporting.blocks import Badge, Cell, Column, Figure, Group, Row, Table
+from milkreport.reporting.figures.confusion import confusion_matrix
+from milkreport.reporting.wording.text import (
+    capital,
+    numeral,
+    plural,
+    sentence,
+    shorten,
+    whole,
+    without_paths,
+)
+
+_BADGES = {
+    Outcome.DIFFERS: ("✗", "fail"),
+    Outcome.QUESTIONABLE: ("?", "open"),
+    Outcome.CANNOT_TELL: ("○", "none"),
+    Outcome.AGREES: ("✓", "pass"),
+}
+_TOPICS = {
+    "count": "Counts and shares",
+    "matrix": "Confusion matrices",
+    "metric": "Metrics",
+    "claim": "What is said of the arms",
+    "behaviour": "How the arms answer",
+}
+#: More classes, and a matrix of them is no figure of a page in portrait.
+MOST_CLASSES = 14
+MOST_NOTES = 8
+
+
+@dataclass(frozen=True)
+class Item:
+    """One finding: what it is about, what was found, and what could explain it."""
+
+    badge: Badge
+    where: str
+    stands: str
+    text: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Items:
+    """Findings under a heading."""
+
+    title: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class AuditView:
+    """An audit as text: the sentence that sums it up, its counts, and its parts.
+
+    ``disagreeing``: what does not agree or is questionable, by topic; ``rest``: everything else, by outcome.
+    """
+
+    title: str
+    source: str
+    lead: str
+    counts: tuple[Badge, ...]
+    disagreeing: tuple[Items, ...]
+    metrics: Table | None
+    matrices: tuple[Figure, ...]
+    rest: tuple[Items, ...]
+
+
+def build_audit(audit: Audit, with_matrices: bool = False) -> AuditView:
+    """Everything that was found, as text and, on a page of its own, drawings."""
+    disagreeing = [*audit.of(Outcome.DIFFERS), *audit.of(Outcome.QUESTIONABLE)]
+    by_topic = [
+        Items(title, tuple(_item(audit, f) for f in disagreeing if f.topic == topic))
+        for topic, title in _TOPICS.items()
+    ]
+    rest = [
+        Items(title, tuple(_item(audit, f) for f in audit.of(outcome)))
+        for outcome, title in (
+            (Outcome.CANNOT_TELL, "What can't be told from what is published"),
+            (Outcome.AGREES, "What agrees"),
+        )
+    ]
+    return AuditView(
+        title=shorten(audit.title, 160),
+        source=sentence(shorten(without_paths(audit.source), 300)),
+        lead=_lead(audit, disagreeing),
+        counts=tuple(_badge(o, whole(audit.counts[str(o)])) for o in _BADGES),
+        disagreeing=tuple(group for group in by_topic if group.items),
+        metrics=_metrics(audit),
+        matrices=tuple(_matrices(audit)) if with_matrices else (),
+        rest=tuple(group for group in rest if group.items),
+    )
+
+
+def _badge(outcome: Outcome, text: str = "") -> Badge:
+    symbol, kind = _BADGES[outcome]
+    return Badge(symbol, str(outcome), kind, text)
+
+
+def _lead(audit: Audit, findings: Sequence[Finding]) -> str:
+    n = len(audit.findings)
+    said = (
+        f"Of {plural(n, 'reported statement', 'reported statements')} that could be held against others, "
+        f"{numeral(len(audit.of(Outcome.AGREES)))} agree, {numeral(len(audit.of(Outcome.DIFFERS)))} do not, "
+        f"{numeral(len(audit.of(Outcome.QUESTIONABLE)))} are questionable and "
+        f"{numeral(len(audit.of(Outcome.CANNOT_TELL)))} can't be told. "
+    )
+    if not findings:
+        return said + "Nothing contradicts anything else."
+    return said + (
+        "Nothing but the publication was read. A difference may be a misprint, another definition or an "
+        "error; which of them, the numbers alone do not say."
+    )
+
+
+def _item(audit: Audit, finding: Finding) -> Item:
+    return Item(
+        badge=_badge(finding.outcome),
+        where=_where(audit, finding),
+        stands=shorten(finding.stands, 120),
+        text=sentence(shorten(capital(without_paths(finding.what)), 500)),
+        notes=tuple(
+            sentence(shorten(capital(without_paths(n)), 500)) for n in finding.notes[:MOST_NOTES]
+        ),
+    )
+
+
+def _where(audit: Audit, finding: Finding) -> str:
+    arm = shorten(audit.arms.get(finding.arm, finding.arm), 40)
+    about = [arm, _metric(finding), finding.part]
+    return ", ".join(text for text in about if text) or "All arms"
+
+
+def _metric(finding: Finding) -> str:
+    words = finding.metric.replace("_", " ").replace("f1", "F1")
+    return f"{words} of {shorten(finding.class_name, 20)}" if finding.class_name else words
+
+
+def _metrics(audit: Audit) -> Table | None:
+    """Printed beside recomputed, arm by arm."""
+    shown = [f for f in audit.findings if f.topic == "metric" and f.recomputed]
+    groups = tuple(
+        Group(
+            shorten(audit.arms.get(arm, arm), 80),
+            tuple(_metric_row(f) for f in shown if f.arm == arm),
+        )
+        for arm in dict.fromkeys(f.arm for f in shown)
+    )
+    columns = (
+        Column("Metric", text=True),
+        Column("Part", text=True),
+        Column("Printed"),
+        Column("By the matrix"),
+        Column("Finding", text=True),
+    )
+    caption = "Printed metrics, and the same from the published confusion matrices."
+    return Table("audit-metrics", caption, columns, groups, dense=True) if shown else None
+
+
+def _metric_row(finding: Finding) -> Row:
+    symbol, kind = _BADGES[finding.outcome]
+    return Row(
+        (
+            Cell(capital(_metric(finding))),
+            Cell(finding.part, kind="text"),
+            Cell(finding.printed),
+            Cell(finding.recomputed),
+            Cell(f"{symbol} {finding.outcome}", kind=f"status {kind}"),
+        )
+    )
+
+
+def _matrices(audit: Audit) -> Iterator[Figure]:
+    if len(audit.classes) > MOST_CLASSES:
+        return
+    for index, matrix in enumerate(audit.matrices, 1):
+        arm = shorten(audit.arms.get(matrix.arm, matrix.arm), 60)
+        key = f"audit-matrix-{index}"
+        title = f"Published confusion matrix of {arm}, {matrix.part}"
+        svg = confusion_matrix(key, matrix.counts, audit.classes, title)
+        note = f" As read: {matrix.note}." if matrix.note else ""
+        caption = f"{title}: cases and share of the true class.{shorten(note, 400)}"
+        yield Figure(key, caption, svg)

@@ -1,0 +1,191 @@
+"""What must be known beside the numbers, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from milkreport.evaluation.records.results import SEEDS_TO_RANK, Results
+from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
+from milkreport.reporting.sections.trainings import trainings
+from milkreport.reporting.wording.text import (
+    MISSING,
+    clock,
+    listing,
+    plural,
+    shorten,
+    whole,
+    without_paths,
+)
+from milkreport.reporting.wording.titles import arm_title, first_part
+from milkreport.runs.manifest import Manifest
+from milkreport.suite.suite import Suite
+
+
+@dataclass(frozen=True)
+class EthicsView:
+    """What must be known before these numbers are used."""
+
+    points: tuple[Fact, ...]
+
+
+def _sent(network: Sequence[str] | None) -> str:
+    """What went over a network, in a sentence."""
+    if network is None:
+        return (
+            "Not recorded by the version that made this run: nothing, unless a Ray cluster, an MLflow "
+            "server or downloaded weights were asked for."
+        )
+    if not network:
+        return "Nothing: no part of training, evaluation or this report used a network."
+    return f"By the user's wish, {listing(network)}; nothing else used a network."
+
+
+@dataclass(frozen=True)
+class ProvenanceView:
+    """Where the numbers come from and how to get them again."""
+
+    command: str
+    hint: str
+    facts: tuple[Fact, ...]
+    packages: tuple[Fact, ...]
+    definitions: Table
+    trainings: Table | None
+
+
+def build_ethics(
+    results: Results,
+    network: Sequence[str] | None,
+    has_gallery: bool = False,
+    has_pictures: bool = False,
+) -> EthicsView:
+    """Use, limits and licence.
+
+    Args:
+        network: what went over a network, ``None`` where it is not known; see the manifest.
+        has_gallery, has_pictures: what the report shows of single cases.
+    """
+    data = results.data
+    held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
+    if not data.n_images:
+        held = f"Predictions and labels of {whole(data.n_used)} {data.units}"
+    if data.features:
+        n = plural(len(data.features), "feature", "features")
+        held += f", and for each {data.unit} {n}, named in section 2"
+    shown = "The report holds counts and scores, no image, no row of the data and no case id."
+    if has_gallery:
+        held_too = "thumbnails, ids and metadata" if has_pictures else "ids and metadata"
+        shown = (
+            f"The report holds counts and scores, and in the gallery of mistakes {held_too} "
+            "of single cases; --no-images leaves these out."
+        )
+    points = [
+        Fact(
+            "Use",
+            "Research only. Nothing here is a medical device, and no figure supports a decision about "
+            "a patient.",
+        ),
+        Fact(
+            "What the intervals say",
+            _intervals(results),
+        ),
+        Fact("What the data holds", f"{held}."),
+        Fact(
+            "What leaves the machine",
+            f"{_sent(network)} {shown}",
+        ),
+    ]
+    points += [Fact("Note on the data", shorten(without_paths(note), 400)) for note in data.notes]
+    points.append(
+        Fact(
+            "Uneven errors",
+            "Rare classes weigh little in accuracy and much in macro averages; what a small group of "
+            "patients gets from these models cannot be told from few cases, and is withheld below ten.",
+        )
+    )
+    for name, text in (("Licence of the data", data.licence), ("Attribution", data.attribution)):
+        if text != "not stated":
+            points.append(Fact(name, shorten(text, 600)))
+    return EthicsView(tuple(points))
+
+
+def _intervals(results: Results) -> str:
+    """Over what the intervals speak, and what they leave out."""
+    part = first_part(results)
+    n_seeds = part.n_seeds if part else 1
+    text = f"They include new {results.data.units} of the same source, with their own class mix"
+    text += ", and new training seeds. " if n_seeds >= SEEDS_TO_RANK else "; not a new training. "
+    return (
+        text + "A newly drawn training set, another hospital or another camera can differ by more."
+    )
+
+
+def build_provenance(
+    results: Results, manifest: Manifest, suite: Suite | None, data_argument: str
+) -> ProvenanceView:
+    """Command, environment, packages and trainings; *data_argument*: how the command names the data."""
+    commit = manifest.commit or "not run from a checkout"
+    if manifest.commit and manifest.dirty:
+        commit += ", with uncommitted changes"
+    facts = [
+        Fact("Started", clock(manifest.started)),
+        Fact("milkreport", manifest.milkreport),
+        Fact("Commit", commit),
+    ]
+    if suite is not None:
+        facts.append(Fact("Suite", suite.name))
+        facts.append(Fact("Suite (SHA-256)", manifest.suite_sha256 or MISSING))
+    digest = manifest.data_sha256 or results.data.fingerprint or MISSING
+    facts.append(Fact("Data (SHA-256)" if suite else "Truth (SHA-256)", digest))
+    facts.append(Fact("Python", f"{manifest.python}, {manifest.platform}"))
+    if suite is not None:
+        facts.append(Fact("Device", _device(manifest)))
+        threads = f"{manifest.cpu_capability}, {whole(manifest.threads)} threads"
+        facts.append(Fact("CPU capability", threads))
+    hint = "The same files and options give the same numbers."
+    if suite is not None:
+        hint = f"{data_argument} is the folder of the data. " if not results.data.synthetic else ""
+        hint += (
+            "The same machine type, packages, threads, settings and data give the same weights, to the "
+            "bit."
+        )
+    return ProvenanceView(
+        command=without_paths(manifest.command),
+        hint=hint,
+        facts=tuple(facts),
+        packages=tuple(Fact(k, v) for k, v in manifest.packages.items()),
+        definitions=_definitions(results),
+        trainings=trainings(
+            "trainings",
+            "All trainings, with what their weights hash to.",
+            [(arm_title(results, arm.name), arm.cells) for arm in results.arms],
+        )
+        if suite is not None
+        else None,
+    )
+
+
+def _device(manifest: Manifest) -> str:
+    if manifest.device_name in ("", manifest.device):
+        return manifest.device
+    return f"{manifest.device} ({manifest.device_name})"
+
+
+def _definitions(results: Results) -> Table:
+    columns = tuple(
+        Column(t, text=True) for t in ("Metric", "Question", "Decision", "Averaging", "Undefined")
+    )
+    rows = [
+        Row(
+            (
+                Cell(d.title),
+                Cell(d.question, kind="text"),
+                Cell(d.decision, kind="text"),
+                Cell(d.averaging, kind="text"),
+                Cell(d.zero_division, kind="text"),
+            )
+        )
+        for d in results.definitions.values()
+    ]
+    caption = "How each metric is computed; two values compare only where this agrees."
+    return table("definitions", caption, columns, rows, dense=True)

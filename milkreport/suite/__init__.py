@@ -1,0 +1,1 @@
+"""What a user writes: the experiment file and its sections."""
