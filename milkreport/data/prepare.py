@@ -27,7 +27,8 @@ class Prepared:
 
     ``store``: row i holds the pixels of case i of ``cases``. ``images``: the record of every image file
     that was found, as in :class:`milkreport.data.pixels.store.PixelStore`. ``duplicates``: the links of
-    :func:`milkreport.data.pixels.duplicates.find_duplicates` among the cases that take part, with their labels.
+    :func:`milkreport.data.pixels.duplicates.find_duplicates` among the cases that take part, with their
+    labels.
     """
 
     cases: Cases

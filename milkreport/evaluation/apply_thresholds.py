@@ -64,8 +64,8 @@ def fit_thresholds(
             threshold is scored on a patient that it was found on.
 
     Raises:
-        DataError: see :func:`milkreport.evaluation.reading.join.join_predictions`. ConfigError: hard labels, no
-            such column.
+        DataError: see :func:`milkreport.evaluation.reading.join.join_predictions`. ConfigError: hard labels,
+            no such column.
     """
     facts = load_facts(metadata, group)
     parts = join_predictions({"": [predictions]}, truth)[""][0]

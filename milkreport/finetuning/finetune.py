@@ -26,7 +26,6 @@ from milkreport.finetuning.overlap import Overlap, find_learned, load_original
 from milkreport.finetuning.parent import Parent
 from milkreport.finetuning.plan import Plans, Wish, describe_settings, plan_finetuning
 from milkreport.finetuning.record import (
-    MODEL,
     NEW,
     OLD,
     RECORD,
@@ -51,7 +50,7 @@ from milkreport.training.device import (
     resolve_device,
 )
 from milkreport.training.failures import TrainingFailed, telling_undetermined
-from milkreport.training.files import CARD_FILE
+from milkreport.training.files import CARD_FILE, FINE_TUNED
 from milkreport.training.model_selector import Row
 from milkreport.training.pixels import Pixels, place_pixels
 from milkreport.training.saved import SavedModel, load_model
@@ -187,7 +186,7 @@ def _train(
     watcher: Watcher,
 ) -> SavedModel:
     """The fine-tuned model, trained where it lacks."""
-    folder, card = job.out / MODEL, job.parent.card
+    folder, card = job.out / FINE_TUNED, job.parent.card
     cell = Cell(plans.arm.name, card.seed, 0)
     checkpoints = Checkpoints(
         folder / "checkpoints",
@@ -269,7 +268,7 @@ def _refuse_foreign(out: Path) -> None:
 def _clear(out: Path) -> None:
     """Delete what a fine-tuning writes and nothing else; what makes the folder one goes last."""
     try:
-        for name in (MODEL, NEW, OLD):
+        for name in (FINE_TUNED, NEW, OLD):
             if (out / name).is_dir():
                 shutil.rmtree(out / name)
         for name in (SUMMARY, RECORD):

@@ -13,7 +13,7 @@ from milkreport.inside import refuse_links
 from milkreport.parse import parse_json
 
 #: What lies in the folder of a fine-tuning.
-MODEL, NEW, OLD, SUMMARY, RECORD = "model", "new", "old", "summary.md", "finetune.json"
+NEW, OLD, SUMMARY, RECORD = "new", "old", "summary.md", "finetune.json"
 Setting = str | int | float | bool
 
 

@@ -20,7 +20,6 @@ from milkreport.finetuning.overlap import find_taught, load_original
 from milkreport.finetuning.parent import Parent
 from milkreport.finetuning.plan import Plans
 from milkreport.finetuning.record import (
-    MODEL,
     NEW,
     OLD,
     FineTuning,
@@ -33,6 +32,7 @@ from milkreport.runs.describe import summarise_data, summarise_splits
 from milkreport.suite.suite import Suite
 from milkreport.training.continued import correction_weights
 from milkreport.training.device import Device
+from milkreport.training.files import FINE_TUNED
 from milkreport.training.pixels import Pixels, place_pixels
 from milkreport.training.saved import SavedModel
 
@@ -87,7 +87,7 @@ def compare_on_both(
         notice(line)
     models = {BEFORE: job.parent.model, AFTER: model}
     about = _describe_models(job.parent, plans, new)
-    curves = [Curve(seed=model.card.seed, fold=0, columns=load_history(job.out / MODEL))]
+    curves = [Curve(seed=model.card.seed, fold=0, columns=load_history(job.out / FINE_TUNED))]
     scene = _new_scene(plans, new, about, told, curves)
     plan = plan_for(plans.suite, job.parent, new.prepared.cases)
     scene = _with_plan(scene, plan)

@@ -17,10 +17,9 @@ from milkreport.checks.reference import (
 )
 from milkreport.checks.verdict import Verdict
 from milkreport.errors import DataError
-from milkreport.evaluation.pooled_predictions import Cells
 from milkreport.evaluation.records.results import Results
 from milkreport.gate.frozen import differences, freeze
-from milkreport.runs.collect import load_scored
+from milkreport.runs.collect import load_test_predictions
 from milkreport.runs.folder import RunFolder
 
 
@@ -104,12 +103,3 @@ def refuse_unknown(reference: str) -> None:
     """Raise a ConfigError if *reference* names neither a run folder nor a reference."""
     if reference and not RunFolder(Path(reference)).is_run():
         load_reference(reference)
-
-
-def load_test_predictions(folder: RunFolder, results: Results) -> dict[str, Cells]:
-    """Test predictions of a run's arms by (seed, fold), of the cells that its results rest on."""
-    return {
-        arm.name: load_scored(folder, arm, results.classes).get("test", {})
-        for arm in results.arms
-        if arm.part("test") is not None
-    }

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from milkreport.errors import ConfigError, DataError
-from milkreport.finetuning.record import MODEL as FINE_TUNED
 from milkreport.inside import refuse_links
 from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import RunFolder
-from milkreport.training.files import CARD_FILE, HEAD, is_pickle
+from milkreport.training.files import CARD_FILE, FINE_TUNED, HEAD, is_pickle
 
 
 @dataclass(frozen=True)

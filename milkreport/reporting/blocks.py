@@ -74,7 +74,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing with its caption. ``svg`` comes from :func:`milkreport.reporting.figures.svg.to_svg` alone."""
+    """A drawing with its caption. ``svg``: from :func:`milkreport.reporting.figures.svg.to_svg` alone."""
 
     key: str
     caption: str

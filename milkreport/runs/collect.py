@@ -159,3 +159,12 @@ def _records(folder: RunFolder, suite: Suite, arm: Arm) -> tuple[list[CellRecord
             columns = folder.cell(cell).load_history()
             curves.append(Curve(seed=cell.seed, fold=cell.fold, columns=columns))
     return records, curves
+
+
+def load_test_predictions(folder: RunFolder, results: Results) -> dict[str, Cells]:
+    """Test predictions of a run's arms by (seed, fold), of the cells that its results rest on."""
+    return {
+        arm.name: load_scored(folder, arm, results.classes).get("test", {})
+        for arm in results.arms
+        if arm.part("test") is not None
+    }

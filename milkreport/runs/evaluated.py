@@ -19,8 +19,8 @@ from milkreport.evaluation.reading.inputs import Inputs, load_inputs
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.records.results import CellRecord, Results
-from milkreport.gate.checking import load_test_predictions
 from milkreport.runs.cells import Cell
+from milkreport.runs.collect import load_test_predictions
 from milkreport.runs.folder import RunFolder, refuse_foreign
 from milkreport.runs.lock import hold
 from milkreport.runs.manifest import Manifest, read_environment

@@ -13,7 +13,7 @@ from milkreport.evaluation.metrics.named import check_name, pick
 from milkreport.evaluation.paired_difference import count_support, refuse_unpaired
 from milkreport.evaluation.planning.noise import Components, estimate_components
 from milkreport.evaluation.pooled_predictions import pool_arms
-from milkreport.gate.checking import load_test_predictions
+from milkreport.runs.collect import load_test_predictions
 from milkreport.runs.folder import RunFolder
 
 Floats = npt.NDArray[np.float64]

@@ -34,9 +34,9 @@ __all__ += ["Precision", "Synthetic", "build_suite", "list_suites", "load_suite"
 class Suite(Section):
     """A comparison, declared before it is run.
 
-    ``primary_metric``: the one that is tested, by a name of :mod:`milkreport.evaluation.metrics.named`. ``margin``:
-    the difference in it that does not matter; arms within it are equivalent. ``reference``: published
-    figures to hold it against.
+    ``primary_metric``: the one that is tested, by a name of :mod:`milkreport.evaluation.metrics.named`.
+    ``margin``: the difference in it that does not matter; arms within it are equivalent. ``reference``:
+    published figures to hold it against.
     """
 
     name: Name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+#: The folder of the fine-tuned model in a fine-tuning's folder.
+FINE_TUNED = "model"
 CARD_FILE, NETWORK_FILE, CLASSIFIER_FILE = "model.json", "model.safetensors", "model.skops"
 #: Bytes by which a safetensors file and a pickle are told apart.
 HEAD = 9

@@ -9,9 +9,9 @@ Pillow reads JPEG and PNG and nothing else here, and a file's name must not clai
   use unknown parts of its range. Other modes are refused by name.
 - ``exact``: Pillow's bilinear resize, equal to ``torchvision.transforms.Resize`` on the PIL image.
 - ``fast``: a JPEG is decoded at 1/2, 1/4 or 1/8 scale where that leaves 7/8 of the wanted size and
-  200 pixels (which :mod:`milkreport.data.pixels.perceptual_hash` needs) in both directions; then the same filter by the
-  package cykooz-resizer, which differs from Pillow's by one of 255 at most and takes a quarter of its
-  time. All other images as in ``exact``.
+  200 pixels (which :mod:`milkreport.data.pixels.perceptual_hash` needs) in both directions; then the same
+  filter by the package cykooz-resizer, which differs from Pillow's by one of 255 at most and takes a
+  quarter of its time. All other images as in ``exact``.
 
 What a file's compressed data lost without leaving a trace (a flipped bit that decodes to another
 colour) cannot be seen here.

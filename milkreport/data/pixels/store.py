@@ -84,8 +84,8 @@ class PixelStore:
     case together, in the order of the cases: ``case_id``, ``view``, ``file`` (from the data's folder; ""
     if the case has no such view), ``n_bytes``, ``sha256`` (of the file), ``format``, ``mode``, ``width``,
     ``height``, ``pixel_hash`` (of the row), ``phash`` (:func:`perceptual_hash`), ``image_hash`` (equal for
-    identical images, :func:`milkreport.data.pixels.sources.hash_image`), ``problem`` (kind of :class:`BadImage`,
-    "outside", or ""), ``what``, ``do``. The pixels of an image with a problem are 0.
+    identical images, :func:`milkreport.data.pixels.sources.hash_image`), ``problem`` (kind of
+    :class:`BadImage`, "outside", or ""), ``what``, ``do``. The pixels of an image with a problem are 0.
     ``fingerprint``: SHA-256 over case ids, views and the image files' bytes. ``key``: names the store.
     """
 

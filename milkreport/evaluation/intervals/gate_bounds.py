@@ -1,13 +1,14 @@
 """95% intervals of the difference of two runs on the same cases that hold at the margin of a gate.
 
 What a gate must not miss is a loss that few cases show. So these intervals are wider than those that describe
-a difference (:mod:`milkreport.evaluation.paired_difference`) where the discordant cases are few and favour one side:
+a difference (:mod:`milkreport.evaluation.paired_difference`) where the discordant cases are few and favour
+one side:
 
 - accuracy of one model each: on each side the wider of Bonett and Price's (2012) adjusted Wald interval and
   Tango's (1998) score interval, which is exact here if no case is discordant;
-- everything else: Student's t on the cases' influence (:mod:`milkreport.evaluation.intervals.influence`), with seeds as
-  readers, one more case as influential as the most influential one on each side, and Johnson's (1978)
-  correction for skewness, on the side where it widens.
+- everything else: Student's t on the cases' influence (:mod:`milkreport.evaluation.intervals.influence`),
+  with seeds as readers, one more case as influential as the most influential one on each side, and Johnson's
+  (1978) correction for skewness, on the side where it widens.
 """
 
 from __future__ import annotations

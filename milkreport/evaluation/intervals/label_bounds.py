@@ -146,8 +146,8 @@ def bound_answers(
 
     Args:
         answers: bool (n, n_classes).
-        score: from counts (..., 4, n_classes), see :func:`milkreport.evaluation.metrics.rules.count_answers`, to
-            the metric. draws: the metric in each resample, float64 (n_resamples,).
+        score: from counts (..., 4, n_classes), see :func:`milkreport.evaluation.metrics.rules.count_answers`,
+            to the metric. draws: the metric in each resample, float64 (n_resamples,).
     """
     own = truth[:, None] == np.arange(answers.shape[1])
     right = own & answers

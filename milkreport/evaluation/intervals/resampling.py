@@ -88,8 +88,8 @@ def permutation_p(
 
     Args:
         truth, one, other: class positions, int64 (n,); *one* and *other* hold one array a seed.
-        metric: one of :func:`milkreport.evaluation.metrics.confusion.score_confusion`, or what makes float64 (...) of
-            confusion counts (..., n_classes, n_classes).
+        metric: one of :func:`milkreport.evaluation.metrics.confusion.score_confusion`, or what makes
+            float64 (...) of confusion counts (..., n_classes, n_classes).
     """
 
     def score(counts: Floats) -> Floats:

@@ -37,7 +37,7 @@ _MOST_DRAWS, _FEWEST_RESAMPLES = 50_000_000, 400
 class Plan:
     """What is measured, declared beforehand.
 
-    ``primary``: the metric that the comparison tests, by a name of :mod:`milkreport.evaluation.metrics.named`.
+    ``primary``: what the comparison tests, by a name of :mod:`milkreport.evaluation.metrics.named`.
     ``margin``: the difference of it that does not matter, if one was declared. ``positive``: classes that
     count as disease.
     ``intervals``: whether anything is resampled; without, only points. ``rules``: decision rules beside

@@ -150,9 +150,9 @@ class Comparison(Record):
 class Results(Record):
     """Everything that checks and reports read.
 
-    ``primary_metric``: by a name of :mod:`milkreport.evaluation.metrics.named`. ``margin``: the difference in it that
-    was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is known
-    and no suite tells.
+    ``primary_metric``: by a name of :mod:`milkreport.evaluation.metrics.named`. ``margin``: the difference in
+    it that was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is
+    known and no suite tells.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -153,7 +153,7 @@ def _cut(results: Results, n_arms: int, n_classes: int) -> str:
     """What a figure leaves out."""
     said = ""
     if n_arms > roc_pr.MOST_LINES:
-        said += f" The first {numeral(rank_figures.MOST_LINES)} arms."
+        said += f" The first {numeral(roc_pr.MOST_LINES)} arms."
     if n_classes < len(results.classes) and n_classes == roc_pr.MOST_PANELS:
         said += f" The {numeral(n_classes)} most frequent classes."
     return said
