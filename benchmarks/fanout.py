@@ -71,9 +71,9 @@ class Started:
         self.executor, self.clock, self.workers = executor, clock, executor.workers
         self.place, self.survey = executor.place, executor.survey
 
-    def run(self, studies: Mapping[str, Study], tasks: Sequence[Task], desk: Any) -> None:
+    def run(self, studies: Mapping[str, Study], tasks: Sequence[Task], recorder: Any) -> None:
         self.clock.begun.append(time.perf_counter())
-        self.executor.run(studies, tasks, desk)
+        self.executor.run(studies, tasks, recorder)
 
 
 def carry_out(suite: Suite, data: Path, out: Path, executor: Executor) -> tuple[Clock, set[str]]:

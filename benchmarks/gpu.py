@@ -48,7 +48,7 @@ from milkreport.training.batches import ImageInputs
 from milkreport.training.checkpoint import Position
 from milkreport.training.device import describe_device, pin, resolve_device
 from milkreport.training.fit import TrainingPart, fit, initialise, score
-from milkreport.training.pixels import Pixels, ResidentPixels, StreamedPixels, place_pixels
+from milkreport.training.pixels import Pixels, ResidentPixels, StreamedPixels, choose_pixel_source
 
 BATCH, CLASSES, FEATURES, RATE, SEED = 32, 11, 18, 0.001, 0
 VIEWS = ["clinical", "dermoscopic"]
@@ -338,7 +338,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cases = Cases(Path(folder), asked.train, asked.test, asked.size)
         started = time.perf_counter()
-        pixels = place_pixels(cases.store, device)
+        pixels = choose_pixel_source(cases.store, device)
         synchronise(device)
         note("place_pixels_s", time.perf_counter() - started)
         ours = min(our_epochs(cases, pixels, settings(), paper))

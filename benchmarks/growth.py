@@ -34,7 +34,7 @@ from milkreport.data.splits import Fold
 from milkreport.suite.suite import Arm, load_suite
 from milkreport.training.cell import train_cell
 from milkreport.training.device import pin, resolve_device
-from milkreport.training.pixels import place_pixels
+from milkreport.training.pixels import choose_pixel_source
 
 CLASSES = tuple("ABCDEFGHIJK")
 VIEWS = ("clinical", "dermoscopic")
@@ -79,7 +79,7 @@ def measure(n: int, size: int, device_name: str) -> dict[str, float]:
             Arm(name="baseline", correction="none"),
             0,
             Fold(0, train, train[:0], test),
-            place_pixels(prepared.store, device),
+            choose_pixel_source(prepared.store, device),
             lambda epoch, row: ends.append(time.perf_counter()),
         )
         stored = prepared.store.pixels.nbytes

@@ -25,7 +25,7 @@ import torch
 
 from milkreport.data.adapters.milk10k import GROUND_TRUTH, METADATA
 from milkreport.errors import DataError
-from milkreport.inference.find_model import Found, find_model
+from milkreport.inference.find_model import ModelRef, find_model
 from milkreport.inference.model_exchange import export_copy
 from milkreport.training.saved import load_card, load_model, read_weights
 
@@ -364,7 +364,7 @@ def test_a_card_leads_to_no_file_outside_its_folder(cell: Path, tmp_path: Path) 
 def test_a_damaged_model_is_not_exported(cell: Path, tmp_path: Path) -> None:
     (cell / WEIGHTS).write_bytes((cell / WEIGHTS).read_bytes()[:-1])
     with pytest.raises(DataError):
-        export_copy(Found(cell), tmp_path / "out")
+        export_copy(ModelRef(cell), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -24,7 +24,7 @@ from milkreport.training.pixels import (  # noqa: E402
     Pixels,
     ResidentPixels,
     StreamedPixels,
-    place_pixels,
+    choose_pixel_source,
 )
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -55,7 +55,7 @@ def train(
 
 @pytest.mark.parametrize("correction", ["none", "weighted_loss", "sampler"])
 def test_two_trainings_are_equal_to_the_bit(prepared, suite, fold, correction) -> None:
-    pixels = place_pixels(prepared.store, GPU)
+    pixels = choose_pixel_source(prepared.store, GPU)
     assert isinstance(pixels, ResidentPixels)
     first, second = (train(prepared, suite, fold, pixels, correction) for _ in "12")
     assert first.weights_sha256 == second.weights_sha256

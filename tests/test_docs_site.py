@@ -109,7 +109,7 @@ def test_a_page_that_is_wrong_fails_the_build(what: str, copy: Path, tmp_path: P
     assert re.search(told, done.stdout + done.stderr), done.stderr
 
 
-class Asked(HTMLParser):
+class InferenceInputs(HTMLParser):
     """What a browser fetches for a page: never what only a click would."""
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ class Asked(HTMLParser):
 
 
 def asked(html: str) -> list[str]:
-    parser = Asked()
+    parser = InferenceInputs()
     parser.feed(html)
     return [url for url in parser.urls if url]
 

@@ -28,7 +28,7 @@ from milkreport.errors import (  # noqa: E402
     Stopped,
 )
 from milkreport.execution import choose  # noqa: E402
-from milkreport.execution.choose import Wish, choose_executor, cpu_workers  # noqa: E402
+from milkreport.execution.choose import ExecutorOptions, choose_executor, cpu_workers  # noqa: E402
 from milkreport.execution.executors import InProcess  # noqa: E402
 from milkreport.execution.processes import Processes, Slot, _Room, _seeing, make_slots  # noqa: E402
 from milkreport.execution.recorder import FAILURE  # noqa: E402
@@ -286,15 +286,17 @@ def test_workers_are_as_many_as_cores_and_memory_take(monkeypatch) -> None:
     assert [cpu_workers(threads) for threads in (1, 2, 5, 16, 32)] == [16, 8, 3, 1, 1]
     monkeypatch.setattr(choose, "usable_memory", lambda: 8 * 1024**3)
     assert cpu_workers(1) == 3
-    with choose_executor(Wish(device="cpu"), threads=1, n_cells=2) as executor:
+    with choose_executor(ExecutorOptions(device="cpu"), threads=1, n_cells=2) as executor:
         assert (type(executor), executor.workers) == (Processes, 2)
-    with choose_executor(Wish(device="cpu"), threads=8, n_cells=9) as executor:
+    with choose_executor(ExecutorOptions(device="cpu"), threads=8, n_cells=9) as executor:
         assert (type(executor), executor.workers) == (Processes, 2)
-    with choose_executor(Wish(device="cpu"), threads=16, n_cells=9) as executor:
+    with choose_executor(ExecutorOptions(device="cpu"), threads=16, n_cells=9) as executor:
         assert (type(executor), executor.workers) == (InProcess, 1)
-    with choose_executor(Wish(device="cpu", workers="5"), threads=8, n_cells=9) as executor:
+    with choose_executor(
+        ExecutorOptions(device="cpu", workers="5"), threads=8, n_cells=9
+    ) as executor:
         assert executor.workers == 5
-    with pytest.raises(ConfigError), choose_executor(Wish(workers="-1"), 1, 1):
+    with pytest.raises(ConfigError), choose_executor(ExecutorOptions(workers="-1"), 1, 1):
         pass
 
 
@@ -310,9 +312,9 @@ def test_gpus_are_dealt_in_turn_and_named_as_the_user_named_them(monkeypatch) ->
         ("3", 0), ("GPU-8f", 0), ("3", 1), ("GPU-8f", 1), ("3", 2),
     ]  # fmt: skip
     assert len(set(slots)) == 5
-    with choose_executor(Wish(per_gpu=2), threads=1, n_cells=100) as executor:
+    with choose_executor(ExecutorOptions(per_gpu=2), threads=1, n_cells=100) as executor:
         assert executor.workers == 4
-    with choose_executor(Wish(device="cuda:1", workers="2"), 1, 100) as executor:
+    with choose_executor(ExecutorOptions(device="cuda:1", workers="2"), 1, 100) as executor:
         assert [slot.gpu for slot in executor.slots] == ["GPU-8f", "GPU-8f"]  # type: ignore[attr-defined]
     with _seeing("GPU-8f"):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-8f"

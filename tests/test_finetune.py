@@ -39,9 +39,9 @@ from milkreport.finetuning.new_data import (  # noqa: E402
     refuse_missing,
     split_new,
 )
-from milkreport.finetuning.overlap import find_learned, find_taught, load_original  # noqa: E402
+from milkreport.finetuning.overlap import find_learned, find_overlap, load_original  # noqa: E402
 from milkreport.finetuning.parent import Parent, load_parent  # noqa: E402
-from milkreport.finetuning.plan import Wish, plan_finetuning  # noqa: E402
+from milkreport.finetuning.plan import FinetuneOptions, plan_finetuning  # noqa: E402
 from milkreport.finetuning.record import FineTuning  # noqa: E402
 from milkreport.runs.folder import RunFolder  # noqa: E402
 from milkreport.suite.suite import Split, build_suite  # noqa: E402
@@ -75,7 +75,7 @@ SUITE = {
     ],
 }
 STAGES = ("block_1", "block_2", "metadata", "fusion", "classifier")
-WISH = Wish(epochs=4, learning_rate=0.005)
+WISH = FinetuneOptions(epochs=4, learning_rate=0.005)
 
 
 @pytest.fixture(scope="module")
@@ -394,14 +394,16 @@ def test_settings_are_the_originals_but_for_what_fine_tuning_changes(parent: Par
         parent, model=replace(parent.model, card=card.model_copy(update={"training": changed}))
     )
     lines: list[str] = []
-    training = plan_finetuning(odd, Wish(), "cpu", lines.append).training
+    training = plan_finetuning(odd, FinetuneOptions(), "cpu", lines.append).training
     expected = {
         "learning_rate": pytest.approx(0.001), "epochs": 10, "select": "best_validation",
         "warmup_epochs": 0, "patience": 0, "precision": "float32",
     }  # fmt: skip
     assert training.model_dump() == changed | expected
     assert "TF32" in lines[0]
-    assert plan_finetuning(odd, Wish(), "cuda", lines.append).training.precision == "tf32"
+    assert (
+        plan_finetuning(odd, FinetuneOptions(), "cuda", lines.append).training.precision == "tf32"
+    )
 
 
 def test_another_learning_rate_gives_other_weights(start, done, tmp_path, monkeypatch) -> None:
@@ -600,7 +602,7 @@ def test_cases_of_the_original_training_are_found_and_never_tested(
     assert (set(known.by_pixels), set(known.by_id)) == (learned, learned)
     tested = set(splits.loc[splits["part"] == "test", "case_id"])
     some = sorted(tested)[:3]
-    assert find_taught(same, [*some, *learned], original, ignore_ids=False) == set(some)
+    assert find_overlap(same, [*some, *learned], original, ignore_ids=False) == set(some)
     with pytest.raises(DataError, match="knows .* from its own training: .* are left"):
         split_new(same.cases, Split(validation=0.2), known.all)
 

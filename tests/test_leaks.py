@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from milkreport.data.cases import Card, Cases, Feature
-from milkreport.data.leaks import telling_features
+from milkreport.data.leaks import leaky_features
 from milkreport.data.splits import Fold, refuse_straddling
 from milkreport.errors import DataError
 from milkreport.runs.proof import prove_splits
@@ -84,11 +84,11 @@ def test_a_column_that_names_the_class_is_told_of() -> None:
     table = made(400, np.random.default_rng(0))
     columns = ["telling", "noise", "measure", "constant"]
     features = [Feature(column, "categorical") for column in columns]
-    (line,) = telling_features(table, features)
+    (line,) = leaky_features(table, features)
     assert line.startswith("telling alone names the class of 100.0%")
 
 
 def test_few_cases_a_value_say_nothing() -> None:
     table = made(400, np.random.default_rng(1))
     table["id"] = [f"case {i}" for i in range(400)]
-    assert telling_features(table, [Feature("id", "categorical")]) == ()
+    assert leaky_features(table, [Feature("id", "categorical")]) == ()

@@ -19,7 +19,7 @@ from milkreport.training.device import pin  # noqa: E402
 from milkreport.training.pixels import (  # noqa: E402
     ResidentPixels,
     StreamedPixels,
-    place_pixels,
+    choose_pixel_source,
 )
 
 from .device_walk import META, Walk, set_training, train, walking  # noqa: E402
@@ -108,7 +108,7 @@ def test_the_place_is_chosen_as_on_a_gpu(
 ) -> None:
     needed = prepared.store.pixels[:1].nbytes * len(prepared.store.rows)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (room * needed, 10**12))
-    pixels = place_pixels(prepared.store, META)
+    pixels = choose_pixel_source(prepared.store, META)
     assert isinstance(pixels, expected)
     assert all(block.is_meta for block in pixels.stream([torch.arange(3), torch.arange(2)]))
     train(prepared, set_training(suite, epochs=1), fold, pixels)

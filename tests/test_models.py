@@ -24,7 +24,7 @@ from milkreport.data.prepare import Prepared  # noqa: E402
 from milkreport.data.splits import Fold  # noqa: E402
 from milkreport.errors import ConfigError, DataError  # noqa: E402
 from milkreport.execution.tasks import cell_key  # noqa: E402
-from milkreport.execution.validate_arms import try_arms  # noqa: E402
+from milkreport.execution.validate_arms import validate_arms  # noqa: E402
 from milkreport.models.backbone import Embedder, load_embedder  # noqa: E402
 from milkreport.models.build import build_network, stages, try_network  # noqa: E402
 from milkreport.models.classifier import fit_classifier, load_classifier  # noqa: E402
@@ -386,7 +386,7 @@ def test_a_module_that_is_not_there_is_named_with_what_to_do(prepared, suite, fo
 def try_trusted(prepared: Prepared, suite: Suite, arm: Arm, fold: Fold) -> None:
     mine = suite.model_copy(update={"arms": [arm]})
     trust_suite(mine)
-    try_arms(prepared, mine, fold)
+    validate_arms(prepared, mine, fold)
 
 
 def test_a_package_that_fails_on_import_is_named(

@@ -17,7 +17,7 @@ from milkreport.training.pixels import (  # noqa: E402
     MappedPixels,
     ResidentPixels,
     StreamedPixels,
-    place_pixels,
+    choose_pixel_source,
 )
 
 CPU = torch.device("cpu")
@@ -103,8 +103,8 @@ def test_a_gpus_memory_is_used_if_half_of_it_holds_them(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(free * needed), 10**12))
     monkeypatch.setattr(module, "ResidentPixels", lambda store, device: "resident")
     monkeypatch.setattr(module, "StreamedPixels", lambda store, device: "streamed")
-    assert place_pixels(store, torch.device("cuda")) == expected
+    assert choose_pixel_source(store, torch.device("cuda")) == expected
 
 
 def test_on_the_cpu_they_stay_mapped(store: PixelStore) -> None:
-    assert isinstance(place_pixels(store, CPU), MappedPixels)
+    assert isinstance(choose_pixel_source(store, CPU), MappedPixels)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from milkreport.checks.evidence import lacking
-from milkreport.checks.lookup import Found, find_value
+from milkreport.checks.lookup import FigureMatch, find_value
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
 from milkreport.checks.verdict import (
@@ -120,7 +120,12 @@ def _compare(
 
 
 def _judge(
-    reference: Reference, figure: Figure, looked: Found, pair: PairedRuns, position: int, seeds: int
+    reference: Reference,
+    figure: Figure,
+    looked: FigureMatch,
+    pair: PairedRuns,
+    position: int,
+    seeds: int,
 ) -> CheckRow:
     """One figure's row: the pair's value at *position*, decided."""
     found, row = pair.values[position], _row(reference, figure)

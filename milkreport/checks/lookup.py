@@ -13,7 +13,7 @@ from milkreport.tables import first_few
 
 
 @dataclass(frozen=True)
-class Found:
+class FigureMatch:
     """A run's value, or ``reason``: why there is none to be judged.
 
     ``estimate`` may be shown even then. ``refused``: the run defines the metric otherwise. ``ruled``:
@@ -27,7 +27,7 @@ class Found:
     n_seeds: int = 0
 
 
-def find_value(results: Results, reference: Reference, figure: Figure) -> Found:
+def find_value(results: Results, reference: Reference, figure: Figure) -> FigureMatch:
     """What *results* hold for *figure*; by another decision rule, where the reference asks for one."""
     arm = results.arm(figure.arm)
     part = arm.part(figure.part) if arm else None
@@ -35,33 +35,33 @@ def find_value(results: Results, reference: Reference, figure: Figure) -> Found:
         names = [arm.name for arm in results.arms]
         near = difflib.get_close_matches(figure.arm, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"it has {first_few(names, 5)}"
-        return Found(reason=f"this run has no arm {figure.arm}; {hint}")
+        return FigureMatch(reason=f"this run has no arm {figure.arm}; {hint}")
     if part is None:
-        return Found(reason=f"this run has no {figure.part} part of it")
+        return FigureMatch(reason=f"this run has no {figure.part} part of it")
     definition = results.definitions.get(figure.metric)
     rule = reference.rule(figure.metric)
     if definition is None:
-        return Found(reason=f"this run has no {figure.metric}")
+        return FigureMatch(reason=f"this run has no {figure.metric}")
     if unlike := rule.unlike(definition):
         for other in part.rules:
             if other.decision == rule.decision and other.zero_division == rule.zero_division:
                 found = _judged(_ruled(other, figure), part, reference, figure)
                 return replace(found, ruled=True)
-        return Found(reason=f"{figure.metric} is defined otherwise: {unlike}", refused=True)
+        return FigureMatch(reason=f"{figure.metric} is defined otherwise: {unlike}", refused=True)
     return _judged(_plain(part, figure, definition), part, reference, figure)
 
 
 def _judged(
     estimate: Estimate | None, part: PartResult, reference: Reference, figure: Figure
-) -> Found:
+) -> FigureMatch:
     if estimate is None or estimate.value is None:
-        return Found(reason=f"this run has no {figure.metric} here")
+        return FigureMatch(reason=f"this run has no {figure.metric} here")
     if figure.class_name:
         n = next((row.support for row in part.classes if row.name == figure.class_name), 0)
         if n < reference.min_support:
             reason = f"no verdict on {n:,} cases of {figure.class_name}: fewer than {reference.min_support}"
-            return Found(estimate, reason)
-    return Found(estimate, n_seeds=part.n_seeds)
+            return FigureMatch(estimate, reason)
+    return FigureMatch(estimate, n_seeds=part.n_seeds)
 
 
 def _plain(part: PartResult, figure: Figure, definition: Definition) -> Estimate | None:

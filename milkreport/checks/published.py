@@ -15,7 +15,7 @@ from milkreport.checks.audit.matrices_check import audit_matrices
 from milkreport.checks.class_mix import FREE_OF_MIX, other_mix
 from milkreport.checks.evidence import NO_MARGIN, needed_cases
 from milkreport.checks.expand import difference_bounds, read_estimate, summarise_counts
-from milkreport.checks.lookup import Found, find_value
+from milkreport.checks.lookup import FigureMatch, find_value
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
 from milkreport.checks.verdict import (
@@ -139,7 +139,7 @@ def _lacking(part: PartResult, figure: Figure, margin: float) -> str:
     return f"too few cases to pass: {n:,}, {needed_cases(margin):,} would do"
 
 
-def _not_judged(found: Found) -> str:
+def _not_judged(found: FigureMatch) -> str:
     if found.estimate is None or found.estimate.low is None or found.estimate.high is None:
         return (
             "shown, not judged: it has no interval, as on training cases, which are no fresh sample"

@@ -200,7 +200,7 @@ def thresholds(
 
     - milkreport thresholds validation.csv --truth truth.csv --apply test.csv --out submission.csv
     """
-    from milkreport.evaluation.apply_thresholds import fit_thresholds, fold_into
+    from milkreport.evaluation.apply_thresholds import apply_thresholds, fit_thresholds
 
     if (apply is None) != (out is None):
         raise ConfigError("--apply and --out belong together", "give both, or neither")
@@ -209,7 +209,7 @@ def thresholds(
         from milkreport.commands.console import show_files
         from milkreport.runs.csv_files import write_csv
 
-        write_csv(out, fold_into(found, apply), digits=17)
+        write_csv(out, apply_thresholds(found, apply), digits=17)
         show_files([out])
     if as_json:
         print(found.model_dump_json(indent=1))

@@ -113,10 +113,10 @@ def finetune(
     from milkreport.commands.shell import shell_line
     from milkreport.finetuning.finetune import Job
     from milkreport.finetuning.parent import load_parent
-    from milkreport.finetuning.plan import Wish
+    from milkreport.finetuning.plan import FinetuneOptions
 
     allow(trust_module, module_dir, allow_download, backbone_weights)
-    wish = Wish(
+    wish = FinetuneOptions(
         freeze=freeze,
         learning_rate=lr,
         epochs=epochs,

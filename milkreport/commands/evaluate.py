@@ -6,12 +6,12 @@ from pathlib import Path
 
 from milkreport.evaluation.evaluate import evaluate_inputs
 from milkreport.evaluation.metrics.measures import Plan
-from milkreport.evaluation.reading.inputs import Inputs
+from milkreport.evaluation.reading.inputs import EvaluationInputs
 from milkreport.evaluation.records.results import Results
 
 
 def evaluate(
-    inputs: Inputs, plan: Plan, title: str, out: Path | None, command: str, pdf: str
+    inputs: EvaluationInputs, plan: Plan, title: str, out: Path | None, command: str, pdf: str
 ) -> Results:
     """Score and compare predictions; where *out* is named, write results and report into it."""
     if out is not None:

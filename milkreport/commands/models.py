@@ -16,7 +16,7 @@ from milkreport.commands.progress import progress
 from milkreport.commands.scores import show_thresholds
 from milkreport.errors import ConfigError, EnvironmentProblem
 from milkreport.evaluation.metrics.thresholds import PLAIN, fold_thresholds, keep_away
-from milkreport.inference.find_model import Found, find_model, find_models
+from milkreport.inference.find_model import ModelRef, find_model, find_models
 from milkreport.tables import first_few
 
 if TYPE_CHECKING:
@@ -106,12 +106,12 @@ def export(
 
 
 def _export_onnx(
-    found: Found, place: Path, data: Path | None, cache: Path
+    found: ModelRef, place: Path, data: Path | None, cache: Path
 ) -> tuple[OnnxRecord, list[Path]]:
     from milkreport.inference import model_exchange
-    from milkreport.inference.inputs import Asked, load_asked
+    from milkreport.inference.inputs import InferenceInputs, load_asked
 
-    def ask(card: ModelCard) -> Asked | None:
+    def ask(card: ModelCard) -> InferenceInputs | None:
         if data is None:
             return None
         with progress() as watcher:
@@ -157,7 +157,7 @@ def _refuse_place(out: Path) -> None:
         raise EnvironmentProblem("cannot write there", "choose another --out", str(folder))
 
 
-def _say_choice(models: Sequence[Found], found: Sequence[Found]) -> None:
+def _say_choice(models: Sequence[ModelRef], found: Sequence[ModelRef]) -> None:
     if len(models) > 1:
         names = "; ".join(map(str, models[:10])) + ("; ..." if len(models) > 10 else "")
         say(f"models: the mean of {len(models)}: {names}")

@@ -26,7 +26,7 @@ from milkreport.runs.folder import RunFolder, refuse_foreign
 from milkreport.suite.suite import Suite
 
 if TYPE_CHECKING:
-    from milkreport.execution.choose import Wish
+    from milkreport.execution.choose import ExecutorOptions
     from milkreport.tracking.tracker import Tracker
 
 
@@ -59,11 +59,13 @@ class Order:
     reuse: Path | None = None
 
     @property
-    def wish(self) -> Wish:
+    def wish(self) -> ExecutorOptions:
         """What was asked of the executor."""
-        from milkreport.execution.choose import Wish
+        from milkreport.execution.choose import ExecutorOptions
 
-        return Wish(self.executor, self.device, self.workers, self.cells_per_gpu, self.ray_address)
+        return ExecutorOptions(
+            self.executor, self.device, self.workers, self.cells_per_gpu, self.ray_address
+        )
 
     @property
     def network(self) -> tuple[str, ...]:

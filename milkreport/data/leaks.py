@@ -18,7 +18,7 @@ TELLING = 0.99
 CASES_A_VALUE = 10
 
 
-def telling_features(table: pd.DataFrame, features: Sequence[Feature]) -> tuple[str, ...]:
+def leaky_features(table: pd.DataFrame, features: Sequence[Feature]) -> tuple[str, ...]:
     """A line for every feature of which the value alone names the class of nearly all cases.
 
     The share is that of a lookup table: each value answers its most frequent class. A feature is only

@@ -110,7 +110,7 @@ def fit_thresholds(
     )
 
 
-def fold_into(thresholds: Thresholds, predictions: Source) -> pd.DataFrame:
+def apply_thresholds(thresholds: Thresholds, predictions: Source) -> pd.DataFrame:
     """Predictions of any cases, without truth, as a submission: id column first, values folded around 0.5.
 
     Raises:

@@ -40,7 +40,7 @@ def calibrate(
     seeds: Sequence[Predictions],
     groups: Ints | None,
     plan: Plan,
-    cooled: tuple[Mapping[int, Predictions], float] | None = None,
+    calibrated: tuple[Mapping[int, Predictions], float] | None = None,
 ) -> Calibration:
     """Reliability bins, means over seeds; and what one temperature would make of it.
 
@@ -66,8 +66,12 @@ def calibrate(
         )
     if not plan.intervals:
         return Calibration(bins=bins)
-    if cooled is not None:
-        after, temperature, fitted_on = [*cooled[0].values()], cooled[1], "the validation part"
+    if calibrated is not None:
+        after, temperature, fitted_on = (
+            [*calibrated[0].values()],
+            calibrated[1],
+            "the validation part",
+        )
     else:
         folds = inner_folds(seeds[0].truth, groups)
         if len(folds) < 2:

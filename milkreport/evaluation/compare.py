@@ -20,7 +20,7 @@ from milkreport.evaluation.paired_difference import (
     refuse_unpaired,
     two_sided_p,
 )
-from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, Pool, pool_arms
+from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, PooledPredictions, pool_arms
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.results import (
     SEEDS_TO_RANK,
@@ -64,7 +64,9 @@ def find(difference: Difference) -> Finding:
     return "not worse" if (d.low > -d.margin if higher else d.high < d.margin) else "undecided"
 
 
-def compare_pools(pools: Mapping[str, Pool], plan: Plan, facts: CaseFacts) -> Comparison | None:
+def compare_pools(
+    pools: Mapping[str, PooledPredictions], plan: Plan, facts: CaseFacts
+) -> Comparison | None:
     """Paired differences between arms, on the seeds that all of them have.
 
     Every pair on the primary metric, with its p and Holm's correction; against the first arm on
@@ -211,7 +213,10 @@ def _permute(
 
 
 def _with_mcnemar(
-    tested: list[Difference], others: list[Difference], pools: Mapping[str, Pool], seed: int
+    tested: list[Difference],
+    others: list[Difference],
+    pools: Mapping[str, PooledPredictions],
+    seed: int,
 ) -> tuple[list[Difference], list[Difference]]:
     """The accuracy's rows with exact McNemar p, plain and after Holm over the pairs."""
     rows = [d for d in (*tested, *others) if d.metric == "accuracy"]
@@ -234,7 +239,9 @@ def _with_mcnemar(
     return [add(d) for d in tested], [add(d) for d in others]
 
 
-def _agreement(pools: Mapping[str, Pool], pair: tuple[str, str], seeds: Sequence[int]) -> Agreement:
+def _agreement(
+    pools: Mapping[str, PooledPredictions], pair: tuple[str, str], seeds: Sequence[int]
+) -> Agreement:
     """Both arms' answers to the same cases, means over seeds."""
     counts, kappas = [], []
     for seed in seeds:

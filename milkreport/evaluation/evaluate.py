@@ -20,7 +20,7 @@ from milkreport.evaluation.pooled_predictions import (
     pool_folds,
 )
 from milkreport.evaluation.reading.copies import count_copies, find_copies
-from milkreport.evaluation.reading.inputs import Given, GivenFiles, Inputs, load_inputs
+from milkreport.evaluation.reading.inputs import EvaluationInputs, Given, GivenFiles, load_inputs
 from milkreport.evaluation.records.data import DataSummary, Part, SplitSummary
 from milkreport.evaluation.records.parts import Needs, PartResult
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Comparison, Results
@@ -70,7 +70,7 @@ def evaluate(
 
 
 def evaluate_inputs(
-    inputs: Inputs, plan: Plan, title: str = "", suite: str = "evaluate"
+    inputs: EvaluationInputs, plan: Plan, title: str = "", suite: str = "evaluate"
 ) -> Results:
     """Score and compare what was read.
 
@@ -213,7 +213,7 @@ def _check_plan(plan: Plan, classes: Sequence[str]) -> Plan:
     return replace(plan, primary=primary)
 
 
-def _describe(inputs: Inputs, plan: Plan) -> DataSummary:
+def _describe(inputs: EvaluationInputs, plan: Plan) -> DataSummary:
     n, (name, sha256) = len(inputs.first.truth), inputs.truth
     return DataSummary(
         name=name,

@@ -16,7 +16,7 @@ from milkreport.evaluation.intervals.readers import Spread, difference_spread, w
 from milkreport.evaluation.metrics.measures import Measured
 from milkreport.evaluation.metrics.named import define, pick, widest_difference
 from milkreport.evaluation.planning.power import detectable
-from milkreport.evaluation.pooled_predictions import Pool
+from milkreport.evaluation.pooled_predictions import PooledPredictions
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.results import Difference, Superiority
 
@@ -27,7 +27,7 @@ Ints = npt.NDArray[np.int64]
 SEEDS_FOR_SUPERIORITY = 10
 
 
-def refuse_unpaired(pools: Mapping[str, Pool], seeds: Sequence[int]) -> None:
+def refuse_unpaired(pools: Mapping[str, PooledPredictions], seeds: Sequence[int]) -> None:
     """Refuse arms that can't be paired on these seeds.
 
     Raises:

@@ -72,7 +72,7 @@ def notice_groups(facts: CaseFacts, case_ids: npt.NDArray[np.str_]) -> list[str]
 
 
 @dataclass(frozen=True)
-class Pool:
+class PooledPredictions:
     """One arm's predictions on one part, folds joined: seed to predictions of the same cases.
 
     ``draws``: their resamples, seed by seed; empty where none were made. ``cooled``: their probabilities at
@@ -83,7 +83,7 @@ class Pool:
     seeds: Mapping[int, Predictions]
     n_folds: int
     draws: Draws = field(default_factory=dict)
-    cooled: tuple[Mapping[int, Predictions], float] | None = None
+    calibrated: tuple[Mapping[int, Predictions], float] | None = None
 
     @property
     def first(self) -> Predictions:
@@ -113,7 +113,7 @@ def pool_arms(
     plan: Plan,
     facts: CaseFacts,
     validation: Mapping[str, Cells] | None = None,
-) -> dict[str, Pool]:
+) -> dict[str, PooledPredictions]:
     """Pools of all arms on one part; arms on the same cases share their resamples.
 
     Training parts are not resampled: their cases were not drawn independently of the model.
@@ -123,15 +123,15 @@ def pool_arms(
     """
     pools = {}
     for name, cells in arms.items():
-        cooled = _cool(cells, (validation or {}).get(name, {})) if plan.intervals else None
+        calibrated = _calibrate(cells, (validation or {}).get(name, {})) if plan.intervals else None
         n_folds = len({fold for _, fold in cells})
-        pools[name] = Pool(part, pool_folds(cells), n_folds, cooled=cooled)
+        pools[name] = PooledPredictions(part, pool_folds(cells), n_folds, calibrated=calibrated)
     if part == "train" or not plan.intervals:
         return pools
     alike: dict[bytes, list[str]] = {}
     for name, pool in pools.items():
         alike.setdefault(pool.first.case_ids.tobytes(), []).append(name)
-    drawn: dict[str, Pool] = {}
+    drawn: dict[str, PooledPredictions] = {}
     for names in alike.values():
         ids = pools[names[0]].first.case_ids
         slices = shown_slices(facts, ids) if part == "test" else []
@@ -143,18 +143,18 @@ def pool_arms(
     return {name: drawn[name] for name in pools}
 
 
-def _cool(cells: Cells, validation: Cells) -> tuple[Mapping[int, Predictions], float] | None:
+def _calibrate(cells: Cells, validation: Cells) -> tuple[Mapping[int, Predictions], float] | None:
     """Every cell's probabilities at the temperature that its own validation part chooses, folds joined."""
     chosen = {key: validation[key] for key in cells if key in validation}
     known = [*cells.values(), *chosen.values()]
     if len(chosen) < len(cells) or any(p.kind != "probabilities" for p in known):
         return None
     found = {key: fit_temperature(p.truth, p.probabilities) for key, p in chosen.items()}
-    cooled = {
+    calibrated = {
         key: replace(p, probabilities=apply_temperature(p.probabilities, found[key]))
         for key, p in cells.items()
     }
-    return pool_folds(cooled), statistics.fmean(found.values())
+    return pool_folds(calibrated), statistics.fmean(found.values())
 
 
 def shown_slices(facts: CaseFacts, case_ids: npt.NDArray[np.str_]) -> list[Slice]:

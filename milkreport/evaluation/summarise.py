@@ -18,13 +18,13 @@ from milkreport.evaluation.metrics.definitions import (
 )
 from milkreport.evaluation.metrics.measures import Plan, measure, weakest
 from milkreport.evaluation.metrics.rank_curves import class_curves
-from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, Pool, pool_arms
+from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, PooledPredictions, pool_arms
 from milkreport.evaluation.records.data import Part
 from milkreport.evaluation.records.parts import PartResult
 from milkreport.evaluation.subgroups import describe_slices
 
 
-def summarise_pool(pool: Pool, plan: Plan, facts: CaseFacts) -> PartResult:
+def summarise_pool(pool: PooledPredictions, plan: Plan, facts: CaseFacts) -> PartResult:
     """Metrics of one arm on one part: means over seeds, folds pooled."""
     first, seeds = pool.first, [*pool.seeds.values()]
     kind = weakest([p.kind for p in seeds])
@@ -76,7 +76,7 @@ def summarise_pool(pool: Pool, plan: Plan, facts: CaseFacts) -> PartResult:
         },
         classes=rows,
         confusion=np.sum(confusions, axis=0).tolist(),
-        calibration=calibrate(seeds, groups, plan, pool.cooled)
+        calibration=calibrate(seeds, groups, plan, pool.calibrated)
         if kind == "probabilities"
         else None,
         positive=describe_positive(seeds, points, bounds, draws, plan),

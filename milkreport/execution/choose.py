@@ -23,7 +23,7 @@ _SHARE = 0.75  # of the memory, for all workers together
 
 
 @dataclass(frozen=True)
-class Wish:
+class ExecutorOptions:
     """What was asked for.
 
     ``executor``: local or ray. ``device``: auto, cpu, cuda, or cuda:N. ``workers``: a number, or ``auto``.
@@ -38,7 +38,7 @@ class Wish:
 
 
 @contextmanager
-def choose_executor(wish: Wish, threads: int, n_cells: int) -> Iterator[Executor]:
+def choose_executor(wish: ExecutorOptions, threads: int, n_cells: int) -> Iterator[Executor]:
     """The executor to run with; what it holds is given back afterwards.
 
     Args:
@@ -68,7 +68,7 @@ def choose_executor(wish: Wish, threads: int, n_cells: int) -> Iterator[Executor
         raise ConfigError(f"--executor {wish.executor}", "give local or ray")
 
 
-def _local(wish: Wish, threads: int, n_cells: int) -> Executor:
+def _local(wish: ExecutorOptions, threads: int, n_cells: int) -> Executor:
     """As many processes as fit: one for each GPU, or what cores and memory take."""
     gpus = list_gpus() if resolve_device(wish.device).type == "cuda" else []
     if wish.device.startswith("cuda:"):

@@ -24,7 +24,7 @@ from milkreport.training.device import Device, cpu_capability, describe_device, 
 from milkreport.training.failures import TrainingFailed
 from milkreport.training.files import CARD_FILE
 from milkreport.training.model_selector import Row
-from milkreport.training.pixels import Pixels, place_pixels
+from milkreport.training.pixels import Pixels, choose_pixel_source
 from milkreport.training.saved import load_card
 from milkreport.trust import require_trusted
 
@@ -91,7 +91,7 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
         what = f"not the data of this run: {folder.first_change(prepared)}"
         raise DataError(what, "give the same data by --data", str(data))
     folds = make_folds(prepared.cases, suite.split)
-    pixels = place_pixels(prepared.store, device)
+    pixels = choose_pixel_source(prepared.store, device)
     repeats = []
     watcher.plan(len(cells))
     for cell, record in cells:

@@ -16,7 +16,7 @@ from milkreport.training.failures import TrainingFailed
 from milkreport.training.model_selector import Row
 
 
-class Desk(Protocol):
+class Recorder(Protocol):
     """Where an executor reports to; writes what comes in. ``checkpoint_every``: seconds."""
 
     checkpoint_every: float
@@ -52,7 +52,7 @@ class Executor(Protocol):
     def survey(self, training: Training) -> Machine:
         """What trainings will run on; see :func:`milkreport.execution.trainer.survey`."""
 
-    def run(self, studies: Mapping[str, Study], tasks: Sequence[Task], desk: Desk) -> None:
+    def run(self, studies: Mapping[str, Study], tasks: Sequence[Task], recorder: Recorder) -> None:
         """Do all *tasks*, in any order; return when each is done or failed, or *desk* asked to stop.
 
         Raises:
@@ -72,29 +72,29 @@ class InProcess:
         """See :class:`Executor`."""
         return survey(self.device, training)
 
-    def run(self, studies: Mapping[str, Study], tasks: Sequence[Task], desk: Desk) -> None:
+    def run(self, studies: Mapping[str, Study], tasks: Sequence[Task], recorder: Recorder) -> None:
         """See :class:`Executor`."""
-        trainer = Trainer(self.device, desk.notice)
+        trainer = Trainer(self.device, recorder.notice)
         for task in tasks:
-            if desk.stop_asked():
+            if recorder.stop_asked():
                 return
-            desk.begin(task)
+            recorder.begin(task)
             study = studies[task.study]
             checkpoints = Checkpoints(
                 cell_folder(study.out, task.cell).checkpoints,
-                every=desk.checkpoint_every,
-                stop_asked=desk.stop_asked,
-                notice=desk.notice,
+                every=recorder.checkpoint_every,
+                stop_asked=recorder.stop_asked,
+                notice=recorder.notice,
             )
 
             def on_epoch(epoch: int, row: Row, task: Task = task) -> None:
-                desk.epoch(task, epoch, row)
+                recorder.epoch(task, epoch, row)
 
             try:
                 trained = trainer.train(study, task.cell, on_epoch, checkpoints)
             except TrainingFailed as error:
-                desk.failed(task, str(error))
+                recorder.failed(task, str(error))
             except Stopped:
                 return
             else:
-                desk.done(task, trained)
+                recorder.done(task, trained)

@@ -22,7 +22,7 @@ from milkreport.data.splits import Fold, make_folds
 from milkreport.evaluation.records.data import Record
 from milkreport.execution.tasks import Study
 from milkreport.execution.trainer import Trainer
-from milkreport.execution.validate_arms import try_arms
+from milkreport.execution.validate_arms import validate_arms
 from milkreport.runs.cells import Cell
 from milkreport.suite.models import Classifier
 from milkreport.suite.suite import Arm, Split, Suite
@@ -94,7 +94,7 @@ def forecast(
             _warn_of_bad_images(store.images, notice)
         prepared = group(sample, store, suite.data)
         everyone = np.arange(len(prepared.cases.table), dtype=np.int64)
-        try_arms(prepared, suite, Fold(0, everyone, everyone[:0], everyone))
+        validate_arms(prepared, suite, Fold(0, everyone, everyone[:0], everyone))
         for arms in _kinds(suite):
             chosen = [name for name in arms if open_cells.get(name)] or arms
             cost = _cost(suite, suite.arm(chosen[0]), prepared, device, n, Path(place))

@@ -17,7 +17,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from milkreport.execution.executors import Desk
+from milkreport.execution.executors import Recorder
 from milkreport.execution.tasks import Study, Task
 from milkreport.execution.trainer import Machine, survey
 from milkreport.execution.worker import work
@@ -65,9 +65,9 @@ class Processes:
         """See :class:`milkreport.execution.executors.Executor`."""
         return survey(self.slots[0].device, training)
 
-    def run(self, studies: Mapping[str, Study], tasks: Sequence[Task], desk: Desk) -> None:
+    def run(self, studies: Mapping[str, Study], tasks: Sequence[Task], recorder: Recorder) -> None:
         """Do all *tasks*; see :class:`milkreport.execution.executors.Executor`."""
-        crew = _Crew(self.slots[: len(tasks)], self.retries, studies, tasks, desk)
+        crew = _Crew(self.slots[: len(tasks)], self.retries, studies, tasks, recorder)
         try:
             while busy := crew.employ():
                 for worker in busy:
@@ -94,13 +94,13 @@ class _Crew:
         retries: int,
         studies: Mapping[str, Study],
         tasks: Sequence[Task],
-        desk: Desk,
+        recorder: Recorder,
     ) -> None:
-        self.slots, self.retries, self.desk = slots, retries, desk
+        self.slots, self.retries, self.recorder = slots, retries, recorder
         self.studies = {name: study.for_workers() for name, study in studies.items()}
         self.waiting, self.lost = deque(tasks), Counter[Task]()
         self.workers: dict[Slot, _Worker] = {}
-        self.room = _Room(desk)
+        self.room = _Room(recorder)
         self.context = multiprocessing.get_context("spawn")
         self.stopping = self.context.Value("i", 0, lock=False)
 
@@ -110,7 +110,7 @@ class _Crew:
         Waits for a moment; the list is empty only if nobody is busy any more.
         """
         while True:
-            if stop := self.desk.stop_asked():
+            if stop := self.recorder.stop_asked():
                 self.stopping.value = stop
                 self.waiting.clear()
             for slot in self.slots:
@@ -121,7 +121,7 @@ class _Crew:
                     continue
                 worker = worker or self._start(slot)
                 worker.task = self.waiting.popleft()
-                self.desk.begin(worker.task)
+                self.recorder.begin(worker.task)
                 if worker.ready:
                     self._say(worker, worker.task)
             busy = {worker.pipe: worker for worker in self.workers.values() if worker.task}
@@ -144,9 +144,9 @@ class _Crew:
             self._say(worker, (current(), self.studies))
             self._say(worker, task)
         elif kind == "epoch":
-            self.desk.epoch(task, *content)
+            self.recorder.epoch(task, *content)
         elif kind == "notice":
-            self.desk.notice(content)
+            self.recorder.notice(content)
         elif kind == "error":
             raise content
         else:
@@ -154,9 +154,9 @@ class _Crew:
             if kind == "done":
                 trained, free = content
                 self.room.learn(worker.slot, trained.peak_memory_bytes, free)
-                self.desk.done(task, trained)
+                self.recorder.done(task, trained)
             elif kind == "failed":
-                self.desk.failed(task, content)
+                self.recorder.failed(task, content)
 
     def dismiss(self) -> None:
         """End all workers; idle ones by themselves, others at once."""
@@ -174,7 +174,7 @@ class _Crew:
 
     def _start(self, slot: Slot) -> _Worker:
         ours, theirs = self.context.Pipe()
-        every, parent = self.desk.checkpoint_every, os.getpid()
+        every, parent = self.recorder.checkpoint_every, os.getpid()
         # Little, so that the start never waits for a reader: what is large follows when it is ready.
         arguments = (theirs, slot.device, every, self.stopping, parent)
         process = self.context.Process(target=work, args=arguments, daemon=True)
@@ -193,20 +193,20 @@ class _Crew:
         del self.workers[worker.slot]
         how = _how_it_died(worker.process)
         self.lost[task] += 1
-        if self.desk.stop_asked():
+        if self.recorder.stop_asked():
             return
         if self.lost[task] > self.retries:
-            self.desk.failed(task, f"{how}, {self.lost[task]} times: try fewer --workers")
+            self.recorder.failed(task, f"{how}, {self.lost[task]} times: try fewer --workers")
         else:
-            self.desk.notice(f"{task}: {how}; it goes on from its last checkpoint")
+            self.recorder.notice(f"{task}: {how}; it goes on from its last checkpoint")
             self.waiting.appendleft(task)
 
 
 class _Room:
     """Whether a GPU has room for one more worker: known once a first training has told what it took."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
         self.peaks: dict[str, int] = {}  # bytes by GPU, and so is
         self.free: dict[str, int] = {}
         self.closed: set[Slot] = set()
@@ -228,7 +228,7 @@ class _Room:
             self.free[slot.gpu] -= need
             return True
         self.closed.add(slot)
-        self.desk.notice(
+        self.recorder.notice(
             f"GPU {slot.gpu} takes {slot.rank} trainings at a time: one more needs {need / 1e9:.1f} GB, "
             f"{self.free[slot.gpu] / 1e9:.1f} GB are free"
         )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from milkreport.errors import EnvironmentProblem, MilkreportError
-from milkreport.execution.executors import Desk
+from milkreport.execution.executors import Recorder
 from milkreport.execution.ray_worker import Board, survey_here, train_here
 from milkreport.execution.tasks import Study, Task
 from milkreport.execution.trainer import Machine
@@ -71,9 +71,9 @@ class RayCluster:
             raise found
         return found  # type: ignore[no-any-return]
 
-    def run(self, studies: Mapping[str, Study], tasks: Sequence[Task], desk: Desk) -> None:
+    def run(self, studies: Mapping[str, Study], tasks: Sequence[Task], recorder: Recorder) -> None:
         """Do all *tasks*; see :class:`milkreport.execution.executors.Executor`."""
-        _Session(self, self._ray, studies, desk).run(tasks)
+        _Session(self, self._ray, studies, recorder).run(tasks)
 
     def close(self) -> None:
         """Leave the cluster; one of its own ends."""
@@ -84,9 +84,9 @@ class _Session:
     """One run on the cluster, seen from the process that owns it."""
 
     def __init__(
-        self, cluster: RayCluster, ray: Any, studies: Mapping[str, Study], desk: Desk
+        self, cluster: RayCluster, ray: Any, studies: Mapping[str, Study], recorder: Recorder
     ) -> None:
-        self.cluster, self.ray, self.desk = cluster, ray, desk
+        self.cluster, self.ray, self.recorder = cluster, ray, recorder
         self.studies = {name: study.for_workers() for name, study in studies.items()}
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
@@ -108,7 +108,7 @@ class _Session:
             self._submit(task, self.by_path[task.study])
         stopping = False
         while self.pending:
-            if not stopping and (stop := self.desk.stop_asked()):
+            if not stopping and (stop := self.recorder.stop_asked()):
                 stopping = True
                 self._stop(stop)
             ready, _ = self.ray.wait(list(self.pending), timeout=_POLL)
@@ -118,7 +118,7 @@ class _Session:
         self._read_board()
 
     def _submit(self, task: Task, study: Any) -> None:
-        every = self.desk.checkpoint_every
+        every = self.recorder.checkpoint_every
         # In a list, Ray passes the reference on; each process fetches a study once.
         arguments = (self.board, [study], task, self.cluster.device, every, current())
         self.pending[self.remote.remote(*arguments)] = task
@@ -137,17 +137,17 @@ class _Session:
         except exceptions.TaskCancelledError:
             return
         except exceptions.RayError as error:
-            if not self.desk.stop_asked():
-                self.desk.failed(task, _first_line(error))
+            if not self.recorder.stop_asked():
+                self.recorder.failed(task, _first_line(error))
             return
         if kind == "lacking":
             self._submit(task, self._ship(task.study))
         elif kind == "error":
             raise content
         elif kind == "failed":
-            self.desk.failed(task, content)
+            self.recorder.failed(task, content)
         elif kind == "done":
-            self.desk.done(task, content)
+            self.recorder.done(task, content)
         if kind in ("done", "failed"):
             self.board.forget.remote(task)
 
@@ -156,7 +156,9 @@ class _Session:
         if name not in self.shipped:
             study = self.studies[name]
             size = study.prepared.store.pixels.nbytes / 1e6
-            self.desk.notice(f"sending {size:,.0f} MB of decoded images to nodes that lack them")
+            self.recorder.notice(
+                f"sending {size:,.0f} MB of decoded images to nodes that lack them"
+            )
             store = replace(study.prepared.store, pixels=np.asarray(study.prepared.store.pixels))
             whole = replace(study, prepared=replace(study.prepared, store=store))
             self.shipped[name] = self.ray.put(whole)
@@ -166,15 +168,15 @@ class _Session:
         for kind, task, content in self.ray.get(self.board.take.remote()):
             if kind == "begin":
                 if task in self.begun:
-                    self.desk.notice(
+                    self.recorder.notice(
                         f"{task}: its worker was lost; it goes on from its last checkpoint"
                     )
                 self.begun.add(task)
-                self.desk.begin(task)
+                self.recorder.begin(task)
             elif kind == "epoch":
-                self.desk.epoch(task, *content)
+                self.recorder.epoch(task, *content)
             elif kind == "notice":
-                self.desk.notice(content)
+                self.recorder.notice(content)
             elif kind == "checkpoint":
                 self._checkpoints(task).adopt(*content)
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 FAILURE = -1
 
 
-class ResultsDesk:
-    """The only writer of cells, whoever trains them; see :class:`milkreport.execution.executors.Desk`."""
+class RunRecorder:
+    """The only writer of cells, whoever trains them; see :class:`milkreport.execution.executors.Recorder`."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class ResultsDesk:
         self._failed = False
         self._progress = {name: ProgressFile(study.out, workers) for name, study in studies.items()}
 
-    def __enter__(self) -> ResultsDesk:
+    def __enter__(self) -> RunRecorder:
         return self
 
     def __exit__(

@@ -16,12 +16,12 @@ from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.records.results import CellRecord, Results
 from milkreport.execution.executors import Executor
 from milkreport.execution.gallery import write_gallery
-from milkreport.execution.recorder import ResultsDesk
+from milkreport.execution.recorder import RunRecorder
 from milkreport.execution.reuse import Finished
 from milkreport.execution.stopping import StopSign
 from milkreport.execution.tasks import Study, Task
 from milkreport.execution.trainer import Machine
-from milkreport.execution.validate_arms import try_arms
+from milkreport.execution.validate_arms import validate_arms
 from milkreport.parse import parse_json
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.describe import summarise_data, summarise_splits
@@ -133,24 +133,24 @@ def run_suites(
             for job in jobs
             if job.reuse is not None
         }
-        with ResultsDesk(
+        with RunRecorder(
             studies, watcher, stop, checkpoint_every, fail_fast, executor.workers, reuse
-        ) as desk:
-            tasks = _open_tasks(studies, desk)
+        ) as recorder:
+            tasks = _open_tasks(studies, recorder)
             if tasks:
                 with stop.watching():
-                    executor.run(studies, tasks, desk)
+                    executor.run(studies, tasks, recorder)
         stop.obey()
         return [_collect(job, studies[job.name]) for job in jobs]
 
 
-def _open_tasks(studies: Mapping[str, Study], desk: ResultsDesk) -> list[Task]:
+def _open_tasks(studies: Mapping[str, Study], recorder: RunRecorder) -> list[Task]:
     """The trainings that are not done yet, in the order of the plan."""
     planned = [
         Task(name, cell) for name, study in studies.items() for cell in plan_cells(study.suite)
     ]
-    desk.watcher.plan(len(planned))
-    return [task for task in planned if not desk.is_done(task)]
+    recorder.watcher.plan(len(planned))
+    return [task for task in planned if not recorder.is_done(task)]
 
 
 def _collect(job: Job, study: Study) -> Results:
@@ -166,7 +166,7 @@ def _begin(job: Job, prepared: Prepared, machine: Machine, watcher: Watcher) -> 
     """Write what the run is, or see that it is what lies there."""
     folder = RunFolder(job.out)
     folds = make_folds(prepared.cases, job.suite.split)
-    try_arms(prepared, job.suite, folds[0])
+    validate_arms(prepared, job.suite, folds[0])
     if job.restart:
         folder.clear()
     manifest = Manifest(

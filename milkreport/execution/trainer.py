@@ -20,7 +20,7 @@ from milkreport.training.device import (
 )
 from milkreport.training.failures import telling_undetermined
 from milkreport.training.model_selector import OnEpoch
-from milkreport.training.pixels import Pixels, place_pixels
+from milkreport.training.pixels import Pixels, choose_pixel_source
 
 
 @dataclass(frozen=True)
@@ -90,5 +90,5 @@ class Trainer:
     def _pixels(self, study: Study) -> Pixels:
         if self._placed is None or self._placed[0] != study.name:
             self._placed = None  # a GPU holds one study's at a time
-            self._placed = (study.name, place_pixels(study.prepared.store, self.device))
+            self._placed = (study.name, choose_pixel_source(study.prepared.store, self.device))
         return self._placed[1]

@@ -14,7 +14,7 @@ from milkreport.suite.suite import Suite
 from milkreport.training.card import fit_reads
 
 
-def try_arms(prepared: Prepared, suite: Suite, fold: Fold) -> None:
+def validate_arms(prepared: Prepared, suite: Suite, fold: Fold) -> None:
     """Refuse, before anything is trained, an arm whose model cannot be built for these data.
 
     So is a primary metric of a class that the data has not.

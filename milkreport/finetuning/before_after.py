@@ -15,7 +15,7 @@ from milkreport.evaluation.evaluate import evaluate_inputs
 from milkreport.evaluation.metrics.definitions import HEADLINE
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.pooled_predictions import CaseFacts
-from milkreport.evaluation.reading.inputs import Inputs
+from milkreport.evaluation.reading.inputs import EvaluationInputs
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.data import DataSummary, SplitSummary
 from milkreport.evaluation.records.parts import Estimate
@@ -96,7 +96,7 @@ def compare_both(
         found = predict(models[name], scene.prepared, scene.positions, pixels, pause)
         arms[name] = {"test": {key: found}}
     truth = (scene.data.name, scene.prepared.fingerprint)
-    inputs = Inputs(arms, dict.fromkeys(arms, "a saved model"), truth, scene.facts)  # type: ignore[arg-type]
+    inputs = EvaluationInputs(arms, dict.fromkeys(arms, "a saved model"), truth, scene.facts)  # type: ignore[arg-type]
     results = evaluate_inputs(inputs, plan, title=scene.title, suite="finetune")
     update = {
         "question": scene.question,

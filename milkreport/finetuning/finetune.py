@@ -24,7 +24,7 @@ from milkreport.finetuning.new_data import (
 from milkreport.finetuning.old_data import prepare_old
 from milkreport.finetuning.overlap import Overlap, find_learned, load_original
 from milkreport.finetuning.parent import Parent
-from milkreport.finetuning.plan import Plans, Wish, describe_settings, plan_finetuning
+from milkreport.finetuning.plan import FinetuneOptions, Plans, describe_settings, plan_finetuning
 from milkreport.finetuning.record import (
     NEW,
     OLD,
@@ -52,7 +52,7 @@ from milkreport.training.device import (
 from milkreport.training.failures import TrainingFailed, telling_undetermined
 from milkreport.training.files import CARD_FILE, FINE_TUNED
 from milkreport.training.model_selector import Row
-from milkreport.training.pixels import Pixels, place_pixels
+from milkreport.training.pixels import Pixels, choose_pixel_source
 from milkreport.training.saved import SavedModel, load_model
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Job:
     out: Path
     cache: Path
     command: str
-    wish: Wish
+    wish: FinetuneOptions
     device: str = "auto"
     old_data: Path | None = None
     old_reason: str = ""
@@ -129,7 +129,7 @@ def finetune(job: Job, watcher: Watcher) -> FineTuning:
         _begin(job, begun)
         stop = StopSign(watcher.notice)
         with stop.watching():
-            pixels = place_pixels(new.prepared.store, device)
+            pixels = choose_pixel_source(new.prepared.store, device)
             model = _train(job, plans, new, pixels, begun, device, stop, watcher)
             record = compare_on_both(
                 job, plans, begun, model, new, old, pixels, device, stop.obey, watcher.notice

@@ -70,7 +70,7 @@ def find_learned(prepared: Prepared, original: Original, ignore_ids: bool) -> Ov
     return Overlap(by_id, frozenset(case for case, hashes in new.items() if hashes & known))
 
 
-def find_taught(
+def find_overlap(
     prepared: Prepared, ids: Iterable[str], original: Original, ignore_ids: bool
 ) -> set[str]:
     """Original test cases that stand among the new cases *ids*: learned, they say nothing of forgetting."""

@@ -23,7 +23,7 @@ RATE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Wish:
+class FinetuneOptions:
     """What was asked for; ``None`` and empty: the default.
 
     ``map_file``: a table of labels. ``allow_missing``: classes without new cases. ``ignore_ids``: equal case
@@ -53,7 +53,7 @@ class Plans:
 
 
 def plan_finetuning(
-    parent: Parent, wish: Wish, device: str, notice: Callable[[str], None]
+    parent: Parent, wish: FinetuneOptions, device: str, notice: Callable[[str], None]
 ) -> Plans:
     """The original training's settings with a smaller learning rate, the epoch chosen on validation.
 
@@ -108,7 +108,7 @@ def plan_finetuning(
     return Plans(suite, suite.arms[0], suite.training, frozen, trained)
 
 
-def _data(parent: Parent, wish: Wish) -> Data:
+def _data(parent: Parent, wish: FinetuneOptions) -> Data:
     """The rules of the original run, for whatever adapter; pixels as the model reads them."""
     base = parent.suite.data if parent.suite else Data()
     reads = parent.card.reads
@@ -119,7 +119,7 @@ def _data(parent: Parent, wish: Wish) -> Data:
 
 
 def describe_settings(
-    parent: Parent, plans: Plans, wish: Wish, mapping: dict[str, str], device: str
+    parent: Parent, plans: Plans, wish: FinetuneOptions, mapping: dict[str, str], device: str
 ) -> dict[str, Setting]:
     """All that the result depends on beside the new data: changed, it is another fine-tuning."""
     found: dict[str, Setting] = {

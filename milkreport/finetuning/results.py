@@ -16,7 +16,7 @@ from milkreport.evaluation.records.results import Curve
 from milkreport.finetuning.before_after import AFTER, BEFORE, Scene, compare_both
 from milkreport.finetuning.counts import count_cases, tell
 from milkreport.finetuning.old_data import OldData
-from milkreport.finetuning.overlap import find_taught, load_original
+from milkreport.finetuning.overlap import find_overlap, load_original
 from milkreport.finetuning.parent import Parent
 from milkreport.finetuning.plan import Plans
 from milkreport.finetuning.record import (
@@ -33,7 +33,7 @@ from milkreport.suite.suite import Suite
 from milkreport.training.continued import correction_weights
 from milkreport.training.device import Device
 from milkreport.training.files import FINE_TUNED
-from milkreport.training.pixels import Pixels, place_pixels
+from milkreport.training.pixels import Pixels, choose_pixel_source
 from milkreport.training.saved import SavedModel
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def compare_on_both(
     scene_or_reason = _old_scene(job, new, old, about)
     if isinstance(scene_or_reason, Scene):
         scene = _with_plan(scene_or_reason, plan)
-        place = place_pixels(scene.prepared.store, device)
+        place = choose_pixel_source(scene.prepared.store, device)
         forgotten = compare_both(job.out / OLD, models, scene, place, plan, job.command, pause)
         if forgotten.left_out:
             notice(scene.notices[0])
@@ -175,7 +175,7 @@ def _old_scene(job: Job, new: NewData, old: OldData, about: dict[str, str]) -> S
     original = load_original(run, job.parent.card.fold)
     learned = np.concatenate([new.fold.train, new.fold.validation])
     ids = new.prepared.cases.table["case_id"].iloc[learned]
-    taught = find_taught(new.prepared, ids, original, job.wish.ignore_ids) if original else set()
+    taught = find_overlap(new.prepared, ids, original, job.wish.ignore_ids) if original else set()
     is_taught = cases.table["case_id"].iloc[fold.test].isin(taught).to_numpy()
     positions = fold.test[~is_taught]
     if not len(positions):

@@ -21,7 +21,7 @@ from milkreport.evaluation.evaluate import evaluate_inputs
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.pooled_predictions import CaseFacts
 from milkreport.evaluation.reading.any_table import Source
-from milkreport.evaluation.reading.inputs import Inputs, load_inputs
+from milkreport.evaluation.reading.inputs import EvaluationInputs, load_inputs
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.gate.checking import compare_run
 from milkreport.gate.frozen import Wanted, freeze, write_reference
@@ -209,10 +209,12 @@ def _evaluate(out: Path, probabilities: Floats, base: Predictions) -> RunFolder:
         cells[0, fold] = Predictions(
             base.case_ids[mine], base.truth[mine], probabilities[mine], base.classes
         )
-    return _score(out, Inputs({ARM: {"test": cells}}, {ARM: ARM}, ("made up", ""), CaseFacts()))
+    return _score(
+        out, EvaluationInputs({ARM: {"test": cells}}, {ARM: ARM}, ("made up", ""), CaseFacts())
+    )
 
 
-def _score(out: Path, inputs: Inputs) -> RunFolder:
+def _score(out: Path, inputs: EvaluationInputs) -> RunFolder:
     write_evaluation(out, inputs, evaluate_inputs(inputs, Plan()), "milkreport check --self-test")
     return RunFolder(out)
 

@@ -15,7 +15,7 @@ from milkreport.training.files import CARD_FILE, FINE_TUNED, HEAD, is_pickle
 
 
 @dataclass(frozen=True)
-class Found:
+class ModelRef:
     """A model's folder. ``run`` and ``cell``: the training it comes from, where it is one of a run's."""
 
     folder: Path
@@ -34,7 +34,7 @@ class Found:
 
 def find_model(
     path: Path, arm: str | None = None, seed: int | None = None, fold: int | None = None
-) -> Found:
+) -> ModelRef:
     """The model that *path* and the options name; of several trainings the first, by seed and fold.
 
     Raises:
@@ -46,7 +46,7 @@ def find_model(
 
 def find_models(
     path: Path, arm: str | None = None, seed: int | None = None, fold: int | None = None
-) -> list[Found]:
+) -> list[ModelRef]:
     """All finished trainings of an arm, by seed and fold; or the one model that *path* holds.
 
     The folder of a fine-tuning holds one, in ``model``.
@@ -62,7 +62,7 @@ def find_models(
         if arm is not None or seed is not None or fold is not None:
             what = "holds one model: --arm, --seed and --fold choose among a run's"
             raise ConfigError(what, "leave them out", str(path))
-        return [Found(path)]
+        return [ModelRef(path)]
     if path.is_file():
         raise _a_file(path)
     folder = RunFolder(path)
@@ -94,7 +94,7 @@ def find_models(
         there = "; ".join(f"seed {cell.seed}, fold {cell.fold}" for cell in finished[:20])
         what = f"no finished training of arm {name} with {' and '.join(asked)}"
         raise DataError(what, f"finished: {there}", str(path))
-    return [Found(folder.cell(cell).path, folder, cell) for cell in wanted]
+    return [ModelRef(folder.cell(cell).path, folder, cell) for cell in wanted]
 
 
 def _choose_arm(known: list[str], arm: str | None, path: Path) -> str:

@@ -22,7 +22,7 @@ from milkreport.training.card import ModelCard
 
 
 @dataclass(frozen=True)
-class Asked:
+class InferenceInputs:
     """All cases of some data, as a model is asked about them.
 
     ``cases``: with those views alone that the model sees. ``store``: their images in the same order; None
@@ -54,7 +54,7 @@ def load_asked(
     strict: bool = False,
     progress: Progress = lambda done, total: None,
     notice: Callable[[str], None] = lambda line: None,
-) -> Asked:
+) -> InferenceInputs:
     """Read the cases of *data*, all of them, and decode what the model of *card* sees.
 
     Missing values of columns stay: the model's encoder fills them as it learned on its training part.
@@ -81,7 +81,7 @@ def load_asked(
     unknown = card.reads.encoder.unseen(cases.table)
     if not card.sees_images:
         nobody = np.zeros(len(cases.table), bool)
-        return Asked(cases, None, nobody, imputed, unknown=unknown)
+        return InferenceInputs(cases, None, nobody, imputed, unknown=unknown)
     cases = replace(cases, views=tuple(v for v in cases.views if v in card.reads.views))
     images = cases.table[[IMAGE_PREFIX + view for view in cases.views]]
     lacking = images.isna().any(axis=1).to_numpy()
@@ -109,7 +109,7 @@ def load_asked(
     if problems := image_problems(store.images):
         raise DataProblems(problems)
     seconds = time.perf_counter() - started
-    return Asked(cases, store, lacking, imputed, fresh, seconds, unknown)
+    return InferenceInputs(cases, store, lacking, imputed, fresh, seconds, unknown)
 
 
 def refuse_other_classes(cases: Cases, card: ModelCard) -> None:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from milkreport import __version__
 from milkreport.atomic import write_bytes, write_text
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
-from milkreport.inference.find_model import Found
-from milkreport.inference.inputs import Asked
+from milkreport.inference.find_model import ModelRef
+from milkreport.inference.inputs import InferenceInputs
 from milkreport.inference.trained import load_trained
 from milkreport.inside import refuse_special
 from milkreport.suite.models import Classifier
@@ -59,7 +59,7 @@ class OnnxRecord(BaseModel):
     card: ModelCard
 
 
-def export_copy(found: Found, out: Path) -> list[Path]:
+def export_copy(found: ModelRef, out: Path) -> list[Path]:
     """Copy weights and card into *out*, checked: that they are whole, and fit."""
     model = load_trained(found.folder)
     weights = load_weights(found.folder, model.card)
@@ -69,7 +69,7 @@ def export_copy(found: Found, out: Path) -> list[Path]:
     return paths
 
 
-def export_pickle(found: Found, out: Path) -> list[Path]:
+def export_pickle(found: ModelRef, out: Path) -> list[Path]:
     """Write the network as ``model.pt``.
 
     Raises:
@@ -85,7 +85,9 @@ def export_pickle(found: Found, out: Path) -> list[Path]:
 
 
 def export_onnx(
-    found: Found, out: Path, ask: Callable[[ModelCard], Asked | None] = lambda card: None
+    found: ModelRef,
+    out: Path,
+    ask: Callable[[ModelCard], InferenceInputs | None] = lambda card: None,
 ) -> tuple[OnnxRecord, list[Path]]:
     """Write the network as ``model.onnx`` with its record, once it answers as PyTorch does.
 
@@ -137,7 +139,7 @@ def _record(model: SavedModel, made: OnnxModel) -> OnnxRecord:
     )
 
 
-def _real_inputs(model: SavedModel, asked: Asked) -> list[npt.NDArray[np.float32]]:
+def _real_inputs(model: SavedModel, asked: InferenceInputs) -> list[npt.NDArray[np.float32]]:
     """Up to 16 cases as the ONNX takes them."""
     reads = model.card.reads
     chosen = np.flatnonzero(~asked.lacking)[:REAL]
@@ -152,7 +154,7 @@ def _real_inputs(model: SavedModel, asked: Asked) -> list[npt.NDArray[np.float32
 
 
 def import_pickle(
-    file: Path, out: Path, like: Found | None = None, execute: bool = False
+    file: Path, out: Path, like: ModelRef | None = None, execute: bool = False
 ) -> tuple[ModelCard, list[Path]]:
     """Make a model of *file*: weights and card in *out*, as a training of ours leaves them.
 
@@ -228,6 +230,6 @@ def _like(card: ModelCard, origin: str) -> ModelCard:
     )
 
 
-def default_out(found: Found, path: Path) -> Path:
+def default_out(found: ModelRef, path: Path) -> Path:
     """Where an export goes by itself: below the run, or below the folder of the model."""
     return path / "export" / found.name if found.cell else path / "export"

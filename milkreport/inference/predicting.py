@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from milkreport.data.pixels.store import Progress
 from milkreport.errors import DataError
-from milkreport.inference.find_model import Found
-from milkreport.inference.inputs import Asked, load_asked
+from milkreport.inference.find_model import ModelRef
+from milkreport.inference.inputs import InferenceInputs, load_asked
 from milkreport.inference.trained import load_trained
 from milkreport.suite.suite import Training
 from milkreport.tables import first_few
@@ -23,7 +23,7 @@ from milkreport.training.answer import answer
 from milkreport.training.card import ModelCard
 from milkreport.training.device import Device, describe_device, pin, resolve_device
 from milkreport.training.files import CARD_FILE
-from milkreport.training.pixels import NoPixels, Pixels, place_pixels
+from milkreport.training.pixels import NoPixels, Pixels, choose_pixel_source
 from milkreport.training.saved import load_card
 
 Floats = npt.NDArray[np.float64]
@@ -39,7 +39,7 @@ class Answers:
     features, which may have been computed before.
     """
 
-    asked: Asked
+    asked: InferenceInputs
     classes: list[str]
     probabilities: Floats
     prior: Floats
@@ -56,7 +56,7 @@ class Answers:
 
 
 def predict(
-    models: Sequence[Found],
+    models: Sequence[ModelRef],
     data: Path,
     cache: Path,
     device_name: str = "auto",
@@ -84,7 +84,7 @@ def predict(
     )  # damaged weights are told of before minutes of decoding
     asked = load_asked(data, first, cache, strict, progress, notice)
     pixels: Pixels = (
-        place_pixels(asked.store, device) if asked.store is not None else NoPixels(device)
+        choose_pixel_source(asked.store, device) if asked.store is not None else NoPixels(device)
     )
     total = np.zeros((len(asked.cases.table), len(first.classes)))
     prior = np.zeros(len(first.classes))
@@ -125,7 +125,7 @@ def predict(
     )
 
 
-def _refuse_unlike(first: ModelCard, card: ModelCard, model: Found) -> None:
+def _refuse_unlike(first: ModelCard, card: ModelCard, model: ModelRef) -> None:
     """Raise a DataError for models whose mean would mean nothing."""
     if sorted(first.classes) != sorted(card.classes):
         what = f"its classes are {first_few(card.classes, 30)}"
@@ -150,7 +150,7 @@ def _settings(card: ModelCard, device: Device) -> Training:
     return settings
 
 
-def _remarks(card: ModelCard, device: Device, asked: Asked) -> list[str]:
+def _remarks(card: ModelCard, device: Device, asked: InferenceInputs) -> list[str]:
     here = describe_device(device)
     lines = []
     if card.device and card.device != here:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.apply_thresholds import Thresholds, fit_thresholds
-from milkreport.inference.find_model import Found
+from milkreport.inference.find_model import ModelRef
 from milkreport.parse import parse_json
 from milkreport.tables import first_few
 from milkreport.training.files import CARD_FILE
@@ -21,7 +21,7 @@ VALIDATION = "validation"
 
 
 def find_thresholds(
-    wish: str, models: Sequence[Found]
+    wish: str, models: Sequence[ModelRef]
 ) -> tuple[Thresholds, npt.NDArray[np.float64]]:
     """The thresholds that *wish* names, and their values by the first model's classes: float64 (n_classes,).
 
@@ -56,7 +56,7 @@ def load_thresholds(file: str) -> Thresholds:
     return found
 
 
-def fit_on_validation(models: Sequence[Found], classes: Sequence[str]) -> Thresholds:
+def fit_on_validation(models: Sequence[ModelRef], classes: Sequence[str]) -> Thresholds:
     """Thresholds found on saved validation predictions, a case's mean over the trainings that held it back.
 
     Trainings of one fold hold back the same cases; one that learned from a case has no say in it. So in an

@@ -15,7 +15,7 @@ from milkreport.evaluation.metrics.named import check_metric
 from milkreport.evaluation.mistakes import list_mistakes
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells
 from milkreport.evaluation.reading.any_table import Source
-from milkreport.evaluation.reading.inputs import Inputs, load_inputs
+from milkreport.evaluation.reading.inputs import EvaluationInputs, load_inputs
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.records.results import CellRecord, Results
@@ -26,7 +26,9 @@ from milkreport.runs.lock import hold
 from milkreport.runs.manifest import Manifest, read_environment
 
 
-def write_evaluation(out: Path, inputs: Inputs, results: Results, command: str) -> Results:
+def write_evaluation(
+    out: Path, inputs: EvaluationInputs, results: Results, command: str
+) -> Results:
     """Write predictions, results and provenance into *out*; an older evaluation there is replaced.
 
     Returns:
@@ -170,7 +172,7 @@ def _compare(
     if any(sorted(p.classes) != sorted(classes) for p in theirs.values()):
         raise DataError(f"{names[0]} and {names[1]} have other classes", "compare runs of one task")
     theirs = {key: p.ordered(classes) for key, p in theirs.items()}
-    inputs = Inputs(
+    inputs = EvaluationInputs(
         {names[1]: {"test": theirs}, names[0]: {"test": mine}},
         {name: name for name in names},
         ("the cases of both", ""),
@@ -216,7 +218,7 @@ def _labels(arms: Mapping[str, Cells]) -> Source | None:
     return frame
 
 
-def _manifest(inputs: Inputs, command: str, suite: str) -> Manifest:
+def _manifest(inputs: EvaluationInputs, command: str, suite: str) -> Manifest:
     return Manifest(
         **read_environment(),
         suite=suite,

@@ -20,7 +20,7 @@ CHUNK_PIXELS = 8 * 256 * 256
 Pass = tuple[list[Tensor], list[Tensor]]
 
 
-class Inputs(Protocol):
+class ModelInputs(Protocol):
     """All cases' inputs, without any label. ``device``: where they come out."""
 
     @property
@@ -51,11 +51,11 @@ class ImageInputs:
 
     @property
     def device(self) -> torch.device:
-        """See :class:`Inputs`."""
+        """See :class:`ModelInputs`."""
         return self.pixels.device
 
     def passes(self, batches: Sequence[Tensor]) -> Iterator[Pass]:
-        """See :class:`Inputs`."""
+        """See :class:`ModelInputs`."""
         if not batches:
             return
         order = torch.cat(list(batches)).to(self.device)
@@ -74,7 +74,7 @@ class ImageInputs:
             yield images, [table[positions] for table in self.features]
 
     def chunk(self, wanted: int, batch_size: int) -> int:
-        """See :class:`Inputs`."""
+        """See :class:`ModelInputs`."""
         return chunk_size(wanted, self.pixels.size, batch_size, self.device)
 
 
@@ -91,11 +91,11 @@ class ColumnInputs:
 
     @property
     def device(self) -> torch.device:
-        """See :class:`Inputs`."""
+        """See :class:`ModelInputs`."""
         return [*self.embedded, *self.features][0].device
 
     def passes(self, batches: Sequence[Tensor]) -> Iterator[Pass]:
-        """See :class:`Inputs`; features of images stand where images would."""
+        """See :class:`ModelInputs`; features of images stand where images would."""
         for positions in (batch.to(self.device) for batch in batches):
             yield (
                 [view[positions] for view in self.embedded],
@@ -103,7 +103,7 @@ class ColumnInputs:
             )
 
     def chunk(self, wanted: int, batch_size: int) -> int:
-        """See :class:`Inputs`: one pass a batch."""
+        """See :class:`ModelInputs`: one pass a batch."""
         return min(wanted, batch_size) if wanted else batch_size
 
 

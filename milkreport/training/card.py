@@ -21,7 +21,7 @@ from milkreport.models.shape import Shape
 from milkreport.suite.arms import ArmInputs
 from milkreport.suite.models import AnyModel, Backbone, Classifier, Pretrained, sees_images
 from milkreport.suite.sections import Seed
-from milkreport.training.batches import ColumnInputs, ImageInputs, Inputs
+from milkreport.training.batches import ColumnInputs, ImageInputs, ModelInputs
 from milkreport.training.embeddings import embed_cases
 from milkreport.training.files import NETWORK_FILE
 from milkreport.training.pixels import Pixels
@@ -29,7 +29,7 @@ from milkreport.training.pixels import Pixels
 SCHEMA_VERSION = 2
 
 
-class Reads(BaseModel):
+class InputSpec(BaseModel):
     """What a model reads of a case.
 
     ``views``: those that are seen, of the data's ``all_views``. ``images``: whether their images are.
@@ -50,7 +50,7 @@ class Reads(BaseModel):
         n_features = tuple(len(self.encoder.names(view)) for view in self.views)
         return Shape(self.image_size, tuple(self.views), n_features, n_classes, self.images)
 
-    def among(self, views: Sequence[str]) -> Reads:
+    def among(self, views: Sequence[str]) -> InputSpec:
         """The same, of data that have their *views* in another order or number: found by name."""
         return self.model_copy(update={"all_views": list(views)}) if self.images else self
 
@@ -66,7 +66,7 @@ class Reads(BaseModel):
 
 def fit_reads(
     cases: Cases, inputs: ArmInputs, train: npt.NDArray[np.int64], size: int, decoder: str
-) -> Reads:
+) -> InputSpec:
     """What an arm's *inputs* leave of *cases*; the encoder is fitted on the *train* positions alone.
 
     Raises:
@@ -74,7 +74,7 @@ def fit_reads(
     """
     views = inputs.choose(cases.views)
     features = [f for f in cases.features if inputs.metadata and f.view in ("case", *views)]
-    return Reads(
+    return InputSpec(
         views=list(views),
         all_views=list(cases.views),
         images=inputs.images,
@@ -99,7 +99,7 @@ class ModelCard(BaseModel):
     milkreport: str
     architecture: str
     model: AnyModel
-    reads: Reads
+    reads: InputSpec
     classes: Annotated[list[str], Field(max_length=MOST_CLASSES)]
     suite: str = ""
     arm: str = ""
@@ -141,8 +141,8 @@ def frozen_backbone(model: AnyModel) -> Pretrained | None:
 
 
 def make_inputs(
-    reads: Reads, model: AnyModel, table: pd.DataFrame, store: PixelStore | None, pixels: Pixels
-) -> Inputs:
+    reads: InputSpec, model: AnyModel, table: pd.DataFrame, store: PixelStore | None, pixels: Pixels
+) -> ModelInputs:
     """Inputs of all cases of *table* (whose images *store* and *pixels* hold) for a model that reads
     *reads*; a model without images needs no *store*.
     """
@@ -158,7 +158,7 @@ def make_inputs(
 
 
 def as_columns(
-    inputs: Inputs, reads: Reads, table: pd.DataFrame
+    inputs: ModelInputs, reads: InputSpec, table: pd.DataFrame
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """A classifier's inputs: the metadata with each column once, and the features of all images side by
     side.

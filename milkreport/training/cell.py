@@ -29,10 +29,10 @@ from milkreport.models.classifier import (
 from milkreport.suite.arms import Arm
 from milkreport.suite.models import AnyModel, Classifier
 from milkreport.suite.suite import Suite, Training
-from milkreport.training.batches import Inputs
+from milkreport.training.batches import ModelInputs
 from milkreport.training.card import (
+    InputSpec,
     ModelCard,
-    Reads,
     as_columns,
     fit_reads,
     frozen_backbone,
@@ -50,7 +50,7 @@ from milkreport.training.failures import TrainingFailed, is_out_of_memory
 from milkreport.training.files import CLASSIFIER_FILE, NETWORK_FILE
 from milkreport.training.fit import TrainingPart, fit
 from milkreport.training.imbalance import case_weights
-from milkreport.training.model_selector import Keeper, KeptJournal, OnEpoch
+from milkreport.training.model_selector import ModelSelector, OnEpoch, TrainingCheckpoint
 from milkreport.training.pixels import Pixels
 from milkreport.trust import read_sources
 
@@ -81,7 +81,7 @@ class TrainedCell:
 class Start:
     """A trained model to go on from: what it reads, its weights, the stages that stay as they are."""
 
-    reads: Reads
+    reads: InputSpec
     weights: dict[str, torch.Tensor]
     frozen: tuple[str, ...] = ()
 
@@ -126,9 +126,9 @@ def train_cell(
     )
     labelled = {name: (positions, labels[positions]) for name, positions in parts.items()}
     positive = tuple(name for name in cases.card.positive if name in cases.classes)
-    keeper = Keeper(suite, training, labelled, inputs, on_epoch, cases.classes, positive)
-    journal = KeptJournal(keeper, checkpoints or Checkpoints(), started)
-    keeper.pause = journal.pause
+    selector = ModelSelector(suite, training, labelled, inputs, on_epoch, cases.classes, positive)
+    journal = TrainingCheckpoint(selector, checkpoints or Checkpoints(), started)
+    selector.pause = journal.pause
     try:
         if isinstance(model, Classifier):
             columns = as_columns(inputs, reads, cases.table)
@@ -136,12 +136,12 @@ def train_cell(
             # scikit-learn's libraries take all cores otherwise: other sums, and cores that wait.
             with threadpool_limits(training.threads):
                 weights, parameters = _fit_classifier(
-                    model, arm, columns, groups, part, keeper, seed
+                    model, arm, columns, groups, part, selector, seed
                 )
         else:
-            _fit_network(model, training, arm, reads, inputs, part, keeper, journal, seed, start)
-            weights = safetensors.torch.save(keeper.state)
-            parameters = sum(tensor.numel() for tensor in keeper.state.values())
+            _fit_network(model, training, arm, reads, inputs, part, selector, journal, seed, start)
+            weights = safetensors.torch.save(selector.state)
+            parameters = sum(tensor.numel() for tensor in selector.state.values())
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -149,11 +149,11 @@ def train_cell(
         what = f"out of memory on {describe_memory(pixels.device)} at training.batch_size {size}"
         raise TrainingFailed(f"{what}: halve it") from error
     finally:
-        # Keeper and journal hold one another: the network would stay in memory beside the next cell's.
+        # ModelSelector and journal hold one another: the network would stay in memory beside the next cell's.
         journal.last = None
     weights_sha256 = hashlib.sha256(weights).hexdigest()
     frames = [
-        _frame(cases.table.iloc[positions], name, keeper.probabilities[name], cases.classes)
+        _frame(cases.table.iloc[positions], name, selector.probabilities[name], cases.classes)
         for name, positions in parts.items()
     ]
     device = describe_device(pixels.device)
@@ -170,28 +170,28 @@ def train_cell(
         training=training.model_dump(),
         seed=seed,
         fold=fold.index,
-        epoch_used=keeper.epoch,
+        epoch_used=selector.epoch,
         device=device,
         data=cases.card.name,
         data_sha256=prepared.fingerprint,
         class_counts=_count(cases.classes, labels[fold.train]),
-        metrics=keeper.metrics(),
+        metrics=selector.metrics(),
         sources=read_sources(model) | _backbone_source(model, reads),
         packages=_versions(),
         weights_file=CLASSIFIER_FILE if isinstance(model, Classifier) else NETWORK_FILE,
         weights_sha256=weights_sha256,
     )
     return TrainedCell(
-        history=pd.DataFrame(keeper.rows),
+        history=pd.DataFrame(selector.rows),
         predictions=pd.concat(frames, ignore_index=True),
         weights=weights,
         weights_sha256=weights_sha256,
         card=card,
-        epoch_used=keeper.epoch,
+        epoch_used=selector.epoch,
         seconds=journal.seconds(),
         parameters=parameters,
-        scalars=keeper.scalars,
-        exposure=dict(zip(cases.classes, map(int, keeper.drawn.tolist()), strict=True)),
+        scalars=selector.scalars,
+        exposure=dict(zip(cases.classes, map(int, selector.drawn.tolist()), strict=True)),
         peak_memory_bytes=peak_memory(pixels.device),
         device=device,
     )
@@ -201,11 +201,11 @@ def _fit_network(
     model: AnyModel,
     training: Training,
     arm: Arm,
-    reads: Reads,
-    inputs: Inputs,
+    reads: InputSpec,
+    inputs: ModelInputs,
     part: TrainingPart,
-    keeper: Keeper,
-    journal: KeptJournal,
+    selector: ModelSelector,
+    journal: TrainingCheckpoint,
     seed: int,
     start: Start | None,
 ) -> None:
@@ -226,11 +226,11 @@ def _fit_network(
         training,
         arm.correction,
         seed,
-        keeper.observe,
+        selector.observe,
         journal,
         amount=arm.amount,
         frozen=frozen,
-        is_over=keeper.is_over,
+        is_over=selector.is_over,
     )
 
 
@@ -240,10 +240,10 @@ def _fit_classifier(
     columns: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
     groups: npt.NDArray[np.int64],
     part: TrainingPart,
-    keeper: Keeper,
+    selector: ModelSelector,
     seed: int,
 ) -> tuple[bytes, int]:
-    """The classifier's bytes and the count of its numbers; its scores go to the keeper as one epoch."""
+    """The classifier's bytes and the count of its numbers; its scores go to the selector as one epoch."""
     train = part.positions.numpy()
     plain, embedded = columns
     fitted = fit_classifier(
@@ -255,9 +255,9 @@ def _fit_classifier(
         case_weights(arm.correction, part.labels, part.n_classes, arm.amount),
         seed,
     )
-    keeper.scalars = fitted.chosen
+    selector.scalars = fitted.chosen
     drawn = torch.bincount(part.labels, minlength=part.n_classes)
-    keeper.observe_only(
+    selector.observe_only(
         lambda p: score_classifier(fitted.pipeline, plain[p], embedded[p], part.n_classes), drawn
     )
     return dump_classifier(fitted.pipeline), count_numbers(fitted.pipeline)
@@ -267,7 +267,7 @@ def _count(classes: Sequence[str], labels: npt.NDArray[np.int64]) -> dict[str, i
     return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
 
 
-def _backbone_source(model: AnyModel, reads: Reads) -> dict[str, str]:
+def _backbone_source(model: AnyModel, reads: InputSpec) -> dict[str, str]:
     frozen = frozen_backbone(model)
     return {"backbone": backbone_sha256(frozen)} if frozen and reads.images else {}
 

@@ -11,7 +11,7 @@ from milkreport.errors import ConfigError
 from milkreport.models import host
 from milkreport.models.build import stages
 from milkreport.suite.arms import Correction
-from milkreport.training.card import Reads
+from milkreport.training.card import InputSpec
 from milkreport.training.cell import Start
 from milkreport.training.imbalance import (
     WEIGHTS_LOSS,
@@ -59,7 +59,7 @@ def choose_frozen(model: SavedModel, wanted: str | None) -> tuple[tuple[str, ...
     return names[:end], names[end:]
 
 
-def start_from(model: SavedModel, reads: Reads, frozen: tuple[str, ...]) -> Start:
+def start_from(model: SavedModel, reads: InputSpec, frozen: tuple[str, ...]) -> Start:
     """Where the training of a network goes on: copies of its weights, on the CPU."""
     assert model.network is not None
     state = model.network.state_dict()

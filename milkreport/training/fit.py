@@ -17,7 +17,7 @@ from milkreport.streams import stream_seed
 from milkreport.suite.arms import Correction
 from milkreport.suite.suite import Precision, Training
 from milkreport.training.augment import augmented
-from milkreport.training.batches import Inputs, Pass
+from milkreport.training.batches import ModelInputs, Pass
 from milkreport.training.checkpoint import Position
 from milkreport.training.device import autocast
 from milkreport.training.failures import TrainingFailed, refuse_undetermined
@@ -56,7 +56,7 @@ class TrainingPart:
 
 def fit(
     build: Callable[[], nn.Module],
-    inputs: Inputs,
+    inputs: ModelInputs,
     part: TrainingPart,
     settings: Training,
     correction: Correction,
@@ -204,7 +204,7 @@ def step(
 @torch.inference_mode()
 def score(
     network: nn.Module,
-    inputs: Inputs,
+    inputs: ModelInputs,
     positions: Tensor,
     precision: Precision,
     pause: Callable[[], None] = lambda: None,

@@ -19,7 +19,7 @@ from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.models import host
 from milkreport.models.build import scalars
 from milkreport.suite.suite import Suite, Training
-from milkreport.training.batches import Inputs
+from milkreport.training.batches import ModelInputs
 from milkreport.training.checkpoint import (
     Checkpoint,
     Checkpoints,
@@ -38,7 +38,7 @@ LogScores = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
 Probabilities = dict[str, npt.NDArray[np.float32]]
 
 
-class Keeper:
+class ModelSelector:
     """Watches the epochs: scores every part, keeps the weights of the epoch that the suite selects.
 
     ``classes`` and ``positive`` of the data: a primary metric may be of one class or of the positive ones.
@@ -49,7 +49,7 @@ class Keeper:
         suite: Suite,
         training: Training,
         parts: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
-        inputs: Inputs,
+        inputs: ModelInputs,
         on_epoch: OnEpoch,
         classes: tuple[str, ...] = (),
         positive: tuple[str, ...] = (),
@@ -171,11 +171,11 @@ class Keeper:
         return True
 
 
-class KeptJournal:
-    """The checkpoints of one training: the network's state and the keeper's, together."""
+class TrainingCheckpoint:
+    """The checkpoints of one training: the network's state and the selector's, together."""
 
-    def __init__(self, keeper: Keeper, checkpoints: Checkpoints, started: float) -> None:
-        self.keeper, self.checkpoints = keeper, checkpoints
+    def __init__(self, selector: ModelSelector, checkpoints: Checkpoints, started: float) -> None:
+        self.selector, self.checkpoints = selector, checkpoints
         self.started, self.before = started, 0.0
         self.last: tuple[Position, nn.Module, torch.optim.Optimizer] | None = None
 
@@ -188,7 +188,7 @@ class KeptJournal:
         if checkpoint is None:
             return Position()
         restore_network(checkpoint.tensors, network, optimizer)
-        self.keeper.restore(checkpoint)
+        self.selector.restore(checkpoint)
         self.before = float(checkpoint.facts["seconds"])
         return checkpoint.position
 
@@ -198,8 +198,8 @@ class KeptJournal:
         self.last = (position, network, optimizer)
 
         def state() -> Checkpoint:
-            facts = self.keeper.facts() | {"seconds": self.seconds()}
-            tensors = network_tensors(network, optimizer) | self.keeper.tensors()
+            facts = self.selector.facts() | {"seconds": self.seconds()}
+            tensors = network_tensors(network, optimizer) | self.selector.tensors()
             return Checkpoint(position, facts, tensors)
 
         self.checkpoints.reached(position, state)

@@ -138,7 +138,7 @@ class NoPixels:
         raise AssertionError("a model without images asked for some")
 
 
-def place_pixels(store: PixelStore, device: torch.device) -> Pixels:
+def choose_pixel_source(store: PixelStore, device: torch.device) -> Pixels:
     """Choose the place: mapped on a CPU; on a GPU in its memory, if half of what is free holds them all."""
     if device.type == "cpu":
         return MappedPixels(store)

@@ -13,7 +13,7 @@ from milkreport.data.adapters.spec import SPEC_NAME, DataSpec
 from milkreport.data.cases import Card, Cases
 from milkreport.data.files.discovery import Tree
 from milkreport.data.files.image_index import ImageIndex
-from milkreport.data.leaks import telling_features
+from milkreport.data.leaks import leaky_features
 from milkreport.data.roots import stay_below
 from milkreport.errors import DataError
 from milkreport.tables import load_table
@@ -41,7 +41,7 @@ def load_described(tree: Tree, spec: DataSpec) -> Cases:
     index = ImageIndex(tree)
     assembler = Assembler(settings, views, spec.features, spec.known_labels, index)
     mapped = assembler.assemble(TextTable(frame, settings.file), truth)
-    telling = telling_features(mapped.table, mapped.features)
+    telling = leaky_features(mapped.table, mapped.features)
     extra, named = _apart(index.unused(mapped.used), frame, index)
     elsewhere = f"; {named:,} more, which other columns name" if named else ""
     return Cases(

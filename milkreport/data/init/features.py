@@ -13,7 +13,7 @@ from milkreport.columns import plain_ages
 from milkreport.data.adapters.spec import LEAKY, RESERVED
 from milkreport.data.cases import IMAGE_PREFIX, Feature
 from milkreport.data.init.columns import DATE, FREE_TEXT, MAX_TEXT, is_id_name, is_number, words
-from milkreport.data.leaks import telling_features
+from milkreport.data.leaks import leaky_features
 from milkreport.tables import first_few
 
 #: Columns that as a rule follow from the diagnosis. They are proposed as banned; a description may read them.
@@ -106,7 +106,7 @@ def _no_input(column: str, cells: pd.Series[Any]) -> str:
 
 def _telling(column: str, cells: pd.Series[Any], labels: pd.Series[Any]) -> str:
     table = pd.DataFrame({"label": labels, column: cells}).dropna()
-    return "".join(telling_features(table, [Feature(column, "categorical")]))
+    return "".join(leaky_features(table, [Feature(column, "categorical")]))
 
 
 def _seen(cells: pd.Series[Any], numeric: bool) -> str:

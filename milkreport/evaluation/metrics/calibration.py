@@ -102,10 +102,10 @@ def nested_temperature(
     Args:
         folds: positions of each fold; together all cases, once.
     """
-    cooled, found = np.empty_like(probabilities), []
+    calibrated, found = np.empty_like(probabilities), []
     everyone = np.arange(len(truth))
     for fold in folds:
         rest = np.setdiff1d(everyone, fold, assume_unique=True)
         found.append(fit_temperature(truth[rest], probabilities[rest]))
-        cooled[fold] = apply_temperature(probabilities[fold], found[-1])
-    return float(np.exp(np.mean(np.log(found)))), cooled
+        calibrated[fold] = apply_temperature(probabilities[fold], found[-1])
+    return float(np.exp(np.mean(np.log(found)))), calibrated

@@ -28,7 +28,7 @@ GivenFiles = Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]]
 
 
 @dataclass(frozen=True)
-class Inputs:
+class EvaluationInputs:
     """Predictions beside their truth, ready to be scored.
 
     ``arms``: name to part to predictions by (seed, fold); several files of one arm are its seeds.
@@ -66,7 +66,7 @@ def load_inputs(
     metadata: Given | None = None,
     group: str = "",
     slices: Sequence[str] = (),
-) -> Inputs:
+) -> EvaluationInputs:
     """Read predictions, truth and metadata; see :func:`milkreport.evaluation.evaluate.evaluate`.
 
     Raises:
@@ -85,7 +85,7 @@ def load_inputs(
     facts = load_facts(table, group, slices)
     sources = {name: _labels(files) for name, files in named.items()}
     titles = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
-    return Inputs(arms, sources, (_label(truth), _sha256(truth)), facts, titles)
+    return EvaluationInputs(arms, sources, (_label(truth), _sha256(truth)), facts, titles)
 
 
 def name_of_file(stem: str) -> str:
