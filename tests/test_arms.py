@@ -19,13 +19,13 @@ from milkreport.suite.suite import Arm, Suite, Training, build_suite, load_suite
 from milkreport.training.augment import augmented, relight, turn  # noqa: E402
 from milkreport.training.cell import TrainedCell, train_cell  # noqa: E402
 from milkreport.training.checkpoint import Checkpoints  # noqa: E402
+from milkreport.training.fit import learning_rate  # noqa: E402
 from milkreport.training.imbalance import (  # noqa: E402
     case_weights,
     effective_number_weights,
     epoch_order,
 )
 from milkreport.training.pixels import MappedPixels  # noqa: E402
-from milkreport.training.schedule import learning_rate  # noqa: E402
 
 CPU = torch.device("cpu")
 LABELS = torch.tensor([0] * 70 + [1] * 25 + [2] * 5)

@@ -17,9 +17,8 @@ from milkreport.evaluation.metrics.named import define_all
 from milkreport.evaluation.records.results import Results, Superiority
 from milkreport.reporting.sections.compare import build_comparison
 from milkreport.reporting.sections.tables import comparison_table, pair_table
-from milkreport.reporting.wording.classes import coverage_sentence
 from milkreport.reporting.wording.pairs import superiority_sentences
-from milkreport.reporting.wording.sentences import result_statement
+from milkreport.reporting.wording.sentences import coverage_sentence, result_statement
 
 from . import report_samples as samples
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from milkreport.evaluation.calibration_summary import calibrate, describe_positive
-from milkreport.evaluation.class_rows import make_class_rows
 from milkreport.evaluation.decision_rules import describe_rules
-from milkreport.evaluation.intervals.bounds import bound_model
+from milkreport.evaluation.intervals.bounds import ModelBounds, bound_model
 from milkreport.evaluation.intervals.estimates import estimate
 from milkreport.evaluation.metrics.confusion import confusion_counts
 from milkreport.evaluation.metrics.definitions import (
@@ -16,11 +19,11 @@ from milkreport.evaluation.metrics.definitions import (
     computable,
     limits_of,
 )
-from milkreport.evaluation.metrics.measures import Plan, measure, weakest
+from milkreport.evaluation.metrics.measures import Measured, Plan, measure, shared, weakest
 from milkreport.evaluation.metrics.rank_curves import class_curves
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, PooledPredictions, pool_arms
 from milkreport.evaluation.records.data import Part
-from milkreport.evaluation.records.parts import PartResult
+from milkreport.evaluation.records.parts import ClassRow, PartResult
 from milkreport.evaluation.subgroups import describe_slices
 
 
@@ -91,3 +94,45 @@ def summarise_part(part: Part, cells: Cells) -> PartResult:
     """One arm's predictions on one part by themselves."""
     plan, facts = Plan(), CaseFacts()
     return summarise_pool(pool_arms({"": cells}, part, plan, facts)[""], plan, facts)
+
+
+Ints = npt.NDArray[np.int64]
+
+
+def make_class_rows(
+    classes: Sequence[str],
+    points: Sequence[Measured],
+    bounds: Sequence[ModelBounds],
+    draws: Sequence[Measured],
+    confusions: Sequence[Ints],
+) -> list[ClassRow]:
+    """Each class's metrics, means over seeds, with their intervals.
+
+    Args:
+        points, bounds, draws, confusions: one per seed; *bounds* and *draws* are empty where nothing was
+            resampled.
+    """
+    rows = []
+    for c, name in enumerate(classes):
+        values: dict[str, float | None] = {}
+        intervals: dict[str, tuple[float, float]] = {}
+        for metric in shared([m.classes for m in points]):
+            # Undefined for some seeds: the mean over the others.
+            seeds = [s for s, m in enumerate(points) if np.isfinite(m.classes[metric][c])]
+            known = [float(points[s].classes[metric][c]) for s in seeds]
+            values[metric] = statistics.fmean(known) if known else None
+            if known and bounds and all(metric in bounds[s].classes for s in seeds):
+                ends = [(b[0][c], b[1][c]) for s in seeds for b in [bounds[s].classes[metric]]]
+                found = estimate(known, ends, [draws[s].classes[metric][:, c] for s in seeds])
+                if found.low is not None and found.high is not None:
+                    intervals[metric] = (found.low, found.high)
+        rows.append(
+            ClassRow(
+                name=name,
+                support=int(confusions[0][c].sum()),
+                predicted=statistics.fmean(float(m[:, c].sum()) for m in confusions),
+                intervals=intervals,
+                **values,  # type: ignore[arg-type]
+            )
+        )
+    return rows

@@ -13,7 +13,6 @@ from milkreport.reporting.figures import curves, interval_plot
 from milkreport.reporting.sections.arms import ArmView, build_arm, build_exposure
 from milkreport.reporting.sections.audit import AuditView, build_audit
 from milkreport.reporting.sections.compare import ComparisonView, build_comparison
-from milkreport.reporting.sections.cost import build_cost
 from milkreport.reporting.sections.data import DataView, build_data
 from milkreport.reporting.sections.gallery import GalleryView, build_gallery
 from milkreport.reporting.sections.guidelines import GuidelinesView, build_guidelines
@@ -21,6 +20,7 @@ from milkreport.reporting.sections.protocol import ProtocolView, build_protocol
 from milkreport.reporting.sections.provenance import (
     EthicsView,
     ProvenanceView,
+    build_cost,
     build_ethics,
     build_provenance,
 )
@@ -33,10 +33,9 @@ from milkreport.reporting.sections.reference import (
 )
 from milkreport.reporting.sections.subgroups import SubgroupsView, build_subgroups
 from milkreport.reporting.sections.tables import comparison_table, pair_table
-from milkreport.reporting.wording.classes import yardstick
 from milkreport.reporting.wording.data import data_sentence, tidy
 from milkreport.reporting.wording.pairs import better_word
-from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER, result_statement
+from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER, result_statement, yardstick
 from milkreport.reporting.wording.text import (
     day,
     listing,

@@ -22,7 +22,6 @@ from milkreport.training.checkpoint import Position
 from milkreport.training.device import autocast
 from milkreport.training.failures import TrainingFailed, refuse_undetermined
 from milkreport.training.imbalance import Loss, epoch_order, make_loss
-from milkreport.training.schedule import learning_rate
 
 #: Cases a pass where nothing is learned, at most.
 SCORED_AT_ONCE = 256
@@ -237,3 +236,24 @@ def has_batch_statistics(network: nn.Module) -> bool:
 def _batch_modules(network: nn.Module) -> Iterator[bool]:
     for module in network.modules():
         yield isinstance(module, nn.modules.batchnorm._BatchNorm)
+
+
+#: The ``step`` schedule divides by 10 after these shares of the training.
+STEPS = (0.6, 0.8)
+
+
+def learning_rate(settings: Training, epochs_done: float) -> float:
+    """The rate of the step that begins after *epochs_done* epochs, 0 to ``settings.epochs``.
+
+    Linear from 0 over the warm-up (its first step has one step's share, see the caller); then constant,
+    half a cosine from the full rate to 0 (Loshchilov and Hutter, 2017, SGDR, without restarts), or steps.
+    """
+    rate = settings.learning_rate
+    if epochs_done < settings.warmup_epochs:
+        return rate * epochs_done / settings.warmup_epochs
+    if settings.schedule == "cosine":
+        share = (epochs_done - settings.warmup_epochs) / (settings.epochs - settings.warmup_epochs)
+        return rate * 0.5 * (1 + math.cos(math.pi * share))
+    if settings.schedule == "step":
+        return rate * 0.1 ** sum(epochs_done >= share * settings.epochs for share in STEPS)
+    return rate

@@ -7,10 +7,9 @@ reference is read: no data and no run.
 from __future__ import annotations
 
 from milkreport.checks.audit.claims import audit_behaviour, audit_claims
-from milkreport.checks.audit.counts import audit_shares, audit_sums
 from milkreport.checks.audit.findings import Audit, ReadMatrix
 from milkreport.checks.audit.matrices_check import audit_matrices
-from milkreport.checks.audit.metrics import audit_metrics
+from milkreport.checks.audit.metrics import audit_metrics, audit_shares, audit_sums
 from milkreport.checks.reference import Reference
 
 

@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from milkreport.data.synthetic.camera import Scene, photograph
 from milkreport.data.synthetic.canvas import (
     Array,
+    Scene,
     Strokes,
     View,
     bend_view,
     cell_repeat,
     make_view,
     over,
+    photograph,
     smoothstep,
     texture,
 )

@@ -17,9 +17,9 @@ from milkreport.reporting.figures.confusion import (
     is_wide,
 )
 from milkreport.reporting.sections.measures import calibration_sentence
-from milkreport.reporting.sections.trainings import trainings
+from milkreport.reporting.sections.provenance import trainings
 from milkreport.reporting.sentences_intervals import interval_notes
-from milkreport.reporting.wording.classes import coverage_words
+from milkreport.reporting.wording.sentences import coverage_words
 from milkreport.reporting.wording.text import (
     MISSING,
     decimal,

@@ -25,13 +25,13 @@ from milkreport.reporting.sections.agreement import (
 )
 from milkreport.reporting.sections.arms import TOO_FEW
 from milkreport.reporting.sections.measures import metric_tables, positive_table
-from milkreport.reporting.wording.classes import (
+from milkreport.reporting.wording.method import method_texts
+from milkreport.reporting.wording.pairs import better_word, superiority_sentences
+from milkreport.reporting.wording.sentences import (
     coverage_sentence,
     imbalance_note,
     yardstick_sentence,
 )
-from milkreport.reporting.wording.method import method_texts
-from milkreport.reporting.wording.pairs import better_word, superiority_sentences
 from milkreport.reporting.wording.text import (
     MISSING,
     decimal,

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from milkreport.evaluation.records.results import SEEDS_TO_RANK, Results
-from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
-from milkreport.reporting.sections.trainings import trainings
+from milkreport.evaluation.records.results import SEEDS_TO_RANK, ArmResult, CellRecord, Results
+from milkreport.reporting.blocks import Cell, Chapter, Column, Fact, Group, Row, Table, table
+from milkreport.reporting.sections.tables import failure
 from milkreport.reporting.wording.text import (
     MISSING,
     clock,
+    duration,
     listing,
     plural,
+    several,
     shorten,
     whole,
     without_paths,
@@ -189,3 +191,97 @@ def _definitions(results: Results) -> Table:
     ]
     caption = "How each metric is computed; two values compare only where this agrees."
     return table("definitions", caption, columns, rows, dense=True)
+
+
+def build_cost(results: Results, manifest: Manifest) -> Chapter | None:
+    """One row an arm; ``None`` where nothing was trained."""
+    rows = [
+        _row(results, arm) for arm in results.arms if any(c.seconds is not None for c in arm.cells)
+    ]
+    if not rows:
+        return None
+    columns = (
+        Column("Arm", text=True),
+        Column("Parameters"),
+        Column("Trainings"),
+        Column("Time, all"),
+        Column("Time, each"),
+        Column("Peak memory"),
+    )
+    device = manifest.device_name or manifest.device
+    seconds = sum(c.seconds or 0 for arm in results.arms for c in arm.cells)
+    text = (
+        f"Trained on {device}, {whole(manifest.threads)} threads, in {duration(seconds)} altogether. Times "
+        "are wall clock of the trainings themselves, evaluation after each epoch included; peak memory is "
+        f"{'the device’s' if manifest.device == 'cuda' else 'the whole process’s so far'}."
+    )
+    caption = "Cost of each arm."
+    return Chapter("cost", "Cost", (text,), (table("cost", caption, columns, rows),))
+
+
+def _row(results: Results, arm: ArmResult) -> Row:
+    done = [cell for cell in arm.cells if cell.seconds is not None]
+    seconds = [cell.seconds or 0.0 for cell in done]
+    sizes = {cell.parameters for cell in done if cell.parameters is not None}
+    memory = [cell.peak_memory_bytes for cell in done if cell.peak_memory_bytes]
+    each = duration(sum(seconds) / len(seconds))
+    if len(seconds) > 1:
+        each = f"{duration(min(seconds))} to {duration(max(seconds))}"
+    return Row(
+        (
+            Cell(arm_title(results, arm.name)),
+            Cell(several(sizes) or MISSING),
+            Cell(whole(len(done))),
+            Cell(duration(sum(seconds))),
+            Cell(each),
+            Cell(f"{max(memory) / 1e9:.2f} GB" if memory else MISSING),
+        )
+    )
+
+
+#: Rows of one table; the others stand in ``results.json``. Rows are what makes a PDF slow.
+MOST_ROWS = 60
+
+_COLUMNS = (
+    Column("Seed"),
+    Column("Fold"),
+    Column("Status", text=True),
+    Column("Epoch used"),
+    Column("Time"),
+    Column("Weights (SHA-256)", text=True),
+)
+
+
+def trainings(
+    key: str, caption: str, cells: Sequence[tuple[str, Sequence[CellRecord]]]
+) -> Table | None:
+    """A table of *cells*, pairs of a heading and its trainings; ``None`` if there are none."""
+    total = sum(len(some) for _, some in cells)
+    if not total:
+        return None
+    left, groups = MOST_ROWS, []
+    for title, some in cells:
+        # Failures first: they must not fall behind the cut.
+        ordered = sorted(some, key=lambda c: (c.status != "failed", c.seed, c.fold))[:left]
+        left -= len(ordered)
+        if ordered:
+            groups.append(Group(title, tuple(_training_row(cell) for cell in ordered)))
+    if total > MOST_ROWS:
+        caption = f"{caption} The first {MOST_ROWS} of {whole(total)}."
+    return Table(key, caption, _COLUMNS, tuple(groups), dense=True)
+
+
+def _training_row(cell: CellRecord) -> Row:
+    failed = cell.status == "failed"
+    message = shorten(without_paths(cell.message), 200)
+    return Row(
+        (
+            Cell(str(cell.seed)),
+            Cell(str(cell.fold)),
+            Cell(failure(message) if failed else cell.status, kind="text"),
+            Cell(whole(cell.epoch_used)),
+            Cell(duration(cell.seconds)),
+            Cell(cell.weights_sha256[:12] or MISSING, kind="code"),
+        ),
+        "failed" if failed else "",
+    )
