@@ -18,7 +18,7 @@ from milkreport.reporting.figures.confusion import (
 )
 from milkreport.reporting.sections.measures import calibration_sentence
 from milkreport.reporting.sections.provenance import trainings
-from milkreport.reporting.sentences_intervals import interval_notes
+from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.sentences import coverage_words
 from milkreport.reporting.wording.text import (
     MISSING,

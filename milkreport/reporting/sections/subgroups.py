@@ -9,7 +9,7 @@ from milkreport.evaluation.records.parts import Estimate, PartResult, SliceResul
 from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
 from milkreport.reporting.sections.tables import estimate_cell
-from milkreport.reporting.sentences_intervals import interval_notes
+from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.text import (
     MISSING,
     decimal,

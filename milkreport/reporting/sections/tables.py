@@ -8,7 +8,7 @@ from milkreport.evaluation.metrics.named import define
 from milkreport.evaluation.records.parts import Estimate, PartResult
 from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
-from milkreport.reporting.sentences_intervals import LOPSIDED, interval_notes, is_lopsided
+from milkreport.reporting.wording.intervals import LOPSIDED, interval_notes, is_lopsided
 from milkreport.reporting.wording.text import (
     MISSING,
     decimal,

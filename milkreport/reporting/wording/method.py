@@ -5,7 +5,7 @@ from __future__ import annotations
 from milkreport.evaluation.compare import ALPHA, is_permuted, most_permutations
 from milkreport.evaluation.metrics.definitions import HEADLINE
 from milkreport.evaluation.records.results import SEEDS_TO_RANK, Comparison, Results
-from milkreport.reporting.sentences_intervals import interval_methods
+from milkreport.reporting.wording.intervals import interval_methods
 from milkreport.reporting.wording.pairs import trained
 from milkreport.reporting.wording.text import mid_sentence, numeral, whole
 from milkreport.reporting.wording.titles import primary_pairs
