@@ -12,7 +12,7 @@ The scorer needs an environment of its own: ``--isic PYTHON`` names the interpre
 
 Prints a table and, as its last line, one JSON object: ``seconds`` and ``peak_mb`` at ``rows``, the most rows;
 ``ratio_growth``, the time a row there by that at a tenth; ``ratio_isic``, our time by the scorer's;
-``page_cpu_seconds`` and ``ratio_page`` by number of rows.
+``page_cpu_seconds``, ``ratio_page`` and ``page_peak_mb`` by number of rows.
 
     python benchmarks/evaluate.py [--rows 1000000] [--isic PYTHON] [--rounds 5]
 """
@@ -23,14 +23,13 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from peak import measure
 
 CLASSES = [f"C{i:02d}" for i in range(11)]
 BENCHMARK_ROWS = 5_240
@@ -52,35 +51,16 @@ def write_files(folder: Path, n: int, arm: int = 0) -> tuple[Path, Path]:
     return paths
 
 
-def measure(command: list[str]) -> tuple[float, float]:
-    """Seconds and peak resident megabytes of a command, its output thrown away."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begun
-    if status:
-        raise SystemExit(f"failed: {' '.join(command)}")
-    return seconds, usage.ru_maxrss / 1024
-
-
-def measure_page(folder: Path, n: int) -> tuple[float, float]:
-    """CPU seconds of three arms to a page with intervals, and of their points alone."""
+def measure_page(folder: Path, n: int) -> tuple[float, float, float]:
+    """CPU seconds of three arms to a page with intervals, and of their points alone; the page's peak MB."""
     files = [write_files(folder, n, arm) for arm in range(3)]
     arms, truth = [f"arm{i}={predictions}" for i, (predictions, _) in enumerate(files)], files[0][1]
     command = [sys.executable, "-m", "milkreport", "evaluate", *arms, "--truth", str(truth)]
     page = [*command, "--no-pdf", "--out", str(folder / f"page-{n}")]
-    return measure_cpu(page), measure_cpu([*command, "--json", "--no-intervals"])
-
-
-def measure_cpu(command: list[str]) -> float:
-    """User and system seconds of a command with one thread, its output thrown away."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    null = subprocess.DEVNULL
-    process = subprocess.Popen(command, stdout=null, stderr=null, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"failed: {' '.join(command)}")
-    return usage.ru_utime + usage.ru_stime
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with_page = measure(page, one_thread)
+    points = measure([*command, "--json", "--no-intervals"], one_thread)
+    return with_page.cpu, points.cpu, with_page.peak_mb
 
 
 def ours(files: tuple[Path, Path]) -> list[str]:
@@ -109,31 +89,37 @@ def main() -> None:
         rows = {}
         for n in (arguments.rows // 10, arguments.rows):
             rows[n] = measure(ours(write_files(folder, n)))
-            print(f"{n:>9,} rows: {rows[n][0]:6.2f} s, {rows[n][1]:7.0f} MB")
+            print(f"{n:>9,} rows: {rows[n].seconds:6.2f} s, {rows[n].peak_mb:7.0f} MB")
         ratio = None
         files = write_files(folder, BENCHMARK_ROWS)
         mine, scorers = [], []
         for _ in range(arguments.rounds):
-            mine.append(measure(ours(files))[0])
+            mine.append(measure(ours(files)).seconds)
             if arguments.isic:
-                scorers.append(measure(theirs(arguments.isic, files))[0])
+                scorers.append(measure(theirs(arguments.isic, files)).seconds)
         print(f"{BENCHMARK_ROWS:>9,} rows: {statistics.median(mine):6.2f} s")
         if scorers:
             ratio = statistics.median(a / b for a, b in zip(mine, scorers, strict=True))
             print(f"  the archive's scorer: {statistics.median(scorers):.2f} s; ratio {ratio:.2f}")
         pages = {n: measure_page(folder, n) for n in PAGE_ROWS if n <= arguments.rows}
-        for n, (cpu, points) in pages.items():
-            print(f"{n:>9,} rows, page with intervals: {cpu:6.2f} s of CPU, points {points:.2f} s")
-    seconds, peak = rows[arguments.rows]
-    growth = (seconds / arguments.rows) / (rows[arguments.rows // 10][0] / (arguments.rows // 10))
+        for n, (cpu, points, most) in pages.items():
+            print(
+                f"{n:>9,} rows, page with intervals: {cpu:6.2f} s of CPU, points {points:.2f} s, "
+                f"{most:.0f} MB"
+            )
+    seconds, _, peak = rows[arguments.rows]
+    growth = (seconds / arguments.rows) / (
+        rows[arguments.rows // 10].seconds / (arguments.rows // 10)
+    )
     said = {
         "seconds": round(seconds, 2),
         "peak_mb": round(peak),
         "rows": arguments.rows,
         "ratio_growth": round(growth, 3),
         "ratio_isic": None if ratio is None else round(ratio, 3),
-        "page_cpu_seconds": {n: round(cpu, 2) for n, (cpu, _) in pages.items()},
-        "ratio_page": {n: round(cpu / points, 2) for n, (cpu, points) in pages.items()},
+        "page_cpu_seconds": {n: round(cpu, 2) for n, (cpu, _, _) in pages.items()},
+        "ratio_page": {n: round(cpu / points, 2) for n, (cpu, points, _) in pages.items()},
+        "page_peak_mb": {n: round(most) for n, (_, _, most) in pages.items()},
     }
     print(json.dumps(said))
 

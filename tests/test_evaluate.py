@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -590,3 +592,34 @@ def test_the_brier_score_of_two_classes_is_given_as_libraries_have_it(folder, mi
     assert float(cell) == pytest.approx(expected, abs=6e-4)
     whole = milkreport_evaluate(folder / "base.csv", folder / "truth.csv").arms[0].part("test")
     assert binary_brier(whole) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory in kilobytes is Linux's")
+def test_three_arms_of_five_thousand_cases_stay_within_300_mb(tmp_path: Path) -> None:
+    """11 classes, all intervals and tests, positive classes and subgroups; 321 MB before."""
+    rng = np.random.default_rng(0)
+    n, classes = 5_240, [f"C{i:02d}" for i in range(11)]
+    ids = [f"case_{i:07d}" for i in range(n)]
+    truth = rng.choice(11, n, p=np.array([30, 252, 4, 54, 5, 5, 1, 44, 71, 47, 5]) / 518)
+    tables = {"truth": np.eye(11, dtype=int)[truth]}
+    for arm in range(3):
+        tables[f"arm{arm}"] = rng.dirichlet(np.ones(11), n) * 0.6 + 0.4 * np.eye(11)[truth]
+    for name, values in tables.items():
+        frame = pd.DataFrame(values, columns=classes)
+        frame.insert(0, "image", ids)
+        frame.to_csv(tmp_path / f"{name}.csv", index=False, float_format="%.9f")
+    meta = pd.DataFrame({"image": ids, "sex": rng.choice(["m", "f"], n)})
+    meta["site"] = rng.choice([*"abcdefgh"], n)
+    meta.to_csv(tmp_path / "meta.csv", index=False)
+    command = [sys.executable, "-m", "milkreport", "evaluate", "arm0.csv", "arm1.csv", "arm2.csv",
+               "--truth", "truth.csv", "--positive", "C07,C01", "--metadata", "meta.csv",
+               "--rules", "isic", "--json"]  # fmt: skip
+    # Started by a small process: Linux counts the memory of the one that forks into the peak.
+    start = "import os, subprocess, sys; p = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL); "
+    start += "_, status, usage = os.wait4(p.pid, 0); print(status, usage.ru_maxrss)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", start, *command], cwd=tmp_path, capture_output=True, text=True
+    )
+    status, peak = map(int, done.stdout.split())
+    assert status == 0, done.stderr
+    assert peak / 1024 < 300

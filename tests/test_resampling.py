@@ -10,6 +10,7 @@ from sklearn.metrics import matthews_corrcoef, precision_score
 
 from milkreport.errors import DataError
 from milkreport.evaluation.compare import compare_arms, is_shown
+from milkreport.evaluation.intervals import resampling
 from milkreport.evaluation.intervals.closed_form import (
     auc_bounds,
     average_precision_bounds,
@@ -144,9 +145,20 @@ def test_groups_are_drawn_whole() -> None:
     assert weights[:, 0].var() == pytest.approx(2 / 3, rel=0.2)
 
 
+def test_a_piece_is_small_and_draws_do_not_depend_on_its_size(monkeypatch) -> None:
+    pieces = [weights.copy() for weights in bootstrap_weights(5_240, 2_000)]
+    assert max(piece.nbytes for piece in pieces) <= 8_000_000
+    monkeypatch.setattr(resampling, "_PIECE", 8_000_000)
+    resampling._keep_draws.cache_clear()
+    larger = [weights.copy() for weights in bootstrap_weights(5_240, 2_000)]
+    resampling._keep_draws.cache_clear()
+    assert len(larger) < len(pieces)
+    assert np.array_equal(np.concatenate(pieces), np.concatenate(larger))
+
+
 def test_many_cases_come_in_pieces() -> None:
     pieces = list(bootstrap_weights(100_000, 200))
-    assert [len(piece) for piece in pieces] == [80, 80, 40]
+    assert [len(piece) for piece in pieces] == [20] * 10
     assert all((piece.sum(axis=1) == 100_000).all() for piece in pieces)
 
 

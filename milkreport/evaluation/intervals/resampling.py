@@ -20,8 +20,11 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Weights = npt.NDArray[np.float32]
 
-#: Numbers that one piece of the resamples may hold where cases are many: 4 bytes each.
-_PIECE = 8_000_000
+#: Numbers that one piece of the resamples may hold, 4 bytes each; measuring it holds several of its size.
+#: A few rows at least: what every piece costs must not outweigh its rows.
+_PIECE, _FEWEST_ROWS = 2_000_000, 8
+#: The same of permutations. Its swaps depend on it: another value gives other, equally good p.
+_SWAPS = 8_000_000
 #: Draws that are kept for the next use of the same: a byte each.
 _MOST_KEPT = 100_000_000
 
@@ -37,7 +40,7 @@ def bootstrap_weights(n: int, n_resamples: int, groups: Ints | None = None) -> I
         groups: int64 (n,), positions of the groups that are drawn whole; ``None``: each case by itself.
     """
     n_units = count_all(n, groups)
-    rows = max(1, min(n_resamples, _PIECE // n))
+    rows = min(n_resamples, max(_FEWEST_ROWS, _PIECE // n))
     make = _keep_draws if n_units * n_resamples <= _MOST_KEPT else _draw_units
     for drawn in make(n_units, n_resamples, rows):
         yield (drawn if groups is None else drawn[:, groups]).astype(np.float32)
@@ -119,7 +122,7 @@ def permutation_p(
         return gaps / len(moves)
 
     observed = abs(float(mean_gap(np.zeros((1, len(kinds)), np.float32))[0]))
-    hits, rows = 0, max(1, _PIECE // max(len(kinds), n_classes**2, 1))
+    hits, rows = 0, max(1, _SWAPS // max(len(kinds), n_classes**2, 1))
     for start in range(0, n_permutations, rows):
         n_rows = min(rows, n_permutations - start)
         swaps = rng.integers(0, 2, (n_rows, len(kinds)), dtype=np.int8).astype(np.float32)
