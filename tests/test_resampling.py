@@ -129,7 +129,7 @@ def test_holm_steps_down() -> None:
 
 
 def test_resamples_bring_their_own_class_mix(truth: np.ndarray) -> None:
-    (weights,) = bootstrap_weights(len(truth), 4000)
+    weights = np.concatenate([*bootstrap_weights(len(truth), 4000)])
     assert (weights.sum(axis=1) == len(truth)).all()
     for c in range(3):
         drawn, share = weights[:, truth == c].sum(axis=1), (truth == c).mean()
@@ -164,7 +164,7 @@ def test_many_cases_come_in_pieces() -> None:
 
 def test_bootstrap_spread_equals_the_binomials(truth: np.ndarray) -> None:
     predicted = guess(truth, 0.7, np.random.default_rng(2))
-    (weights,) = bootstrap_weights(len(truth), 4000)
+    weights = np.concatenate([*bootstrap_weights(len(truth), 4000)])
     draws = score_confusion(resampled_confusion(truth, predicted, 3, weights))["accuracy"]
     share = (predicted == truth).mean()
     assert draws.std() == pytest.approx(np.sqrt(share * (1 - share) / len(truth)), rel=0.05)
