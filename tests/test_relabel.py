@@ -55,9 +55,9 @@ def test_data_check_lists_every_rare_class_with_its_count(in_process, moles: Pat
     assert outcome.code == 0
     rare = [row["what"] for row in outcome.problems if row["kind"] == "rare class"]
     assert rare == [
-        "class angioma has 2 cases of 2 groups: 5 folds need 5 of 2",
-        "class odd has 1 cases of 1 groups: a hold-out split needs 2 of 2",
-        "class wart has 3 cases of 3 groups: 5 folds need 5 of 2",
+        "class angioma has 2 cases in 2 groups: 5 folds need 5 in 2 groups",
+        "class odd has 1 cases in 1 group: a hold-out split needs 2 in 2 groups",
+        "class wart has 3 cases in 3 groups: 5 folds need 5 in 2 groups",
     ]
 
 

@@ -147,8 +147,8 @@ def test_every_class_that_is_too_rare_is_named_at_once(cases: Cases) -> None:
     with pytest.raises(DataError) as caught:
         make_folds(more, Split(kind="kfold"))
     assert caught.value.what == (
-        "class none has 0 cases, class few has 4 cases, class related has 6 cases of 1 groups, "
-        "this split needs 5 of 2 groups"
+        "class none has 0 cases, class few has 4 cases, class related has 6 cases in 1 group, "
+        "this split needs 5 in 2 groups"
     )
     assert "drop, merge and rare in milkreport.toml" in caught.value.do
 

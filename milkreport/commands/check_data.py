@@ -19,7 +19,7 @@ from milkreport.data.cleaning import clean
 from milkreport.data.files.discovery import Tree
 from milkreport.data.pixels.store import PixelStore, Progress, open_store
 from milkreport.data.prepare import Prepared, group, image_problems
-from milkreport.data.splits import RARE, list_shortages
+from milkreport.data.splits import RARE, count_groups, list_shortages
 from milkreport.errors import DataError, DataProblems, Problem
 from milkreport.evaluation.records.data import DataSummary
 from milkreport.runs.csv_files import write_csv
@@ -240,8 +240,8 @@ def _rare_classes(cases: Cases) -> list[Problem]:
     found: dict[str, Problem] = {}
     for split, settings in SPLITS:
         for s in list_shortages(cases, settings):
-            has = f"class {s.name} has {s.n:,} {cases.card.units} of {s.n_groups:,} groups"
-            needs = f"{split} {s.needed} of {s.needed_groups}"
+            has = f"class {s.name} has {s.n:,} {cases.card.units} in {count_groups(s.n_groups)}"
+            needs = f"{split} {s.needed} in {count_groups(s.needed_groups)}"
             found.setdefault(s.name, Problem("rare class", "", f"{has}: {needs}", RARE))
     return [found[name] for name in cases.classes if name in found]
 

@@ -202,8 +202,13 @@ class Shortage:
 
     def describe(self, units: str) -> str:
         """What the class has: ``class rust has 3 leaves``, with its groups where these are too few."""
-        of_groups = f" of {self.n_groups:,} groups" if self.n >= self.needed else ""
+        of_groups = f" in {count_groups(self.n_groups)}" if self.n >= self.needed else ""
         return f"class {self.name} has {self.n:,} {units}{of_groups}"
+
+
+def count_groups(n: int) -> str:
+    """A number of groups in words: ``1 group``, ``2 groups``."""
+    return f"{n:,} group{'s' * (n != 1)}"
 
 
 def list_shortages(cases: Cases, split: Split) -> list[Shortage]:
@@ -228,5 +233,5 @@ def _refuse_shortages(cases: Cases, split: Split) -> None:
         what = ", ".join(s.describe(cases.card.units) for s in short)
         what += f", this split needs {first.needed}"
         if any(s.n >= s.needed for s in short):
-            what += f" of {first.needed_groups} groups"
+            what += f" in {count_groups(first.needed_groups)}"
         raise DataError(what, RARE, "split")
