@@ -160,3 +160,8 @@ def test_inner_folds_keep_the_groups_of_a_table_whole(tmp_path: Path, milkreport
     lost = milkreport("thresholds", "p.csv", "--truth", "t.csv", "--group", "patient")
     assert lost.returncode == 2
     assert "--metadata TABLE" in lost.stderr
+    table.iloc[5:].to_csv(tmp_path / "m.csv", index=False)
+    done = milkreport(
+        "thresholds", "p.csv", "--truth", "t.csv", "--metadata", "m.csv", "--group", "patient"
+    )
+    assert "5 of 150 cases have no group" in " ".join(done.stderr.split())

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from typing import Any
 
 from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.metrics.synonyms import known_metric, near_metric
 from milkreport.evaluation.records.parts import POSITIVE
-from milkreport.evaluation.synonyms import known_metric, near_metric
 
 
 def nearest(name: str, known: Collection[str]) -> str:

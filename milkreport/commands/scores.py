@@ -124,3 +124,5 @@ def show_thresholds(found: Thresholds) -> None:
         f"found on the {found.fitted_on} part; quote the nested figures: in-sample ones are too high{groups}",
         soft_wrap=True,
     )
+    for notice in found.notices:
+        warn(notice)

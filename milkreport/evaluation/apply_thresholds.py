@@ -16,6 +16,7 @@ from milkreport.evaluation.metrics.thresholds import (
     fold_thresholds,
     nested_answers,
 )
+from milkreport.evaluation.pooled_predictions import notice_groups
 from milkreport.evaluation.reading.any_table import Source
 from milkreport.evaluation.reading.inputs import load_facts
 from milkreport.evaluation.reading.join import join_predictions, load_values
@@ -37,7 +38,7 @@ class Thresholds(Record):
     """Thresholds a class, and what they are worth. ``macro_f1_nested`` is the figure to quote.
 
     ``fitted_on``: "validation" where the file has such a part, else "test": then in-sample for its cases.
-    ``n_groups``: groups that inner folds keep whole.
+    ``n_groups``: groups that inner folds keep whole. ``notices``: cases that have no group.
     """
 
     fitted_on: Part
@@ -47,6 +48,7 @@ class Thresholds(Record):
     macro_f1_at_half: float
     macro_f1_in_sample: float
     macro_f1_nested: float
+    notices: list[str] = []
 
     @property
     def values(self) -> list[float]:
@@ -107,6 +109,7 @@ def fit_thresholds(
         macro_f1_at_half=float(half[present].mean()),
         macro_f1_in_sample=float(sample[present].mean()),
         macro_f1_nested=float(apart[present].mean()),
+        notices=notice_groups(facts, p.case_ids),
     )
 
 

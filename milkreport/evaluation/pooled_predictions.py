@@ -67,7 +67,7 @@ def notice_groups(facts: CaseFacts, case_ids: npt.NDArray[np.str_]) -> list[str]
         return []
     return [
         f"{len(alone):,} of {len(case_ids):,} cases have no group in the metadata and count as independent, "
-        f"which makes intervals too narrow if they are not: {first_few(alone)}"
+        f"which makes intervals and nested values too optimistic if they are not: {first_few(alone)}"
     ]
 
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from milkreport.errors import ConfigError
 from milkreport.evaluation.metrics.confusion import score_classes, score_confusion
 from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS
+from milkreport.evaluation.metrics.synonyms import known_metric, near_metric
 from milkreport.evaluation.records.parts import POSITIVE, Definition
-from milkreport.evaluation.synonyms import known_metric, near_metric
 from milkreport.tables import first_few
 
 if TYPE_CHECKING:
