@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from milkreport.errors import ConfigError, DataError, EnvironmentProblem, MilkreportError
     from milkreport.evaluation.evaluate import evaluate
     from milkreport.evaluation.records.results import Results
+    from milkreport.reporting.write import report
     from milkreport.suite.suite import Suite, load_suite
 
 __version__ = "0.1.1"
@@ -23,12 +24,20 @@ __all__ = [
     "__version__",
     "evaluate",
     "load_suite",
+    "report",
 ]
 
 _HOMES = {
     "evaluate": "evaluation.evaluate",
+    "report": "reporting.write",
     "Results": "evaluation.records.results",
-} | dict.fromkeys(("Suite", "load_suite"), "suite.suite")
+    "Suite": "suite.suite",
+    "load_suite": "suite.suite",
+}
+
+
+def __dir__() -> "list[str]":
+    return __all__
 
 
 def __getattr__(name: str) -> "Any":

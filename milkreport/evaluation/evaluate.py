@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from milkreport.evaluation.pooled_predictions import (
     pool_arms,
     pool_folds,
 )
+from milkreport.evaluation.reading.arrays import as_tables, is_array
 from milkreport.evaluation.reading.copies import count_copies, find_copies
 from milkreport.evaluation.reading.inputs import EvaluationInputs, Given, GivenFiles, load_inputs
 from milkreport.evaluation.records.data import DataSummary, Part, SplitSummary
@@ -31,14 +33,17 @@ PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
 def evaluate(
-    frame: GivenFiles,
-    truth: Given,
+    y_prob: GivenFiles | Any,
+    y_true: Given | Any,
     *,
+    classes: Sequence[Any] | None = None,
+    groups: Any = None,
+    subgroups: Any = None,
     metadata: Given | None = None,
     group: str = "",
-    slices: Sequence[str] = (),
-    positive: Sequence[str] = (),
-    rules: Sequence[str] = (),
+    slices: str | Sequence[str] = (),
+    positive: str | Sequence[str] = (),
+    rules: str | Sequence[str] = (),
     primary: str = "macro_f1",
     margin: float | None = None,
     intervals: bool = True,
@@ -46,14 +51,24 @@ def evaluate(
 ) -> Results:
     """Score predictions against a truth, and compare them where there are several.
 
+    Both are arrays with one row per case in the same order, as scikit-learn and PyTorch leave them, or both
+    are tables (data frames or paths) with an id column, by which they are matched.
+
     Args:
-        frame: predictions: a data frame or path with an id column (``case_id``, ``image`` or ``id``, as a
-            column or the index) and one probability column a class, 0 to 1, or one column
-            ``prediction`` of hard labels. Several: a mapping of names to such, each alone or, for
-            several training seeds of one model, in a list.
-        truth: an id column and a ``label`` column or one-hot columns.
-        metadata: a table with an id column; *slices* names columns of it that subgroups are made of (none
-            named: every column of few values), *group* one whose equal cases are resampled together.
+        y_prob: arrays: probabilities, float (n, n_classes) with values 0 to 1, or (n,) of the second of two
+            classes, or hard answers (n,). Tables: an id column (``case_id``, ``image`` or ``id``, as a column
+            or the index) and one probability column per class, or one column ``prediction`` of hard
+            labels. Several: a mapping of names to such, each alone or, for several training seeds of one
+            model, in a list.
+        y_true: arrays: labels (n,), class names or positions in *classes*. Tables: an id column and a
+            ``label`` column or one-hot columns.
+        classes: with arrays: names of the columns, in their order (``estimator.classes_``); by default a
+            data frame's columns, else the sorted labels.
+        groups: with arrays: (n,), equal for cases that are resampled together, such as one patient's.
+        subgroups: with arrays: a data frame of n rows or a mapping of names to (n,), of which subgroups are
+            made.
+        metadata: with tables: one with an id column; *slices* names columns of it that subgroups are made of
+            (none named: every column of few values), *group* one whose equal cases are resampled together.
         positive: classes that count as disease.
         rules: ``"isic"`` adds the archive's decision rule.
         primary: the metric that the comparison tests, declared beforehand: ``macro_f1``, ``recall:CLASS``,
@@ -62,11 +77,25 @@ def evaluate(
         intervals: ``False`` leaves out all resampling, thresholds and temperatures.
 
     Raises:
-        DataError: bad predictions, truth or metadata. ConfigError: an unknown class, column or metric.
+        DataError: bad predictions, truth or metadata. ConfigError: an unknown class, column or metric, or
+            options of arrays with tables.
     """
-    inputs = load_inputs(frame, truth, metadata=metadata, group=group, slices=slices)
-    plan = Plan(primary, tuple(positive), tuple(rules), intervals, margin=margin)
+    if is_array(y_true):
+        if metadata is not None or group or slices:
+            what = "metadata, group and slices name columns of tables with ids"
+            raise ConfigError(what, "with arrays give groups=... and subgroups=...")
+        y_prob, y_true, metadata, group = as_tables(y_prob, y_true, classes, groups, subgroups)
+    elif any(given is not None for given in (classes, groups, subgroups)):
+        what = "classes, groups and subgroups belong to arrays, and y_true is a table"
+        raise ConfigError(what, "name columns by group=... and slices=..., or give arrays")
+    inputs = load_inputs(y_prob, y_true, metadata=metadata, group=group, slices=_names(slices))
+    plan = Plan(primary, _names(positive), _names(rules), intervals, margin=margin)
     return evaluate_inputs(inputs, plan, title=title)
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    """One name or several."""
+    return (given,) if isinstance(given, str) else tuple(map(str, given))
 
 
 def evaluate_inputs(

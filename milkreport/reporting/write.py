@@ -8,13 +8,15 @@ from pathlib import Path
 from milkreport.atomic import write_text
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
+from milkreport.errors import ConfigError, EnvironmentProblem
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.figures.svg import for_paper
 from milkreport.reporting.html import render_html, render_print
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.view import build_view
+from milkreport.runs.folder import RunFolder
 from milkreport.runs.gallery_record import Gallery
-from milkreport.runs.manifest import Manifest
+from milkreport.runs.manifest import Manifest, read_environment
 from milkreport.suite.suite import Suite
 
 
@@ -50,3 +52,39 @@ def write_report(
         write_pdf(render_print(view), paper, created=manifest.started)
         written.insert(1, paper)
     return written
+
+
+def report(results: Results, folder: str | Path, *, pdf: bool = True) -> list[Path]:
+    """Write the report of *results*, which need no run folder, as ``milkreport.report``.
+
+    Args:
+        folder: where ``report.html``, ``report.pdf`` and ``figures/`` go; made where it is missing.
+        pdf: ``False`` leaves the PDF out.
+
+    Returns:
+        the files that were written, the page first.
+
+    Raises:
+        ConfigError: a run lies there. EnvironmentProblem: nothing can be written there.
+        PdfProblem: the PDF could not be made; HTML and figures stand.
+    """
+    path = Path(folder)
+    if path.is_file():
+        raise EnvironmentProblem("is a file", "name a folder", str(path))
+    if RunFolder(path).is_run():
+        raise ConfigError(
+            "holds a run, which has a report of its own", "choose another folder", str(path)
+        )
+    manifest = Manifest(
+        **read_environment(),
+        suite=results.suite,
+        suite_sha256="",
+        data_sha256=results.data.fingerprint,
+        command="milkreport.report(results, folder)",
+        device="",
+        device_name="",
+        cpu_capability="",
+        threads=0,
+        network=[],
+    )
+    return write_report(path, results, manifest, None, None, pdf=pdf)

@@ -6,11 +6,16 @@ Speaks of *cases*; the data's own noun travels in :class:`DataSummary`.
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+from milkreport.errors import ConfigError
 from milkreport.evaluation.records.data import DataSummary, Part, Record, SplitSummary
 from milkreport.evaluation.records.parts import Definition, PartResult
 from milkreport.inside import FileName
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SCHEMA_VERSION = 2
 
@@ -175,3 +180,50 @@ class Results(Record):
     def arm(self, name: str) -> ArmResult | None:
         """The arm called *name*, if there is one."""
         return next((a for a in self.arms if a.name == name), None)
+
+    def to_frame(self, what: Literal["metrics", "classes", "differences"] = "metrics") -> DataFrame:
+        """These results as a data frame, unrounded; missing values are undefined.
+
+        Args:
+            what: ``metrics``: a row per arm, part and metric with value and 95% interval (``low``, ``high``).
+                ``classes``: the same of each class. ``differences``: the paired differences of arms.
+
+        Raises:
+            ConfigError: another word.
+        """
+        from milkreport.evaluation.records.long_form import tabulate, tabulate_differences
+
+        if what == "differences":
+            return tabulate_differences(self.comparison)
+        if what not in ("metrics", "classes"):
+            raise ConfigError(f"no table {what!r}", "metrics, classes or differences", "to_frame")
+        rows = tabulate(self, {})
+        of_class = rows["class"].fillna("") != ""
+        plain = rows[(rows["slice"].fillna("") == "") & (of_class == (what == "classes"))]
+        named = ["class"] if what == "classes" else []
+        columns = ["arm", "split", *named, "metric", "value", "low", "high", "n"]
+        return plain[columns].reset_index(drop=True)
+
+    def report(self, folder: str | Path, *, pdf: bool = True) -> list[Path]:
+        """Write ``report.html``, ``report.pdf`` and figures; see :func:`milkreport.report`."""
+        import milkreport
+
+        written: list[Path] = milkreport.report(self, folder, pdf=pdf)
+        return written
+
+    def __repr__(self) -> str:
+        """A line per arm: its primary metric with the interval."""
+        lines = [f"<Results: {self.title}; {len(self.classes)} classes, {self.status}>"]
+        for arm in self.arms:
+            part = arm.part("test")
+            found = part.metrics.get(self.primary_metric) if part is not None else None
+            said = ""
+            if part is not None and found is not None and found.value is not None:
+                said = f"{self.primary_metric} {found.value:.3f}"
+                if found.low is not None and found.high is not None:
+                    said += f" ({found.low:.3f} to {found.high:.3f})"
+                said += f", {part.n_cases:,} cases"
+            lines.append(f"  {arm.name}: {said or 'nothing scored'}")
+        return "\n".join(lines)
+
+    __str__ = __repr__
