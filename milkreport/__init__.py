@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
     from milkreport.errors import ConfigError, DataError, EnvironmentProblem, MilkreportError
     from milkreport.evaluation.evaluate import evaluate
+    from milkreport.evaluation.from_sklearn import from_sklearn
     from milkreport.evaluation.records.results import Results
     from milkreport.reporting.write import report
     from milkreport.suite.suite import Suite, load_suite
@@ -23,12 +24,14 @@ __all__ = [
     "Suite",
     "__version__",
     "evaluate",
+    "from_sklearn",
     "load_suite",
     "report",
 ]
 
 _HOMES = {
     "evaluate": "evaluation.evaluate",
+    "from_sklearn": "evaluation.from_sklearn",
     "report": "reporting.write",
     "Results": "evaluation.records.results",
     "Suite": "suite.suite",
