@@ -165,7 +165,7 @@ def test_percent_is_refused(tmp_path) -> None:
     text = load_reference.__globals__["resource_folder"]("experiments") / "references/paper.toml"
     bad = tmp_path / "bad.toml"
     bad.write_text(text.read_text().replace('"0.59"', '"59"', 1))
-    with pytest.raises(ConfigError, match="percent must be written as a fraction"):
+    with pytest.raises(ConfigError, match="a percentage is written with its sign"):
         load_reference(str(bad))
     with pytest.raises(ConfigError, match="did you mean paper?"):
         load_reference("papr")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -555,6 +556,21 @@ def test_an_evaluation_replaces_no_other_one(folder: Path, milkreport: Command) 
     done = scored("base")
     assert done.returncode == 0
     assert "replacing the evaluation in kept, which the same command made" in done.stderr
+
+
+def test_files_of_one_name_elsewhere_are_another_evaluation(
+    folder: Path, milkreport: Command
+) -> None:
+    options = ("--out", "kept", "--no-pdf", "--no-intervals")
+    assert milkreport("evaluate", "base.csv", "--truth", "truth.csv", *options).returncode == 0
+    before = (folder / "kept/results.json").read_bytes()
+    (folder / "other").mkdir()
+    shutil.copy(folder / "better.csv", folder / "other/base.csv")
+    done = milkreport("evaluate", "other/base.csv", "--truth", "truth.csv", *options)
+    assert done.returncode == 2
+    assert "an evaluation of other files, which have the same names" in done.stderr
+    assert (folder / "kept/results.json").read_bytes() == before
+    assert str(folder) not in (folder / "kept/manifest.json").read_text(encoding="utf-8")
 
 
 def test_an_arm_is_called_as_its_file_as_far_as_can_be(folder: Path, milkreport: Command) -> None:

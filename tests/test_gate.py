@@ -333,11 +333,11 @@ def test_the_self_tests_drops_are_what_they_say() -> None:
     [
         (
             'printed = "0.58"|printed = "58"',
-            "58 is outside 0 to 1; percent must be written as a fraction",
+            '58 is outside 0 to 1; a percentage is written with its sign, "87.6%"',
         ),
         (
             'metric = "accuracy"\nprinted = "0.59"|metric = "acuracy"\nprinted = "0.59"',
-            "acuracy has no entry",
+            "unknown metric 'acuracy'; did you mean accuracy?",
         ),
         ("margin = 0.03|margin = 3", "margin = 3"),
         ("margin_reason =|margin_raeson =", "did you mean margin_reason?"),

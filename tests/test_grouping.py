@@ -14,6 +14,7 @@ from PIL import Image
 from milkreport.data.adapters.load import load_cases
 from milkreport.data.adapters.spec import TableSpec, load_spec
 from milkreport.data.init.propose import write_proposal
+from milkreport.data.patterns import compile_pattern
 from milkreport.data.stems import shared_stem
 from milkreport.errors import ConfigError, DataError, DataProblems
 from milkreport.suite.toml import validate
@@ -124,6 +125,31 @@ def test_names_of_files_and_of_class_folders_are_looked_at(eyes: Path, tmp_path:
     folders = tmp_path / "folders"
     images(folders, [f"{'ab'[n % 5 // 3]}/{name}.png" for n, name in enumerate(EYES)])
     assert any("[folder] group" in line for line in load_cases(folders, "auto", tmp_path).remarks)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("{}_left", "{}_right"),
+        ("{}OD", "{}OS"),
+        ("{}_left_2", "{}_right_1"),
+        ("{}_lefteye", "{}_righteye"),
+        ("left_{}", "right_{}"),
+        ("L_{}.png", "R_{}.png"),
+        ("case{}_img3", "case{}_img4"),
+        ("{} (1)", "{} (2)"),
+        ("{}_LCC", "{}_RMLO"),
+        ("{}_LEFT_CC", "{}_RIGHT_CC"),
+        ("P{}-L0.png", "P{}-L1.png"),
+    ],
+)
+def test_usual_names_of_sides_and_views_are_found(pair: tuple[str, str]) -> None:
+    names = [name.format(i) for i in range(100, 130) for name in pair]
+    found = shared_stem(names, 2)
+    assert found is not None
+    assert (found.n, found.alike) == (30, tuple(name.format(100) for name in pair))
+    safe_pattern = compile_pattern(found.pattern)
+    assert all(safe_pattern.search(name) for name in names)
 
 
 @pytest.mark.parametrize(

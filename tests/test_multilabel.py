@@ -122,3 +122,26 @@ def test_a_slip_in_one_row_is_a_slip() -> None:
     frame = pd.DataFrame({"a": ["1", "0"] * 30, "b": ["0", "1"] * 30})
     frame.loc[3, "a"] = "1"
     assert several_ones(frame, ["a", "b"]) == ""
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Atelectasis|Effusion", "Mass|Nodule|Effusion", "Effusion", "Mass"] * 9,
+        ["['effusion', 'mass']", "['edema']", "['effusion']", "['nodule', 'edema']"] * 9,
+    ],
+)
+def test_lists_in_cells_are_several_labels_however_rare(cells: list[str]) -> None:
+    names = several_names(pd.Series(cells))
+    assert names["Effusion"] + names["effusion"] == sum("ffusion" in c for c in cells)
+    assert not [name for name in names if set("[]'") & set(name)]
+
+
+def test_uncertain_labels_are_dropped_as_numbers(chest: Path, tmp_path: Path) -> None:
+    """CheXpert writes -1.0."""
+    table = pd.read_csv(chest / "all.csv")
+    table["Edema"] = np.where(np.arange(36) < 4, -1.0, table["Edema"].astype(float))
+    table.to_csv(chest / "all.csv", index=False)
+    cases = load_cases(describe(chest, 'label = "Edema"', 'drop = ["-1"]'), "auto", tmp_path)
+    assert "classes left out: -1.0 (4)" in cases.remarks
+    assert set(cases.classes) == {"0.0", "1.0"}

@@ -88,6 +88,7 @@ def test_rare_classes_are_folded_after_drop_and_merge(moles: Path, tmp_path: Pat
     keys += 'rare = { below = 9, into = "other" }'
     cases = load_cases(describe(moles, keys), "auto", tmp_path)
     assert cases.class_counts() == {"other": 10, "benign": 15}
+    assert "merged into benign: nevus (12), wart (3)" in cases.remarks
     assert "folded into other, fewer than 9 cases each: angioma (2), melanoma (8)" in cases.remarks
 
 

@@ -14,7 +14,7 @@ from milkreport.evaluation.records.parts import POSITIVE
 def nearest(name: str, known: Collection[str]) -> str:
     """What to say of an unknown name: the nearest known one, or all of them."""
     near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(list(known)[:12])}"
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known)[:12])}"
 
 
 def refuse_unknown(name: str, known: Collection[str], where: str) -> None:

@@ -141,7 +141,7 @@ class Reference(Section):
         for figure in self.figures:
             refuse_misspelt(figure.metric, figure.class_name)
             if figure.metric not in known:
-                what = f"metric {figure.metric} has no entry in rules"
+                what = f"metric {figure.metric} has no entry in rules: add one, or name one of them"
                 raise ValueError(f"{what}; {nearest(figure.metric, known)}")
             if figure.class_name:
                 refuse_unknown(figure.class_name, self.classes, "class_name")

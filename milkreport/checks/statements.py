@@ -100,7 +100,9 @@ class Figure(Value):
         greatest = float("inf") if self.metric == "log_loss" else 1
         greatest = 2 if self.metric == "brier" else greatest
         if not least <= self.value <= greatest:
-            hint = "; percent must be written as a fraction" if 1 < self.value <= 100 else ""
+            hint = (
+                '; a percentage is written with its sign, "87.6%"' if 1 < self.value <= 100 else ""
+            )
             raise ValueError(f"{self.printed} is outside {least} to {greatest}{hint}")
         return self
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from milkreport.cli.options import (
+    JUNIT,
     AllowRootOption,
     CacheOption,
     DownloadOption,
@@ -24,6 +25,7 @@ from milkreport.cli.options import (
     allow,
     cache_of,
     pdf_wish,
+    refuse_to_overwrite,
 )
 from milkreport.errors import ConfigError
 
@@ -118,6 +120,8 @@ def check(
     from milkreport.gate.checking import check_run, stored_reference
     from milkreport.runs.folder import RunFolder
 
+    if junit is not None:
+        refuse_to_overwrite("--junit", junit, JUNIT)
     folder = RunFolder(run)
     reference = against
     if reference is None:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from milkreport.cli.options import (
+    PAGE,
+    PROBLEMS,
     AllowRootOption,
     CacheOption,
     JsonOption,
     UnlabelledOption,
     cache_of,
+    refuse_to_overwrite,
 )
-from milkreport.errors import ConfigError, EnvironmentProblem
+from milkreport.errors import ConfigError
 
 if TYPE_CHECKING:
     from milkreport.suite.suite import Data
@@ -79,8 +82,9 @@ def data_check(
     from milkreport.commands.progress import progress
 
     chosen = _data_settings(adapter=adapter)
-    if html is not None and not html.parent.is_dir():
-        raise EnvironmentProblem("no such folder", "make it first", f"--html {html}")
+    if html is not None:
+        refuse_to_overwrite("--html", html, PAGE)
+    refuse_to_overwrite("--problems", problems, PROBLEMS)
     with progress() as watcher:
         finding = check_data.check_data(
             source,

@@ -17,6 +17,7 @@ from milkreport.cli.options import (
     NoPdfOption,
     PdfOption,
     pdf_wish,
+    refuse_to_overwrite,
 )
 from milkreport.errors import ConfigError
 
@@ -204,6 +205,9 @@ def thresholds(
 
     if (apply is None) != (out is None):
         raise ConfigError("--apply and --out belong together", "give both, or neither")
+    if apply is not None and out is not None:
+        reads = [predictions, truth, apply, *([metadata] if metadata else [])]
+        refuse_to_overwrite("--out", out, reads=reads)
     found = fit_thresholds(predictions, truth, metadata=metadata, group=group)
     if apply is not None and out is not None:
         from milkreport.commands.console import show_files

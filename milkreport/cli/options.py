@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, EnvironmentProblem
+
+#: Text near the head of every page of ours, list of problems and JUnit file.
+PAGE, PROBLEMS, JUNIT = '"generator" content="milkreport', "severity,", "milkreport check against"
 
 PRIMARY_HELP = (
     "The metric that the comparison tests, chosen beforehand: macro_f1, log_loss, positive_auc, "
@@ -141,3 +145,28 @@ def cache_of(named: Path | None) -> Path:
     from milkreport.data.pixels.store import cache_folder
 
     return named or cache_folder()
+
+
+def refuse_to_overwrite(option: str, out: Path, mark: str = "", reads: Sequence[Path] = ()) -> None:
+    """Refuse an output file that would replace what this command reads, or what milkreport did not write.
+
+    Args:
+        mark: text near the head of every such file of ours; empty: files of ours cannot be told.
+        reads: what the command reads, files or folders.
+
+    Raises:
+        ConfigError: it would. EnvironmentProblem: a folder stands there, or its own is missing.
+    """
+    if not out.parent.is_dir():
+        raise EnvironmentProblem("no such folder", "make it first", f"{option} {out}")
+    if out.is_dir():
+        raise EnvironmentProblem("is a folder", "name a file in it", f"{option} {out}")
+    if not out.exists():
+        return
+    do = "name another file, or move that one away"
+    if any(path.exists() and path.samefile(out) for path in reads):
+        raise ConfigError("is a file that this command reads", do, f"{option} {out}")
+    with out.open("rb") as file:
+        head = file.read(4096)
+    if mark and head.strip() and mark.encode() not in head:
+        raise ConfigError("holds something that milkreport did not write", do, f"{option} {out}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from milkreport.cli.options import JsonOption
+from milkreport.cli.options import PAGE, JsonOption, refuse_to_overwrite
 from milkreport.errors import ConfigError
 
 
@@ -66,6 +66,8 @@ def plan(
         raise ConfigError(what, "give one of --from RUN and --classes N,...")
     if folds is not None and not 1 <= folds <= design.MOST_FOLDS:
         raise ConfigError(f"--folds {folds}", f"give 1 to {design.MOST_FOLDS}")
+    if html is not None:
+        refuse_to_overwrite("--html", html, PAGE)
     if from_run is not None:
         components = load_components(from_run, metric)
         if folds is not None:

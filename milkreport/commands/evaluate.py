@@ -18,7 +18,7 @@ def evaluate(
         from milkreport.commands.console import note
         from milkreport.runs.evaluated import refuse_other
 
-        if refuse_other(out, command):
+        if refuse_other(out, command, inputs.sources_sha256):
             note(f"replacing the evaluation in {out}, which the same command made")
     results = evaluate_inputs(inputs, plan, title=title, suite=out.name if out else "evaluate")
     if out is not None:

@@ -70,6 +70,7 @@ def combined(
     replace: bool = False,
 ) -> None:
     """Write one report of several runs, and show the outcome; *replace*: whatever report *out* holds."""
+    from milkreport.evaluation.reading.inputs import hash_paths
     from milkreport.runs.combined import combine
     from milkreport.runs.evaluated import refuse_other
 
@@ -80,7 +81,7 @@ def combined(
     command += ["--primary", primary] if primary else []
     line = shell_line(command)
     if not replace:
-        refuse_other(out, line)
+        refuse_other(out, line, hash_paths(runs))
     results = combine(runs, out, arms, primary, line)
     written = draw(RunFolder(out), results, None, pdf)
     running.show_results(results, None)

@@ -13,9 +13,16 @@ from milkreport.data.init.columns import OWNERS
 
 _SUFFIX = r"(?:\.[A-Za-z]{3,4})?$"
 _OWNER = rf"(?i)((?:{'|'.join(sorted(OWNERS, key=len, reverse=True))})[-_ ]?\d+)"
-_SIDE = r"^(.+?)(?:[-_. ]?(?i:left|right)|[-_. ](?i:l|r|os|od))" + _SUFFIX
-_NUMBER = r"^(.*[^-_. ])[-_. ](?:[0-9]{1,3}|[A-Za-z])" + _SUFFIX
-PATTERNS = (_OWNER, _SIDE, _NUMBER)
+# A view or a number may follow the side: 12_left_2, 12_LCC.
+_MORE = r"(?:[-_. ]?(?:[0-9]{1,3}|(?i:cc|mlo|eye)))?" + _SUFFIX
+_SIDE = r"^(.+?)(?:[-_. ]?(?i:left|right)|[-_. ](?i:l|r|os|od))" + _MORE
+_SIDE_JOINED = r"^(.*[0-9])(?i:l|r|os|od)" + _MORE
+_SIDE_FIRST = r"^(?i:left|right|l|r|os|od)[-_. ]+(.+?)" + _SUFFIX
+_NUMBER = (
+    r"^(.*[^-_. ])[-_. ](?:[A-Za-z]{0,4}[0-9]{1,3}|\([0-9]{1,3}\)|[A-Za-z]|(?i:left|right)_\w+)"
+    + _SUFFIX
+)
+PATTERNS = (_OWNER, _SIDE, _SIDE_JOINED, _SIDE_FIRST, _NUMBER)
 
 FEWEST_STEMS = 5
 MOST_A_STEM = 10  # on average; more is a name of the series, not of who was photographed

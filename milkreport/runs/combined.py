@@ -10,7 +10,7 @@ from milkreport.evaluation.evaluate import evaluate_inputs
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import define
 from milkreport.evaluation.pooled_predictions import Cells
-from milkreport.evaluation.reading.inputs import EvaluationInputs
+from milkreport.evaluation.reading.inputs import EvaluationInputs, hash_paths
 from milkreport.evaluation.records.data import Part
 from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.runs.collect import load_scored
@@ -54,7 +54,8 @@ def combine(
         raise ConfigError(what, "choose some by --arm NAME")
     facts = first_folder.load_case_facts()
     sources = {name: label for name, (_, label) in named.items()}
-    inputs = EvaluationInputs(parts, sources, (first.data.name, first.data.fingerprint), facts)
+    known = (first.data.name, first.data.fingerprint)
+    inputs = EvaluationInputs(parts, sources, known, facts, sources_sha256=hash_paths(paths))
     positive, rules = tuple(first.data.positive), tuple(first.data.rules)
     plan = Plan(primary, positive, rules, margin=margin)
     scored = evaluate_inputs(inputs, plan, title=f"{first.data.name}: {len(runs)} runs together")

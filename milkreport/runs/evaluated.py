@@ -74,8 +74,8 @@ def write_evaluation(
     return results
 
 
-def refuse_other(out: Path, command: str) -> bool:
-    """Whether *out* holds an older evaluation by the same command, which may be replaced.
+def refuse_other(out: Path, command: str, sources_sha256: str) -> bool:
+    """Whether *out* holds an older evaluation by the same command of the same files, which may be replaced.
 
     Raises:
         ConfigError: it holds anything else.
@@ -86,9 +86,13 @@ def refuse_other(out: Path, command: str) -> bool:
         raise ConfigError("holds the run of a suite", "choose another --out", str(out))
     if not folder.is_run():
         return False
-    older = folder.load_manifest().command
-    if older != command:
-        raise ConfigError(f"holds another evaluation ({older})", "choose another --out", str(out))
+    older = folder.load_manifest()
+    if older.command != command:
+        what = f"holds another evaluation ({older.command})"
+        raise ConfigError(what, "choose another --out", str(out))
+    if older.sources_sha256 not in ("", sources_sha256):
+        what = "holds an evaluation of other files, which have the same names"
+        raise ConfigError(what, "choose another --out", str(out))
     return True
 
 
@@ -230,4 +234,5 @@ def _manifest(inputs: EvaluationInputs, command: str, suite: str) -> Manifest:
         cpu_capability="",
         threads=0,
         network=[],
+        sources_sha256=inputs.sources_sha256,
     )

@@ -34,6 +34,7 @@ class Manifest(Record):
     """Who made these results, from what, with what. Holds no path of the machine.
 
     ``network``: what of the run went over a network, a phrase each; ``None`` where that was not recorded.
+    ``sources_sha256``: of the absolute paths of an evaluation's files, to tell files of one name apart.
     """
 
     schema_version: int = 1
@@ -53,6 +54,7 @@ class Manifest(Record):
     cpu_capability: str
     threads: int
     network: list[str] | None = None
+    sources_sha256: str = ""
 
     def environment(self) -> dict[str, str]:
         """What of the environment the weights' bits depend on; the threads are in the suite."""

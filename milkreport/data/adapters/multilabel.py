@@ -18,14 +18,18 @@ SHARE = 0.05
 
 
 def split_labels(cell: str) -> list[str]:
-    """The names in a cell such as ``Atelectasis|Effusion``."""
-    return [part for text in re.split(r"[|;,]", cell) if (part := text.strip())]
+    """The names in a cell such as ``Atelectasis|Effusion`` or ``['effusion', 'mass']``."""
+    inner = cell.strip()
+    if inner.startswith("[") and inner.endswith("]"):
+        inner = inner[1:-1]
+    return [part for text in re.split(r"[|;,]", inner) if (part := text.strip(" \t'\""))]
 
 
 def several_names(cells: pd.Series[Any]) -> Counter[str]:
     """How many cells name each label, if the cells of a column name several; else empty.
 
-    That ``melanoma, in situ`` is one name shows in its parts, which most other cells do not share.
+    That ``melanoma, in situ`` is one name shows in its parts, which most other cells do not share; with
+    ``|`` or brackets there is no such doubt.
     """
     known = cells.dropna().astype(str)
     found = {cell: split_labels(cell) for cell in known.unique()}
@@ -34,7 +38,8 @@ def several_names(cells: pd.Series[Any]) -> Counter[str]:
         return Counter()
     in_cells = Counter(name for names in found.values() for name in set(names))
     joined = {name for cell in several for name in found[cell]}
-    if sum(in_cells[name] > 1 for name in joined) < 0.8 * len(joined):
+    plain = known[known.isin(several)].str.contains(r"[|\[]", regex=True).mean() > 0.5
+    if not plain and sum(in_cells[name] > 1 for name in joined) < 0.8 * len(joined):
         return Counter()
     return Counter(name for cell in known for name in set(found[cell]))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import numpy as np
+
+from milkreport.columns import read_number
 from milkreport.data.adapters.spec import DataSpec
 from milkreport.data.cases import Cases
 from milkreport.errors import DataError
@@ -17,6 +20,7 @@ def relabel(cases: Cases, spec: DataSpec) -> Cases:
         DataError: fewer than two classes are left.
     """
     counts = cases.class_counts()
+    spec = spec.model_copy(update={"drop": [_label_of(name, counts) for name in spec.drop]})
     dropped = [name for name in spec.drop if counts.get(name)]
     out = cases.table["label"].isin(dropped)
     ids = cases.table.loc[out, ["case_id", "label"]].itertuples(index=False)
@@ -27,6 +31,9 @@ def relabel(cases: Cases, spec: DataSpec) -> Cases:
     ]
     if dropped:
         remarks.append(f"classes left out: {_counted(dropped, counts)}")
+    for into, names in spec.merge.items():
+        if some := [name for name in names if counts.get(name) and name not in dropped]:
+            remarks.append(f"merged into {into}: {_counted(some, counts)}")
     kept = replace(
         cases,
         table=cases.table[~out].reset_index(drop=True),
@@ -48,6 +55,13 @@ def relabel(cases: Cases, spec: DataSpec) -> Cases:
         became = "no class any more: name the class that it became"
         remarks.append(f"positive names {', '.join(lost)}, which is {became}")
     return replace(kept, remarks=(*cases.remarks, *remarks))
+
+
+def _label_of(name: str, counts: Mapping[str, int]) -> str:
+    """The label that *name* means: itself, or one that is the same number (-1 for -1.0)."""
+    number = read_number(name)
+    alike = (label for label in counts if not np.isnan(number) and read_number(label) == number)
+    return name if name in counts else next(alike, name)
 
 
 def _counted(names: Iterable[str], counts: Mapping[str, int]) -> str:

@@ -34,6 +34,7 @@ class EvaluationInputs:
     ``arms``: name to part to predictions by (seed, fold); several files of one arm are its seeds.
     ``sources``: arm to what its predictions were read from. ``truth``: the truth's name and SHA-256.
     ``titles``: of arms that are called by their file, where that has letters which a name cannot have.
+    ``sources_sha256``: of the absolute paths of all files; empty if none is a file.
     """
 
     arms: dict[str, dict[Part, Cells]]
@@ -41,6 +42,7 @@ class EvaluationInputs:
     truth: tuple[str, str]
     facts: CaseFacts = field(default_factory=CaseFacts)
     titles: dict[str, str] = field(default_factory=dict)
+    sources_sha256: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -85,7 +87,16 @@ def load_inputs(
     facts = load_facts(table, group, slices)
     sources = {name: _labels(files) for name, files in named.items()}
     titles = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
-    return EvaluationInputs(arms, sources, (_label(truth), _sha256(truth)), facts, titles)
+    given = [*(source for files in named.values() for source in files), truth, table]
+    paths = hash_paths([source for source in given if isinstance(source, Path)])
+    known = (_label(truth), _sha256(truth))
+    return EvaluationInputs(arms, sources, known, facts, titles, paths)
+
+
+def hash_paths(paths: Sequence[Path]) -> str:
+    """SHA-256 of absolute paths, to tell files of one name apart without writing where they lie."""
+    text = "\n".join(str(path.absolute()) for path in paths)
+    return hashlib.sha256(text.encode()).hexdigest() if paths else ""
 
 
 def name_of_file(stem: str) -> str:
