@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 
 from milkreport.data.prepare import prepare
 from milkreport.errors import ConfigError
-from milkreport.evaluation.evaluate import Inputs, evaluate_inputs
+from milkreport.evaluation.evaluate import EvaluationInputs, evaluate_inputs
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.summarise import CaseFacts
 from milkreport.execution import forecast as forecast_module
@@ -195,7 +195,7 @@ def test_arms_whose_names_would_be_one_are_both_in_the_report(tmp_path: Path) ->
     places = {"a": "b-c", "a-b": "c", "x" * 40: "y" * 30 + "1", "x" * 40 + "-" + "y" * 8: "y" * 25}
     for place, arm in places.items():
         cells = {arm: {"test": {(0, 0): base}}}
-        inputs = Inputs(cells, {arm: arm}, ("made up", ""), CaseFacts())
+        inputs = EvaluationInputs(cells, {arm: arm}, ("made up", ""), CaseFacts())
         write_evaluation(tmp_path / place, inputs, evaluate_inputs(inputs, Plan()), "")
     paths = [tmp_path / place for place in places]
     results = combine(paths, tmp_path / "all", [], "", "")

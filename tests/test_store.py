@@ -283,7 +283,7 @@ def test_wrong_buffers_and_positions_are_refused(cases: Cases, folder: Path) -> 
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from milkreport.data import decode, sources
+from milkreport.data.pixels import decode, sources
 from milkreport.data.pixels.store import open_store
 from tests.test_store import make_cases
 

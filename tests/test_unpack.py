@@ -286,7 +286,7 @@ def test_a_ratio_that_tables_have_is_no_bomb(tmp_path: Path, monkeypatch) -> Non
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from milkreport.data import unpack as module
+from milkreport.data.files import unpack as module
 from milkreport.data.adapters.load import load_cases
 from milkreport.data.adapters.spec import SPEC_NAME
 write, count = module._write, [0]

@@ -38,11 +38,14 @@ def pattern_groups(table: pd.DataFrame, spec: TableSpec, root: Path) -> pd.Serie
     return groups.index.to_series().map(found)
 
 
-def match_groups(pattern: str, texts: Mapping[str, str], key: str) -> dict[str, str]:
+def match_groups(
+    pattern: str, texts: Mapping[str, str], key: str, *, of_files: bool = False
+) -> dict[str, str]:
     """The bracketed part of *pattern* in each text, by case.
 
     Args:
         key: the setting that holds the pattern, for errors.
+        of_files: the cases are files, and stand in errors instead of the texts.
 
     Raises:
         DataProblems: every case in whose text it finds nothing.
@@ -51,11 +54,7 @@ def match_groups(pattern: str, texts: Mapping[str, str], key: str) -> dict[str, 
     found = {case: compiled.search(text) for case, text in texts.items()}
     bad = [case for case, match in found.items() if not (match and match[1])]
     if bad:
-        do = "mend the pattern in milkreport.toml"
-        raise DataProblems(
-            [
-                Problem("no group", texts[case], f"{key} {pattern!r} does not match", do, case)
-                for case in bad
-            ]
-        )
+        what, do = f"{key} {pattern!r} does not match", "mend the pattern in milkreport.toml"
+        places = {case: case if of_files else texts[case] for case in bad}
+        raise DataProblems([Problem("no group", places[case], what, do, case) for case in bad])
     return {case: match[1] for case, match in found.items()}

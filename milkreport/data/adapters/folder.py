@@ -108,12 +108,13 @@ def _table(tree: Tree, base: Path, group: str, labelled: bool = True) -> pd.Data
         if labelled and len(parts) < 2:
             continue
         case = path.relative_to(base).with_suffix("").as_posix()
-        inner[str(path)] = "/".join(parts[labelled:])
+        inner[path.relative_to(base).as_posix()] = "/".join(parts[labelled:])
         rows.append((case, case, parts[0] if labelled else None, str(path)))
     frame = pd.DataFrame(rows, columns=["case_id", "group_id", "label", IMAGE_PREFIX + VIEW])
     if group:
-        owners = match_groups(group, inner, "folder.group")
-        frame["group_id"] = frame[IMAGE_PREFIX + VIEW].map(owners)
+        owners = match_groups(group, inner, "folder.group", of_files=True)
+        files = frame[IMAGE_PREFIX + VIEW]
+        frame["group_id"] = [owners[Path(file).relative_to(base).as_posix()] for file in files]
     suffixes = frame[IMAGE_PREFIX + VIEW].map(lambda p: Path(p).suffix)
     while (twins := frame["case_id"].duplicated()).any():
         # Same name, other suffix: the suffix tells them apart, unless a third file has that name.
