@@ -15,7 +15,8 @@ def curve_points(row: dict[str, float]) -> Iterator[tuple[str, float]]:
     for name, value in row.items():
         part, _, metric = name.partition("_")
         if metric and math.isfinite(value):
-            yield f"{metric}/{part}", float(value)
+            # As history.csv has it: what is told during a run is what would be told after it.
+            yield f"{metric}/{part}", float(f"{value:.9g}")
 
 
 def history(study: Study, task: Task) -> Iterator[tuple[int, dict[str, float]]]:
