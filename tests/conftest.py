@@ -18,7 +18,6 @@ import hypothesis
 import pytest
 
 from milkreport.cli import app
-from milkreport.commands.console import console
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
 from milkreport.data.synthetic.write import write_synthetic
@@ -130,7 +129,7 @@ def call_main(words: list[str], folder: Path) -> subprocess.CompletedProcess[str
         patch.setattr("sys.argv", ["milkreport", *words])
         patch.setattr("sys.stdout", out)
         patch.setattr("sys.stderr", err)
-        patch.setattr(console, "width", 160)
+        patch.setenv("COLUMNS", "160")
         grant()
         with pytest.raises(SystemExit) as stop:
             app.main()

@@ -70,9 +70,11 @@ class Order:
     @property
     def network(self) -> tuple[str, ...]:
         """What goes over a network by the user's wish."""
-        ray = ("trainings and their images went to a Ray cluster",)
-        mlflow = ("metrics and report went to an MLflow server",)
-        return (*(ray * (self.executor == "ray")), *(mlflow * bool(self.mlflow)))
+        used = {
+            "trainings and their images went to a Ray cluster": self.executor == "ray",
+            "metrics and report went to an MLflow server": bool(self.mlflow),
+        }
+        return tuple(phrase for phrase, is_used in used.items() if is_used)
 
     @property
     def suite(self) -> Suite:

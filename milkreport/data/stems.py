@@ -18,10 +18,7 @@ _MORE = r"(?:[-_. ]?(?:[0-9]{1,3}|(?i:cc|mlo|eye)))?" + _SUFFIX
 _SIDE = r"^(.+?)(?:[-_. ]?(?i:left|right)|[-_. ](?i:l|r|os|od))" + _MORE
 _SIDE_JOINED = r"^(.*[0-9])(?i:l|r|os|od)" + _MORE
 _SIDE_FIRST = r"^(?i:left|right|l|r|os|od)[-_. ]+(.+?)" + _SUFFIX
-_NUMBER = (
-    r"^(.*[^-_. ])[-_. ](?:[A-Za-z]{0,4}[0-9]{1,3}|\([0-9]{1,3}\)|[A-Za-z]|(?i:left|right)_\w+)"
-    + _SUFFIX
-)
+_NUMBER = r"^(.*[^-_. ])[-_. ](?:[A-Za-z]{0,4}[0-9]{1,3}|\([0-9]{1,3}\)|[A-Za-z])" + _SUFFIX
 PATTERNS = (_OWNER, _SIDE, _SIDE_JOINED, _SIDE_FIRST, _NUMBER)
 
 FEWEST_STEMS = 5

@@ -41,7 +41,9 @@ def from_sklearn(
         ConfigError: no classifier, or folds that do not test every case once. DataError: an estimator
             failed, or arrays do not fit.
     """
-    named = estimators if isinstance(estimators, Mapping) else {_name(estimators): estimators}
+    named = (
+        estimators if isinstance(estimators, Mapping) else {type(estimators).__name__: estimators}
+    )
     for name, estimator in named.items():
         if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
             what = f"{name} is {type(estimator).__name__}, no classifier"
@@ -60,10 +62,6 @@ def from_sklearn(
     if subgroups is not None:
         options["subgroups"] = subgroups
     return evaluate(found, labels, classes=classes.tolist(), groups=groups, **options)
-
-
-def _name(estimator: Any) -> str:
-    return type(estimator).__name__
 
 
 def _make_folds(

@@ -16,7 +16,7 @@ from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.view import build_view
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.gallery_record import Gallery
-from milkreport.runs.manifest import Manifest, read_environment
+from milkreport.runs.manifest import Manifest, describe_evaluation
 from milkreport.suite.suite import Suite
 
 
@@ -75,16 +75,6 @@ def report(results: Results, folder: str | Path, *, pdf: bool = True) -> list[Pa
         raise ConfigError(
             "holds a run, which has a report of its own", "choose another folder", str(path)
         )
-    manifest = Manifest(
-        **read_environment(),
-        suite=results.suite,
-        suite_sha256="",
-        data_sha256=results.data.fingerprint,
-        command="milkreport.report(results, folder)",
-        device="",
-        device_name="",
-        cpu_capability="",
-        threads=0,
-        network=[],
-    )
+    command = "milkreport.report(results, folder)"
+    manifest = describe_evaluation(results.suite, results.data.fingerprint, command)
     return write_report(path, results, manifest, None, None, pdf=pdf)

@@ -23,7 +23,7 @@ from milkreport.runs.cells import Cell
 from milkreport.runs.collect import load_test_predictions
 from milkreport.runs.folder import RunFolder, refuse_foreign
 from milkreport.runs.lock import hold
-from milkreport.runs.manifest import Manifest, read_environment
+from milkreport.runs.manifest import describe_evaluation
 
 
 def write_evaluation(
@@ -43,7 +43,8 @@ def write_evaluation(
         raise ConfigError("holds the run of a suite", "choose another --out", str(out))
     with hold(folder.path):
         folder.clear()
-        folder.write_manifest(_manifest(inputs, command, results.suite))
+        sources = inputs.sources_sha256
+        folder.write_manifest(describe_evaluation(results.suite, inputs.truth[1], command, sources))
         arms = []
         for arm in results.arms:
             records: list[CellRecord] = []
@@ -220,19 +221,3 @@ def _labels(arms: Mapping[str, Cells]) -> Source | None:
     frame = pd.DataFrame(np.stack([*first.values()]), columns=list(classes))
     frame.insert(0, "case_id", list(first))
     return frame
-
-
-def _manifest(inputs: EvaluationInputs, command: str, suite: str) -> Manifest:
-    return Manifest(
-        **read_environment(),
-        suite=suite,
-        suite_sha256="",
-        data_sha256=inputs.truth[1],
-        command=command,
-        device="",
-        device_name="",
-        cpu_capability="",
-        threads=0,
-        network=[],
-        sources_sha256=inputs.sources_sha256,
-    )

@@ -116,6 +116,25 @@ def read_environment() -> dict[str, Any]:
     }
 
 
+def describe_evaluation(
+    suite: str, data_sha256: str, command: str, sources_sha256: str = ""
+) -> Manifest:
+    """The manifest of what was scored and not trained: no suite's settings, no device, no network."""
+    return Manifest(
+        **read_environment(),
+        suite=suite,
+        suite_sha256="",
+        data_sha256=data_sha256,
+        command=command,
+        device="",
+        device_name="",
+        cpu_capability="",
+        threads=0,
+        network=[],
+        sources_sha256=sources_sha256,
+    )
+
+
 def read_platform() -> tuple[str, str]:
     """Python version and operating system with machine type; no host name."""
     return platform.python_version(), f"{platform.system()} {platform.machine()}"

@@ -112,9 +112,8 @@ def _table(tree: Tree, base: Path, group: str, labelled: bool = True) -> pd.Data
         rows.append((case, case, parts[0] if labelled else None, str(path)))
     frame = pd.DataFrame(rows, columns=["case_id", "group_id", "label", IMAGE_PREFIX + VIEW])
     if group:
-        owners = match_groups(group, inner, "folder.group", of_files=True)
-        files = frame[IMAGE_PREFIX + VIEW]
-        frame["group_id"] = [owners[Path(file).relative_to(base).as_posix()] for file in files]
+        # In the order of the images, as the rows are.
+        frame["group_id"] = [*match_groups(group, inner, "folder.group", of_files=True).values()]
     suffixes = frame[IMAGE_PREFIX + VIEW].map(lambda p: Path(p).suffix)
     while (twins := frame["case_id"].duplicated()).any():
         # Same name, other suffix: the suffix tells them apart, unless a third file has that name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS
 from milkreport.evaluation.metrics.named import define
 from milkreport.evaluation.records.parts import Estimate
 from milkreport.reporting.blocks import Footnote, Row
@@ -44,8 +45,9 @@ def interval_methods(metrics: Iterable[str]) -> str:
 
 def define_title(metric: str) -> str:
     """The title of a metric, or of the one that is taken of each class."""
-    return {"recall": "Recall", "specificity": "Specificity", "precision": "Precision", "f1": "F1",
-            "auc": "AUC"}.get(metric) or define(metric).title  # fmt: skip
+    if metric == "auc":
+        return "AUC"  # as the head of the table of classes has it
+    return (CLASS_DEFINITIONS.get(metric) or define(metric)).title
 
 
 def is_lopsided(estimate: Estimate | None) -> bool:
