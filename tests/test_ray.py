@@ -124,11 +124,12 @@ def test_an_own_model_on_a_cluster_and_nothing_from_the_working_folder(
     modules = tmp_path / "modules"
     modules.mkdir()
     example = Path(__file__).resolve().parents[1] / "examples" / "own_model.py"
-    (modules / "own_model.py").write_text(example.read_text())
+    # Not by its own name: a module is imported once in a process, and another test has that one.
+    (modules / "model_on_a_cluster.py").write_text(example.read_text())
     (tmp_path / "mine.toml").write_text(
         'name = "mine"\ntitle = "Mine"\nquestion = "None."\nprimary_metric = "macro_f1"\n'
         "data.image_size = 16\ntraining = { threads = 1, epochs = 1 }\n"
-        'arms = [{ name = "a", model = { name = "own_model:build" } }]\n'
+        'arms = [{ name = "a", model = { name = "model_on_a_cluster:build" } }]\n'
     )
     words = ["run-all", "mine.toml", "--data", small, "--module-dir", modules, "--device", "cpu",
              "--no-pdf", "--no-images"]  # fmt: skip
