@@ -182,6 +182,11 @@ def first_few(ids: Iterable[str], n: int = 5) -> str:
     return ", ".join(str(item)[:80] for item in listed[:n]) + more
 
 
+def plural(n: int, one: str, many: str) -> str:
+    """*n*, thousands separated, with its noun."""
+    return f"{n:,} {one if n == 1 else many}"
+
+
 def shown(cell: object) -> str:
     """A cell as it stands in a message: quoted, and cut where it is long."""
     return repr(cell if len(str(cell)) <= 80 else f"{str(cell)[:80]}…")

@@ -258,6 +258,7 @@ def test_of_two_tables_of_labels_a_description_chooses(official: Path, tmp_path:
     truth = truth[truth != "MAL_OTH"]
     assert dict(zip(cases.table["case_id"], cases.table["label"], strict=True)) == truth.to_dict()
     assert len(cases.left_out) == 66 - len(truth) > 0
+    assert f"{GROUND_TRUTH} left aside: truth names relabelled.csv" in cases.layout
 
 
 def test_an_export_of_the_isic_archive_is_not_taken_for_milk10k(

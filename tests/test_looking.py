@@ -139,9 +139,9 @@ def test_a_thousand_trainings_are_looked_at_quickly_and_completely(tmp_path: Pat
     assert (entry.done, entry.cells) == (900, 1002)
 
 
-@pytest.mark.parametrize("since", ["1.1.2027", "tomorrow", "2027-13-01"])
+@pytest.mark.parametrize("since", ["1.1.2027", "tomorrow", "2027-13-01", ""])
 def test_a_day_that_is_none_is_refused(in_process, tmp_path, since) -> None:
     (tmp_path / "runs").mkdir()
     outcome = in_process("list", "runs", "--since", since)
     assert outcome.code == 2
-    assert f"--since {since}: not a date — write YYYY-MM-DD" in outcome.stderr
+    assert f"--since {since!r}: not a date — write YYYY-MM-DD" in outcome.stderr

@@ -55,9 +55,12 @@ def test_data_check_lists_every_rare_class_with_its_count(in_process, moles: Pat
     assert outcome.code == 0
     rare = [row["what"] for row in outcome.problems if row["kind"] == "rare class"]
     assert rare == [
-        "class angioma has 2 cases in 2 groups: 5 folds need 5 in 2 groups",
-        "class odd has 1 cases in 1 group: a hold-out split needs 2 in 2 groups",
-        "class wart has 3 cases in 3 groups: 5 folds need 5 in 2 groups",
+        "class angioma has 2 cases in 2 groups: 5 folds need 5 in 2 groups, "
+        "5 folds and a validation part (cv5) need 6 in 3 groups",
+        "class odd has 1 case in 1 group: a hold-out split needs 2 in 2 groups, 5 folds need 5 in 2 groups, "
+        "5 folds and a validation part (cv5) need 6 in 3 groups",
+        "class wart has 3 cases in 3 groups: 5 folds need 5 in 2 groups, "
+        "5 folds and a validation part (cv5) need 6 in 3 groups",
     ]
 
 
@@ -65,7 +68,7 @@ def test_a_dry_run_lists_them_all(in_process, moles: Path) -> None:
     outcome = in_process("run-all", "cv5", "--data", describe(moles), "--dry-run", "--out", "run")
     assert outcome.code == 3
     assert (
-        "class angioma has 2 cases, class odd has 1 cases, class wart has 3 cases, this split needs 6"
+        "class angioma has 2 cases, class odd has 1 case, class wart has 3 cases, this split needs 6"
         in outcome.stderr
     )
 

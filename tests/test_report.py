@@ -124,9 +124,9 @@ def test_arms_of_alike_titles_are_told_apart_in_every_table(titles: list[str]) -
     ("network", "said"),
     [
         ([], "Nothing: no part of training, evaluation or this report used a network."),
-        (["pretrained weights were downloaded", "metrics and report went to an MLflow server"],
-         "By the user's wish, pretrained weights were downloaded and metrics and report went to an MLflow "
-         "server; nothing else used a network."),
+        (["pretrained weights were downloaded", "metrics and report were offered to an MLflow server"],
+         "By the user's wish, pretrained weights were downloaded and metrics and report were offered to an "
+         "MLflow server; nothing else used a network."),
         (None, "Not recorded by the version that made this run"),
     ],
 )  # fmt: skip

@@ -130,7 +130,7 @@ def test_proportional_support_leaves_and_takes_one() -> None:
 def test_too_rare_a_class_is_named(cases: Cases) -> None:
     rare = cases.table[cases.table["label"] == "rare"].index[1:]
     thin = replace(cases, table=cases.table.drop(rare).reset_index(drop=True))
-    with pytest.raises(DataError, match="class rare has 1 cases, this split needs 2"):
+    with pytest.raises(DataError, match="class rare has 1 case, this split needs 2"):
         make_folds(thin, Split())
     with pytest.raises(DataError, match="this split needs 5"):
         make_folds(thin, Split(kind="kfold"))

@@ -335,6 +335,6 @@ def test_what_goes_over_a_network_is_recorded(small, in_process) -> None:
     assert in_process("run-all", "quick", *options).code == 0
     assert RunFolder(Path("run")).load_manifest().network == []
     assert in_process("run-all", "quick", *options, "--mlflow", "http://127.0.0.1:9").code == 0
-    sent = "metrics and report went to an MLflow server"
+    sent = "metrics and report were offered to an MLflow server"
     assert RunFolder(Path("run")).load_manifest().network == [sent]
     assert sent in Path("run/report.html").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
 from milkreport.evaluation.records.parts import Definition, Estimate, PartResult, RuleResult
 from milkreport.evaluation.records.results import Results
-from milkreport.tables import first_few
+from milkreport.tables import first_few, plural
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def _judged(
     if figure.class_name:
         n = next((row.support for row in part.classes if row.name == figure.class_name), 0)
         if n < reference.min_support:
-            reason = f"no verdict on {n:,} cases of {figure.class_name}: fewer than {reference.min_support}"
+            cases = f"{plural(n, 'case', 'cases')} of {figure.class_name}"
+            reason = f"no verdict on {cases}: fewer than {reference.min_support}"
             return FigureMatch(estimate, reason)
     return FigureMatch(estimate, n_seeds=part.n_seeds)
 

@@ -43,8 +43,8 @@ def list_runs(
     arm: Annotated[str, typer.Option(help="Runs with this arm.")] = "",
     data: Annotated[str, typer.Option(help="Runs on this data.")] = "",
     since: Annotated[
-        str, typer.Option(metavar="YYYY-MM-DD", help="Begun on this day or later.")
-    ] = "",
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="Begun on this day or later.")
+    ] = None,
     metric: Annotated[str, typer.Option(help="Runs with this primary metric.")] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -60,11 +60,11 @@ def list_runs(
 
     if not folder.is_dir():
         raise ConfigError("no such folder", "give a folder with runs", str(folder))
-    if since:
+    if since is not None:  # an empty one is a variable that was not set
         try:
             since = date.fromisoformat(since.strip()).isoformat()
         except ValueError as error:
-            what = f"--since {since}: not a date"
+            what = f"--since {since!r}: not a date"
             raise ConfigError(what, "write YYYY-MM-DD, as 2026-01-31") from error
     entries = [
         entry

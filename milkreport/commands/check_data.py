@@ -26,6 +26,7 @@ from milkreport.runs.csv_files import write_csv
 from milkreport.runs.describe import summarise_data
 from milkreport.runs.manifest import read_clock
 from milkreport.suite.suite import Data, Split
+from milkreport.tables import plural
 
 #: Images are decoded whole; the resized copy is thrown away, so it is small.
 SIZE = 16
@@ -35,7 +36,7 @@ SETTINGS = Data(image_size=SIZE, cleaning="impute", unlabelled="drop", on_bad_im
 SPLITS = (
     ("a hold-out split needs", Split()),
     ("5 folds need", Split(kind="kfold", folds=5)),
-    ("5 folds with a validation part need", Split(kind="kfold", folds=5, validation=0.1)),
+    ("5 folds and a validation part (cv5) need", Split(kind="kfold", folds=5, validation=0.1)),
 )
 
 
@@ -234,16 +235,22 @@ def _warnings(cases: Cases, prepared: Prepared | None) -> list[Problem]:
 
 
 def _rare_classes(cases: Cases) -> list[Problem]:
-    """Every class that a usual split cannot hold, with the least demanding of these."""
+    """Every class that a usual split cannot hold, with what each of these splits needs."""
     if not cases.is_labelled:
         return []
-    found: dict[str, Problem] = {}
+    has: dict[str, str] = {}
+    needs: dict[str, list[str]] = {}
     for split, settings in SPLITS:
         for s in list_shortages(cases, settings):
-            has = f"class {s.name} has {s.n:,} {cases.card.units} in {count_groups(s.n_groups)}"
-            needs = f"{split} {s.needed} in {count_groups(s.needed_groups)}"
-            found.setdefault(s.name, Problem("rare class", "", f"{has}: {needs}", RARE))
-    return [found[name] for name in cases.classes if name in found]
+            n = plural(s.n, cases.card.unit, cases.card.units)
+            has[s.name] = f"class {s.name} has {n} in {count_groups(s.n_groups)}"
+            what = f"{split} {s.needed} in {count_groups(s.needed_groups)}"
+            needs.setdefault(s.name, []).append(what)
+    return [
+        Problem("rare class", "", f"{has[name]}: {', '.join(needs[name])}", RARE)
+        for name in cases.classes
+        if name in needs
+    ]
 
 
 def _same_image_twice(images: pd.DataFrame) -> list[Problem]:

@@ -15,7 +15,8 @@ from milkreport.reporting.wording.plan import (
     assumption_sentence,
     metric_name,
 )
-from milkreport.reporting.wording.text import capital, percent, plural
+from milkreport.reporting.wording.text import capital, percent
+from milkreport.tables import plural
 
 #: Letters of the longest bar, and bars that the curve has at most.
 _LONGEST, _BARS = 44, 13

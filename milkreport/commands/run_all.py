@@ -72,7 +72,7 @@ class Order:
         """What goes over a network by the user's wish."""
         used = {
             "trainings and their images went to a Ray cluster": self.executor == "ray",
-            "metrics and report went to an MLflow server": bool(self.mlflow),
+            "metrics and report were offered to an MLflow server": bool(self.mlflow),
         }
         return tuple(phrase for phrase, is_used in used.items() if is_used)
 
@@ -179,7 +179,8 @@ def show_plan(order: Order) -> None:
         )
         if order.data or suite.split.kind != "support":
             root = order.data or synthetic_folder(suite, order.cache)
-            forecasts.append(forecast(suite, root, order.cache, order.device, left, workers, note))
+            found = forecast(suite, root, order.cache, order.device, left, workers, note)
+            forecasts.append((point.name, found))
     synthetic = order.data is None
     running.show_start(order.suite, order.data or Path(), order.out, synthetic, len(order.runs))
     running.show_cells(planned)

@@ -61,20 +61,22 @@ def show_cells(tasks: Sequence[tuple[str, Cell, str, str]]) -> None:
         console.print(f"... and {len(tasks) - MOST_CELLS:,} more")
 
 
-def show_forecast(forecasts: Sequence[Forecast]) -> None:
-    """Time and space of what is still to be done."""
+def show_forecast(by_point: Sequence[tuple[str, Forecast]]) -> None:
+    """Time and space of what is still to be done, by point of the grid (one without a name: no grid)."""
+    forecasts = [e for _, e in by_point]
     cells, workers = sum(e.cells for e in forecasts), forecasts[0].workers
     seconds = duration(sum(e.total for e in forecasts))
     size = sum(e.total_bytes for e in forecasts) / 1e6
     at_a_time = f", {workers} at a time" if workers > 1 else ""
     console.print(f"{cells:,} to do: about {seconds}{at_a_time}, {size:,.0f} MB on disk")
-    for e in forecasts[:MOST_CELLS]:
-        parts = [f"{duration(e.training)} a training", f"{e.cell_bytes / 1e6:.1f} MB each"]
+    for point, e in by_point[:MOST_CELLS]:
+        lead = f"{point}: " if point else ""
+        parts = [f"{lead}{duration(e.training)} a training", f"{e.cell_bytes / 1e6:.1f} MB each"]
         if e.store_bytes:
             parts.append(
                 f"decoding once {duration(e.decoding)} and {e.store_bytes / 1e6:,.0f} MB of cache"
             )
-        console.print(f"[dim]  {', '.join(parts)}[/dim]", soft_wrap=True)
+        console.print(f"[dim]  {escape(', '.join(parts))}[/dim]", soft_wrap=True)
     busy = ""
     if (load := forecasts[0].load) is not None:
         busy = f" (load {load:.1f} on {os.cpu_count()} processors)"

@@ -13,6 +13,7 @@ from milkreport.commands.console import console
 from milkreport.data.pixels.store import StoreInfo
 from milkreport.errors import DataError
 from milkreport.evaluation.records.data import DataSummary
+from milkreport.tables import plural
 
 #: Letters of a store's key that tell it from any other.
 SHOWN_KEY = 8
@@ -59,14 +60,18 @@ def _show_summary(finding: Finding, data: DataSummary) -> None:
         console.print(table)
     for image in data.images:
         kinds = [*_most(image.sizes), *_most(image.modes), *_most(image.formats)]
-        console.print(f"{escape(image.view)}: {image.n:,} images, {escape(', '.join(kinds))}")
+        console.print(
+            f"{escape(image.view)}: {plural(image.n, 'image', 'images')}, {escape(', '.join(kinds))}"
+        )
     gaps = {f.column: f.missing for f in data.numeric if f.missing}
     gaps |= {f.column: f.missing for f in data.categorical if f.missing}
     if gaps:
         text = ", ".join(f"{column} {n:,}" for column, n in gaps.items())
         console.print(f"missing values: {escape(text)}", soft_wrap=True)
     if finding.n_groups is not None:
-        console.print(f"{finding.n_groups:,} groups: a group stays in one part of every split")
+        console.print(
+            f"{plural(finding.n_groups, 'group', 'groups')}: a group stays in one part of every split"
+        )
     if data.duplicates is not None:
         d = data.duplicates
         console.print(f"images under several cases: {d.identical} identical, {d.near} alike")

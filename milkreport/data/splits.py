@@ -13,6 +13,7 @@ from milkreport.data.cases import Cases
 from milkreport.errors import DataError
 from milkreport.streams import stream, stream_seed
 from milkreport.suite.suite import Split
+from milkreport.tables import plural
 
 Positions = npt.NDArray[np.int64]
 
@@ -200,15 +201,15 @@ class Shortage:
     needed: int
     needed_groups: int
 
-    def describe(self, units: str) -> str:
+    def describe(self, unit: str, units: str) -> str:
         """What the class has: ``class rust has 3 leaves``, with its groups where these are too few."""
         of_groups = f" in {count_groups(self.n_groups)}" if self.n >= self.needed else ""
-        return f"class {self.name} has {self.n:,} {units}{of_groups}"
+        return f"class {self.name} has {plural(self.n, unit, units)}{of_groups}"
 
 
 def count_groups(n: int) -> str:
     """A number of groups in words: ``1 group``, ``2 groups``."""
-    return f"{n:,} group{'s' * (n != 1)}"
+    return plural(n, "group", "groups")
 
 
 def list_shortages(cases: Cases, split: Split) -> list[Shortage]:
@@ -230,7 +231,7 @@ def list_shortages(cases: Cases, split: Split) -> list[Shortage]:
 def _refuse_shortages(cases: Cases, split: Split) -> None:
     if short := list_shortages(cases, split):
         first = short[0]
-        what = ", ".join(s.describe(cases.card.units) for s in short)
+        what = ", ".join(s.describe(cases.card.unit, cases.card.units) for s in short)
         what += f", this split needs {first.needed}"
         if any(s.n >= s.needed for s in short):
             what += f" in {count_groups(first.needed_groups)}"

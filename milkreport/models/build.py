@@ -96,10 +96,14 @@ def _build_own(model: OwnModel, shape: Shape) -> nn.Module:
         network = build(shape, **model.options)
     except MilkreportError:
         raise
-    except (Exception, SystemExit) as error:
-        raise ConfigError(
-            f"{where}: {type(error).__name__}: {error}", "see docs/your_own_model.md"
-        ) from error
+    except SystemExit as stop:
+        what = (
+            f"{where}: its module called sys.exit({'' if stop.code is None else repr(stop.code)})"
+        )
+        raise ConfigError(what, "take that call out of the module") from stop
+    except Exception as error:
+        what = f"{where}: {type(error).__name__}: {error}"
+        raise ConfigError(what, "see docs/your_own_model.md") from error
     if not isinstance(network, nn.Module):
         what = f"{where}: gave {type(network).__name__}, no torch.nn.Module"
         raise ConfigError(what, "see docs/your_own_model.md")

@@ -28,7 +28,8 @@ from milkreport.reporting.wording.plan import (
     assumption_sentence,
     metric_name,
 )
-from milkreport.reporting.wording.text import capital, day, percent, plural, whole
+from milkreport.reporting.wording.text import capital, day, percent, whole
+from milkreport.tables import plural
 
 NEVER = "no number"
 _COMPONENTS = {"training": "Training noise", "cases": "Case noise"}

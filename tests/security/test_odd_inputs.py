@@ -243,6 +243,7 @@ def test_a_module_that_exits_is_no_success(tmp_path: Path) -> None:
     )
     assert done.returncode not in (0, 1), done.stderr
     assert "leaver" in done.stderr
+    assert "called sys.exit(0)" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -25,7 +25,7 @@ from milkreport.data.files.image_index import ImageIndex
 from milkreport.data.grouping import pattern_groups
 from milkreport.data.leaks import groups_alike
 from milkreport.errors import DataError, DataProblems, Problem
-from milkreport.tables import first_few, refuse_many_classes
+from milkreport.tables import first_few, plural, refuse_many_classes
 
 T = TypeVar("T")
 
@@ -82,7 +82,9 @@ class Assembler:
         if spec.group:
             remarks += groups_alike(table["group_id"], spec.group)
         if alone := int(table["group_id"].isna().sum()):
-            remarks += (f"{alone:,} cases have no {spec.group}: each is a group of its own",)
+            remarks += (
+                f"{plural(alone, 'case has', 'cases have')} no {spec.group}: each is a group of its own",
+            )
             table["group_id"] = table["group_id"].fillna(table.index.to_series())
         orphans = () if labels is None else tuple(sorted(set(labels.index) - set(table.index)))
         table["label"] = None if labels is None else labels.reindex(table.index)

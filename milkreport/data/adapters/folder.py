@@ -14,7 +14,7 @@ from milkreport.data.cases import IMAGE_PREFIX, Card, Cases
 from milkreport.data.files.discovery import Tree, one_line
 from milkreport.data.grouping import match_groups
 from milkreport.errors import DataError, DataProblems, Problem
-from milkreport.tables import refuse_many_classes
+from milkreport.tables import plural, refuse_many_classes
 
 VIEW = "image"
 PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
@@ -46,6 +46,7 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
     refuse_many_classes(len(declared or counts), str(base))
     _refuse_odd_names(tree, base)
     table = _table(tree, base, spec.folder.group if spec else "")
+    folders = plural(len(counts), "class folder", "class folders")
     return Cases(
         table=table,
         views=(VIEW,),
@@ -53,7 +54,7 @@ def load_folder(tree: Tree, spec: DataSpec | None) -> Cases:
         classes=tuple(declared or sorted(counts)),
         card=card_of(spec) if spec else _card(base),
         root=tree.root,
-        layout=f"{len(counts)} class folders, {len(table):,} images{tree.told()}",
+        layout=f"{folders}, {plural(len(table), 'image', 'images')}{tree.told()}",
         extra=tuple(path for path in tree.images if path.parent == base),
     )
 
@@ -70,7 +71,7 @@ def _unlabelled(tree: Tree, spec: DataSpec) -> Cases:
         classes=tuple(spec.known_labels),
         card=card_of(spec),
         root=tree.root,
-        layout=f"{len(tree.images):,} images without labels{tree.told()}",
+        layout=f"{plural(len(tree.images), 'image', 'images')} without labels{tree.told()}",
     )
 
 

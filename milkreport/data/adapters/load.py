@@ -19,7 +19,7 @@ from milkreport.data.files.discovery import Tree, arrays_unread, survey
 from milkreport.data.roots import stay_below
 from milkreport.data.stems import with_stem_remark
 from milkreport.errors import ConfigError, DataError
-from milkreport.tables import first_few
+from milkreport.tables import first_few, plural
 
 Adapter = Literal["auto", "milk10k", "table", "folder"]
 
@@ -69,7 +69,7 @@ def _load(source: Path, adapter: Adapter, spec: DataSpec | None, tree: Tree) -> 
     tables = first_few(path.relative_to(tree.root).as_posix() for path in tree.tables)
     what = (
         f"neither {SPEC_NAME}, nor MILK10k's tables, nor one folder a class: "
-        f"{len(tree.images):,} images, CSV files: {tables or 'none'}{describe_export(tree)}"
+        f"{plural(len(tree.images), 'image', 'images')}, CSV files: {tables or 'none'}{describe_export(tree)}"
     )
     do = f"describe it: milkreport data init {source}"
     if not tree.tables and not tree.images:

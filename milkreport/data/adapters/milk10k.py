@@ -101,7 +101,7 @@ def load_milk10k(tree: Tree, truth: str = "") -> Cases:
     assembler = Assembler(_TABLE, views, _FEATURES, list(CLASSES), index, _ID)
     mapped = assembler.assemble(images, labels)
     labelled = name_in(tree, truth_file) if truth_file else "no labels"
-    found = f"{name_in(tree, images_file)}, {labelled}{left_aside(tree, aside)}"
+    found = f"{name_in(tree, images_file)}, {labelled}{left_aside(tree, aside, truth)}"
     tables = [load_table(path) for path in aside]
     others = {isic for table in tables if "isic_id" in table for isic in table["isic_id"]}
     return Cases(

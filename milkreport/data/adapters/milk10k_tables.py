@@ -131,12 +131,15 @@ def _is_one_hot(path: Path) -> bool:
     return True
 
 
-def left_aside(tree: Tree, aside: Sequence[Path]) -> str:
-    """The end of a line on the tables that are not read."""
+def left_aside(tree: Tree, aside: Sequence[Path], truth: str = "") -> str:
+    """The end of a line on the tables that are not read; *truth* as for :func:`choose_tables`."""
     if not aside:
         return ""
     names = first_few(name_in(tree, path) for path in aside)
-    return f"; {names} left aside: no labels of these lesions, or no lesion with a label"
+    why = (
+        f"truth names {truth}" if truth else "no labels of these lesions, or no lesion with a label"
+    )
+    return f"; {names} left aside: {why}"
 
 
 def _two(tree: Tree, paths: Sequence[Path]) -> str:

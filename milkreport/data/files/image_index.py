@@ -13,6 +13,7 @@ from pathlib import Path
 from milkreport.data.files.discovery import Tree, one_line, unreadable
 from milkreport.data.files.unpack import IMAGE_SUFFIXES
 from milkreport.errors import DataError
+from milkreport.tables import plural
 
 _MOST_LISTED = 5
 
@@ -73,7 +74,7 @@ class ImageIndex:
         """How the images among *used* lie, one line: ``10,480 images in images/``."""
         names = [self._names[path] for path in set(used) if path in self._names]
         folders = sorted({posixpath.dirname(name) for name in names})
-        text = f"{len(names):,} images"
+        text = plural(len(names), "image", "images")
         if len(folders) <= 1:
             return one_line(f"{text} in {folders[0]}/" if any(folders) else text)
         if len(folders) <= _MOST_LISTED:

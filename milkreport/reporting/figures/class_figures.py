@@ -89,7 +89,8 @@ def class_distribution(
         axes.set_xlabel(f"{data.units} (log scale)")
         if parts:
             legend_above(axes, 1 + len(parts))
-        said = ", ".join(f"{shorten(n, 30)} {whole(c)}" for n, c in zip(shown, counts, strict=True))
+        names = shorten_apart(shown, 30)
+        said = ", ".join(f"{n} {whole(c)}" for n, c in zip(names, counts, strict=True))
         return to_svg(figure, key, f"{data.units.capitalize()} by class", said)
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from milkreport.reporting.figures.svg import INK, WIDTH, drawing, to_svg
-from milkreport.reporting.wording.text import percent, shorten, shorten_apart, whole
+from milkreport.reporting.wording.text import percent, shorten_apart, whole
 
 TONE = "#0072B2"
 STRONGEST = 0.72  # keeps text in ink readable on the darkest cell, on light and dark pages
@@ -68,8 +68,8 @@ def confusion_matrix(
         axes.xaxis.set_label_position("top")
         axes.set_ylabel("true class", labelpad=6)
         hits = ", ".join(
-            f"{shorten(name, 30)} {percent(shares[i, i]) if totals[i] else 'no case'}"
-            for i, name in enumerate(names)
+            f"{name} {percent(shares[i, i]) if totals[i] else 'no case'}"
+            for i, name in enumerate(shorten_apart(names, 30))
         )
         return to_svg(figure, key, title, f"Share of each true class that was recognised: {hits}")
 

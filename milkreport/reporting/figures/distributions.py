@@ -11,7 +11,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from milkreport.evaluation.records.data import CategoricalSummary, NumericSummary
 from milkreport.reporting.figures.svg import COLOURS, INK, WIDTH, drawing, to_svg
-from milkreport.reporting.wording.text import digits_of, fit, listing, measure, plural, whole
+from milkreport.reporting.wording.text import digits_of, fit, listing, measure, whole
+from milkreport.tables import plural
 
 TONE = COLOURS[0]
 ALPHA = 0.5

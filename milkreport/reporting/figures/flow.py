@@ -17,11 +17,11 @@ from milkreport.reporting.wording.text import (
     listing,
     numeral,
     percent,
-    plural,
     span,
     whole,
     without_paths,
 )
+from milkreport.tables import plural
 
 MOST_REASONS = 8
 _LINE = 0.158  # inches from line to line

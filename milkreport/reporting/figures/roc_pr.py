@@ -18,7 +18,7 @@ from milkreport.reporting.figures.axes import (
 )
 from milkreport.reporting.figures.class_figures import most_frequent
 from milkreport.reporting.figures.svg import INK, WIDTH, colour, drawing, marker, to_svg
-from milkreport.reporting.wording.text import decimal, shorten, shorten_apart, whole
+from milkreport.reporting.wording.text import decimal, shorten_apart, whole
 
 #: Lines that can be told apart in a small panel.
 MOST_LINES = 6
@@ -83,7 +83,7 @@ def _class_panels(key: str, arms: Sequence[ArmRows], part: str, precision: bool)
             else:
                 axes.plot([0, 1], [0, 1], color=INK, alpha=0.5, linewidth=0.8, dashes=(1, 2))
             axes.set_title(f"{heads[name]} ({whole(first.support)})", pad=3)
-            said.append(f"{shorten(name, 24)}: {', '.join(values)}")
+            said.append(f"{heads[name]}: {', '.join(values)}")
         across, up = (
             ("recall", "precision") if precision else ("false positive rate", "sensitivity")
         )
@@ -122,7 +122,7 @@ def reliability(key: str, arms: Sequence[tuple[int, str, Calibration, float | No
     with drawing():
         figure, grid = _panels(len(arms), lines=2)
         said = []
-        for axes, title, (index, name, found, error) in zip(grid, titles, arms, strict=False):
+        for axes, title, (index, _, found, error) in zip(grid, titles, arms, strict=False):
             known = [
                 (b.confidence, b.accuracy, b.n)
                 for b in found.bins
@@ -144,7 +144,7 @@ def reliability(key: str, arms: Sequence[tuple[int, str, Calibration, float | No
                 )
             axes.set_title(f"{title}\n{decimal(error)}", pad=3)
             pairs = ", ".join(f"{decimal(a, 2)} {decimal(b, 2)}" for a, b in zip(x, y, strict=True))
-            said.append(f"{shorten(name, 30)}: {pairs}")
+            said.append(f"{title}: {pairs}")
         _label(figure, grid, len(arms), "largest probability", "share right")
         description = f"probability and share right of each bin. {'; '.join(said)}"
         return to_svg(figure, key, "Reliability of each arm", description)
@@ -183,8 +183,8 @@ def decision_curve(key: str, arms: Sequence[tuple[int, str, PositiveResult]]) ->
         axes.set_ylabel("net benefit")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
         said = "; ".join(
-            f"{shorten(name, 30)} {decimal(p.value)} at {decimal(p.threshold, 2)}"
-            for _, name, found in arms[:MOST_LINES]
+            f"{title} {decimal(p.value)} at {decimal(p.threshold, 2)}"
+            for title, (_, _, found) in zip(titles, arms[:MOST_LINES], strict=False)
             for p in found.net_benefit
             if round(p.threshold, 2) in (0.1, 0.3, 0.5)
         )

@@ -27,7 +27,6 @@ from milkreport.reporting.wording.text import (
     interval,
     listing,
     percent,
-    plural,
     several,
     shorten,
     shorten_apart,
@@ -36,6 +35,7 @@ from milkreport.reporting.wording.text import (
     without_paths,
 )
 from milkreport.reporting.wording.titles import arm_title, headline_part, metric_words
+from milkreport.tables import plural
 
 TOO_FEW = 10
 #: Columns of the classification report.

@@ -11,12 +11,12 @@ from milkreport.reporting.figures.confusion import confusion_matrix
 from milkreport.reporting.wording.text import (
     capital,
     numeral,
-    plural,
     sentence,
     shorten,
     whole,
     without_paths,
 )
+from milkreport.tables import plural
 
 _BADGES = {
     Outcome.DIFFERS: ("✗", "fail"),

@@ -27,10 +27,10 @@ from milkreport.reporting.wording.text import (
     measure,
     numeral,
     percent,
-    plural,
     shorten,
     whole,
 )
+from milkreport.tables import plural
 
 MOST_ROWS = 40  # of the table; every row costs time in the PDF
 MOST_HEATED = 32  # columns whose medians are shown by class, two figures of them

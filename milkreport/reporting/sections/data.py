@@ -27,12 +27,12 @@ from milkreport.reporting.wording.text import (
     listing,
     numeral,
     percent,
-    plural,
     sentence,
     shorten,
     whole,
     without_paths,
 )
+from milkreport.tables import plural
 
 MOST_FOLD_COLUMNS = 6
 MOST_TABLES = 6

@@ -17,13 +17,13 @@ from milkreport.reporting.wording.text import (
     decimal,
     listing,
     numeral,
-    plural,
     shorten,
     signed,
     signed_interval,
     whole,
 )
 from milkreport.reporting.wording.titles import arm_title, headline_part, metric_title, metric_words
+from milkreport.tables import plural
 
 #: Why some values stand alone.
 NO_INTERVAL = (

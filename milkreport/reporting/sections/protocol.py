@@ -12,7 +12,6 @@ from milkreport.reporting.wording.text import (
     decimal,
     mid_sentence,
     percent,
-    plural,
     sentence,
     shorten,
     whole,
@@ -22,6 +21,7 @@ from milkreport.reporting.wording.titles import arm_title
 from milkreport.suite.arms import Arm
 from milkreport.suite.models import AnyModel, Classifier, Model, sees_images
 from milkreport.suite.suite import Suite, Training
+from milkreport.tables import plural
 
 CORRECTIONS = {
     "none": "none",

@@ -13,7 +13,6 @@ from milkreport.reporting.wording.text import (
     clock,
     duration,
     listing,
-    plural,
     several,
     shorten,
     whole,
@@ -22,6 +21,7 @@ from milkreport.reporting.wording.text import (
 from milkreport.reporting.wording.titles import arm_title, first_part
 from milkreport.runs.manifest import Manifest
 from milkreport.suite.suite import Suite
+from milkreport.tables import plural
 
 
 @dataclass(frozen=True)

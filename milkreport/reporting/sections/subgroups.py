@@ -10,15 +10,7 @@ from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
 from milkreport.reporting.sections.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
-from milkreport.reporting.wording.text import (
-    MISSING,
-    decimal,
-    listing,
-    numeral,
-    plural,
-    shorten,
-    whole,
-)
+from milkreport.reporting.wording.text import MISSING, decimal, listing, numeral, shorten, whole
 from milkreport.reporting.wording.titles import (
     arm_title,
     first_part,
@@ -26,6 +18,7 @@ from milkreport.reporting.wording.titles import (
     metric_title,
     metric_words,
 )
+from milkreport.tables import plural
 
 MOST_ARMS = 5
 

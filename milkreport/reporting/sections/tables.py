@@ -14,13 +14,13 @@ from milkreport.reporting.wording.text import (
     decimal,
     interval,
     p_cell,
-    plural,
     shorten,
     signed,
     signed_interval,
     without_paths,
 )
 from milkreport.reporting.wording.titles import arm_title, metric_title, primary_pairs
+from milkreport.tables import plural
 
 _PARTS = ("test", "validation", "train")
 #: Pairs of the summary; the comparison holds more.

@@ -10,12 +10,12 @@ from milkreport.reporting.wording.text import (
     decimal,
     listing,
     numeral,
-    plural,
     sentence,
     shorten,
     whole,
     without_paths,
 )
+from milkreport.tables import plural
 
 MOST_KINDS = 10  # of problems that are named
 

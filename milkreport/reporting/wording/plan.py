@@ -11,10 +11,10 @@ from milkreport.reporting.wording.text import (
     digits_of,
     mid_sentence,
     percent,
-    plural,
     shorten,
     whole,
 )
+from milkreport.tables import plural
 
 ONE_SEED = (
     "One seed per arm compares two trained models, not two methods: with other seeds the difference "

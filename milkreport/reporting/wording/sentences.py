@@ -20,7 +20,6 @@ from milkreport.reporting.wording.text import (
     listing,
     numeral,
     percent,
-    plural,
     shorten,
     whole,
 )
@@ -31,6 +30,7 @@ from milkreport.reporting.wording.titles import (
     metric_words,
     primary_pairs,
 )
+from milkreport.tables import plural
 
 SYNTHETIC_BANNER = "SYNTHETIC DATA - NOT A RESULT"
 SYNTHETIC_HEADLINE = "No result: images and tables were drawn by a program."

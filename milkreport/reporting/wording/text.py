@@ -187,11 +187,6 @@ def listing(items: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
-def plural(n: int, one: str, many: str) -> str:
-    """*n* with its noun."""
-    return f"{whole(n)} {one if n == 1 else many}"
-
-
 def numeral(n: int) -> str:
     """Small numbers as words, as a sentence wants them."""
     words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
