@@ -104,6 +104,19 @@ def test_data_init_takes_one_of_several(chest: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("cell", ["-1", "-1.0"])
+def test_data_init_drops_what_is_uncertain(chest: Path, tmp_path: Path, cell: str) -> None:
+    frame = pd.read_csv(chest / "all.csv", dtype=str).drop(columns="finding")
+    frame.loc[:5, "Effusion"] = cell
+    frame.to_csv(chest / "all.csv", index=False)
+    spec = load_spec(write_proposal(chest, None, None, tmp_path))
+    assert spec.drop == [cell]
+    assert [*spec.classes] == ["0", "1"]
+    cases = load_cases(chest, "auto", tmp_path)
+    assert cases.class_counts() == {"0": 15, "1": 15}
+    assert len(cases.left_out) == 6
+
+
 @pytest.mark.parametrize(
     "labels",
     [

@@ -69,6 +69,7 @@ class LabelGuess:
     without_cases: tuple[str, ...] = ()  # one-hot columns that are never 1
     contains: str = ""  # of several labels in a cell, the one that is yes or no
     others: tuple[str, ...] = ()  # columns of other labels of the same cases
+    unsure: tuple[str, ...] = ()  # labels of ``column`` that say neither yes nor no: -1
 
     @property
     def columns(self) -> set[str]:
@@ -124,10 +125,10 @@ def guess_label(frame: pd.DataFrame, taken: Collection[str]) -> LabelGuess:
     several = [] if hot else _zeros_and_ones(frame, columns)
     if len(several) > 2 and (what := several_ones(frame, several)):
         why = f"{what[0].upper()}{what[1:]}: a case has one class, so one column is taken, as yes or no. "
-        why += (
-            "CHECK THIS: name another, if that is the question; what is not 0 or 1 can be dropped."
-        )
-        return LabelGuess(why, column=several[0], others=tuple(several[1:]))
+        why += "CHECK THIS: name another, if that is the question."
+        found = sorted(frame[several[0]].dropna().unique())
+        unsure = tuple(cell for cell in found if read_number(cell) == -1)
+        return LabelGuess(why, several[0], others=tuple(several[1:]), unsure=unsure)
     if not hot:
         why = "No column looks like a label: nothing can be trained or scored without."
         return LabelGuess(why)

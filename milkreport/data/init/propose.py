@@ -226,7 +226,12 @@ def describe_table(table: FoundTable, tables: Sequence[FoundTable]) -> Proposal:
     )
     return Proposal(
         why=why,
-        counts={str(name): int(n) for name, n in counts.items() if _can_be_class(name)},
+        counts={
+            str(name): int(n)
+            for name, n in counts.items()
+            if _can_be_class(name) and name not in label.unsure
+        },
+        drop=label.unsure,
         settings=TableSpec(
             file=table.name,
             rows="image" if view else "case",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ _RARE = """\
 Some classes are rare: each part of a split needs cases of every class. drop = ["a"] leaves classes out,
 merge = { other = ["a", "b"] } makes one class of several, and rare = { below = 20, into = "other" } folds
 all classes of fewer than 20 cases into one."""
+_UNSURE = "Uncertain, neither yes nor no: such cases are left out."
 _BANNED = """\
 Columns that may never be inputs. If one was known before the label, put it among the features instead, and
 into allow_leaky = []."""
@@ -38,6 +39,7 @@ class Proposal:
     """What was guessed. ``why``: dotted key to reason. ``counts``: cases by class.
 
     ``settings``: of the table, or of class folders. ``n_incomplete``: cases that lack a feature.
+    ``drop``: labels that say neither yes nor no.
     """
 
     settings: TableSpec | FolderSpec
@@ -45,6 +47,7 @@ class Proposal:
     counts: Mapping[str, int]
     n_cases: int
     n_incomplete: int = 0
+    drop: tuple[str, ...] = ()
     views: Mapping[str, ViewSpec] = field(default_factory=dict)
     features: list[FeatureSpec] = field(default_factory=list)
     guessed: FeatureGuess = field(default_factory=FeatureGuess)
@@ -69,12 +72,18 @@ def render(proposal: Proposal, name: str, root: str) -> str:
         *_comment(_POSITIVE),
         "positive = []",
         *(_comment(_RARE) if min(proposal.counts.values(), default=FEW_CASES) < FEW_CASES else ()),
+        *(_drop(proposal.drop) if proposal.drop else ()),
         "",
         *(_inputs(proposal) if is_table else ()),
         *_classes(proposal.counts),
         *_settings(proposal),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _drop(labels: Sequence[str]) -> Iterator[str]:
+    yield from _comment(_UNSURE)
+    yield f"drop = [{', '.join(map(_value, labels))}]"
 
 
 def _inputs(proposal: Proposal) -> Iterator[str]:
