@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from milkreport.evaluation.evaluate import evaluate
     from milkreport.evaluation.from_sklearn import from_sklearn
     from milkreport.evaluation.records.results import Results
+    from milkreport.gate.python import audit, check, compare
     from milkreport.reporting.write import report
     from milkreport.suite.suite import Suite, load_suite
 
@@ -23,6 +24,9 @@ __all__ = [
     "Results",
     "Suite",
     "__version__",
+    "audit",
+    "check",
+    "compare",
     "evaluate",
     "from_sklearn",
     "load_suite",
@@ -30,6 +34,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "audit": "gate.python",
+    "check": "gate.python",
+    "compare": "gate.python",
     "evaluate": "evaluation.evaluate",
     "from_sklearn": "evaluation.from_sklearn",
     "report": "reporting.write",

@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import StrEnum
+from html import escape
+from typing import TYPE_CHECKING
 
 from milkreport.evaluation.records.data import Record
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SCHEMA_VERSION = 2
 #: The row that asks for the same bits.
@@ -80,6 +85,25 @@ class Verdict(Record):
     def counts(self) -> dict[str, int]:
         """Number of rows by status, in the order of :class:`Status`."""
         return {str(s): sum(row.status is s for row in self.rows) for s in Status}
+
+    def to_frame(self) -> DataFrame:
+        """A row per figure: what was reported, ours, the difference with its interval, and the outcome."""
+        from pandas import DataFrame
+
+        columns = ["arm", "part", "metric", "class_name", "reference", "ours", "difference"]
+        columns += ["low", "high", "margin", "status", "reason"]
+        return DataFrame([row.model_dump(mode="json") for row in self.rows], columns=columns)
+
+    def _repr_html_(self) -> str:
+        """The verdict and its rows, as notebooks show them."""
+        return f"<p>{escape(repr(self))}</p>" + self.to_frame().to_html(index=False, na_rep="")
+
+    def __repr__(self) -> str:
+        """The status and how many rows have each."""
+        counted = ", ".join(f"{n} {status}" for status, n in self.counts.items() if n)
+        return f"<Verdict: {self.status} against {self.title}; {counted}>"
+
+    __str__ = __repr__
 
 
 def decide(low: float, high: float, margin: float, better: str = "higher") -> tuple[Status, str]:

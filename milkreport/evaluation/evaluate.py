@@ -48,6 +48,7 @@ def evaluate(
     margin: float | None = None,
     intervals: bool = True,
     title: str = "",
+    data: str = "",
 ) -> Results:
     """Score predictions against a truth, and compare them where there are several.
 
@@ -75,6 +76,8 @@ def evaluate(
             ``positive_auc``.
         margin: the difference in it that does not matter: within it, predictions are equivalent.
         intervals: ``False`` leaves out all resampling, thresholds and temperatures.
+        title: of the report. data: what the data are called there, and by :func:`milkreport.check`; by
+            default the truth's file name.
 
     Raises:
         DataError: bad predictions, truth or metadata. ConfigError: an unknown class, column or metric, or
@@ -89,6 +92,8 @@ def evaluate(
         what = "classes, groups and subgroups belong to arrays, and y_true is a table"
         raise ConfigError(what, "name columns by group=... and slices=..., or give arrays")
     inputs = load_inputs(y_prob, y_true, metadata=metadata, group=group, slices=_names(slices))
+    if data:
+        inputs = replace(inputs, truth=(data, inputs.truth[1]))
     plan = Plan(primary, _names(positive), _names(rules), intervals, margin=margin)
     return evaluate_inputs(inputs, plan, title=title)
 

@@ -35,7 +35,7 @@ def from_sklearn(
         cv: the number of folds (stratified, shuffled by *seed*, groups kept whole), a splitter of
             scikit-learn, or pairs of positions (train, test); every case must be tested once.
         groups: (n,), equal for cases that belong together: kept in one fold, and resampled together.
-        subgroups: see :func:`milkreport.evaluate`, as are *options*: ``positive``, ``primary``, ``margin``...
+        subgroups: see :func:`milkreport.evaluate`, as are *options*: ``primary``, ``data``...
 
     Raises:
         ConfigError: no classifier, or folds that do not test every case once. DataError: an estimator

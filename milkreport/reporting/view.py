@@ -289,3 +289,8 @@ def _curves(results: Results) -> CurvesView:
     if "test" in parts:
         caption += " Test curves: monitoring, not used for selection."
     return CurvesView(lead, tuple(Figure(key, caption, svg) for key, svg in drawn))
+
+
+def build_summary(results: Results) -> SummaryView:
+    """Page one of results that no run and no verdict stands behind."""
+    return _summary(results.model_copy(update={"data": tidy(results.data)}), None)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from html import escape
+from typing import TYPE_CHECKING, Literal
 
 from milkreport.evaluation.records.data import Record
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SCHEMA_VERSION = 1
 
@@ -68,6 +72,36 @@ class Audit(Record):
     def counts(self) -> dict[str, int]:
         """Number of findings by outcome, in the order of :class:`Outcome`."""
         return {str(o): sum(f.outcome is o for f in self.findings) for o in Outcome}
+
+    def to_frame(self) -> DataFrame:
+        """A row per finding: its outcome, what it is about, printed and recomputed value."""
+        from pandas import DataFrame
+
+        columns = [
+            "outcome",
+            "topic",
+            "arm",
+            "part",
+            "metric",
+            "class_name",
+            "printed",
+            "recomputed",
+        ]
+        columns += ["value", "what", "stands"]
+        return DataFrame(
+            [finding.model_dump(mode="json") for finding in self.findings], columns=columns
+        )
+
+    def _repr_html_(self) -> str:
+        """The findings, as notebooks show them."""
+        return f"<p>{escape(repr(self))}</p>" + self.to_frame().to_html(index=False, na_rep="")
+
+    def __repr__(self) -> str:
+        """How many findings have each outcome."""
+        counted = ", ".join(f"{n} {outcome}" for outcome, n in self.counts.items() if n)
+        return f"<Audit of {self.title}: {counted}>"
+
+    __str__ = __repr__
 
     def of(self, outcome: Outcome) -> list[Finding]:
         """Findings of one outcome, in the order in which they were made."""

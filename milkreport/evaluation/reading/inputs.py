@@ -170,7 +170,7 @@ def _labels(files: Sequence[Source]) -> str:
 
 
 def _label(source: Source) -> str:
-    return source.name if isinstance(source, Path) else "a data frame"
+    return source.name if isinstance(source, Path) else "Unnamed data"
 
 
 def _sha256(source: Source) -> str:

@@ -6,6 +6,7 @@ Speaks of *cases*; the data's own noun travels in :class:`DataSummary`.
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,11 @@ from milkreport.evaluation.records.parts import Definition, PartResult
 from milkreport.inside import FileName
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from pandas import DataFrame
+
+    from milkreport.reporting.notebook import Plots
 
 SCHEMA_VERSION = 2
 
@@ -211,6 +216,15 @@ class Results(Record):
         written: list[Path] = milkreport.report(self, folder, pdf=pdf)
         return written
 
+    @property
+    def plot(self) -> Plots:
+        """The report's drawings as matplotlib figures: ``plot.roc()``, ``plot.confusion("arm")``."""
+        return _notebook().Plots(self)  # type: ignore[no-any-return]
+
+    def _repr_html_(self) -> str:
+        """Page one of the report, as notebooks show it."""
+        return _notebook().page_one(self)  # type: ignore[no-any-return]
+
     def __repr__(self) -> str:
         """A line per arm: its primary metric with the interval."""
         lines = [f"<Results: {self.title}; {len(self.classes)} classes, {self.status}>"]
@@ -227,3 +241,8 @@ class Results(Record):
         return "\n".join(lines)
 
     __str__ = __repr__
+
+
+def _notebook() -> ModuleType:
+    """Records know nothing of reporting until a user asks to see them."""
+    return import_module("milkreport.reporting.notebook")

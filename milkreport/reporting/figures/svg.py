@@ -103,6 +103,21 @@ def keeping_pictures() -> Iterator[dict[str, bytes]]:
         _PICTURES.reset(token)
 
 
+#: Where drawings are kept as figures instead; see :func:`keeping_figures`.
+_FIGURES: ContextVar[dict[str, Figure] | None] = ContextVar("figures", default=None)
+
+
+@contextmanager
+def keeping_figures() -> Iterator[dict[str, Figure]]:
+    """While it lasts, every drawing is kept as a matplotlib figure by its key, and gives no SVG."""
+    kept: dict[str, Figure] = {}
+    token = _FIGURES.set(kept)
+    try:
+        yield kept
+    finally:
+        _FIGURES.reset(token)
+
+
 def colour(index: int) -> str:
     """Colour of the arm at *index*."""
     return COLOURS[index % len(COLOURS)]
@@ -115,6 +130,12 @@ def marker(index: int) -> str:
 
 def to_svg(figure: Figure, key: str, title: str, description: str) -> str:
     """*figure* as an ``<svg>`` element that says in words what it shows."""
+    figures = _FIGURES.get()
+    if figures is not None:
+        figure.draw_without_rendering()  # ticks are made when drawn, by the settings of that moment
+        figure.set_facecolor("white")
+        figures[key] = figure
+        return ""
     pictures = _PICTURES.get()
     if pictures is not None:
         picture = io.BytesIO()
