@@ -36,7 +36,7 @@ from milkreport.execution.tasks import Study, Task
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.finding import find_runs
 from milkreport.runs.folder import RunFolder
-from milkreport.runs.status import read_status
+from milkreport.runs.status import load_status
 from milkreport.suite.suite import Suite, load_suite
 
 
@@ -143,7 +143,7 @@ def measure_overhead(place: Path, n: int, with_ray: bool) -> dict[str, float | N
     said["collect_s"] = time.perf_counter() - started
     folder.write_results(results, tables)
     started = time.perf_counter()
-    assert read_status(folder).counts == {"done": n}
+    assert load_status(folder).counts == {"done": n}
     said["status_s"] = time.perf_counter() - started
     started = time.perf_counter()
     assert sum(entry.done for entry in find_runs(folder.path)) == n

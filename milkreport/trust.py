@@ -112,7 +112,7 @@ def require_trusted(model: AnyModel, sources: Mapping[str, str], where: str) -> 
     """Refuse a *model* of a card or stored suite that asks for what the user did not allow.
 
     What is allowed must be what the model was trained with: *sources*, the SHA-256 of files by
-    :func:`read_sources`, as its card has them. Nothing is imported, and no file opened but the user's.
+    :func:`hash_sources`, as its card has them. Nothing is imported, and no file opened but the user's.
 
     Raises:
         DataError: not allowed; the card has no SHA-256 for it; or the file is another one.
@@ -189,7 +189,7 @@ def import_own(name: str) -> ModuleType:
     return import_file(module, file, content)
 
 
-def read_sources(model: AnyModel) -> dict[str, str]:
+def hash_sources(model: AnyModel) -> dict[str, str]:
     """SHA-256 of the files that a model's result depends on beside its settings, by what they are.
 
     Raises:

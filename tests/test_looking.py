@@ -13,7 +13,7 @@ from milkreport.runs.cells import Cell
 from milkreport.runs.finding import find_runs
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.progress import CellProgress, Progress
-from milkreport.runs.status import read_status
+from milkreport.runs.status import load_status
 from milkreport.suite.suite import load_suite
 from tests import report_samples as samples
 from tests.conftest import Command
@@ -40,11 +40,11 @@ def begun(tmp_path: Path) -> RunFolder:
 
 
 def states(folder: RunFolder) -> list[str]:
-    return [cell.state for cell in read_status(folder).cells]
+    return [cell.state for cell in load_status(folder).cells]
 
 
 def test_every_training_has_its_state(begun: RunFolder) -> None:
-    status = read_status(begun)
+    status = load_status(begun)
     assert states(begun) == ["done", "failed", "interrupted", "waiting", "waiting", "waiting"]
     assert status.counts == {"done": 1, "failed": 1, "interrupted": 1, "waiting": 3}
     assert status.cells[2].epoch == 4
@@ -64,7 +64,7 @@ def test_what_is_trained_now_is_told_by_the_run_that_holds_the_folder(begun: Run
     (begun.path / ".progress.json").write_text(record.model_dump_json())
     assert states(begun)[2:4] == ["interrupted", "waiting"]  # notes that a killed run left
     with FileLock(begun.path / ".lock"):
-        status = read_status(begun)
+        status = load_status(begun)
     assert [c.state for c in status.cells] == [
         "done", "failed", "running", "running", "waiting", "waiting",
     ]  # fmt: skip
@@ -133,7 +133,7 @@ def test_a_thousand_trainings_are_looked_at_quickly_and_completely(tmp_path: Pat
             place = folder.cell(Cell(arm.name, seed, 0)).path
             place.mkdir(parents=True)
             (place / "cell.json").write_text(record.model_dump_json())
-    status = read_status(folder)
+    status = load_status(folder)
     assert status.counts == {"done": 900, "waiting": 102}
     (entry,) = find_runs(tmp_path)
     assert (entry.done, entry.cells) == (900, 1002)

@@ -31,7 +31,7 @@ from milkreport.evaluation.records.parts import Definition
 from milkreport.inside import refuse_links, within
 from milkreport.limits import MOST_CLASSES, MOST_PUBLISHED, MOST_SEEDS, Published
 from milkreport.resources import resource_folder
-from milkreport.suite.toml import Name, Section, read_toml, validate
+from milkreport.suite.toml import Name, Section, load_toml, validate
 
 SCHEMA_VERSION = 1
 #: Where ``milkreport reference new`` puts what it freezes, below the working folder.
@@ -238,7 +238,7 @@ def load_reference(name_or_path: str) -> Reference:
         ConfigError: not found, not TOML, or not a reference: all that is wrong with it.
     """
     path = find_reference(name_or_path)
-    return validate(Reference, read_toml(path), str(path))
+    return validate(Reference, load_toml(path), str(path))
 
 
 def as_toml(reference: Reference) -> str:

@@ -20,7 +20,7 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
     from milkreport.commands import looking
     from milkreport.finetuning.record import is_finetuning, load_record
     from milkreport.runs.folder import RunFolder
-    from milkreport.runs.status import read_status
+    from milkreport.runs.status import load_status
 
     if is_finetuning(run):
         from milkreport.commands import finetuned
@@ -31,7 +31,7 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
         else:
             finetuned.show_status(record)
         return
-    found = read_status(RunFolder(run))
+    found = load_status(RunFolder(run))
     if as_json:
         print(json.dumps(found.model_dump() | {"counts": found.counts}, indent=1))
     else:

@@ -33,7 +33,7 @@ from milkreport.suite.suite import Arm, Suite
 from milkreport.training.checkpoint import EVERY
 from milkreport.training.files import CARD_FILE
 from milkreport.training.model_selector import Row
-from milkreport.trust import read_sources
+from milkreport.trust import hash_sources
 
 
 class Watcher(Protocol):
@@ -220,7 +220,7 @@ def _refuse_changed(
         now.pop("seeds")
     before["device"], now["device"] = old.device, manifest.device
     for one in suite.arms:
-        then, here = _sources(folder, suite, one), read_sources(suite.model_of(one))
+        then, here = _sources(folder, suite, one), hash_sources(suite.model_of(one))
         for what in then.keys() & here.keys():
             before[f"{what} of arm {one.name}"] = then[what][:16]
             now[f"{what} of arm {one.name}"] = here[what][:16]
@@ -235,7 +235,7 @@ def _refuse_changed(
 
 
 def _sources(folder: RunFolder, suite: Suite, arm: Arm) -> dict[str, str]:
-    """What the arm's finished trainings were made of beside their settings; see ``read_sources``."""
+    """What the arm's finished trainings were made of beside their settings; see ``hash_sources``."""
     for cell in plan_cells(suite):
         card = folder.cell(cell).path / CARD_FILE
         if cell.arm == arm.name and card.is_file():

@@ -11,7 +11,7 @@ from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
 from milkreport.runs.cells import Cell
 from milkreport.suite.suite import Suite
-from milkreport.trust import read_sources
+from milkreport.trust import hash_sources
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def cell_key(suite: Suite, cell: Cell, data_sha256: str) -> str:
         "data": suite.data.model_dump(exclude={"synthetic"}),
         "split": suite.split.model_dump(),
         **suite.recipe(arm),
-        "sources": read_sources(model),
+        "sources": hash_sources(model),
         "seed": cell.seed,
         "fold": cell.fold,
         "data_sha256": data_sha256,

@@ -32,7 +32,7 @@ class RunEntry(Record):
 
 def find_runs(root: Path) -> Iterator[RunEntry]:
     """Every run and evaluation below *root*, in the order of their paths; damaged ones with what is wrong."""
-    return map(read_entry, find_run_folders(root))
+    return map(load_entry, find_run_folders(root))
 
 
 def find_run_folders(root: Path) -> Iterator[Path]:
@@ -45,7 +45,7 @@ def find_run_folders(root: Path) -> Iterator[Path]:
             folders.sort()
 
 
-def read_entry(path: Path) -> RunEntry:
+def load_entry(path: Path) -> RunEntry:
     """One run, as far as it can be read."""
     entry = RunEntry(
         path=str(path), suite="", title="", data="", synthetic=False, started="", commit="", arms=[],
@@ -91,9 +91,9 @@ def read_entry(path: Path) -> RunEntry:
 
 def _unscored(folder: RunFolder) -> dict[str, object]:
     """What the run of a suite says before anything of it is scored."""
-    from milkreport.runs.status import read_status
+    from milkreport.runs.status import load_status
 
-    status = read_status(folder)
+    status = load_status(folder)
     return {
         "title": status.title,
         "arms": list(dict.fromkeys(cell.arm for cell in status.cells)),

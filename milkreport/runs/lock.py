@@ -55,7 +55,7 @@ def hold(path: Path) -> Iterator[None]:
             path.rmdir()
 
 
-def read_holder(path: Path) -> str:
+def load_holder(path: Path) -> str:
     """Who holds the folder *path*; empty where nobody does."""
     note = path / HOLDER
     if not note.is_file():

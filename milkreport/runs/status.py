@@ -11,7 +11,7 @@ from milkreport.parse import parse_json
 from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import RunFolder
-from milkreport.runs.lock import read_holder
+from milkreport.runs.lock import load_holder
 from milkreport.runs.progress import CellProgress, Progress, load_progress
 
 State = Literal["done", "failed", "running", "interrupted", "waiting"]
@@ -47,14 +47,14 @@ class RunStatus(Record):
         return {state: states.count(state) for state in dict.fromkeys(states)}
 
 
-def read_status(folder: RunFolder) -> RunStatus:
+def load_status(folder: RunFolder) -> RunStatus:
     """The state of every training of a run.
 
     Raises:
         DataError: not the run of a suite.
     """
     suite = folder.load_suite()
-    holder = read_holder(folder.path)
+    holder = load_holder(folder.path)
     progress = load_progress(folder.path) if holder else Progress()
     running = {Cell(c.arm, c.seed, c.fold): c for c in progress.running}
     epochs = {arm.name: suite.epochs(arm) for arm in suite.arms}

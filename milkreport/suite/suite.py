@@ -25,7 +25,7 @@ from milkreport.resources import resource_folder
 from milkreport.suite.arms import ON_CASES, ON_LOGITS, SHARED, Arm, ArmInputs, Correction
 from milkreport.suite.models import AnyModel, Classifier, Model
 from milkreport.suite.sections import Data, Precision, Seed, Split, Synthetic, Training
-from milkreport.suite.toml import Name, S, Section, read_toml, validate
+from milkreport.suite.toml import Name, S, Section, load_toml, validate
 
 __all__ = ["Arm", "ArmInputs", "Correction", "Data", "Model", "Split", "Suite", "Training"]
 __all__ += ["Precision", "Synthetic", "build_suite", "list_suites", "load_suite"]
@@ -230,7 +230,7 @@ def load_suite(name_or_path: str, overrides: Sequence[str] = ()) -> Suite:
         ConfigError: not found, not TOML, unknown or bad keys (all of them at once).
     """
     path = _find_suite(name_or_path)
-    values = read_toml(path)
+    values = load_toml(path)
     for override in overrides:
         _apply_override(values, override)
     return build_suite(values, f"{path} with --set" if overrides else str(path))

@@ -31,7 +31,7 @@ class Section(BaseModel):
 S = TypeVar("S", bound=Section)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def load_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file.
 
     Raises:

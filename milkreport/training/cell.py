@@ -52,7 +52,7 @@ from milkreport.training.fit import TrainingPart, fit
 from milkreport.training.imbalance import case_weights
 from milkreport.training.model_selector import ModelSelector, OnEpoch, TrainingCheckpoint
 from milkreport.training.pixels import Pixels
-from milkreport.trust import read_sources
+from milkreport.trust import hash_sources
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def train_cell(
         data_sha256=prepared.fingerprint,
         class_counts=_count(cases.classes, labels[fold.train]),
         metrics=selector.metrics(),
-        sources=read_sources(model) | _backbone_source(model, reads),
+        sources=hash_sources(model) | _backbone_source(model, reads),
         packages=_versions(),
         weights_file=CLASSIFIER_FILE if isinstance(model, Classifier) else NETWORK_FILE,
         weights_sha256=weights_sha256,

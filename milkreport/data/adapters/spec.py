@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from milkreport.data.cases import IMAGE_PREFIX
 from milkreport.data.patterns import compile_pattern
 from milkreport.limits import MOST_CLASSES, MOST_COLUMNS, MOST_VIEWS
-from milkreport.suite.toml import Name, Section, read_toml, validate
+from milkreport.suite.toml import Name, Section, load_toml, validate
 
 SPEC_NAME = "milkreport.toml"
 
@@ -291,4 +291,4 @@ def load_spec(path: Path) -> DataSpec:
     Raises:
         ConfigError: not TOML, unknown or bad keys, or a feature that gives the label away.
     """
-    return validate(DataSpec, read_toml(path), str(path))
+    return validate(DataSpec, load_toml(path), str(path))
