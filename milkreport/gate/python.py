@@ -35,12 +35,13 @@ def compare(
     """Two predictions for the same cases, or two run folders, against each other, case by case.
 
     Args:
-        one, other: predictions as for :func:`milkreport.evaluate`, or paths of run folders. Differences are
-            ``one - other``.
+        one: predictions as for :func:`milkreport.evaluate`, or the path of a run folder.
+        other: the same; differences are ``one - other``.
         y_true: labels, as for :func:`milkreport.evaluate`; runs bring their own.
         names: what the two are called; of paths their own names.
         arm: which one of two runs that have several in common.
-        classes, groups: with arrays, as for :func:`milkreport.evaluate`.
+        classes: with arrays, as for :func:`milkreport.evaluate`.
+        groups: likewise.
         positive: classes that count as disease; by default the runs' own.
         primary: the metric that is tested; by default the runs' own, or ``macro_f1``.
         margin: the difference in it that does not matter; by default the runs' own.
