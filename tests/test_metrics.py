@@ -21,6 +21,7 @@ from sklearn.metrics import (
 from milkreport.checks.audit.matrices_check import audit_matrices
 from milkreport.checks.reference import load_reference
 from milkreport.evaluation.metrics.confusion import confusion_counts, score_confusion, score_labels
+from milkreport.evaluation.metrics.named import title_of
 
 PAPER = {
     # arm: accuracy, macro F1, weighted F1, recomputed from the printed matrices
@@ -130,3 +131,22 @@ def test_undefined_is_none_and_never_zero_or_one() -> None:
 def test_impossible_labels_are_refused(truth: list[int], predicted: list[int]) -> None:
     with pytest.raises(ValueError, match="class"):
         score_labels(np.array(truth, int), np.array(predicted, int), 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("mcc", "Matthews correlation"),
+        ("macro_auc", "Macro AUC"),
+        ("ece", "Expected calibration error"),
+        ("macro_f1", "Macro F1"),
+        ("auc", "ROC AUC"),
+        ("recall:MEL", "Recall of MEL"),
+        ("positive_auc", "ROC AUC of the positive classes"),
+        ("pr_auc", "PR AUC"),  # a publication's own
+        ("hamming_loss", "Hamming loss"),
+        ("top_2_accuracy", "Top-2 accuracy"),
+    ],
+)
+def test_a_metric_has_one_title_everywhere(name: str, title: str) -> None:
+    assert title_of(name) == title

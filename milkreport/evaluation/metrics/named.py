@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
+_ACRONYMS = ("auc", "ece", "f1", "mcc", "npv", "ppv", "pr", "roc")
+
 #: Has no interval: resampling adds to it.
 _WITHOUT = ("ece",)
 
@@ -94,6 +96,18 @@ def widest_difference(metric: str) -> float:
 def define_all(primary: str) -> dict[str, Definition]:
     """The definitions that results carry: of every metric, and of a primary one that is not among them."""
     return DEFINITIONS | CLASS_DEFINITIONS | {primary: define(primary)}
+
+
+def title_of(metric: str) -> str:
+    """What a metric is called in a heading, whether or not milkreport knows it."""
+    known = DEFINITIONS | CLASS_DEFINITIONS
+    if metric in known:
+        return known[metric].title
+    if metric in POSITIVE or metric.partition(":")[0] in CLASS_DEFINITIONS:
+        return define(metric).title
+    words = [word.upper() if word in _ACRONYMS else word for word in metric.split("_")]
+    title = " ".join(words)
+    return title[:1].upper() + title[1:]
 
 
 def define(metric: str) -> Definition:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from milkreport.checks.audit.findings import Audit, Finding, Outcome
+from milkreport.evaluation.metrics.named import title_of
 from milkreport.reporting.blocks import Badge, Cell, Column, Figure, Group, Row, Table
 from milkreport.reporting.figures.confusion import confusion_matrix
 from milkreport.reporting.wording.text import (
     capital,
+    mid_sentence,
     numeral,
     sentence,
     shorten,
@@ -138,7 +140,7 @@ def _where(audit: Audit, finding: Finding) -> str:
 
 
 def _metric(finding: Finding) -> str:
-    words = finding.metric.replace("_", " ").replace("f1", "F1")
+    words = mid_sentence(title_of(finding.metric)) if finding.metric else ""
     return f"{words} of {shorten(finding.class_name, 20)}" if finding.class_name else words
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from milkreport.checks.verdict import CheckRow, Status, Verdict
+from milkreport.evaluation.metrics.named import title_of
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Badge, Cell, Column, Figure, Footnote, Group, Row, Table
 from milkreport.reporting.figures import interval_plot
@@ -141,7 +142,7 @@ def _row_name(row: CheckRow) -> str:
 
 
 def _metric_name(metric: str) -> str:
-    return shorten(metric.replace("_", " ").replace("f1", "F1").capitalize().replace("f1", "F1"))
+    return shorten(title_of(metric))
 
 
 def _chart(results: Results, verdict: Verdict) -> Figure | None:

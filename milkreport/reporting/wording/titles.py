@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from milkreport.evaluation.metrics.named import title_of
 from milkreport.evaluation.records.parts import PartResult
 from milkreport.evaluation.records.results import ArmResult, Difference, Results
 from milkreport.reporting.wording.text import mid_sentence, shorten, shorten_apart
@@ -16,7 +17,7 @@ MOST_PAIRS = 24
 def metric_title(results: Results, metric: str) -> str:
     """A metric's name as it stands in a heading."""
     known = results.definitions.get(metric)
-    return known.title if known else metric.replace("_", " ").capitalize().replace("f1", "F1")
+    return known.title if known else title_of(metric)
 
 
 def metric_words(results: Results, metric: str) -> str:
