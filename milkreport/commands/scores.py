@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands import comparing
-from milkreport.commands.console import bounds, console, number, warn
+from milkreport.commands.console import bounds, console, note, number, warn
 from milkreport.evaluation.apply_thresholds import Thresholds
 from milkreport.evaluation.metrics.definitions import DEFINITIONS, REPEATED
 from milkreport.evaluation.records.parts import POSITIVE, Estimate, PartResult
@@ -25,11 +25,13 @@ def show(results: Results) -> None:
         part = arm.part("test")
         if part is not None:
             console.print(
-                f"[bold]{escape(arm.name)}[/bold]: {part.n_cases:,} cases, {len(results.classes)} classes"
+                f"[bold]{escape(arm.title)}[/bold]: {part.n_cases:,} cases, {len(results.classes)} classes"
             )
             _show_part(results, part)
     if results.comparison is not None:
         comparing.show(results)
+    for line in results.data.notes:
+        note(line)
     for notice in results.notices:
         warn(notice)
 

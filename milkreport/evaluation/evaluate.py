@@ -131,7 +131,7 @@ def evaluate_inputs(
         else "Which of these predictions are better, by how much, and how sure is that?",
         primary_metric=plan.primary,
         margin=plan.margin,
-        split_rule="one test part: the cases of the truth",
+        split_rule=_split_rule(inputs),
         status="complete",
         classes=list(inputs.classes),
         definitions=define_all(plan.primary),
@@ -147,6 +147,7 @@ def evaluate_inputs(
         arms=arms,
         comparison=comparison,
         notices=[
+            *_notice_dropped(inputs),
             *_notices(kinds),
             *_notice_copies(inputs.arms),
             *_notice_seeds(inputs.arms),
@@ -181,6 +182,24 @@ def evaluate_arms(
         for name, pool in pools.items():
             found[name].append(summarise_pool(pool, plan, facts))
     return found, comparison
+
+
+def _split_rule(inputs: EvaluationInputs) -> str:
+    n_folds = len({fold for _, fold in next(iter(inputs.arms.values()))["test"]})
+    if n_folds > 1:
+        return f"{n_folds} folds, as the predictions name them: each case is tested in one"
+    return "one test part: the cases of the truth"
+
+
+def _notice_dropped(inputs: EvaluationInputs) -> list[str]:
+    """A notice of cases that are not scored since the truth or some predictions do not have them."""
+    if not inputs.exclusions:
+        return []
+    dropped, kept = sum(e.n for e in inputs.exclusions), len(inputs.first.truth)
+    reasons = "; ".join(f"{e.n:,} {e.reason}" for e in inputs.exclusions)
+    return [
+        f"{dropped:,} of {dropped + kept:,} cases were dropped ({reasons}): values are of the other {kept:,}"
+    ]
 
 
 def _notices(kinds: Mapping[str, set[Needs]]) -> list[str]:
@@ -252,12 +271,13 @@ def _describe(inputs: EvaluationInputs, plan: Plan) -> DataSummary:
         unit="case",
         units="cases",
         views=[],
-        n_found=n,
+        n_found=n + sum(e.n for e in inputs.exclusions),
         n_used=n,
         n_images=0,
         image_size=None,
         cleaning="",
-        exclusions=[],
+        exclusions=list(inputs.exclusions),
+        notes=list(inputs.notes),
         class_counts=inputs.class_counts,
         positive=list(plan.positive),
         rules=list(plan.rules),
