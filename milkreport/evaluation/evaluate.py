@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from milkreport.evaluation.pooled_predictions import (
 from milkreport.evaluation.reading.arrays import as_tables, is_array
 from milkreport.evaluation.reading.copies import count_copies, find_copies
 from milkreport.evaluation.reading.inputs import EvaluationInputs, Given, GivenFiles, load_inputs
+from milkreport.evaluation.reading.options import join_names
 from milkreport.evaluation.records.data import DataSummary, Part, SplitSummary
 from milkreport.evaluation.records.parts import Needs, PartResult
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Comparison, Results
@@ -250,7 +252,11 @@ def _check_plan(plan: Plan, classes: Sequence[str]) -> Plan:
     unknown = [name for name in plan.positive if name not in classes]
     if unknown:
         what = f"positive: {first_few(unknown)} is no class"
-        raise ConfigError(what, f"classes are: {first_few(classes, 30)}")
+        do = f"classes are: {first_few(classes, 30)}"
+        # Names between commas, of which one has a comma itself.
+        if whole := [c for c in classes if "," in c and c.split(",")[0].strip() in unknown]:
+            do += f"; a name with a comma in quotes: --positive {shlex.quote(join_names(whole))}"
+        raise ConfigError(what, do)
     if plan.positive and set(plan.positive) == set(classes):
         raise ConfigError("positive names every class", "leave at least one class out")
     primary = check_name(plan.primary, classes, plan.positive)

@@ -106,12 +106,12 @@ def _join_all(
     truth_table = load(truth_source)
     every = [*(table for sources in tables.values() for table in sources), truth_table]
     _refuse_unknown_ids(every, options)
-    truth = read_truth(truth_table, options)
     said: dict[str, list[str]] = {}
-    _say(said, truth.notes, truth_table)
     for table in every:
         if table.id_column == NAMELESS and NAMELESS not in options.ids:
             _say(said, ["ids: the first column, which has no name"], table)
+    truth = read_truth(truth_table, options)
+    _say(said, truth.notes, truth_table)
     pieces: dict[str, list[list[Piece]]] = {}
     for arm, sources in tables.items():
         for table in sources:
