@@ -123,8 +123,11 @@ def test_an_index_without_a_name_may_be_the_ids(three, tmp_path: Path) -> None:
     # Row numbers are no ids unless somebody says so.
     frame.drop(columns="case_id").to_csv(tmp_path / "p.csv")
     truth.drop(columns="case_id").to_csv(tmp_path / "t.csv")
-    with pytest.raises(milkreport.DataError, match="no id column"):
+    with pytest.raises(
+        NeedsOption, match="if row numbers are the ids of all tables, add --id"
+    ) as no:
         load_inputs(tmp_path / "p.csv", tmp_path / "t.csv")
+    assert no.value.options == ("--id", "Unnamed: 0")
     found = read(tmp_path / "p.csv", tmp_path / "t.csv", ids=("Unnamed: 0",))
     assert len(found.first.truth) == 120
     # Compared by class counts: the order of "0", "1", "10" is another one.
@@ -210,6 +213,20 @@ def test_a_single_column_of_unknown_meaning_is_refused(cancer, tidy) -> None:
         milkreport.DataError, match="no probability column for class benign, malignant"
     ):
         read(mine.rename(columns={"prob": "output"}), truth)
+
+
+def test_a_positive_class_that_says_no_is_asked_about(cancer, tidy) -> None:
+    """Disease is 0, and prob may be the probability of 0, or of 1 as usual."""
+    y, p = cancer
+    frame, truth = tidy
+    mine, numbers = frame[["case_id"]].assign(prob=p), truth.assign(label=y)
+    with pytest.raises(NeedsOption, match="may be the probability of 0 or of 1") as refused:
+        read(mine, numbers, positive=("0",))
+    assert refused.value.options == ("--classes", "0,1")
+    found = read(mine, numbers, positive=("0",), classes=("0", "1"))
+    assert_same(found, frame, truth, CLASSES)
+    turned = read(mine.assign(prob=1 - p), numbers, positive=("0",), classes=("1", "0"))
+    assert_same(turned, frame, truth, CLASSES[::-1])
 
 
 def test_the_confidence_of_an_answer_is_no_probability_of_a_class(cancer, tidy) -> None:
@@ -300,6 +317,20 @@ def test_an_index_beyond_the_classes_is_refused(three) -> None:
         TableOptions(classes=("A", "A"))
 
 
+def test_names_on_one_side_and_numbers_on_the_other_need_their_order(three) -> None:
+    frame, truth = three
+    numbers = truth.assign(label=truth["label"].map(THREE.index))
+    mine = frame.rename(columns={name: f"prob_{name}" for name in THREE})
+    for predictions, labels in (
+        (mine, numbers),
+        (frame.set_axis(["case_id", "0", "1", "2"], axis=1), truth),
+    ):
+        with pytest.raises(NeedsOption, match="if 0 is AK, 1 is BCC, 2 is MEL, add") as refused:
+            load_inputs(predictions, labels)
+        assert refused.value.options == ("--classes", "AK,BCC,MEL")
+        assert_same(read(predictions, labels, classes=tuple(THREE)), frame, truth)
+
+
 def test_two_sets_of_columns_for_one_class_are_refused(three) -> None:
     frame, truth = three
     both = frame.merge(frame.rename(columns={name: f"prob_{name}" for name in THREE}))
@@ -339,6 +370,17 @@ def test_extra_columns_are_left_out_where_the_classes_are_known(three) -> None:
     assert read(scores, truth, classes=tuple(THREE)).notes == (note,)
 
 
+def test_extra_columns_beside_one_hot_truth_need_the_classes(three) -> None:
+    frame, truth = three
+    one_hot = pd.get_dummies(truth["label"]).astype(int).assign(case_id=truth["case_id"])
+    assert_same(load_inputs(frame, one_hot.assign(Fold=np.arange(120) % 5)), frame, truth)
+    odd = one_hot.assign(age=40, sex="f")
+    with pytest.raises(NeedsOption, match="columns age, sex are not 0 and 1 — if the") as refused:
+        load_inputs(frame, odd)
+    assert refused.value.options == ("--classes", "AK,BCC,MEL")
+    assert_same(read(frame, odd, classes=tuple(THREE)), frame, truth)
+
+
 # Long tables ------------------------------------------------------------------------------------------
 
 
@@ -356,7 +398,7 @@ def test_models_and_seeds_of_a_long_table_are_arms_and_seeds(three) -> None:
         for seed, by in zip((7, 11), mixes, strict=True)
     ]
     found = load_inputs(pd.concat(rows).sample(frac=1, random_state=0), truth)
-    assert list(found.arms) == ["ResNet-50", "ViT"] or list(found.arms) == ["ViT", "ResNet-50"]
+    assert set(found.arms) == {"ResNet-50", "ViT"}
     assert found.titles == {"ResNet-50": "ResNet 50"}
     for arm, mixes in arms.items():
         cells = found.arms[arm.replace(" ", "-")]["test"]
@@ -421,6 +463,16 @@ def test_a_column_model_that_tells_no_rows_apart_makes_no_arms(three) -> None:
         "data frame: column model left out: it tells no rows of one case apart",
         "data frame: column seed left out: it tells no rows of one case apart",
     )
+
+
+def test_arms_without_a_common_seed_are_compared_by_place(three) -> None:
+    frame, truth = three
+    arms = {
+        "a": pd.concat([shifted(frame, 0.1 * s).assign(seed=s) for s in (1, 2)]),
+        "b": pd.concat([shifted(frame, 0.1 * s).assign(seed=s) for s in (4, 5)]),
+    }
+    found = load_inputs(arms, truth)
+    assert [sorted(parts["test"]) for parts in found.arms.values()] == [[(0, 0), (1, 0)]] * 2
 
 
 def test_files_with_seeds_of_their_own_are_all_seeds(three) -> None:
@@ -633,7 +685,7 @@ def test_the_command_in_a_refusal_works(name, cancer, tmp_path: Path, milkreport
 
 UNKNOWN = {
     "id": (["--id", "nobody"], 2, "no column 'nobody' in any table"),
-    "label": (["--label", "labl"], 3, "no column 'labl' — did you mean 'label'?"),
+    "label": (["--label", "labl"], 2, "no column 'labl' — did you mean 'label'?"),
     "classes": (["--classes", "benign"], 2, "name two or more, each once"),
     "missing": (["--missing", "fill"], 2, "unknown missing rule 'fill' — error or drop"),
 }
@@ -649,6 +701,34 @@ def test_options_that_no_table_fits_get_one_line(
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_python_takes_what_the_options_say(three) -> None:
+    frame, truth = three
+    mine = frame.rename(columns={"case_id": "image_name"}).iloc[2:]
+    other = truth.rename(columns={"case_id": "file", "label": "dx"})
+    found = milkreport.evaluate(mine, other, id=["image_name", "file"], label="dx", missing="drop",
+                                classes=THREE, intervals=False)  # fmt: skip
+    expected = milkreport.evaluate(frame.iloc[2:], truth.iloc[2:], intervals=False)
+    assert found.arms[0].parts[0].metrics == expected.arms[0].parts[0].metrics
+    assert found.notices == [
+        "2 of 120 cases were dropped (2 no prediction): values are of the other 118"
+    ]
+    with pytest.raises(ConfigError, match="id, label and missing belong to tables"):
+        milkreport.evaluate(frame[THREE].to_numpy(), truth["label"].to_numpy(), id="image_name")
+
+
+def test_metadata_is_matched_by_the_same_column(three, tmp_path, milkreport: Command) -> None:
+    frame, truth = three
+    named = {"case_id": "image_name"}
+    frame.rename(columns=named).to_csv(tmp_path / "p.csv", index=False)
+    truth.rename(columns=named).to_csv(tmp_path / "t.csv", index=False)
+    meta = truth.rename(columns=named)[["image_name"]].assign(patient=np.arange(120) // 2)
+    meta.to_csv(tmp_path / "m.csv")
+    done = milkreport("evaluate", "p.csv", "--truth", "t.csv", "--metadata", "m.csv", "--group",
+                      "patient", "--id", "image_name", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["arms"][0]["parts"][0]["n_groups"] == 60
 
 
 # Other commands ---------------------------------------------------------------------------------------

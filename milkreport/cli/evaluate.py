@@ -195,6 +195,9 @@ def compare(
     else:
         for results in found:
             comparing.show(results, results.title if len(found) > 1 else "")
+    if not as_json:
+        notices = [notice for results in found for notice in results.notices]
+        comparing.show_remarks(found[0].data.notes, notices)
 
 
 def thresholds(

@@ -19,7 +19,7 @@ from milkreport.evaluation.metrics.thresholds import (
 from milkreport.evaluation.pooled_predictions import notice_groups, pool_folds
 from milkreport.evaluation.reading.any_table import Source
 from milkreport.evaluation.reading.inputs import load_facts
-from milkreport.evaluation.reading.join import Joined, join_predictions, load_values
+from milkreport.evaluation.reading.join import join_predictions, load_values
 from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions
 from milkreport.evaluation.records.data import Part, Record
 
@@ -39,8 +39,8 @@ class Thresholds(Record):
     """Thresholds a class, and what they are worth. ``macro_f1_nested`` is the figure to quote.
 
     ``fitted_on``: "validation" where the file has such a part, else "test": then in-sample for its cases.
-    ``n_groups``: groups that inner folds keep whole. ``notices``: what was
-    taken for what in the tables, cases that were dropped or have no group.
+    ``n_groups``: groups that inner folds keep whole. ``notices``: cases that were dropped or have no group.
+    ``notes``: what was taken for what in the tables.
     """
 
     fitted_on: Part
@@ -51,6 +51,7 @@ class Thresholds(Record):
     macro_f1_in_sample: float
     macro_f1_nested: float
     notices: list[str] = []
+    notes: list[str] = []
 
     @property
     def values(self) -> list[float]:
@@ -124,13 +125,12 @@ def fit_thresholds(
         macro_f1_at_half=float(half[present].mean()),
         macro_f1_in_sample=float(sample[present].mean()),
         macro_f1_nested=float(apart[present].mean()),
-        notices=[*_reading(joined), *notice_groups(facts, p.case_ids)],
+        notices=[
+            *(f"{e.n:,} cases were dropped: {e.reason}" for e in joined.exclusions),
+            *notice_groups(facts, p.case_ids),
+        ],
+        notes=list(joined.notes),
     )
-
-
-def _reading(joined: Joined) -> list[str]:
-    """How the tables were understood, and how many cases were dropped."""
-    return [*joined.notes, *(f"{e.n:,} cases dropped: {e.reason}" for e in joined.exclusions)]
 
 
 def apply_thresholds(

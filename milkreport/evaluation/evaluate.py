@@ -24,7 +24,7 @@ from milkreport.evaluation.pooled_predictions import (
 from milkreport.evaluation.reading.arrays import as_tables, is_array
 from milkreport.evaluation.reading.copies import count_copies, find_copies
 from milkreport.evaluation.reading.inputs import EvaluationInputs, Given, GivenFiles, load_inputs
-from milkreport.evaluation.reading.options import join_names
+from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions, join_names
 from milkreport.evaluation.records.data import DataSummary, Part, SplitSummary
 from milkreport.evaluation.records.parts import Needs, PartResult
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Comparison, Results
@@ -44,6 +44,9 @@ def evaluate(
     metadata: Given | None = None,
     group: str = "",
     slices: str | Sequence[str] = (),
+    id: str | Sequence[str] = (),
+    label: str = "",
+    missing: str = "error",
     positive: str | Sequence[str] = (),
     rules: str | Sequence[str] = (),
     primary: str = "macro_f1",
@@ -65,12 +68,17 @@ def evaluate(
         y_true: arrays: labels (n,), class names or positions in *classes*. Tables: an id column and a
             ``label`` column or one-hot columns.
         classes: with arrays: names of the columns, in their order (``estimator.classes_``); by default a
-            data frame's columns, else the sorted labels.
+            data frame's columns, else the sorted labels. With tables: all classes, in their order; numbers
+            in the tables are then positions.
         groups: with arrays: (n,), equal for cases that are resampled together, such as one patient's.
         subgroups: with arrays: a data frame of n rows or a mapping of names to (n,), of which subgroups are
             made.
         metadata: with tables: one with an id column; *slices* names columns of it that subgroups are made of
             (none named: every column of few values), *group* one whose equal cases are resampled together.
+        id: with tables: the id column, or those of several tables; by default as above.
+        label: with tables: the truth's column of labels.
+        missing: with tables: ``"drop"`` scores the cases that the truth and all predictions have, ``"error"``
+            refuses others.
         positive: classes that count as disease.
         rules: ``"isic"`` adds the archive's decision rule.
         primary: the metric that the comparison tests, declared beforehand: ``macro_f1``, ``recall:CLASS``,
@@ -86,18 +94,27 @@ def evaluate(
         if metadata is not None or group or slices:
             what = "metadata, group and slices name columns of tables with ids"
             raise ConfigError(what, "with arrays give groups=... and subgroups=...")
+        if id or label or missing != "error":
+            raise ConfigError("id, label and missing belong to tables", "leave them out")
         y_prob, y_true, metadata, group = as_tables(y_prob, y_true, classes, groups, subgroups)
-    elif any(given is not None for given in (classes, groups, subgroups)):
-        what = "classes, groups and subgroups belong to arrays, and y_true is a table"
+        options = NOTHING_SAID
+    elif groups is not None or subgroups is not None:
+        what = "groups and subgroups belong to arrays, and y_true is a table"
         raise ConfigError(what, "name columns by group=... and slices=..., or give arrays")
-    inputs = load_inputs(y_prob, y_true, metadata=metadata, group=group, slices=_names(slices))
+    else:
+        named = tuple(str(name) for name in (classes if classes is not None else ()))
+        options = TableOptions(_names(id), label, named, _names(positive), missing)
+    columns = _names(slices)
+    inputs = load_inputs(
+        y_prob, y_true, metadata=metadata, group=group, slices=columns, options=options
+    )
     plan = Plan(primary, _names(positive), _names(rules), intervals, margin=margin)
     return evaluate_inputs(inputs, plan, title=title)
 
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:
     """One name or several."""
-    return (given,) if isinstance(given, str) else tuple(map(str, given))
+    return ((given,) if given else ()) if isinstance(given, str) else tuple(map(str, given))
 
 
 def evaluate_inputs(

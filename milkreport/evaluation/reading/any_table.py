@@ -21,7 +21,7 @@ T = TypeVar("T")
 Source = Path | pd.DataFrame
 
 #: Columns that may hold hard labels; ``label`` is the truth's.
-ANSWERS = ("prediction", "predicted", "predicted_label", "pred")
+ANSWERS = ("prediction", "predicted", "predicted_label", "pred", "y_pred")
 PARQUET = (".parquet", ".pq")
 #: Columns that tell the rows of one case apart in a long table.
 LONG = ("model", "seed", "fold")
@@ -61,7 +61,8 @@ class Table:
         what, do, where = "no id column", f"columns are: {columns}", f"{self.name}:1"
         what = f"{what} ({', '.join(dict.fromkeys(self.id_names))})"
         if (likely := _likely_ids(self.frame)) is not None:
-            raise NeedsOption(f"{what}; {do}", ["--id", likely], where)
+            which = "if row numbers are the ids of all tables," if likely == NAMELESS else ""
+            raise NeedsOption(f"{what}; {do}", ["--id", likely], where, which)
         if len(self.id_names) > len(ID_COLUMNS):
             raise ConfigError(what, do, where)
         raise DataError(what, do, where)
@@ -130,9 +131,9 @@ def _settle_ids(table: Table, options: TableOptions) -> Table:
     names = (*options.ids, *ID_COLUMNS)
     frame = table.frame.rename(columns={ROW_NUMBERS: NAMELESS})
     if NAMELESS in frame.columns and NAMELESS not in names:
-        if any(c in frame.columns for c in names) or _are_row_numbers(frame[NAMELESS]):
+        if any(c in frame.columns for c in names):
             frame = frame.drop(columns=NAMELESS)
-        else:
+        elif not _are_row_numbers(frame[NAMELESS]):
             names = (*names, NAMELESS)
     return Table(frame, table.name, names)
 
@@ -144,7 +145,7 @@ def _are_row_numbers(cells: pd.Series[Any]) -> bool:
 
 def _likely_ids(frame: pd.DataFrame) -> str | None:
     """A column that could be the ids: no fractions, and every value equally often."""
-    for column in frame.columns:
+    for column in sorted(frame.columns, key=lambda name: name == NAMELESS):
         counts = frame[column].value_counts(dropna=False)
         distinct = len(counts) > max(2, len(frame) // 50) and counts.nunique() == 1
         numbers = pd.to_numeric(frame[column], errors="coerce")

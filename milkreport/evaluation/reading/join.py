@@ -119,7 +119,7 @@ def _join_all(
             pieces.setdefault(arm, []).append(found)
             _say(said, notes, table)
     arms, titles = _by_model(pieces)
-    cells = [(arm, *cell) for arm, sorted_ in arms.items() for cell in _number(sorted_)]
+    cells = _share_seeds([(a, *cell) for a, files_ in arms.items() for cell in _number(files_)])
     classes = truth.classes or _name_classes([cell[-1] for cell in cells], truth, options)
     refuse_many_classes(len(classes), truth.name)
     rows = []
@@ -185,6 +185,17 @@ def _number(files: Sequence[Sequence[Piece]]) -> Iterator[tuple[int, int, Table]
     for i, file in enumerate(files):
         for piece in file:
             yield seeds[i, piece.seed], folds[piece.fold], piece.table
+
+
+def _share_seeds(cells: Sequence[tuple[str, int, int, Table]]) -> list[tuple[str, int, int, Table]]:
+    """The same with seeds counted from 0 in every arm, where the arms have none in common."""
+    seeds: dict[str, set[int]] = {}
+    for arm, seed, _, _ in cells:
+        seeds.setdefault(arm, set()).add(seed)
+    if set.intersection(*seeds.values()):
+        return list(cells)
+    places = {arm: {seed: i for i, seed in enumerate(sorted(mine))} for arm, mine in seeds.items()}
+    return [(arm, places[arm][seed], fold, table) for arm, seed, fold, table in cells]
 
 
 def _name_classes(tables: Sequence[Table], truth: Truth, options: TableOptions) -> tuple[str, ...]:

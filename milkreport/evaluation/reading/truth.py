@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from milkreport.columns import one_hot_labels, refuse_duplicates
-from milkreport.errors import DataError, DataProblems, NeedsOption
-from milkreport.evaluation.reading.any_table import Table
+from milkreport.errors import ConfigError, DataError, DataProblems, NeedsOption
+from milkreport.evaluation.reading.any_table import LONG, Table
 from milkreport.evaluation.reading.class_names import (
     equations,
     in_order,
@@ -20,7 +21,7 @@ from milkreport.evaluation.reading.class_names import (
 from milkreport.evaluation.reading.options import TableOptions, join_names
 from milkreport.evaluation.reading.predictions import RESERVED
 from milkreport.limits import MOST_CLASSES
-from milkreport.tables import first_few, require_columns
+from milkreport.tables import first_few
 
 #: What columns of labels are often called; proposed, never taken.
 _LIKELY = (
@@ -56,13 +57,18 @@ def read_truth(table: Table, options: TableOptions) -> Truth:
     frame, name = table.frame, table.name
     refuse_duplicates(frame, [table.id_column], name)
     label = options.label or "label"
-    if options.label:
-        require_columns(frame, [label], name)
+    if options.label and label not in frame.columns:
+        near = difflib.get_close_matches(label, frame.columns, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        do = f"{hint}columns are: {first_few(frame.columns, 30)}"
+        raise ConfigError(f"no column {label!r}", do, f"{name}:1")
     others = [c for c in frame.columns if c not in (table.id_column, label, *RESERVED)]
     classes = options.classes or None
     notes: tuple[str, ...] = ()
     if label not in frame.columns:
-        labels, classes = _one_hot(table, others, options)
+        # Parts of the cases may stand beside one-hot columns.
+        flags = [c for c in others if c.casefold() not in LONG or c in options.classes]
+        labels, classes = _one_hot(table, flags, options)
     else:
         labels = frame[label]
         if labels.isna().any():
@@ -123,6 +129,12 @@ def _one_hot(
     try:
         labels = one_hot_labels(frame, list(columns), table.name)
     except DataError as error:
+        flags = [c for c in others if _are_flags(frame[[c]])] if not options.classes else []
+        if 2 <= len(flags) < len(others) and (frame[flags].astype(float).sum(axis=1) == 1).all():
+            what = f"columns {first_few([c for c in others if c not in flags])} are not 0 and 1"
+            do = "if the others are the classes,"
+            words = ["--classes", join_names(flags)]
+            raise NeedsOption(what, words, f"{table.name}:1", do) from error
         if not (likely := _likely_labels(table.frame, others)):
             raise
         where = f"{table.name}:1"

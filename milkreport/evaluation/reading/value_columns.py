@@ -13,6 +13,7 @@ from milkreport.errors import DataError, NeedsOption
 from milkreport.evaluation.reading.any_table import ANSWERS, Table, is_between
 from milkreport.evaluation.reading.class_names import (
     equations,
+    in_order,
     match_names,
     plain_number,
     readings,
@@ -105,7 +106,7 @@ def find_values(
             raise DataError(what, "keep one of them", where)
         found = Values({}, answers[0])
     else:
-        raise _lacking(named, classes, mappings, where)
+        raise _lacking(table, named, classes, mappings)
     extra = [c for c in named if c not in (*found.columns.values(), found.answers)]
     if extra:
         if not (settled or found.answers):
@@ -187,14 +188,15 @@ def _single(
 
 
 def _positive(column: str, classes: Sequence[str], options: TableOptions, where: str) -> str:
-    """The class that a single column is of: the named one, the yes of yes and no, the last of *options*."""
-    named = match_names(options.positive, classes) if len(options.positive) == 1 else None
-    if named:
-        return next(iter(named.values()))
-    if (pair := yes_and_no(classes)) is not None:
-        return pair[1]
+    """The class of a single column: the last of ``--classes``; else the one that says yes, or is named."""
     if options.classes:
         return classes[1]
+    named = match_names(options.positive, classes) if len(options.positive) == 1 else None
+    pair = yes_and_no(classes)
+    told = {*(named or {}).values(), *([pair[1]] if pair else [])}
+    # With --positive 0, a column "prob" may be the probability of 0 or, as usual, that of 1.
+    if len(told) == 1:
+        return told.pop()
     what = f"column {column!r} may be the probability of {classes[0]} or of {classes[1]}"
     do = f"for {classes[1]}, the last one,"
     words = ["--classes", join_names(classes)]
@@ -248,18 +250,28 @@ def _foreign(
 
 
 def _lacking(
-    named: Sequence[str], classes: Sequence[str], mappings: Sequence[dict[str, str]], where: str
+    table: Table,
+    named: Sequence[str],
+    classes: Sequence[str],
+    mappings: Sequence[dict[str, str]],
 ) -> DataError:
+    where = f"{table.name}:1"
     most = max(mappings, key=len, default={})
     lacking = [name for name in classes if name not in most]
     what = f"no probability column for class {first_few(sorted(lacking), 30)}"
     do = "give one column per class, named as in the truth"
-    if not most:
-        do += " or, in the order of --classes, 0, 1, 2, ..."
-        if len(classes) == 2:
-            do += ", or one column 'prob'"
-        do += f"; columns are: {first_few(named, 30)}"
-    return DataError(what, do, where)
+    if most:
+        return DataError(what, do, where)
+    positions = [str(place) for place in range(len(classes))]
+    for group in reversed(_by_prefix(named)):
+        # One side has numbers and the other names: their order is the user's to say.
+        if len(group) == len(classes) and _adds_up(table, list(group.values())):
+            names = list(classes) if in_order(group) == positions else in_order(group)
+            if in_order(group) == positions or in_order(classes) == positions:
+                meant = ", ".join(f"{place} is {name}" for place, name in enumerate(names))
+                return NeedsOption(what, ["--classes", join_names(names)], where, f"if {meant},")
+    do += ", or one column 'prob'" if len(classes) == 2 else ""
+    return DataError(what, f"{do}; columns are: {first_few(named, 30)}", where)
 
 
 def _answers(table: Table, column: str) -> pd.Series[str]:
