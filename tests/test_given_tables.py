@@ -225,8 +225,10 @@ def test_a_positive_class_that_says_no_is_asked_about(cancer, tidy) -> None:
     assert refused.value.options == ("--classes", "0,1")
     found = read(mine, numbers, positive=("0",), classes=("0", "1"))
     assert_same(found, frame, truth, CLASSES)
-    turned = read(mine.assign(prob=1 - p), numbers, positive=("0",), classes=("1", "0"))
-    assert_same(turned, frame, truth, CLASSES[::-1])
+    with pytest.raises(milkreport.DataError, match="for 0, call it p_0"):
+        read(mine, numbers, positive=("0",), classes=("1", "0"))
+    turned = mine.rename(columns={"prob": "p_0"}).assign(p_0=1 - p)
+    assert_same(read(turned, numbers, classes=("1", "0")), frame, truth, CLASSES[::-1])
 
 
 def test_the_confidence_of_an_answer_is_no_probability_of_a_class(cancer, tidy) -> None:
@@ -345,6 +347,8 @@ def test_names_are_matched_in_one_way_or_not_at_all() -> None:
     assert match_names(["2", "1"], ["a", "b", "c"], numbered=True) == {"2": "c", "1": "b"}
     assert match_names(["2", "1"], ["a", "b", "c"]) is None
     assert match_names(["1", "2"], ["1", "2", "3"], numbered=True) == {"1": "1", "2": "2"}
+    assert match_names(["mel", "NV"], ["MEL", "nv"]) == {"mel": "MEL", "NV": "nv"}
+    assert match_names(["mel"], ["MEL", "Mel"]) is None
     assert in_order(["10", "9", "1"]) == ["1", "9", "10"]
     assert in_order(["pos", "neg"]) == ["neg", "pos"]
     assert in_order(["yes", "maybe"]) == ["maybe", "yes"]
@@ -448,6 +452,10 @@ def test_a_case_in_two_folds_is_refused(three) -> None:
         load_inputs(twice, truth)
     with pytest.raises(milkreport.DataError, match="stands in row 1 already"):
         load_inputs(twice.drop(columns="fold"), truth)
+    with pytest.raises(
+        milkreport.DataError, match=r"column 'run' tells their rows apart — call it mo"
+    ):
+        load_inputs(twice.rename(columns={"fold": "run"}), truth)
     gap = pd.concat([frame.assign(seed=0), frame.assign(seed=None)])
     with pytest.raises(milkreport.DataError, match="121:seed: a row without a seed"):
         load_inputs(gap, truth)
@@ -525,6 +533,24 @@ def test_nothing_in_common_is_refused(three) -> None:
         read(other, truth, missing="drop")
     with pytest.raises(milkreport.DataError, match="no id stands in both"):
         load_inputs(other, truth)
+
+
+def test_cases_without_a_label_are_missing_from_the_truth(three) -> None:
+    frame, truth = three
+    gaps = truth.assign(label=truth["label"].mask(truth.index < 4))
+    with pytest.raises(NeedsOption, match="1:label: a case without a label") as refused:
+        load_inputs(frame, gaps)
+    assert refused.value.options == ("--missing", "drop")
+    found = read(frame, gaps, missing="drop")
+    assert [(e.reason, e.n) for e in found.exclusions] == [("not in the truth", 4)]
+    assert_same(found, frame.iloc[4:], truth.iloc[4:])
+
+
+def test_ids_that_a_float_column_spoilt_are_told(three) -> None:
+    frame, truth = three
+    mine = frame.assign(case_id=np.arange(120.0))
+    with pytest.raises(milkreport.DataError, match=r"the ids differ in \.0 alone"):
+        load_inputs(mine, truth.assign(case_id=np.arange(120)))
 
 
 def test_nothing_is_dropped_where_nothing_is_missing(three) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from milkreport.errors import DataError, NeedsOption
+from milkreport.evaluation.reading.class_names import plain_number
 from milkreport.evaluation.records.data import Exclusion
 from milkreport.tables import first_few
 
@@ -43,6 +44,9 @@ def refuse_other_cases(trainings: Sequence[Predicted], known: frozenset[str]) ->
         what = "; ".join(problems)
         if {case.lstrip("0") for case in one.ids} == {case.lstrip("0") for case in expected}:
             do = "the ids differ in leading zeros alone: keep them as text where the file is made"
+            raise DataError(what, do, one.name)
+        if {plain_number(case) for case in one.ids} == {plain_number(case) for case in expected}:
+            do = "the ids differ in .0 alone: keep them as text where the file is made"
             raise DataError(what, do, one.name)
         if not one.ids & known:
             raise DataError(what, "no id stands in both: are the id columns the same?", one.name)

@@ -64,6 +64,9 @@ def readings(classes: Sequence[str], numbered: bool) -> list[Callable[[str], str
     numbers = {plain_number(name): name for name in classes}
     if len(numbers) == len(classes):
         ways.append(lambda text: numbers.get(plain_number(text)))
+    folded = {name.casefold(): name for name in classes}
+    if len(folded) == len(classes):
+        ways.append(lambda text: folded.get(text.casefold()))
     if (pair := yes_and_no(classes)) is not None:
         words = {word: pair[place] for both in PAIRS for place, word in enumerate(both)}
         ways.append(lambda text: words.get(plain_number(text).casefold()))

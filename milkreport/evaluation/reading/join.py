@@ -17,7 +17,7 @@ from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.reading.any_table import NAMELESS, Source, Table, read_exactly
 from milkreport.evaluation.reading.arm_names import free_name
 from milkreport.evaluation.reading.cases import Predicted, common_cases, refuse_other_cases
-from milkreport.evaluation.reading.long_tables import Piece, number_all, split_long
+from milkreport.evaluation.reading.long_tables import Piece, number_all, refuse_repeated, split_long
 from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions
 from milkreport.evaluation.reading.predictions import Floats, Predictions, label_positions
 from milkreport.evaluation.reading.truth import Truth, read_truth
@@ -209,8 +209,7 @@ def _parts(table: Table) -> tuple[bool, dict[Part, Table]]:
     """Whether the table names its test part; and its parts."""
     frame = table.frame
     has_parts = "split" in frame.columns and bool((frame["split"] == "test").any())
-    keys = [table.id_column, "split"] if has_parts else [table.id_column]
-    refuse_duplicates(frame, keys, table.name)
+    refuse_repeated(table, [table.id_column, "split"] if has_parts else [table.id_column])
     if not has_parts:
         return False, {"test": table}
     parts: tuple[Part, ...] = ("test", "validation")

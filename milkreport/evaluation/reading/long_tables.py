@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from milkreport.columns import refuse_duplicates
 from milkreport.errors import DataError
 from milkreport.evaluation.reading.any_table import LONG, Table
 from milkreport.evaluation.reading.class_names import in_order, plain_number
 from milkreport.tables import first_few
+
+#: A column of more values tells no models, seeds or folds apart.
+_MOST_VALUES = 50
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,20 @@ def split_long(table: Table, classes: Collection[str]) -> tuple[list[Piece], lis
         told = dict(zip(used, cell, strict=True))
         pieces.append(Piece(rest.keep(codes == code), **told))
     return pieces, notes
+
+
+def refuse_repeated(table: Table, keys: Sequence[str]) -> None:
+    """Raise a DataError where *keys* name rows twice; a column that would tell them apart is named."""
+    frame = table.frame
+    if not frame.duplicated(list(keys)).any():
+        return
+    for column in frame.columns.difference(list(keys)):
+        few = 2 <= frame[column].nunique() <= _MOST_VALUES and frame[column].notna().all()
+        if few and not frame.duplicated([*keys, column]).any():
+            what = f"cases stand several times, and column {column!r} tells their rows apart"
+            do = f"call it {', '.join(LONG[:-1])} or {LONG[-1]}, or keep one row per case"
+            raise DataError(what, do, f"{table.name}:1")
+    refuse_duplicates(frame, keys, table.name)
 
 
 def number_all(values: Sequence[str]) -> dict[str, int]:

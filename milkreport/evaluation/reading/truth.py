@@ -71,10 +71,16 @@ def read_truth(table: Table, options: TableOptions) -> Truth:
         labels, classes = _one_hot(table, flags, options)
     else:
         labels = frame[label]
+        if options.missing == "drop" and labels.notna().any():
+            table = table.keep(labels.notna().to_numpy())
+            frame, labels = table.frame, labels.dropna()
         if labels.isna().any():
             row = frame.index[labels.isna()][0]
-            what = "a case without a label"
-            raise DataError(what, "label it, or leave it out", f"{name}:{row}:{label}")
+            what, do = (
+                "a case without a label",
+                "label it, or leave it out; to leave out all such cases,",
+            )
+            raise NeedsOption(what, ["--missing", "drop"], f"{name}:{row}:{label}", do)
         labels, notes = _as_classes(labels.astype(str), label, table, options)
         if classes is None and set(others) >= set(labels) and _are_flags(frame[others]):
             unlike = frame.index[one_hot_labels(frame, others, name) != labels]

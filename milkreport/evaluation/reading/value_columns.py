@@ -106,7 +106,7 @@ def find_values(
             raise DataError(what, "keep one of them", where)
         found = Values({}, answers[0])
     else:
-        raise _lacking(table, named, classes, mappings)
+        raise _lacking(table, named, classes, mappings, options)
     extra = [c for c in named if c not in (*found.columns.values(), found.answers)]
     if extra:
         if not (settled or found.answers):
@@ -188,19 +188,21 @@ def _single(
 
 
 def _positive(column: str, classes: Sequence[str], options: TableOptions, where: str) -> str:
-    """The class of a single column: the last of ``--classes``; else the one that says yes, or is named."""
-    if options.classes:
-        return classes[1]
+    """The class of a single column: the one that says yes, the last of ``--classes``, or the positive one."""
     named = match_names(options.positive, classes) if len(options.positive) == 1 else None
     pair = yes_and_no(classes)
-    told = {*(named or {}).values(), *([pair[1]] if pair else [])}
-    # With --positive 0, a column "prob" may be the probability of 0 or, as usual, that of 1.
+    told = {pair[1]} if pair else set()
+    # The order of classes says more than --positive: disease may be 0 where "prob" is, as usual, that of 1.
+    told |= {classes[1]} if options.classes else set((named or {}).values())
     if len(told) == 1:
         return told.pop()
-    what = f"column {column!r} may be the probability of {classes[0]} or of {classes[1]}"
-    do = f"for {classes[1]}, the last one,"
-    words = ["--classes", join_names(classes)]
-    raise NeedsOption(what, words, where, do)
+    one, other = pair or classes
+    what = f"column {column!r} may be the probability of {one} or of {other}"
+    if options.classes:
+        do = f"for {other}, name the classes as {join_names([one, other])}; for {one}, call it p_{one}"
+        raise DataError(what, do, where)
+    words = ["--classes", join_names([one, other])]
+    raise NeedsOption(what, words, where, f"for {other}, the last one,")
 
 
 def _refuse_confidence(
@@ -254,6 +256,7 @@ def _lacking(
     named: Sequence[str],
     classes: Sequence[str],
     mappings: Sequence[dict[str, str]],
+    options: TableOptions,
 ) -> DataError:
     where = f"{table.name}:1"
     most = max(mappings, key=len, default={})
@@ -265,7 +268,9 @@ def _lacking(
     positions = [str(place) for place in range(len(classes))]
     for group in reversed(_by_prefix(named)):
         # One side has numbers and the other names: their order is the user's to say.
-        if len(group) == len(classes) and _adds_up(table, list(group.values())):
+        if options.classes or len(group) != len(classes):
+            continue
+        if _adds_up(table, list(group.values())):
             names = list(classes) if in_order(group) == positions else in_order(group)
             if in_order(group) == positions or in_order(classes) == positions:
                 meant = ", ".join(f"{place} is {name}" for place, name in enumerate(names))
