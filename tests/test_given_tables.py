@@ -789,3 +789,21 @@ def test_compare_and_thresholds_take_the_same_tables(cancer, tmp_path, milkrepor
     assert one["classes"] == other["classes"]
     assert one["macro_f1_nested"] == other["macro_f1_nested"]
     assert list(load_table(tmp_path / "folded.csv").columns) == ["picture", *CLASSES]
+
+
+def test_folds_of_a_long_table_are_checked_like_any_run(
+    three, tmp_path, milkreport: Command
+) -> None:
+    frame, truth = three
+    truth.to_csv(tmp_path / "truth.csv", index=False)
+    for name, by in (("one", 0.0), ("two", 0.1)):
+        rows = shifted(frame, by).assign(fold=np.arange(120) % 4)
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+        done = milkreport("evaluate", f"m={name}.csv", "--truth", "truth.csv", "--out", name,
+                          "--no-intervals", "--no-pdf")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    done = milkreport("compare", "one", "two", "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert (found["comparison"]["n_cases"], found["comparison"]["n_folds"]) == (120, 4)
+    assert milkreport("check", "one", "--against", "one", "--allow-inconclusive").returncode == 0

@@ -76,7 +76,7 @@ def load_values(
     def read(load: Callable[[Source], Table]) -> tuple[str, list[str], Floats]:
         table = load(source)
         refuse_duplicates(table.frame, [table.id_column], table.name)
-        found = find_values(table, classes, options, settled=True)
+        found = find_values(table, classes, options, settled=bool(options.classes))
         values = read_values(table, found, classes, bool(options.classes))
         return table.id_column, table.ids.tolist(), values
 
