@@ -6,6 +6,7 @@ Every error carries *what* is wrong, *where* (file, row, column) and what to *do
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,6 +58,34 @@ class DataError(MilkreportError):
     """Bad input data, weights or predictions (exit code 3)."""
 
     exit_code = 3
+
+
+class NeedsOption(DataError):
+    """Data that can be read once an option says what they are.
+
+    Args:
+        options: the words to add to the command, as in ``["--id", "image_name"]``.
+        do: what stands before "add ..." or "type: ..."; may be empty.
+    """
+
+    def __init__(self, what: str, options: Sequence[str], where: str = "", do: str = "") -> None:
+        self.options, self.before = tuple(options), do
+        super().__init__(what, self._advise(f"add {shlex.join(self.options)}"), where)
+
+    def as_typed(self, words: Sequence[str]) -> str:
+        """The line with the whole command that works.
+
+        Args:
+            words: the command that was typed.
+        """
+        do = self._advise(f"type: {shlex.join([*words, *self.options])}")
+        return str(DataError(self.what, do, self.where))
+
+    def _advise(self, typing: str) -> str:
+        return f"{self.before} {typing}" if self.before else typing
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.what, self.options, self.where, self.before)
 
 
 @dataclass(frozen=True)

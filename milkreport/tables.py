@@ -37,6 +37,7 @@ _EXACT: dict[str, Any] = (
 )
 #: Name of a first column that has none.
 ROW_NUMBERS = "(row numbers)"
+_NAMELESS = "Unnamed: 0"  # as pandas calls it
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _CSV_ERRORS = {
     "unexpected end of data": "a quote is opened and never closed",
@@ -45,10 +46,13 @@ _CSV_ERRORS = {
 }
 
 
-def load_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
+def load_table(
+    path: Path, required: Sequence[str] = (), keep_nameless: bool = False
+) -> pd.DataFrame:
     """Read a comma-separated UTF-8 table (BOM accepted) as text; empty cells are missing.
 
-    A first column without a name is dropped: pandas writes its row numbers so.
+    A first column without a name is dropped, for pandas writes its row numbers so; *keep_nameless* keeps it,
+    called :data:`ROW_NUMBERS`.
 
     The index holds each row's line number in the file, for later messages.
 
@@ -70,13 +74,13 @@ def load_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
             raise DataError("a folder, not a table", "name a CSV file", str(path)) from error
         reason = (error.strerror or str(error)).lower()
         raise DataError(f"cannot be read: {reason}", "check its permissions", str(path)) from error
-    return read_table(raw, str(path), required)
+    return read_table(raw, str(path), required, keep_nameless)
 
 
-def load_plain(path: Path, text: Sequence[str]) -> pd.DataFrame:
+def load_plain(path: Path, text: Sequence[str], keep_nameless: bool = False) -> pd.DataFrame:
     """Like :func:`load_table` for large plain tables: by pandas's parser, columns of numbers as float64.
 
-    *text*: columns that stay text, whatever they hold.
+    *text*: columns that stay text, whatever they hold. *keep_nameless*: as there; else not plain.
 
     Takes nothing that :func:`load_table` refuses; whoever gets an error reads again with that, which says
     where. Empty cells, quoted line breaks and unusual numbers are left to it too.
@@ -95,7 +99,7 @@ def load_plain(path: Path, text: Sequence[str]) -> pd.DataFrame:
             raise odd
         frame: pd.DataFrame = pd.read_csv(
             path,
-            dtype=dict.fromkeys(text, str),
+            dtype=dict.fromkeys([*text, *([_NAMELESS] if keep_nameless else [])], str),
             na_values=[""],
             keep_default_na=False,
             **_EXACT,
@@ -104,6 +108,9 @@ def load_plain(path: Path, text: Sequence[str]) -> pd.DataFrame:
     except (OSError, ValueError, csv.Error) as error:
         raise odd from error
     plain = isinstance(frame.index, pd.RangeIndex) and len(frame) > 0
+    if keep_nameless and first and not first[0].strip():
+        first[0] = ROW_NUMBERS
+        frame = frame.rename(columns={_NAMELESS: ROW_NUMBERS})
     # Fewer fields than the header's give missing cells; other names mean repeated or empty ones.
     if (
         not plain
@@ -124,7 +131,9 @@ def load_plain(path: Path, text: Sequence[str]) -> pd.DataFrame:
     return frame.set_axis(range(2, len(frame) + 2), axis=0)
 
 
-def read_table(raw: bytes, name: str, required: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(
+    raw: bytes, name: str, required: Sequence[str] = (), keep_nameless: bool = False
+) -> pd.DataFrame:
     """Parse the bytes of a table; see :func:`load_table`. *name* stands in errors."""
     text = _decode(raw, name)
     if (mark := separator(_first_line(text))) != ",":
@@ -159,7 +168,7 @@ def read_table(raw: bytes, name: str, required: Sequence[str] = ()) -> pd.DataFr
         index=[line for line, _ in body],
         dtype=object,
     )
-    return frame.drop(columns=ROW_NUMBERS, errors="ignore")
+    return frame if keep_nameless else frame.drop(columns=ROW_NUMBERS, errors="ignore")
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:

@@ -361,6 +361,31 @@ def write_tables(folder: Path) -> None:
         frame = pd.DataFrame(values / values.sum(axis=1, keepdims=True), columns=classes)
         frame.insert(0, "case_id", ids)
         frame.to_csv(folder / f"{name}.csv", index=False)
+    write_odd_tables(folder, frame, truth)
+
+
+def write_odd_tables(folder: Path, frame: pd.DataFrame, truth: np.ndarray) -> None:
+    """The same cases as other people write them: two classes, positions, long, names with commas."""
+    ids, values = frame["case_id"], frame[["MEL", "NV", "BCC"]]
+    long = [frame.assign(model=arm, seed=seed) for arm in ("one", "two") for seed in (0, 1)]
+    commas = {"NV": "naevus, atypical"}
+    tables = {
+        "scores": pd.DataFrame({"image_name": ids, "prob": values["MEL"]}),
+        "fewer": pd.DataFrame({"image_name": ids[5:], "prob": values["MEL"][5:]}),
+        "labels": pd.DataFrame({"image_name": ids, "target": (truth == 0).astype(float)}),
+        "named": pd.DataFrame(
+            {"image_name": ids, "label": np.where(truth == 0, "malignant", "benign")}
+        ),
+        "indices": frame.set_axis(["id", "prob_0", "prob_1", "prob_2"], axis=1),
+        "positions": pd.DataFrame({"id": ids, "label": truth}),
+        "long": pd.concat(long),
+        "commas": frame.rename(columns=commas),
+        "commas_truth": pd.DataFrame(
+            {"id": ids, "label": pd.Series(["MEL", "NV", "BCC"])[truth].replace(commas).to_numpy()}
+        ),
+    }
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
 
 
 def lay_out(kit: Kit, folder: Path, page: str) -> None:

@@ -20,6 +20,7 @@ from milkreport.errors import (
     DataProblems,
     EnvironmentProblem,
     MilkreportError,
+    NeedsOption,
     Stopped,
     printable,
 )
@@ -100,6 +101,8 @@ def main() -> NoReturn:
             _stopped()
     except DataProblems as error:
         code = _fail(_listed(error), error.exit_code)
+    except NeedsOption as error:
+        code = _fail(error.as_typed(["milkreport", *sys.argv[1:]]), error.exit_code)
     except MilkreportError as error:
         code = _fail(str(error), error.exit_code)
     except typer.TyperException as error:

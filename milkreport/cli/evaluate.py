@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from milkreport.cli.options import (
     PRIMARY_HELP,
+    ClassesOption,
     GroupOption,
+    IdOption,
     JsonOption,
+    LabelOption,
     MarginOption,
+    MissingOption,
     NoPdfOption,
     PdfOption,
+    PositiveOption,
     pdf_wish,
     refuse_to_overwrite,
 )
 from milkreport.errors import ConfigError
+
+if TYPE_CHECKING:
+    from milkreport.evaluation.reading.options import TableOptions
 
 
 def evaluate(
@@ -27,8 +34,9 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="[NAME=]FILE...",
-            help="CSV or Parquet: an id column, and one probability column a class or one column "
-            "*prediction* of hard labels. Several are compared; several of one NAME are its training seeds.",
+            help="CSV or Parquet: an id column, and one probability column per class (of two classes, one "
+            "is enough) or one column *prediction* of hard labels. Several are compared; several of one "
+            "NAME are its training seeds. A column model, seed or fold makes arms, seeds or folds.",
         ),
     ],
     truth: Annotated[
@@ -39,9 +47,11 @@ def evaluate(
     ] = None,
     primary: Annotated[str, typer.Option(metavar="METRIC", help=PRIMARY_HELP)] = "macro_f1",
     margin: MarginOption = None,
-    positive: Annotated[
-        str, typer.Option(metavar="CLASS,...", help="Classes that count as disease.")
-    ] = "",
+    positive: PositiveOption = None,
+    ids: IdOption = None,
+    label: LabelOption = "",
+    classes: ClassesOption = None,
+    missing: MissingOption = "error",
     metadata: Annotated[
         Path | None, typer.Option(help="Table with an id column, for --slice and --group.")
     ] = None,
@@ -80,32 +90,49 @@ def evaluate(
     - milkreport evaluate old=a.csv new=b.csv --truth truth.csv --rules isic --out runs/eval
 
     - milkreport evaluate old=a.csv new=b.csv --truth truth.csv --primary macro_auc --margin 0.01
+
+    - milkreport evaluate scores.csv --truth labels.csv --id image_name --label target --missing drop
     """
     from milkreport.commands import evaluate as work
     from milkreport.commands.shell import shell_line
     from milkreport.evaluation.metrics.measures import Plan
     from milkreport.evaluation.metrics.named import check_margin, check_metric
     from milkreport.evaluation.reading.inputs import load_inputs
+    from milkreport.evaluation.reading.options import join_names, split_names
 
-    named = _named_files(predictions)
+    named, titles = _named_files(predictions)
+    options = _table_options(ids, label, classes, missing, positive)
     if margin is not None:
         check_margin(margin, check_metric(primary))
-    inputs = load_inputs(named, truth, metadata=metadata, group=group, slices=slices or [])
+    inputs = load_inputs(
+        named,
+        truth,
+        metadata=metadata,
+        group=group,
+        slices=slices or [],
+        options=options,
+        titles=titles,
+    )
     asked = tuple(rule for rule in split_names(rules) if rule != "argmax")
-    disease = tuple(split_names(positive))
-    plan = Plan(check_metric(primary), disease, asked, not no_intervals, margin=margin)
+    plan = Plan(check_metric(primary), options.positive, asked, not no_intervals, margin=margin)
     command = ["milkreport", "evaluate"]
-    command += [f"{name}={path.name}" for name, paths in named.items() for path in paths]
+    for name, paths in named.items():
+        command += [f"{titles.get(name, name)}={path.name}" for path in paths]
     command += ["--truth", truth.name, "--primary", primary]
     for option, value in (
         ("--margin", "" if margin is None else f"{margin:g}"),
-        ("--positive", positive),
+        ("--positive", join_names(options.positive)),
+        ("--label", label),
+        ("--classes", join_names(options.classes)),
+        ("--missing", "" if missing == "error" else missing),
         ("--metadata", metadata.name if metadata else ""),
         ("--group", group),
         ("--rules", ",".join(asked)),
         ("--title", title),
     ):
         command += [option, value] if value else []
+    for column in options.ids:
+        command += ["--id", column]
     for column in slices or []:
         command += ["--slice", column]
     command += ["--no-intervals"] if no_intervals else []
@@ -135,19 +162,18 @@ def compare(
         ),
     ] = "",
     margin: MarginOption = None,
-    positive: Annotated[
-        str,
-        typer.Option(
-            metavar="CLASS,...", help="Classes that count as disease. (default: the runs' own)"
-        ),
-    ] = "",
+    positive: PositiveOption = None,
+    ids: IdOption = None,
+    label: LabelOption = "",
+    classes: ClassesOption = None,
+    missing: MissingOption = "error",
     as_markdown: Annotated[bool, typer.Option("--md", help="Markdown on stdout.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two runs or two prediction files, case by case.
 
     Runs are compared arm by arm, where both have an arm of that name. Both must have been scored on the
-    same cases with the same labels.
+    same cases with the same labels. Without --positive, the runs' own classes count as disease.
 
     Examples:
 
@@ -160,8 +186,8 @@ def compare(
 
     if as_markdown and as_json:
         raise ConfigError("--md and --json", "choose one")
-    disease = split_names(positive)
-    found = compare_two(one, other, truth, primary, margin, disease)
+    options = _table_options(ids, label, classes, missing, positive)
+    found = compare_two(one, other, truth, primary, margin, options)
     if as_json:
         print(json.dumps([json.loads(r.model_dump_json()) for r in found], indent=1))
     elif as_markdown:
@@ -169,6 +195,9 @@ def compare(
     else:
         for results in found:
             comparing.show(results, results.title if len(found) > 1 else "")
+    if not as_json:
+        notices = [notice for results in found for notice in results.notices]
+        comparing.show_remarks(found[0].data.notes, notices)
 
 
 def thresholds(
@@ -189,6 +218,10 @@ def thresholds(
         Path | None, typer.Option(help="Table with an id column, for --group.")
     ] = None,
     group: GroupOption = "",
+    ids: IdOption = None,
+    label: LabelOption = "",
+    classes: ClassesOption = None,
+    missing: MissingOption = "error",
     as_json: JsonOption = False,
 ) -> None:
     """Find a threshold a class for the archive's rule (p > 0.5), and fold them into a submission.
@@ -208,12 +241,13 @@ def thresholds(
     if apply is not None and out is not None:
         reads = [predictions, truth, apply, *([metadata] if metadata else [])]
         refuse_to_overwrite("--out", out, reads=reads)
-    found = fit_thresholds(predictions, truth, metadata=metadata, group=group)
+    options = _table_options(ids, label, classes, missing)
+    found = fit_thresholds(predictions, truth, metadata=metadata, group=group, options=options)
     if apply is not None and out is not None:
         from milkreport.commands.console import show_files
         from milkreport.runs.csv_files import write_csv
 
-        write_csv(out, apply_thresholds(found, apply), digits=17)
+        write_csv(out, apply_thresholds(found, apply, options), digits=17)
         show_files([out])
     if as_json:
         print(found.model_dump_json(indent=1))
@@ -223,28 +257,39 @@ def thresholds(
         scores.show_thresholds(found)
 
 
-def split_names(text: str) -> list[str]:
-    """Names between commas, with or without blanks."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _table_options(
+    ids: list[str] | None,
+    label: str,
+    classes: list[str] | None,
+    missing: str,
+    positive: list[str] | None = None,
+) -> TableOptions:
+    """What the options say of tables."""
+    from milkreport.evaluation.reading.options import TableOptions, split_names
+
+    named, disease = tuple(split_names(classes)), tuple(split_names(positive))
+    return TableOptions(tuple(filter(None, ids or [])), label, named, disease, missing)
 
 
-def _named_files(arguments: list[str]) -> dict[str, list[Path]]:
-    """``NAME=FILE`` or ``FILE`` to files by name; a file's own name serves where none is given."""
-    from milkreport.evaluation.reading.inputs import name_of_file
+def _named_files(arguments: list[str]) -> tuple[dict[str, list[Path]], dict[str, str]]:
+    """``NAME=FILE`` or ``FILE`` to files by name, and what names stand for that a folder cannot have.
+
+    A file's own name serves where none is given.
+    """
+    from milkreport.evaluation.reading.arm_names import free_name, is_title
 
     named: dict[str, list[Path]] = {}
+    typed: dict[str, str] = {}
     for argument in arguments:
-        name, equals, file = argument.partition("=")
+        title, equals, file = argument.partition("=")
         if not equals or Path(argument).exists():
             path = Path(argument)
-            name = name_of_file(path.stem)
-            while name in named:
-                name += "-2"
-        else:
-            path = Path(file)
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
-            raise ConfigError(
-                f"{name[:80]!r} is no name", "use letters, digits, . _ and -", argument
-            )
-        named.setdefault(name, []).append(path)
-    return named
+            named[free_name(path.stem, named)] = [path]
+            continue
+        if not is_title(title):
+            do = "use letters, digits and blanks, 64 at most, and no slash"
+            raise ConfigError(f"{title[:80]!r} is no name", do, argument)
+        if title not in typed:
+            typed[title] = free_name(title, named)
+        named.setdefault(typed[title], []).append(Path(file))
+    return named, {name: title for title, name in typed.items() if name != title}

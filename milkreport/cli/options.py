@@ -32,6 +32,45 @@ GroupOption = Annotated[
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder: the --out of a run-all.")]
+IdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id",
+        metavar="COLUMN",
+        help="Id column of the tables; repeatable, if they call it differently. "
+        "(default: case_id, lesion_id, image or id)",
+    ),
+]
+LabelOption = Annotated[
+    str,
+    typer.Option(
+        metavar="COLUMN",
+        help="The truth's column of labels. (default: label, or one-hot columns)",
+    ),
+]
+ClassesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="A,B,...",
+        help="All classes in their order; numbers in the tables are then positions, from 0. "
+        "Repeatable, one name each, or a name with a comma in quotes.",
+    ),
+]
+MissingOption = Annotated[
+    str,
+    typer.Option(
+        metavar="error|drop",
+        help="drop: score the cases that the truth and all predictions have, and say how many "
+        "others there are.",
+    ),
+]
+PositiveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CLASS,...",
+        help="Classes that count as disease. Repeatable, one name each, or a name with a comma in quotes.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Complete, unrounded JSON on stdout.")]
 CacheOption = Annotated[
     Path | None,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.markup import escape
 from rich.table import Table
 
-from milkreport.commands.console import console, number
+from milkreport.commands.console import console, note, number, warn
 from milkreport.evaluation.compare import find
 from milkreport.evaluation.metrics.definitions import REPEATED
 from milkreport.evaluation.records.results import Difference, Results
@@ -46,6 +48,14 @@ def show(results: Results, title: str = "") -> None:
     for said in (statement.headline, *superiority_sentences(results)):
         console.print(escape(said), soft_wrap=True)
     console.print(f"[dim]{escape(statement.reach)}[/dim]", soft_wrap=True)
+
+
+def show_remarks(notes: Iterable[str], notices: Iterable[str]) -> None:
+    """What was taken for what in tables, and what a reader of the values should know; each once."""
+    for line_ in dict.fromkeys(notes):
+        note(line_)
+    for line_ in dict.fromkeys(notices):
+        warn(line_)
 
 
 def as_markdown(results: Results) -> str:

@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands import comparing
-from milkreport.commands.console import bounds, console, number, warn
+from milkreport.commands.console import bounds, console, number
 from milkreport.evaluation.apply_thresholds import Thresholds
 from milkreport.evaluation.metrics.definitions import DEFINITIONS, REPEATED
 from milkreport.evaluation.records.parts import POSITIVE, Estimate, PartResult
@@ -25,13 +25,12 @@ def show(results: Results) -> None:
         part = arm.part("test")
         if part is not None:
             console.print(
-                f"[bold]{escape(arm.name)}[/bold]: {part.n_cases:,} cases, {len(results.classes)} classes"
+                f"[bold]{escape(arm.title)}[/bold]: {part.n_cases:,} cases, {len(results.classes)} classes"
             )
             _show_part(results, part)
     if results.comparison is not None:
         comparing.show(results)
-    for notice in results.notices:
-        warn(notice)
+    comparing.show_remarks(results.data.notes, results.notices)
 
 
 def _show_part(results: Results, part: PartResult) -> None:
@@ -124,5 +123,4 @@ def show_thresholds(found: Thresholds) -> None:
         f"found on the {found.fitted_on} part; quote the nested figures: in-sample ones are too high{groups}",
         soft_wrap=True,
     )
-    for notice in found.notices:
-        warn(notice)
+    comparing.show_remarks(found.notes, found.notices)

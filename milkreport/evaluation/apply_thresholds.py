@@ -16,10 +16,11 @@ from milkreport.evaluation.metrics.thresholds import (
     fold_thresholds,
     nested_answers,
 )
-from milkreport.evaluation.pooled_predictions import notice_groups
+from milkreport.evaluation.pooled_predictions import notice_groups, pool_folds
 from milkreport.evaluation.reading.any_table import Source
 from milkreport.evaluation.reading.inputs import load_facts
 from milkreport.evaluation.reading.join import join_predictions, load_values
+from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions
 from milkreport.evaluation.records.data import Part, Record
 
 
@@ -38,7 +39,8 @@ class Thresholds(Record):
     """Thresholds a class, and what they are worth. ``macro_f1_nested`` is the figure to quote.
 
     ``fitted_on``: "validation" where the file has such a part, else "test": then in-sample for its cases.
-    ``n_groups``: groups that inner folds keep whole. ``notices``: cases that have no group.
+    ``n_groups``: groups that inner folds keep whole. ``notices``: cases that were dropped or have no group.
+    ``notes``: what was taken for what in the tables.
     """
 
     fitted_on: Part
@@ -49,6 +51,7 @@ class Thresholds(Record):
     macro_f1_in_sample: float
     macro_f1_nested: float
     notices: list[str] = []
+    notes: list[str] = []
 
     @property
     def values(self) -> list[float]:
@@ -57,22 +60,35 @@ class Thresholds(Record):
 
 
 def fit_thresholds(
-    predictions: Source, truth: Source, *, metadata: Source | None = None, group: str = ""
+    predictions: Source,
+    truth: Source,
+    *,
+    metadata: Source | None = None,
+    group: str = "",
+    options: TableOptions = NOTHING_SAID,
 ) -> Thresholds:
     """Find a threshold for every class, on the validation rows where the predictions have any.
 
     Args:
         group: column of *metadata*; cases with one value of it stay in one inner fold, so that no
             threshold is scored on a patient that it was found on.
+        options: what the tables' columns are, where their names do not tell.
 
     Raises:
         DataError: see :func:`milkreport.evaluation.reading.join.join_predictions`. ConfigError: hard labels,
             no such column.
     """
-    facts = load_facts(metadata, group)
-    parts = join_predictions({"": [predictions]}, truth)[""][0]
+    facts = load_facts(metadata, group, options=options)
+    joined = join_predictions({"": [predictions]}, truth, options)
+    if len(joined.arms) > 1:
+        what = f"predictions of {len(joined.arms)} models"
+        raise DataError(what, "give those of one", _name(predictions))
+    (parts,) = joined.arms.values()
     part: Part = "validation" if "validation" in parts else "test"
-    p = parts[part]
+    if len(seeds := pool_folds(parts[part])) > 1:
+        what = f"predictions of {len(seeds)} training seeds"
+        raise DataError(what, "give those of one", _name(predictions))
+    (p,) = seeds.values()
     if p.kind == "labels":
         what = "hard labels have no thresholds"
         raise ConfigError(what, "give probabilities", _name(predictions))
@@ -109,18 +125,24 @@ def fit_thresholds(
         macro_f1_at_half=float(half[present].mean()),
         macro_f1_in_sample=float(sample[present].mean()),
         macro_f1_nested=float(apart[present].mean()),
-        notices=notice_groups(facts, p.case_ids),
+        notices=[
+            *(f"{e.n:,} cases were dropped: {e.reason}" for e in joined.exclusions),
+            *notice_groups(facts, p.case_ids),
+        ],
+        notes=list(joined.notes),
     )
 
 
-def apply_thresholds(thresholds: Thresholds, predictions: Source) -> pd.DataFrame:
+def apply_thresholds(
+    thresholds: Thresholds, predictions: Source, options: TableOptions = NOTHING_SAID
+) -> pd.DataFrame:
     """Predictions of any cases, without truth, as a submission: id column first, values folded around 0.5.
 
     Raises:
         DataError: other classes, values that are no probabilities, an id twice.
     """
     names = [c.name for c in thresholds.classes]
-    id_column, ids, values = load_values(predictions, names)
+    id_column, ids, values = load_values(predictions, names, options)
     folded = fold_thresholds(values, np.array(thresholds.values))
     frame = pd.DataFrame(folded, columns=names)
     frame.insert(0, id_column, ids)

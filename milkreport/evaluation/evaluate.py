@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from milkreport.evaluation.pooled_predictions import (
 from milkreport.evaluation.reading.arrays import as_tables, is_array
 from milkreport.evaluation.reading.copies import count_copies, find_copies
 from milkreport.evaluation.reading.inputs import EvaluationInputs, Given, GivenFiles, load_inputs
+from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions, join_names
 from milkreport.evaluation.records.data import DataSummary, Part, SplitSummary
 from milkreport.evaluation.records.parts import Needs, PartResult
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Comparison, Results
@@ -42,6 +44,9 @@ def evaluate(
     metadata: Given | None = None,
     group: str = "",
     slices: str | Sequence[str] = (),
+    id: str | Sequence[str] = (),
+    label: str = "",
+    missing: str = "error",
     positive: str | Sequence[str] = (),
     rules: str | Sequence[str] = (),
     primary: str = "macro_f1",
@@ -64,12 +69,17 @@ def evaluate(
         y_true: arrays: labels (n,), class names or positions in *classes*. Tables: an id column and a
             ``label`` column or one-hot columns.
         classes: with arrays: names of the columns, in their order (``estimator.classes_``); by default a
-            data frame's columns, else the sorted labels.
+            data frame's columns, else the sorted labels. With tables: all classes, in their order; numbers
+            in the tables are then positions.
         groups: with arrays: (n,), equal for cases that are resampled together, such as one patient's.
         subgroups: with arrays: a data frame of n rows or a mapping of names to (n,), of which subgroups are
             made.
         metadata: with tables: one with an id column; *slices* names columns of it that subgroups are made of
             (none named: every column of few values), *group* one whose equal cases are resampled together.
+        id: with tables: the id column, or those of several tables; by default as above.
+        label: with tables: the truth's column of labels.
+        missing: with tables: ``"drop"`` scores the cases that the truth and all predictions have, ``"error"``
+            refuses others.
         positive: classes that count as disease.
         rules: ``"isic"`` adds the archive's decision rule.
         primary: the metric that the comparison tests, declared beforehand: ``macro_f1``, ``recall:CLASS``,
@@ -87,11 +97,20 @@ def evaluate(
         if metadata is not None or group or slices:
             what = "metadata, group and slices name columns of tables with ids"
             raise ConfigError(what, "with arrays give groups=... and subgroups=...")
+        if id or label or missing != "error":
+            raise ConfigError("id, label and missing belong to tables", "leave them out")
         y_prob, y_true, metadata, group = as_tables(y_prob, y_true, classes, groups, subgroups)
-    elif any(given is not None for given in (classes, groups, subgroups)):
-        what = "classes, groups and subgroups belong to arrays, and y_true is a table"
+        options = NOTHING_SAID
+    elif groups is not None or subgroups is not None:
+        what = "groups and subgroups belong to arrays, and y_true is a table"
         raise ConfigError(what, "name columns by group=... and slices=..., or give arrays")
-    inputs = load_inputs(y_prob, y_true, metadata=metadata, group=group, slices=_names(slices))
+    else:
+        named = tuple(str(name) for name in (classes if classes is not None else ()))
+        options = TableOptions(_names(id), label, named, _names(positive), missing)
+    columns = _names(slices)
+    inputs = load_inputs(
+        y_prob, y_true, metadata=metadata, group=group, slices=columns, options=options
+    )
     if data:
         inputs = replace(inputs, truth=(data, inputs.truth[1]))
     plan = Plan(primary, _names(positive), _names(rules), intervals, margin=margin)
@@ -100,7 +119,7 @@ def evaluate(
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:
     """One name or several."""
-    return (given,) if isinstance(given, str) else tuple(map(str, given))
+    return ((given,) if given else ()) if isinstance(given, str) else tuple(map(str, given))
 
 
 def evaluate_inputs(
@@ -136,7 +155,7 @@ def evaluate_inputs(
         else "Which of these predictions are better, by how much, and how sure is that?",
         primary_metric=plan.primary,
         margin=plan.margin,
-        split_rule="one test part: the cases of the truth",
+        split_rule=_split_rule(inputs),
         status="complete",
         classes=list(inputs.classes),
         definitions=define_all(plan.primary),
@@ -152,6 +171,7 @@ def evaluate_inputs(
         arms=arms,
         comparison=comparison,
         notices=[
+            *_notice_dropped(inputs),
             *_notices(kinds),
             *_notice_copies(inputs.arms),
             *_notice_seeds(inputs.arms),
@@ -186,6 +206,24 @@ def evaluate_arms(
         for name, pool in pools.items():
             found[name].append(summarise_pool(pool, plan, facts))
     return found, comparison
+
+
+def _split_rule(inputs: EvaluationInputs) -> str:
+    n_folds = len({fold for _, fold in next(iter(inputs.arms.values()))["test"]})
+    if n_folds > 1:
+        return f"{n_folds} folds, as the predictions name them: each case is tested in one"
+    return "one test part: the cases of the truth"
+
+
+def _notice_dropped(inputs: EvaluationInputs) -> list[str]:
+    """A notice of cases that are not scored since the truth or some predictions do not have them."""
+    if not inputs.exclusions:
+        return []
+    dropped, kept = sum(e.n for e in inputs.exclusions), len(inputs.first.truth)
+    reasons = "; ".join(f"{e.n:,} {e.reason}" for e in inputs.exclusions)
+    return [
+        f"{dropped:,} of {dropped + kept:,} cases were dropped ({reasons}): values are of the other {kept:,}"
+    ]
 
 
 def _notices(kinds: Mapping[str, set[Needs]]) -> list[str]:
@@ -236,7 +274,11 @@ def _check_plan(plan: Plan, classes: Sequence[str]) -> Plan:
     unknown = [name for name in plan.positive if name not in classes]
     if unknown:
         what = f"positive: {first_few(unknown)} is no class"
-        raise ConfigError(what, f"classes are: {first_few(classes, 30)}")
+        do = f"classes are: {first_few(classes, 30)}"
+        # Names between commas, of which one has a comma itself.
+        if whole := [c for c in classes if "," in c and c.split(",")[0].strip() in unknown]:
+            do += f"; a name with a comma in quotes: --positive {shlex.quote(join_names(whole))}"
+        raise ConfigError(what, do)
     if plan.positive and set(plan.positive) == set(classes):
         raise ConfigError("positive names every class", "leave at least one class out")
     primary = check_name(plan.primary, classes, plan.positive)
@@ -257,12 +299,13 @@ def _describe(inputs: EvaluationInputs, plan: Plan) -> DataSummary:
         unit="case",
         units="cases",
         views=[],
-        n_found=n,
+        n_found=n + sum(e.n for e in inputs.exclusions),
         n_used=n,
         n_images=0,
         image_size=None,
         cleaning="",
-        exclusions=[],
+        exclusions=list(inputs.exclusions),
+        notes=list(inputs.notes),
         class_counts=inputs.class_counts,
         positive=list(plan.positive),
         rules=list(plan.rules),

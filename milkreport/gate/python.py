@@ -13,6 +13,7 @@ from milkreport.checks.reference import Reference, load_reference
 from milkreport.checks.verdict import Verdict
 from milkreport.errors import ConfigError
 from milkreport.evaluation.evaluate import evaluate
+from milkreport.evaluation.reading.options import TableOptions
 from milkreport.evaluation.records.results import Results
 from milkreport.gate.checking import compare_run
 from milkreport.runs.evaluated import compare_two
@@ -40,8 +41,8 @@ def compare(
         y_true: labels, as for :func:`milkreport.evaluate`; runs bring their own.
         names: what the two are called; of paths their own names.
         arm: which one of two runs that have several in common.
-        classes: with arrays, as for :func:`milkreport.evaluate`.
-        groups: likewise.
+        classes: as for :func:`milkreport.evaluate`.
+        groups: with arrays, likewise.
         positive: classes that count as disease; by default the runs' own.
         primary: the metric that is tested; by default the runs' own, or ``macro_f1``.
         margin: the difference in it that does not matter; by default the runs' own.
@@ -67,10 +68,13 @@ def compare(
             primary=primary or "macro_f1",
             margin=margin,
         )
-    if classes is not None or groups is not None:
-        raise ConfigError("classes and groups belong to arrays", "leave them out", "compare")
+    if groups is not None:
+        raise ConfigError("groups belong to arrays", "leave them out", "compare")
     truth = None if y_true is None else Path(y_true)
-    found = compare_two(Path(one), Path(other), truth, primary, margin, disease)
+    options = TableOptions(
+        classes=tuple(map(str, classes if classes is not None else ())), positive=disease
+    )
+    found = compare_two(Path(one), Path(other), truth, primary, margin, options)
     if arm:
         found = [results for results in found if results.title == arm]
     if len(found) != 1:

@@ -13,10 +13,12 @@ from milkreport.evaluation.evaluate import evaluate_inputs
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import check_metric
 from milkreport.evaluation.mistakes import list_mistakes
-from milkreport.evaluation.pooled_predictions import CaseFacts, Cells
+from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, pool_folds
 from milkreport.evaluation.reading.any_table import Source
 from milkreport.evaluation.reading.inputs import EvaluationInputs, load_inputs
+from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions
 from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.data import Exclusion
 from milkreport.evaluation.records.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.records.results import CellRecord, Results
 from milkreport.runs.cells import Cell
@@ -118,7 +120,7 @@ def compare_two(
     truth: Path | None,
     primary: str,
     margin: float | None = None,
-    positive: Sequence[str] = (),
+    options: TableOptions = NOTHING_SAID,
 ) -> list[Results]:
     """Two runs, evaluations or prediction files against each other: one entry an arm that both have.
 
@@ -129,7 +131,7 @@ def compare_two(
         truth: for prediction files; with a run on the other side, that run's own labels serve.
         primary: the metric that is tested; empty: the runs' own, or macro F1.
         margin: the difference in it that does not matter; by default the runs' own.
-        positive: classes that count as disease; by default the runs' own.
+        options: what columns of prediction files are; its positive classes are by default the runs' own.
 
     Raises:
         ConfigError: no arm in common, or no truth. DataError: not the same cases or labels.
@@ -137,6 +139,7 @@ def compare_two(
     sides: list[dict[str, Cells]] = []
     known: list[Results] = []
     groups: Mapping[str, str] = {}
+    notes: list[str] = []
     for path in (one, other):
         folder = RunFolder(path)
         if folder.is_run():
@@ -156,21 +159,29 @@ def compare_two(
             if source is None:
                 what = "prediction files need their truth"
                 raise ConfigError(what, "give --truth TABLE", str(path))
-            sides[place] = {
-                arm: parts["test"] for arm, parts in load_inputs(path, source).arms.items()
-            }
+            inputs = load_inputs(path, source, options=options)
+            sides[place] = {arm: parts["test"] for arm, parts in inputs.arms.items()}
+            notes += [note for note in inputs.notes if note not in notes]
+    dropped: tuple[Exclusion, ...] = ()
+    if options.missing == "drop":
+        sides, dropped = _common(sides)
     primary, declared = declared_plan(known, primary)
-    positive = tuple(positive or next((r.data.positive for r in known), ()))
+    positive = tuple(options.positive or next((r.data.positive for r in known), ()))
     plan = Plan(primary, positive, margin=declared if margin is None else margin)
     names, facts = _distinct(one, other), CaseFacts(groups)
     return [
-        _compare(pair, names, plan, title, facts)
+        _compare(pair, names, plan, title, facts, (tuple(notes), dropped))
         for title, pair in _pairs(sides[0], sides[1], one, other)
     ]
 
 
 def _compare(
-    pair: tuple[Cells, Cells], names: tuple[str, str], plan: Plan, title: str, facts: CaseFacts
+    pair: tuple[Cells, Cells],
+    names: tuple[str, str],
+    plan: Plan,
+    title: str,
+    facts: CaseFacts,
+    reading: tuple[tuple[str, ...], tuple[Exclusion, ...]],
 ) -> Results:
     mine, theirs = pair
     classes = next(iter(mine.values())).classes
@@ -182,6 +193,8 @@ def _compare(
         {name: name for name in names},
         ("the cases of both", ""),
         facts,
+        notes=reading[0],
+        exclusions=reading[1],
     )
     return evaluate_inputs(inputs, plan, title=title)
 
@@ -200,6 +213,27 @@ def _pairs(
         raise ConfigError(what, do)
     for name in common:
         yield name, (mine[name], theirs[name])
+
+
+def _common(
+    sides: Sequence[Mapping[str, Cells]],
+) -> tuple[list[dict[str, Cells]], tuple[Exclusion, ...]]:
+    """Both sides on the cases that all their models have, and how many others there were."""
+    pools = [pool_folds(cells) for side in sides for cells in side.values()]
+    ids = [set(p.case_ids.tolist()) for pool in pools for p in pool.values()]
+    common, every = set.intersection(*ids), set.union(*ids)
+    if not common:
+        raise DataError("no case was predicted on both sides", "compare the ids")
+    kept = np.array(sorted(common), dtype=np.str_)
+    taken: list[dict[str, Cells]] = [
+        {
+            arm: {key: p.take(np.isin(p.case_ids, kept)) for key, p in cells.items()}
+            for arm, cells in side.items()
+        }
+        for side in sides
+    ]
+    n = len(every) - len(common)
+    return taken, (Exclusion(reason="not predicted on both sides", n=n),) if n else ()
 
 
 def _distinct(one: Path, other: Path) -> tuple[str, str]:

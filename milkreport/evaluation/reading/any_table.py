@@ -2,47 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from milkreport.errors import DataError, EnvironmentProblem
+from milkreport.errors import ConfigError, DataError, EnvironmentProblem, NeedsOption
+from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions
 from milkreport.evaluation.reading.predictions import ID_COLUMNS, RESERVED
 from milkreport.limits import MOST_COLUMNS, MOST_TABLE_BYTES, most_rows
-from milkreport.tables import first_few, load_plain, load_table
+from milkreport.tables import ROW_NUMBERS, first_few, load_plain, load_table
 
 T = TypeVar("T")
 Source = Path | pd.DataFrame
 
 #: Columns that may hold hard labels; ``label`` is the truth's.
-ANSWERS = ("prediction", "predicted", "predicted_label", "pred")
+ANSWERS = ("prediction", "predicted", "predicted_label", "pred", "y_pred")
 PARQUET = (".parquet", ".pq")
-_TEXT = (*ID_COLUMNS, *ANSWERS, *RESERVED)
+#: Columns that tell the rows of one case apart in a long table.
+LONG = ("model", "seed", "fold")
+#: What pandas calls a column without a name; so it can be named as an option.
+NAMELESS = "Unnamed: 0"
+_TEXT = (*ID_COLUMNS, *ANSWERS, *RESERVED, *LONG, NAMELESS)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it was read. ``index`` holds the rows' numbers for messages."""
+    """A table as it was read. ``index`` holds the rows' numbers for messages.
+
+    ``id_names``: columns that may hold ids; the first that is there does.
+    """
 
     frame: pd.DataFrame
     name: str
+    id_names: tuple[str, ...] = ID_COLUMNS
+
+    @property
+    def file(self) -> str:
+        """The file's name without its folder, for what a report says."""
+        return Path(self.name).name
 
     @property
     def id_column(self) -> str:
         """The first of the known id columns.
 
         Raises:
-            DataError: there is none.
+            ConfigError: there is none, and another name was given. NeedsOption: a column looks like one.
+            DataError: none does.
         """
-        found = next((c for c in ID_COLUMNS if c in self.frame.columns), None)
-        if found is None:
-            columns = first_few(self.frame.columns, 30)
-            what = f"no id column ({', '.join(ID_COLUMNS)})"
-            raise DataError(what, f"columns are: {columns}", f"{self.name}:1")
-        return found
+        found = next((c for c in self.id_names if c in self.frame.columns), None)
+        if found is not None:
+            return found
+        columns = first_few(self.frame.columns, 30)
+        what, do, where = "no id column", f"columns are: {columns}", f"{self.name}:1"
+        what = f"{what} ({', '.join(dict.fromkeys(self.id_names))})"
+        if (likely := _likely_ids(self.frame)) is not None:
+            which = "if row numbers are the ids of all tables," if likely == NAMELESS else ""
+            raise NeedsOption(f"{what}; {do}", ["--id", likely], where, which)
+        if len(self.id_names) > len(ID_COLUMNS):
+            raise ConfigError(what, do, where)
+        raise DataError(what, do, where)
 
     @property
     def ids(self) -> pd.Series[str]:
@@ -54,8 +77,16 @@ class Table:
             raise DataError("a row without an id", "give every row its id", where)
         return ids.astype(str)
 
+    def keep(self, rows: npt.NDArray[np.bool_]) -> Table:
+        """The same with these rows alone."""
+        return replace(self, frame=self.frame[rows])
 
-def load_case_table(source: Source) -> pd.DataFrame:
+    def without(self, columns: Sequence[str]) -> Table:
+        """The same without *columns*."""
+        return replace(self, frame=self.frame.drop(columns=list(columns)))
+
+
+def load_case_table(source: Source, options: TableOptions = NOTHING_SAID) -> pd.DataFrame:
     """Any table with an id column as text columns by case; several rows a case are one.
 
     Where a case's rows differ, its numbers are missing and its texts are joined by " / ".
@@ -63,7 +94,7 @@ def load_case_table(source: Source) -> pd.DataFrame:
     Raises:
         DataError: not a table, or without an id column.
     """
-    table = _strict(source)
+    table = _settle_ids(_strict(source), options)
     ids, frame = table.ids, table.frame.drop(columns=table.id_column)
     frame.index = pd.Index(ids, name="case_id")
     if frame.index.is_unique:
@@ -76,17 +107,56 @@ def load_case_table(source: Source) -> pd.DataFrame:
     return pd.DataFrame(joined)
 
 
-def read_exactly(read: Callable[[Callable[[Source], Table]], T]) -> T:
+def read_exactly(
+    read: Callable[[Callable[[Source], Table]], T], options: TableOptions = NOTHING_SAID
+) -> T:
     """Read with the fast parser; if anything is wrong, again with the one that says where."""
+    text = (*_TEXT, *options.ids, *([options.label] if options.label else []))
     try:
-        return read(_fast)
+        return read(lambda source: _settle_ids(_fast(source, text), options))
     except DataError:
-        return read(_strict)
+        return read(lambda source: _settle_ids(_strict(source), options))
 
 
-def _fast(source: Source) -> Table:
+def is_between(cells: pd.Series[Any], low: float = 0.0, high: float = 1.0) -> bool:
+    """Whether all cells are numbers from *low* to *high*."""
+    return bool(pd.to_numeric(cells, errors="coerce").between(low, high).all())
+
+
+def _settle_ids(table: Table, options: TableOptions) -> Table:
+    """The same with its id columns known, and without the index that pandas left as a nameless first column.
+
+    That column holds the ids where it is named, or where it is no row number and no other column can.
+    """
+    names = (*options.ids, *ID_COLUMNS)
+    frame = table.frame.rename(columns={ROW_NUMBERS: NAMELESS})
+    if NAMELESS in frame.columns and NAMELESS not in names:
+        if any(c in frame.columns for c in names):
+            frame = frame.drop(columns=NAMELESS)
+        elif not _are_row_numbers(frame[NAMELESS]):
+            names = (*names, NAMELESS)
+    return Table(frame, table.name, names)
+
+
+def _are_row_numbers(cells: pd.Series[Any]) -> bool:
+    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
+    return any(np.array_equal(numbers, np.arange(first, first + len(cells))) for first in (0, 1))
+
+
+def _likely_ids(frame: pd.DataFrame) -> str | None:
+    """A column that could be the ids: no fractions, and every value equally often."""
+    for column in sorted(frame.columns, key=lambda name: name == NAMELESS):
+        counts = frame[column].value_counts(dropna=False)
+        distinct = len(counts) > max(2, len(frame) // 50) and counts.nunique() == 1
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        if distinct and (numbers.isna() | (numbers % 1 == 0)).all() and frame[column].notna().all():
+            return str(column)
+    return None
+
+
+def _fast(source: Source, text: Sequence[str]) -> Table:
     if isinstance(source, Path) and source.suffix not in PARQUET:
-        return Table(load_plain(source, _TEXT), str(source))
+        return Table(load_plain(source, text, keep_nameless=True), str(source))
     return _strict(source)
 
 
@@ -98,7 +168,7 @@ def _strict(source: Source) -> Table:
         frame = frame.set_axis(range(1, len(frame) + 1), axis=0).rename(columns=str)
         return Table(frame, "data frame")
     if source.suffix not in PARQUET:
-        return Table(load_table(source), str(source))
+        return Table(load_table(source, keep_nameless=True), str(source))
     if not source.is_file():
         raise DataError("no such file", "check the path", str(source))
     try:

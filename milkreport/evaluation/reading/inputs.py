@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from milkreport.errors import ConfigError
-from milkreport.evaluation.pooled_predictions import CaseFacts, Cells
+from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, pool_folds
 from milkreport.evaluation.reading.any_table import Source, load_case_table
+from milkreport.evaluation.reading.arm_names import name_of_file
 from milkreport.evaluation.reading.join import join_predictions
+from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions
 from milkreport.evaluation.reading.predictions import Predictions
-from milkreport.evaluation.records.data import Part
+from milkreport.evaluation.records.data import Exclusion, Part
 from milkreport.tables import first_few
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 #: A path may be text.
 Given = Source | str
@@ -33,8 +31,9 @@ class EvaluationInputs:
 
     ``arms``: name to part to predictions by (seed, fold); several files of one arm are its seeds.
     ``sources``: arm to what its predictions were read from. ``truth``: the truth's name and SHA-256.
-    ``titles``: of arms that are called by their file, where that has letters which a name cannot have.
+    ``titles``: of arms whose name was given with letters which a name cannot have.
     ``sources_sha256``: of the absolute paths of all files; empty if none is a file.
+    ``notes``: what was taken for what in the tables. ``exclusions``: test cases that were dropped.
     """
 
     arms: dict[str, dict[Part, Cells]]
@@ -43,6 +42,8 @@ class EvaluationInputs:
     facts: CaseFacts = field(default_factory=CaseFacts)
     titles: dict[str, str] = field(default_factory=dict)
     sources_sha256: str = ""
+    notes: tuple[str, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -51,8 +52,8 @@ class EvaluationInputs:
 
     @property
     def first(self) -> Predictions:
-        """The test predictions of the first arm's first seed."""
-        return next(iter(next(iter(self.arms.values()))["test"].values()))
+        """The test predictions of the first arm's first seed, its folds joined."""
+        return next(iter(pool_folds(next(iter(self.arms.values()))["test"]).values()))
 
     @property
     def class_counts(self) -> dict[str, int]:
@@ -68,42 +69,44 @@ def load_inputs(
     metadata: Given | None = None,
     group: str = "",
     slices: Sequence[str] = (),
+    options: TableOptions = NOTHING_SAID,
+    titles: Mapping[str, str] | None = None,
 ) -> EvaluationInputs:
     """Read predictions, truth and metadata; see :func:`milkreport.evaluation.evaluate.evaluate`.
+
+    Args:
+        options: what the tables' columns are, where their names do not tell.
+        titles: of arms, where they are not their names.
 
     Raises:
         DataError: bad predictions, truth or metadata. ConfigError: no predictions, an unknown column.
     """
     named, truth = _named(frame), _source(truth)
     table = None if metadata is None else _source(metadata)
-    joined = join_predictions(named, truth)
-    arms: dict[str, dict[Part, Cells]] = {}
-    for name, parts_by_source in joined.items():
-        parts: dict[Part, dict[tuple[int, int], Predictions]] = {}
-        for seed, by_part in enumerate(parts_by_source):
-            for part, predictions in by_part.items():
-                parts.setdefault(part, {})[seed, 0] = predictions
-        arms[name] = dict(parts)
-    facts = load_facts(table, group, slices)
-    sources = {name: _labels(files) for name, files in named.items()}
-    titles = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
-    given = [*(source for files in named.values() for source in files), truth, table]
-    paths = hash_paths([source for source in given if isinstance(source, Path)])
-    known = (_label(truth), _sha256(truth))
-    return EvaluationInputs(arms, sources, known, facts, titles, paths)
+    joined = join_predictions(named, truth, options)
+    facts = load_facts(table, group, slices, options)
+    every = [source for files in named.values() for source in files]
+    # Arms that a column names come from all files that have it.
+    sources = {name: _labels(named.get(name, every)) for name in joined.arms}
+    called = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
+    called = {**called, **(titles or {}), **joined.titles}
+    paths = hash_paths([s for s in (*every, truth, table) if isinstance(s, Path)])
+    return EvaluationInputs(
+        {arm: dict(parts) for arm, parts in joined.arms.items()},
+        sources,
+        (_label(truth), _sha256(truth)),
+        facts,
+        {name: title for name, title in called.items() if name in joined.arms},
+        paths,
+        joined.notes,
+        joined.exclusions,
+    )
 
 
 def hash_paths(paths: Sequence[Path]) -> str:
     """SHA-256 of absolute paths, to tell files of one name apart without writing where they lie."""
     text = "\n".join(str(path.absolute()) for path in paths)
     return hashlib.sha256(text.encode()).hexdigest() if paths else ""
-
-
-def name_of_file(stem: str) -> str:
-    """An arm's name for a file: letters without their accents, and a hyphen for what a name cannot have."""
-    plain = unicodedata.normalize("NFKD", stem)
-    letters = "".join(c for c in plain if not unicodedata.combining(c))
-    return _UNSAFE.sub("-", letters).strip("-._")[:64] or "predictions"
 
 
 def _title(name: str, source: Source) -> str:
@@ -137,7 +140,12 @@ def _several(given: Given | Sequence[Given]) -> list[Source]:
     return [_source(one) for one in given]
 
 
-def load_facts(metadata: Source | None, group: str, slices: Sequence[str] = ()) -> CaseFacts:
+def load_facts(
+    metadata: Source | None,
+    group: str,
+    slices: Sequence[str] = (),
+    options: TableOptions = NOTHING_SAID,
+) -> CaseFacts:
     """Groups and subgroups of the cases, from a table with an id column.
 
     Raises:
@@ -148,7 +156,7 @@ def load_facts(metadata: Source | None, group: str, slices: Sequence[str] = ()) 
             what = "--slice and --group name columns of a table"
             raise ConfigError(what, "give it by --metadata TABLE")
         return CaseFacts()
-    table = load_case_table(metadata)
+    table = load_case_table(metadata, options)
     for column in (*slices, *([group] if group else [])):
         if column not in table.columns:
             what = f"no column {column!r}"

@@ -1,62 +1,72 @@
 """Anybody's predictions beside the truth: read strictly, matched by name, never renormalised.
 
-Predictions: an id column, and one probability column a class or one column of hard labels. Truth: an id
-column, and a ``label`` column or one-hot columns. CSV or Parquet, or data frames.
+Predictions: an id column, and probability columns or one column of hard labels; a long table holds several
+models, seeds or folds. Truth: an id column, and a column of labels or one-hot columns. CSV or Parquet, or
+data frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pandas as pd
 
-from milkreport.columns import one_hot_labels, refuse_duplicates
-from milkreport.errors import DataError
-from milkreport.evaluation.reading.any_table import ANSWERS, Source, Table, read_exactly
-from milkreport.evaluation.reading.predictions import (
-    RESERVED,
-    SUM_TOLERANCE,
-    Floats,
-    Predictions,
-    label_positions,
-    read_probabilities,
+from milkreport.columns import refuse_duplicates
+from milkreport.errors import ConfigError, DataError
+from milkreport.evaluation.reading.any_table import NAMELESS, Source, Table, read_exactly
+from milkreport.evaluation.reading.arm_names import free_name
+from milkreport.evaluation.reading.cases import Predicted, common_cases, refuse_other_cases
+from milkreport.evaluation.reading.long_tables import Piece, number_all, refuse_repeated, split_long
+from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions
+from milkreport.evaluation.reading.predictions import Floats, Predictions, label_positions
+from milkreport.evaluation.reading.truth import Truth, read_truth
+from milkreport.evaluation.reading.value_columns import (
+    Values,
+    classes_of_columns,
+    find_values,
+    read_values,
 )
-from milkreport.evaluation.records.data import Part
+from milkreport.evaluation.records.data import Exclusion, Part
 from milkreport.tables import first_few, refuse_many_classes
+
+#: Parts of one arm: part to (seed, fold) to predictions.
+Parts = dict[Part, dict[tuple[int, int], Predictions]]
 
 
 @dataclass(frozen=True)
-class Truth:
-    """Labels by id, and the classes in the report's order, if the truth tells it (one-hot columns)."""
+class Joined:
+    """Predictions beside the truth.
 
-    labels: pd.Series[str]
-    classes: tuple[str, ...] | None
-    name: str
+    ``arms``: name to parts. ``titles``: of arms that a column ``model`` names. ``notes``: what was taken for
+    what, where names alone do not tell. ``exclusions``: test cases that were dropped.
+    """
 
-    @property
-    def present(self) -> list[str]:
-        """Classes that have a case, sorted."""
-        return sorted(set(self.labels))
+    arms: dict[str, Parts]
+    titles: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
 
 def join_predictions(
-    files: Mapping[str, Sequence[Source]], truth: Source
-) -> dict[str, list[dict[Part, Predictions]]]:
-    """Every source of every arm beside the truth: arm to one entry a source, part to predictions.
+    files: Mapping[str, Sequence[Source]], truth: Source, options: TableOptions = NOTHING_SAID
+) -> Joined:
+    """Every source of every arm beside the truth. Several sources of an arm are its seeds.
 
     Rows with a ``split`` column, as ours have, are taken by it: ``test`` and, where the truth knows their
     cases, ``validation``; the truth may then hold other cases too. Without: all rows are the test part, and
-    must be the truth's cases.
+    must be the truth's cases, unless *options* drop what is missing.
 
     Raises:
-        DataError: no such file, ids or classes differ, or values are no probabilities.
+        DataError: no such file, ids or classes differ, or values are no probabilities. NeedsOption: an option
+            would say what a table does not. ConfigError: a named column stands nowhere.
     """
-    return read_exactly(lambda load: _join_all(files, truth, load))
+    return read_exactly(lambda load: _join_all(files, truth, options, load), options)
 
 
-def load_values(source: Source, classes: Sequence[str]) -> tuple[str, list[str], Floats]:
+def load_values(
+    source: Source, classes: Sequence[str], options: TableOptions = NOTHING_SAID
+) -> tuple[str, list[str], Floats]:
     """Predictions without truth: the id column's name, the ids, and values (n, n_classes) of *classes*.
 
     Raises:
@@ -66,149 +76,192 @@ def load_values(source: Source, classes: Sequence[str]) -> tuple[str, list[str],
     def read(load: Callable[[Source], Table]) -> tuple[str, list[str], Floats]:
         table = load(source)
         refuse_duplicates(table.frame, [table.id_column], table.name)
-        _check_classes(_value_columns(table), classes, table.name)
-        values = read_probabilities(table.frame, classes, table.name)
+        found = find_values(table, classes, options, settled=bool(options.classes))
+        values = read_values(table, found, classes, bool(options.classes))
         return table.id_column, table.ids.tolist(), values
 
-    return read_exactly(read)
+    return read_exactly(read, options)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """One part of one training, as rows of a table, and where its values stand."""
+
+    arm: str
+    seed: int
+    fold: int
+    part: Part
+    table: Table
+    values: Values
+    has_parts: bool
 
 
 def _join_all(
-    files: Mapping[str, Sequence[Source]], truth_source: Source, load: Callable[[Source], Table]
-) -> dict[str, list[dict[Part, Predictions]]]:
+    files: Mapping[str, Sequence[Source]],
+    truth_source: Source,
+    options: TableOptions,
+    load: Callable[[Source], Table],
+) -> Joined:
     tables = {arm: [load(source) for source in sources] for arm, sources in files.items()}
-    every = [table for sources in tables.values() for table in sources]
-    wide = next((table for table in every if _answers(table) is None), None)
-    named = _value_columns(wide) if wide else []
-    truth = _read_truth(load(truth_source))
-    classes = truth.classes
-    if classes is None:
-        # Columns beyond the truth's labels are classes without a case, if only with them rows sum to 1.
-        whole = wide is not None and set(truth.present) <= set(named) and _adds_up(wide, named)
-        known = named if whole else [c for c in named if c in set(truth.present)]
-        classes = (*known, *(c for c in truth.present if c not in named))
+    truth_table = load(truth_source)
+    every = [*(table for sources in tables.values() for table in sources), truth_table]
+    _refuse_unknown_ids(every, options)
+    said: dict[str, list[str]] = {}
+    for table in every:
+        if table.id_column == NAMELESS and NAMELESS not in options.ids:
+            _say(said, ["ids: the first column, which has no name"], table)
+    truth = read_truth(truth_table, options)
+    _say(said, truth.notes, truth_table)
+    pieces: dict[str, list[list[Piece]]] = {}
+    for arm, sources in tables.items():
+        for table in sources:
+            found, notes = split_long(table, truth.classes or truth.present)
+            pieces.setdefault(arm, []).append(found)
+            _say(said, notes, table)
+    arms, titles = _by_model(pieces)
+    cells = _share_seeds([(a, *cell) for a, files_ in arms.items() for cell in _number(files_)])
+    classes = truth.classes or _name_classes([cell[-1] for cell in cells], truth, options)
     refuse_many_classes(len(classes), truth.name)
-    return {
-        arm: [_join(table, truth, tuple(classes)) for table in sources]
-        for arm, sources in tables.items()
-    }
+    rows = []
+    for arm, seed, fold, table in cells:
+        values = find_values(table, classes, options, settled=truth.classes is not None)
+        _say(said, values.notes, table)
+        has_parts, parts = _parts(table)
+        rows += [_Rows(arm, seed, fold, p, t, values, has_parts) for p, t in parts.items()]
+    kept, exclusions = _keep(rows, truth, options)
+    joined: dict[str, Parts] = {arm: {} for arm in arms}
+    for one in kept:
+        predictions = _predictions(one, truth, classes, bool(options.classes))
+        joined[one.arm].setdefault(one.part, {})[one.seed, one.fold] = predictions
+    lines = tuple(f"{first_few(names, 3)}: {what}" for what, names in said.items())
+    return Joined(joined, titles, lines, exclusions)
 
 
-def _join(table: Table, truth: Truth, classes: tuple[str, ...]) -> dict[Part, Predictions]:
-    frame, ids = table.frame, table.ids
-    has_split = "split" in frame.columns and bool((frame["split"] == "test").any())
-    keys = [table.id_column, "split"] if has_split else [table.id_column]
-    refuse_duplicates(frame, keys, table.name)
-    if not has_split:
-        _check_ids(set(ids), set(truth.labels.index), table.name)
-        return {"test": _join_part(table, truth, classes)}
-    parts: dict[Part, Predictions] = {}
-    known = set(truth.labels.index)
-    for part in ("test", "validation"):
-        rows = (frame["split"] == part).to_numpy()
-        mine = set(ids[rows])
-        if part == "test":
-            _check_ids(mine, mine & known, table.name)
-        elif not mine or not mine <= known:
-            continue
-        parts[part] = _join_part(Table(frame[rows], table.name), truth, classes)
-    return parts
+def _say(said: dict[str, list[str]], notes: Iterable[str], table: Table) -> None:
+    for note in notes:
+        names = said.setdefault(note, [])
+        if table.file not in names:
+            names.append(table.file)
 
 
-def _join_part(table: Table, truth: Truth, classes: tuple[str, ...]) -> Predictions:
-    answers = _answers(table)
-    if answers is not None:
-        foreign = sorted(set(table.frame[answers].dropna().astype(str)) - set(classes))
-        if foreign:
-            raise _foreign_class(f"{answers}", foreign, table.name)
-        if table.frame[answers].isna().any():
-            row = table.frame.index[table.frame[answers].isna()][0]
-            where = f"{table.name}:{row}:{answers}"
-            raise DataError("a case without an answer", "give every case one", where)
-        places = label_positions(table.frame[answers].astype(str), classes, table.name)
-        values = np.eye(len(classes))[places]
-    else:
-        _check_classes(_value_columns(table), classes, table.name)
-        values = read_probabilities(table.frame, classes, table.name)
-    ids = table.ids.to_numpy(dtype=np.str_)
-    order = np.argsort(ids, kind="stable")
-    labels = truth.labels.reindex(ids[order])
-    return Predictions(
-        ids[order], label_positions(labels, classes, truth.name), values[order], tuple(classes)
-    )
+def _refuse_unknown_ids(tables: Sequence[Table], options: TableOptions) -> None:
+    """Raise a ConfigError for an id column that no table has."""
+    for column in options.ids:
+        if not any(column in table.frame.columns for table in tables):
+            first = tables[0]
+            do = f"columns are: {first_few(first.frame.columns, 30)}"
+            raise ConfigError(f"no column {column!r} in any table", do, first.name)
 
 
-def _check_classes(named: Sequence[str], classes: Sequence[str], name: str) -> None:
-    lacking = sorted(set(classes) - set(named))
-    if lacking:
-        what = f"no probability column for class {first_few(lacking, 30)}"
-        raise DataError(what, "give one column a class, named as in the truth", f"{name}:1")
-    foreign = sorted(set(named) - set(classes))
-    if foreign:
-        raise _foreign_class("column", foreign, name)
+def _by_model(
+    pieces: Mapping[str, list[list[Piece]]],
+) -> tuple[dict[str, list[list[Piece]]], dict[str, str]]:
+    """Arm to files to pieces, where a file of several models is several arms; and the titles of those."""
+    arms: dict[str, list[list[Piece]]] = {}
+    titles: dict[str, str] = {}
+    names: dict[tuple[str, str], str] = {}
+    for arm, files in pieces.items():
+        for file in files:
+            models = dict.fromkeys(piece.model for piece in file)
+            for model in models:
+                # Models of the only table keep their names; of several they are told apart by it.
+                title = model if len(pieces) == 1 else f"{arm} {model}"
+                if (arm, model) not in names:
+                    names[arm, model] = free_name(title, arms) if model else arm
+                name = names[arm, model]
+                arms.setdefault(name, []).append([p for p in file if p.model == model])
+                if model and title != name:
+                    titles[name] = title
+    return arms, titles
 
 
-def _foreign_class(where: str, foreign: Sequence[str], name: str) -> DataError:
-    what = f"{where} {first_few(foreign, 30)} is no class of the truth"
-    do = "drop it; if it is a class without a case, give the truth as one-hot columns"
-    return DataError(what, do, f"{name}:1")
+def _number(files: Sequence[Sequence[Piece]]) -> Iterator[tuple[int, int, Table]]:
+    """Seed, fold and rows of each piece. Several files are seeds, whatever seeds they hold themselves."""
+    keys = list(dict.fromkeys((i, piece.seed) for i, file in enumerate(files) for piece in file))
+    numbers = number_all([seed for _, seed in keys])
+    alone = len(files) == 1
+    seeds = {key: numbers[key[1]] if alone else place for place, key in enumerate(keys)}
+    folds = number_all([piece.fold for file in files for piece in file])
+    for i, file in enumerate(files):
+        for piece in file:
+            yield seeds[i, piece.seed], folds[piece.fold], piece.table
 
 
-def _adds_up(table: Table, columns: Sequence[str]) -> bool:
-    """Whether these columns are numbers whose rows sum to 1."""
-    numbers = table.frame[list(columns)].apply(pd.to_numeric, errors="coerce")
-    return bool(((numbers.sum(axis=1, skipna=False) - 1).abs() <= SUM_TOLERANCE).all())
+def _share_seeds(cells: Sequence[tuple[str, int, int, Table]]) -> list[tuple[str, int, int, Table]]:
+    """The same with seeds counted from 0 in every arm, where the arms have none in common."""
+    seeds: dict[str, set[int]] = {}
+    for arm, seed, _, _ in cells:
+        seeds.setdefault(arm, set()).add(seed)
+    if set.intersection(*seeds.values()):
+        return list(cells)
+    places = {arm: {seed: i for i, seed in enumerate(sorted(mine))} for arm, mine in seeds.items()}
+    return [(arm, places[arm][seed], fold, table) for arm, seed, fold, table in cells]
 
 
-def _read_truth(table: Table) -> Truth:
-    """Labels, and the classes where one-hot columns tell them."""
-    frame, name = table.frame, table.name
-    refuse_duplicates(frame, [table.id_column], name)
-    others = [c for c in frame.columns if c not in (table.id_column, *RESERVED)]
-    classes: tuple[str, ...] | None = None
-    if "label" not in frame.columns:
-        labels, classes = one_hot_labels(frame, others, name), tuple(others)
-    else:
-        labels = frame["label"]
-        if labels.isna().any():
-            row = frame.index[labels.isna()][0]
-            what = "a case without a label"
-            raise DataError(what, "label it, or leave it out", f"{name}:{row}:label")
-        labels = labels.astype(str)
-        present = set(labels)
-        if set(others) >= present and frame[others].isin(["0", "1", "0.0", "1.0", 0, 1]).all(
-            axis=None
-        ):
-            unlike = frame.index[one_hot_labels(frame, others, name) != labels]
-            if len(unlike):
-                what = "the label column and the one-hot columns name different classes"
-                raise DataError(what, "keep one of the two", f"{name}:{unlike[0]}")
-            classes = tuple(others)
-    labels = pd.Series(labels.to_numpy(), index=table.ids.to_numpy(), dtype=object)
-    return Truth(labels, classes, name)
+def _name_classes(tables: Sequence[Table], truth: Truth, options: TableOptions) -> tuple[str, ...]:
+    """The classes where the truth names only those with a case: in the order of the predictions' columns."""
+    every = (classes_of_columns(table, truth.present, options) for table in tables)
+    named = next((found for found in every if found is not None), [])
+    return (*named, *(c for c in truth.present if c not in named))
 
 
-def _answers(table: Table) -> str | None:
-    """The column of hard labels, where no other column could be a class's."""
-    found = [c for c in table.frame.columns if c in ANSWERS]
-    return found[0] if len(found) == 1 and len(_value_columns(table)) == 1 else None
+def _parts(table: Table) -> tuple[bool, dict[Part, Table]]:
+    """Whether the table names its test part; and its parts."""
+    frame = table.frame
+    has_parts = "split" in frame.columns and bool((frame["split"] == "test").any())
+    refuse_repeated(table, [table.id_column, "split"] if has_parts else [table.id_column])
+    if not has_parts:
+        return False, {"test": table}
+    parts: tuple[Part, ...] = ("test", "validation")
+    rows = {part: (frame["split"] == part).to_numpy() for part in parts}
+    return True, {part: table.keep(mine) for part, mine in rows.items() if mine.any()}
 
 
-def _value_columns(table: Table) -> list[str]:
-    return [c for c in table.frame.columns if c not in (table.id_column, *RESERVED)]
-
-
-def _check_ids(predicted: set[str], known: set[str], name: str) -> None:
-    problems = [
-        f"{len(ids)} {what}: {first_few(sorted(ids))}"
-        for ids, what in (
-            (known - predicted, "cases of the truth have no prediction"),
-            (predicted - known, "predictions have no truth"),
-        )
-        if ids
+def _keep(
+    rows: Sequence[_Rows], truth: Truth, options: TableOptions
+) -> tuple[list[_Rows], tuple[Exclusion, ...]]:
+    """The rows that are scored, and which test cases were dropped."""
+    known = frozenset(truth.labels.index)
+    # A part of validation cases that the truth does not know is nobody's mistake: it is not scored.
+    rows = [one for one in rows if one.part == "test" or known.issuperset(one.table.ids)]
+    tests = [one for one in rows if one.part == "test"]
+    trainings: dict[tuple[str, int], list[_Rows]] = {}
+    for one in tests:
+        trainings.setdefault((one.arm, one.seed), []).append(one)
+    predicted = [
+        Predicted(folds[0].table.name, _ids_of(folds), folds[0].has_parts)
+        for folds in trainings.values()
     ]
-    if problems:
-        do = "give exactly one row a case"
-        if {case.lstrip("0") for case in predicted} == {case.lstrip("0") for case in known}:
-            do = "the ids differ in leading zeros alone: keep them as text where the file is made"
-        raise DataError("; ".join(problems), do, name)
+    if options.missing == "error":
+        refuse_other_cases(predicted, known)
+        return rows, ()
+    common, exclusions = common_cases(predicted, known)
+    kept = []
+    for one in rows:
+        mine = one.table.ids.isin(common).to_numpy()
+        if one.part != "test":
+            kept.append(one)
+        elif mine.any():
+            kept.append(replace(one, table=one.table.keep(mine)))
+    return kept, exclusions
+
+
+def _ids_of(folds: Sequence[_Rows]) -> frozenset[str]:
+    """The test cases of one training, each of which stands in one fold."""
+    fold_of: dict[str, int] = {}
+    for one in folds:
+        for case in one.table.ids:
+            if case in fold_of:
+                what = f"case {case!r} is tested in folds {fold_of[case]} and {one.fold}"
+                do = "each case has one test fold; call the column 'seed' if these are trainings on all cases"
+                raise DataError(what, do, one.table.name)
+            fold_of[case] = one.fold
+    return frozenset(fold_of)
+
+
+def _predictions(rows: _Rows, truth: Truth, classes: Sequence[str], numbered: bool) -> Predictions:
+    values = read_values(rows.table, rows.values, classes, numbered)
+    ids = rows.table.ids.to_numpy(dtype=np.str_)
+    order = np.argsort(ids, kind="stable")
+    positions = label_positions(truth.labels.reindex(ids[order]), classes, truth.name)
+    return Predictions(ids[order], positions, values[order], tuple(classes))

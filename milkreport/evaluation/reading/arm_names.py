@@ -1,0 +1,39 @@
+"""Names of arms: plain ones that serve as folders, and the titles that they were given."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+#: Characters of a name at most.
+MOST_LETTERS = 64
+
+
+def name_of_file(stem: str) -> str:
+    """An arm's name: letters without their accents, and a hyphen for what a name cannot have."""
+    plain = unicodedata.normalize("NFKD", stem)
+    letters = "".join(c for c in plain if not unicodedata.combining(c))
+    return _UNSAFE.sub("-", letters).strip("-._")[:MOST_LETTERS] or "predictions"
+
+
+def free_name(title: str, taken: Collection[str]) -> str:
+    """The name of *title*, with a number behind it where another arm has that name."""
+    name = plain = name_of_file(title)
+    n = 1
+    while name in taken:
+        n += 1
+        name = f"{plain}-{n}"
+    return name
+
+
+def is_title(text: str) -> bool:
+    """Whether an arm may be called so: letters of any script, but nothing like a path."""
+    return (
+        0 < len(text) <= MOST_LETTERS
+        and text.isprintable()
+        and not set(text) & set("/\\")
+        and text == text.strip()
+        and text[0] not in ".-"
+    )
