@@ -33,6 +33,7 @@ lint: $(STAMP) ## check style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python scripts/plain_english.py
 
 format: $(STAMP) ## put the code into the house style
 	$(VENV)/bin/ruff check --fix .

@@ -96,7 +96,7 @@ def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd
     """
     if not classes:
         columns = first_few(frame.columns, 30)
-        do = f"give a column 'label', or one column a class; columns are: {columns}"
+        do = f"give a column 'label', or one column per class; columns are: {columns}"
         raise DataError("no class columns", do, f"{name}:1")
     read = [_numbers(frame, c, name, 0.0, 1.0, "mend the cell") for c in classes]
     problems = [problem for _, found in read for problem in found]
@@ -104,7 +104,7 @@ def one_hot_labels(frame: pd.DataFrame, classes: Sequence[str], name: str) -> pd
     if len(values) and np.isnan(values).all():
         what = f"no column 'label', and no 0 or 1 in {first_few(classes)}"
         raise DataError(
-            what, "name the column of labels 'label', or give one column a class", f"{name}:1"
+            what, "name the column of labels 'label', or give one column per class", f"{name}:1"
         )
     named, filled = values == 1, (values != 0) & ~np.isnan(values)
     is_label = (named.sum(axis=1) == 1) & (filled.sum(axis=1) == 1)

@@ -172,7 +172,7 @@ def read_table(
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
-    """Raise a DataProblems with every one of *columns* that lacks, and the nearest that is there."""
+    """Raise a DataProblems with every one of *columns* that is missing, and the nearest that is there."""
     if problems := _header_problems(list(frame.columns), f"{name}:1", columns):
         raise DataProblems(problems)
 

@@ -31,5 +31,5 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Lead links that leave ``docs/`` to the copies; one without a copy is then told of by mkdocs."""
+    """Lead links that leave ``docs/`` to the copies; one without a copy is then reported by mkdocs."""
     return _LINK.sub(f"]({FOLDER}/", markdown)

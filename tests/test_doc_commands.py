@@ -97,7 +97,7 @@ WHOLE_PAGES = {
 }
 #: Commands that end otherwise than with 0, and why.
 CODES = {
-    r"milkreport check (RUN|runs/paper)$": (5, "synthetic data is held against no publication"),
+    r"milkreport check (RUN|runs/paper)$": (5, "synthetic data is compared with no publication"),
 }
 #: What makes a command of training or drawing cheap.
 CHEAP = ["--set", "training.epochs=1", "--set", "data.image_size=16", "--no-pdf", "--no-images"]

@@ -1,4 +1,4 @@
-"""Class folders: every image is one case of an id of its own, or is told of."""
+"""Class folders: every image is one case of an id of its own, or is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leaks the label, or a case across a split, is refused or told of."""
+"""What leaks the label, or a case across a split, is refused or reported."""
 
 from __future__ import annotations
 

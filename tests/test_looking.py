@@ -49,7 +49,7 @@ def test_every_training_has_its_state(begun: RunFolder) -> None:
     assert status.counts == {"done": 1, "failed": 1, "interrupted": 1, "waiting": 3}
     assert status.cells[2].epoch == 4
     assert status.cells[1].message == "the loss is nan at epoch 3"
-    # Paces of 5 and 6 seconds an epoch; 6 and three times 10 epochs are open.
+    # Paces of 5 and 6 seconds per epoch; 6 and three times 10 epochs are open.
     assert status.seconds_left == pytest.approx(5.5 * 36)
     assert status.held_by == ""
 
@@ -70,7 +70,7 @@ def test_what_is_trained_now_is_told_by_the_run_that_holds_the_folder(begun: Run
     ]  # fmt: skip
     assert (status.cells[2].epoch, status.cells[3].epoch) == (6, 0)
     assert status.held_by == "pid 12 on host since now"
-    # 5 seconds an epoch of the one that is done, 7 of the one that goes on; 4 + 3 x 10 epochs, two at a time.
+    # 5 seconds per epoch of the one that is done, 7 of the other; 4 + 3 x 10 epochs, two at a time.
     assert status.seconds_left == pytest.approx(6.0 * 34 / 2)
 
 

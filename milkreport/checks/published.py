@@ -198,7 +198,7 @@ def _reported(
 def _differences_in_protocol(
     results: Results, settings: Mapping[str, Any], reference: Reference, figure: Figure
 ) -> str:
-    """Why a run can't be held against a figure, or nothing."""
+    """Why a run can't be compared with a figure, or nothing."""
     if results.data.synthetic:
         return "the data is synthetic"
     unlike = []

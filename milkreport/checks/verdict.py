@@ -119,7 +119,7 @@ def decide(low: float, high: float, margin: float, better: str = "higher") -> tu
         return Status.PASS, f"not worse by more than {margin:g}"
     if greatest < -margin:
         return Status.FAIL, f"worse by more than {margin:g}"
-    return Status.INCONCLUSIVE, f"the interval does not tell whether it is worse by {margin:g}"
+    return Status.INCONCLUSIVE, f"the interval includes a loss of {margin:g}"
 
 
 def warn_of_gains(rows: Sequence[CheckRow]) -> list[str]:

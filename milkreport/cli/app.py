@@ -83,7 +83,7 @@ app.command()(plan.plan)
 
 @app.command()
 def doctor() -> None:
-    """Show what this installation can do, and what it lacks."""
+    """Show what this installation can do, and what is missing."""
     from milkreport.commands import doctor as examination
 
     examination.show()

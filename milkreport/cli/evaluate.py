@@ -224,7 +224,7 @@ def thresholds(
     missing: MissingOption = "error",
     as_json: JsonOption = False,
 ) -> None:
-    """Find a threshold a class for the archive's rule (p > 0.5), and fold them into a submission.
+    """Find a threshold per class for the archive's rule (p > 0.5), and fold them into a submission.
 
     Each threshold is the best for its class's F1, found exactly. The nested figures are the ones to
     quote: each case is answered at thresholds that were found without it. In a folded file a reader with

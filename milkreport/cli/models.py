@@ -32,7 +32,7 @@ def predict(
         Path,
         typer.Option(help="Folder or zip of the cases, or its milkreport.toml. No labels needed."),
     ],
-    out: Annotated[Path, typer.Option(help="The CSV to write: id, then one column a class.")],
+    out: Annotated[Path, typer.Option(help="The CSV to write: id, then one column per class.")],
     allow_root: AllowRootOption = None,
     arm: ArmOption = None,
     seed: SeedOption = None,

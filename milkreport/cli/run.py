@@ -46,7 +46,7 @@ def run_all(
     ] = None,
     allow_root: AllowRootOption = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/SUITE)")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Training seeds an arm.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Training seeds per arm.")] = None,
     device: DeviceOption = "auto",
     overrides: Annotated[
         list[str] | None,

@@ -1,4 +1,4 @@
-"""What this installation can do, and what it lacks."""
+"""What this installation can do, and what is missing."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def write_audit(out: Path, audit: Audit, pdf: str) -> None:
 
 
 def synthetic_folder(suite: Suite, cache: Path) -> Path:
-    """The synthetic data of a suite, made where it lacks."""
+    """The synthetic data of a suite, made where it is missing."""
     from milkreport.data.synthetic.write import write_synthetic  # here: it brings SciPy along
 
     if suite.split.kind == "support":

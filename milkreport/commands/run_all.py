@@ -191,7 +191,7 @@ def show_plan(order: Order) -> None:
 
 
 def _open_trackers(order: Order) -> list[Tracker]:
-    """Those that were asked for; a library that lacks is told of now, not after hours of training."""
+    """Those that were asked for; a missing library is reported now, not after hours of training."""
     trackers: list[Tracker] = []
     if order.tensorboard:
         from milkreport.tracking.tensorboard import TensorBoard

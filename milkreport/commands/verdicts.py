@@ -132,7 +132,7 @@ def show_self_test(controls: Sequence[Control]) -> None:
     """Every control with what was asked of it and what came."""
     table = Table("control", "must give", "gave", "", box=None, pad_edge=False)
     for control in controls:
-        mark = "[green]as it must[/green]" if control.holds else "[red]NOT AS IT MUST[/red]"
+        mark = "[green]as required[/green]" if control.holds else "[red]FAILED[/red]"
         table.add_row(escape(control.name), escape(control.wanted), escape(control.found), mark)
     console.print(table)
     wrong = sum(not control.holds for control in controls)

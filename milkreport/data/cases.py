@@ -53,7 +53,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Cases:
-    """A data set, one row a case.
+    """A data set, one row per case.
 
     ``table``: columns ``case_id`` (unique), ``group_id`` (never straddles a split), ``label`` (a class,
     or missing), one ``image:<view>`` column of absolute paths a view (missing: no such image), and the

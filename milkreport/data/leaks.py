@@ -1,4 +1,4 @@
-"""What may leak and is told of: features that give the label away (``spec`` refuses their names), groups
+"""What may leak and is reported: features that give the label away (``spec`` refuses their names), groups
 that may be one.
 """
 
@@ -12,7 +12,7 @@ import pandas as pd
 from milkreport.data.cases import Feature
 from milkreport.tables import first_few
 
-#: Share of cases whose class a feature names by itself, from which on it is told of.
+#: Share of cases whose class a feature names by itself, from which on it is reported.
 TELLING = 0.99
 #: Cases a value on average: with fewer, values name single cases and the share says nothing.
 CASES_A_VALUE = 10

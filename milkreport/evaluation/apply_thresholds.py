@@ -72,7 +72,7 @@ def fit_thresholds(
     Args:
         group: column of *metadata*; cases with one value of it stay in one inner fold, so that no
             threshold is scored on a patient that it was found on.
-        options: what the tables' columns are, where their names do not tell.
+        options: what the tables' columns are, where their names leave it open.
 
     Raises:
         DataError: see :func:`milkreport.evaluation.reading.join.join_predictions`. ConfigError: hard labels,

@@ -12,7 +12,7 @@ _V1 = "sys/fs/cgroup/memory"
 
 
 def usable_memory(root: Path = Path("/")) -> float:
-    """Bytes that all processes here may use together; infinite if the system does not tell.
+    """Bytes that all processes here may use together; infinite if the system reports none.
 
     The machine's memory, or less if a control group of this process limits it, as in a container.
 

@@ -185,7 +185,7 @@ def _train(
     stop: StopSign,
     watcher: Watcher,
 ) -> SavedModel:
-    """The fine-tuned model, trained where it lacks."""
+    """The fine-tuned model, trained where it is missing."""
     folder, card = job.out / FINE_TUNED, job.parent.card
     cell = Cell(plans.arm.name, card.seed, 0)
     checkpoints = Checkpoints(

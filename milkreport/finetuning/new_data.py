@@ -53,7 +53,7 @@ class Conformer:
         """The same cases under the model's classes, in their order; views and columns that it reads alone.
 
         Raises:
-            DataError: a label that is no class of the model, a view or column that lacks, a map of other
+            DataError: a label that is no class of the model, a view or column that is missing, a map of other
                 labels.
         """
         return self._relabel(self._narrow(cases))

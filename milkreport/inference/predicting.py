@@ -81,7 +81,7 @@ def predict(
         _refuse_unlike(first, card, model)
     loaded = load_trained(
         models[0].folder
-    )  # damaged weights are told of before minutes of decoding
+    )  # damaged weights are reported before minutes of decoding
     asked = load_asked(data, first, cache, strict, progress, notice)
     pixels: Pixels = (
         choose_pixel_source(asked.store, device) if asked.store is not None else NoPixels(device)

@@ -1,4 +1,4 @@
-"""A trained model read back from a run, held against what its run knows of it."""
+"""A trained model read back from a run, compared with what its run recorded of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def load_trained(folder: Path) -> SavedModel:
 
 
 def _refuse_changed_card(folder: Path) -> None:
-    """In a run, ``cell.json`` knows the card's hash; a card alone has nothing to be held against."""
+    """In a run, ``cell.json`` knows the card's hash; a card alone has nothing to be compared with."""
     try:
         record = parse_json((folder / RECORD).read_bytes())
         known = record.get("card_sha256")

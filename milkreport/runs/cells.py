@@ -157,7 +157,7 @@ def load_history(folder: Path) -> dict[str, list[float | None]]:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes; empty where it lacks."""
+    """SHA-256 of a file's bytes; empty where it is missing."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

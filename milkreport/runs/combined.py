@@ -149,7 +149,7 @@ def _free_name(wanted: str, taken: Container[str]) -> str:
 
 
 def _dress(scored: ArmResult, arm: ArmResult, label: str) -> ArmResult:
-    """What the arm's own run knows of it, beside what was scored here."""
+    """What the arm's own run recorded of it, beside what was scored here."""
     kept = {(cell.seed, cell.fold) for cell in scored.cells}
     return scored.model_copy(
         update={

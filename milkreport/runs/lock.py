@@ -20,7 +20,7 @@ LOCK, HOLDER = ".lock", ".lock-holder"
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Hold the folder *path* for this process; it is made where it lacks, and goes again if it stays empty.
+    """Hold the folder *path* for this process; made if it is missing, and removed if it stays empty.
 
     Raises:
         EnvironmentProblem: another process holds it, or the folder cannot be made.

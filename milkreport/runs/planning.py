@@ -35,7 +35,7 @@ def load_components(run: Path, metric: str = "") -> Components:
     metric = check_name(metric or results.primary_metric, results.classes, positive)
     cells = {arm: c for arm, c in load_test_predictions(folder, results).items() if c}
     if len(cells) < 2:
-        what = "one arm does not tell how far two arms differ from case to case"
+        what = "one arm cannot show how far two arms differ from case to case"
         raise DataError(what, "use a run of two arms, or --classes", str(run))
     facts = folder.load_case_facts()
     pools = pool_arms(cells, "test", Plan(metric, positive), facts)

@@ -78,7 +78,7 @@ class ProgressFile:
 
 
 def load_progress(folder: Path) -> Progress:
-    """What the file says; nothing where it lacks or is damaged."""
+    """What the file says; nothing where it is missing or is damaged."""
     try:
         return Progress.model_validate(parse_json((folder / NAME).read_bytes()))
     except (OSError, ValueError):

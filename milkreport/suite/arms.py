@@ -49,7 +49,7 @@ SHARED = ("threads", "precision", "determinism")
 
 
 class ArmInputs(Section):
-    """What of a case an arm's model sees. ``views``: those alone, images and columns; empty: all."""
+    """What an arm's model sees of a case. ``views``: those alone, images and columns; empty: all."""
 
     images: bool = True
     metadata: bool = True

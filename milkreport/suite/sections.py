@@ -84,7 +84,7 @@ class Training(Section):
 
     ``precision``: ``float32``, or rounded products, ``tf32`` (GPUs only) or ``bf16``; sums and weights
     stay float32. ``determinism``: whether an operation without a deterministic implementation is refused
-    (``strict``), told of (``warn``) or allowed (``off``, which also lets a GPU's libraries choose the
+    (``strict``), reported (``warn``) or allowed (``off``, which also lets a GPU's libraries choose the
     fastest algorithm anew in each run).
 
     ``chunk``: cases a forward and backward pass on the CPU, gradients accumulated to the same step;

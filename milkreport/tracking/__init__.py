@@ -1,1 +1,1 @@
-"""Where users already look: TensorBoard and MLflow, told of a run while it goes."""
+"""Where users already look: TensorBoard and MLflow, informed of a run while it goes."""

@@ -119,7 +119,7 @@ class MLflow:
             self._close(run, "KILLED")
 
     def _run(self, task: Task) -> str:
-        """The training's run, made or found when it is first told of."""
+        """The training's run, made or found when it is first reported."""
         if task not in self._runs:
             tags = {_CELL_TAG: self._identity(task)}
             parent = {"mlflow.parentRunId": self._parents[task.study]}

@@ -59,7 +59,7 @@ from milkreport.trust import hash_sources
 class TrainedCell:
     """What a training leaves: curves, predictions of every part, weights and the model's card.
 
-    ``history``: one row an epoch. ``predictions``: case_id, split, label and a probability column a
+    ``history``: one row per epoch. ``predictions``: case_id, split, label and a probability column a
     class. ``weights``: bytes of a file that depend on the weights alone. ``device``: what trained it.
     """
 

@@ -92,7 +92,7 @@ class Checkpoints:
         self.adopt(f"{at.epoch:05d}-{at.step:07d}.checkpoint", head + body)
 
     def load(self) -> Checkpoint | None:
-        """The furthest checkpoint that is whole and made by the same; others are told of and deleted."""
+        """The furthest checkpoint that is whole and made by the same; others are reported and deleted."""
         for path in reversed(self._files()):
             try:
                 checkpoint = _read(path)

@@ -73,7 +73,7 @@ def fit(
         build: makes the network; called with the seed's "init" stream set.
         observe: called after each epoch with the epoch (from 1), the network in evaluation mode, and
             the number of times each class was drawn, int64 (n_classes,). It may keep weights and curves.
-        journal: gives the state to go on from, and is told of every state that one can go on from.
+        journal: gives the state to go on from, and is informed of every state that one can go on from.
         amount: the correction's strength; by default the usual one. frozen: those of the network's modules
         that stay as they are. is_over: asked before each epoch; ends the training early.
 

@@ -1,4 +1,4 @@
-"""A network as ONNX: images and columns in, class probabilities out; held against PyTorch before it is kept.
+"""A network as ONNX: images and columns in, class probabilities out; compared with PyTorch before it is kept.
 
 The file needs no milkreport: its metadata hold the card, and the JSON beside it says how columns are encoded.
 """

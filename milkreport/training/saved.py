@@ -201,7 +201,7 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
     """Put *weights* into *network*.
 
     Raises:
-        DataError: the first tensor that lacks, is too many, or has another shape, with both shapes.
+        DataError: the first tensor that is missing, is too many, or has another shape, with both shapes.
     """
     _refuse_other_shapes(network.state_dict(), weights, where)
     network.load_state_dict(dict(weights))
@@ -230,7 +230,7 @@ def refuse_other_backbone(card: ModelCard, where: str) -> None:
         what = (
             f"was trained on features of another {frozen.backbone} ({then[:16]}, here {now[:16]})"
         )
-        raise DataError(what, "use the backbone's weights of then", where)
+        raise DataError(what, "use the backbone's weights that were used in training", where)
 
 
 def _shape(state: Mapping[str, Any], name: str) -> str:

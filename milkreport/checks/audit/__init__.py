@@ -1,1 +1,1 @@
-"""A publication held against itself: what it prints must agree with what else it prints."""
+"""A publication compared with itself: what it prints must agree with what else it prints."""

@@ -17,7 +17,7 @@ def audit(reference: Reference) -> Audit:
     """Hold every statement of *reference* against the others.
 
     Matrices are read first (rows, sums, totals), then metrics are recomputed from them, then what is said
-    of the arms is held against printed and recomputed numbers.
+    of the arms is compared with printed and recomputed numbers.
     """
     matrices, about_matrices = audit_matrices(reference)
     return Audit(

@@ -133,7 +133,7 @@ def audit_behaviour(reference: Reference, matrices: Matrices) -> Iterator[Findin
         common: dict[str, Any] = {
             "topic": "behaviour", "arm": name, "part": part, "stands": audited.matrix.stands,
         }  # fmt: skip
-        end = f", though the arm corrects for the imbalance ({arm.correction}); the text does not tell why"
+        end = f", though the arm corrects for the imbalance ({arm.correction}); the text gives no reason"
         if never:
             n = np.count_nonzero(support)
             what = f"never answers {len(never)} of {n} classes ({', '.join(never)}){end}"

@@ -1,4 +1,4 @@
-"""Printed confusion matrices: what they can be read as, and what a case that lacks could have been."""
+"""Printed confusion matrices: what they can be read as, and what a missing case could have been."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Audited:
 
     @property
     def counts(self) -> Ints:
-        """The counts as printed, cases that lack not added: int64 (k, k), rows true."""
+        """The counts as printed, missing cases not added: int64 (k, k), rows true."""
         return self.reading.counts
 
 
@@ -80,7 +80,7 @@ def audit_matrices(
     for matrix, mine in zip(reference.matrices, readings, strict=True):
         support, source = _support(reference, matrix.part, rows, columns)
         mine = [*mine, *_other_way(mine, support)]
-        # Every way to mend it is held against every figure: of many classes there are too many.
+        # Every way to mend it is compared with every figure: of many classes there are too many.
         n_figures = max(len(figures_of(reference, matrix)), 1)
         tried = len(mine) * n_figures * len(reference.classes) ** 4
         left -= tried if (is_tried := tried <= left) else 0

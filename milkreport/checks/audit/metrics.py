@@ -1,4 +1,4 @@
-"""Printed metrics of an audit's source, computed again from its matrices, or held against its counts."""
+"""Printed metrics of an audit's source, computed again from its matrices, or compared with its counts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _recomputed(
     digits = max(4, figure.digits)
     what = f"printed {figure.printed}; its matrix gives {value:.{digits}f}"
     if fitting and not alone:
-        what += ", and the printed value with the case that it lacks"
+        what += ", and the printed value with the missing case"
     notes = _mended(tried, fitting)
     if not alone and not fitting:
         notes += _explanations(reference, figure, audited, value, evidence)
@@ -56,17 +56,19 @@ def _recomputed(
 
 
 def _mended(tried: Sequence[Completion], fitting: Sequence[Completion]) -> list[str]:
-    """With which answers of the cases that lack the printed value agrees."""
+    """With which answers of the missing cases the printed value agrees."""
     if not tried:
         return []
     others = [c for c in tried if c not in fitting]
     if not fitting:
-        return ["with the case that lacks it is not the printed value either, whatever its answer"]
+        return [
+            "adding the missing case does not give the printed value either, whatever its answer"
+        ]
     if not others:
-        return ["agrees whatever the answer of the case that lacks"]
+        return ["agrees whatever the answer of the missing case"]
     if len(others) < len(fitting):
-        return [f"agrees unless the case that lacks was answered {_answers(others)}"]
-    return [f"agrees if the case that lacks was answered {_answers(fitting)}"]
+        return [f"agrees unless the missing case was answered {_answers(others)}"]
+    return [f"agrees if the missing case was answered {_answers(fitting)}"]
 
 
 def _answers(completions: Sequence[Completion]) -> str:

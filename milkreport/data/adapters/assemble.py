@@ -60,7 +60,7 @@ class Assembler:
         ids = [spec.case, *([spec.group] if spec.group else [])]
         self._check_ids(rows, ids)
         key = [spec.case] if spec.rows == "case" else [v.column for v in self.views.values()][:1]
-        # An empty cell names nothing twice: it is no id, or an image that lacks.
+        # An empty cell names nothing twice: it is no id, or a missing image.
         self._gather(refuse_duplicates, rows.frame.dropna(subset=key), key, rows.name)
         typed = self._typed(rows)
         remarks: tuple[str, ...] = ()
@@ -216,7 +216,7 @@ class Assembler:
                 if self.id_pattern and not self.id_pattern.fullmatch(cell):
                     raise DataError(f"{cell[:80]!r} is no id", _STRICT_IDS)
                 name = view.path.replace("{}", cell)
-                # A file that is not there keeps the path it should have, for the list of what lacks.
+                # A file that is not there keeps the path it should have, for the list of what is missing.
                 path = self.index.find(name, str(owner)) or self.index.place(name)
                 self.named.append(path)
                 paths.append(str(path))

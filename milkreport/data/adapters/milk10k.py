@@ -122,7 +122,7 @@ def load_milk10k(tree: Tree, truth: str = "") -> Cases:
 
 
 def _images_table(tree: Tree, path: Path) -> tuple[TextTable, list[Path]]:
-    """The image rows, and the files they come from: columns that lack are taken from another table."""
+    """The image rows, and the files they come from: missing columns are taken from another table."""
     frame, files = load_table(path, KEYS), [path]
     for other in tree.tables:
         lacking = [c for c in (*_PATIENT, *MONET) if c not in frame.columns]

@@ -1,6 +1,6 @@
 """Which tables of a folder are MILK10k's: that of the images, and that of the labels.
 
-They are recognised by what stands in them, never by name: ``images`` (a row an image:
+They are recognised by what stands in them, never by name: ``images`` (a row per image:
 ``MILK10k_Training_Metadata.csv``, in the DOI bundle ``supplements/training_input.csv``) and ``truth`` (a row
 a lesion, one-hot). Other tables have columns like theirs: submissions, and exports of the ISIC Archive.
 """

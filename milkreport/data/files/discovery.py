@@ -1,4 +1,4 @@
-"""What files a data folder holds, whatever its layout: tables, images, and zips that hold what lacks."""
+"""What files a data folder holds, whatever its layout: tables, images, and zips that hold what is missing."""
 
 from __future__ import annotations
 

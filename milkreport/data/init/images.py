@@ -39,7 +39,7 @@ class ImageColumn:
 
 
 def find_image_columns(frame: pd.DataFrame, tree: Tree, index: ImageIndex) -> list[ImageColumn]:
-    """Columns whose cells name images, one image a row, those with most images first.
+    """Columns whose cells name images, one image per row, those with most images first.
 
     A cell may be a path, a file name, or a part of one, if it is the same part for most rows. Of columns
     that name mostly the same files the first counts.

@@ -184,7 +184,7 @@ def open_store(
     notice: Notice | None = None,
     workers: int | None = None,
 ) -> PixelStore:
-    """Open the store of *cases* at *size* pixels below *folder*, packing it where it lacks.
+    """Open the store of *cases* at *size* pixels below *folder*, packing it where it is missing.
 
     An image that is missing or bad raises nothing: its record says what is wrong with it. Processes
     that ask at once pack once; one that was killed is continued.

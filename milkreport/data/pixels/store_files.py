@@ -118,7 +118,7 @@ class StoreFiles:
         return records
 
     def pack(self, rows_from: Callable[[int], Iterable[tuple[Pixels, Record]]]) -> list[Record]:
-        """Write the rows that lack: *rows_from* gives rows and their records from a position on.
+        """Write the missing rows: *rows_from* gives rows and their records from a position on.
 
         Returns:
             The records of all rows.

@@ -115,7 +115,7 @@ def _bound_ranking(
     fewer = np.minimum(m, rest)  # the side that the error is mostly of
     correction = np.sqrt(fewer / np.maximum(fewer - 1, 1))
     error = np.where(known, draws["auc"].std(axis=0), 0) * correction
-    # Newcombe's keeps its width where the classes are fully apart; the logit's knows of groups and of unequal
+    # Newcombe's keeps its width where the classes are fully apart; the logit's allows for groups and for unequal
     # spreads. With groups Newcombe's counts groups, the least that there may be.
     bounds = (
         auc_bounds(value, m, rest),

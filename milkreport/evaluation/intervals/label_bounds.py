@@ -6,7 +6,7 @@ is the envelope of several (docs/statistics.md has what each of them does alone,
 1. the bootstrap's percentiles, expanded by Student's t (Hesterberg, 2015), whose degrees of freedom follow
    from the classes' supports;
 2. the value less the bootstrap's bias, plus and minus 1.96 bootstrap standard errors;
-3. an empirical-Bayes posterior: each class's answers are Dirichlet, one pseudo-case a row, shrunk towards
+3. an empirical-Bayes posterior: each class's answers are Dirichlet, one pseudo-case per row, shrunk towards
    the class itself and the overall answers. It keeps width where a class has no hit, or only hits;
 4. the tables whose accuracy lies at the ends of its Wilson interval: what 1 to 3 miss where few cases are
    wrong;

@@ -50,7 +50,7 @@ def make_slices(
     """Slices of the cases in their order, small ones too; a missing value makes the slice "missing".
 
     Args:
-        table: text or number columns, indexed by case id; cases that it lacks are missing.
+        table: text or number columns, indexed by case id; cases without a row are missing.
         columns: which to use; none named: those of at most 12 values, and ages.
     """
     found = []

@@ -1,4 +1,4 @@
-"""A threshold a class: found by one sorted sweep, judged on other cases, folded back into a submission.
+"""A threshold per class: found by one sorted sweep, judged on other cases, folded back into a submission.
 
 The archive answers a class where its value is above 0.5, each class by itself; so the best threshold of
 a class depends on that class alone, and is found exactly.

@@ -68,7 +68,7 @@ def estimate_components(
     """
     n_arms, n_seeds = values.shape
     if n_arms < 2:
-        what = "one arm does not tell how far two arms differ from case to case"
+        what = "one arm cannot show how far two arms differ from case to case"
         raise DataError(what, "use a run of two arms, or --classes")
     if n_seeds < 2:
         what = "one training seed per arm tells nothing of training noise"

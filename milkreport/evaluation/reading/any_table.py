@@ -87,7 +87,7 @@ class Table:
 
 
 def load_case_table(source: Source, options: TableOptions = NOTHING_SAID) -> pd.DataFrame:
-    """Any table with an id column as text columns by case; several rows a case are one.
+    """Any table with an id column as text columns by case; several rows per case are one.
 
     Where a case's rows differ, its numbers are missing and its texts are joined by " / ".
 

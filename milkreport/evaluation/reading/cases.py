@@ -50,7 +50,7 @@ def refuse_other_cases(trainings: Sequence[Predicted], known: frozenset[str]) ->
             raise DataError(what, do, one.name)
         if not one.ids & known:
             raise DataError(what, "no id stands in both: are the id columns the same?", one.name)
-        do = "give exactly one row a case; to score only the cases of both,"
+        do = "give exactly one row per case; to score only the cases of both,"
         raise NeedsOption(what, ["--missing", "drop"], one.name, do)
 
 

@@ -75,7 +75,7 @@ def load_inputs(
     """Read predictions, truth and metadata; see :func:`milkreport.evaluation.evaluate.evaluate`.
 
     Args:
-        options: what the tables' columns are, where their names do not tell.
+        options: what the tables' columns are, where their names leave it open.
         titles: of arms, where they are not their names.
 
     Raises:

@@ -39,7 +39,7 @@ class Joined:
     """Predictions beside the truth.
 
     ``arms``: name to parts. ``titles``: of arms that a column ``model`` names. ``notes``: what was taken for
-    what, where names alone do not tell. ``exclusions``: test cases that were dropped.
+    what, where names alone leave it open. ``exclusions``: test cases that were dropped.
     """
 
     arms: dict[str, Parts]

@@ -19,7 +19,7 @@ _MOST_VALUES = 50
 
 @dataclass(frozen=True)
 class Piece:
-    """The rows of one model, seed and fold; what the table does not tell apart is empty."""
+    """The rows of one model, seed and fold; a part that has no column is empty."""
 
     table: Table
     model: str = ""

@@ -107,7 +107,7 @@ def load_predictions(path: Path, classes: Sequence[str]) -> dict[Part, Predictio
 
 
 def as_frame(parts: Mapping[Part, Predictions]) -> pd.DataFrame:
-    """Predictions as :func:`load_predictions` reads them: case_id, split, label, a column a class."""
+    """Predictions as :func:`load_predictions` reads them: case_id, split, label, a column per class."""
     frames = []
     for part, p in parts.items():
         labels = np.array(p.classes, dtype=object)[p.truth]

@@ -1,4 +1,4 @@
-"""Learning curves: small multiples, one row an arm, one column a measure."""
+"""Learning curves: small multiples, one row per arm, one column a measure."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _badge(outcome: Outcome, text: str = "") -> Badge:
 def _lead(audit: Audit, findings: Sequence[Finding]) -> str:
     n = len(audit.findings)
     said = (
-        f"Of {plural(n, 'reported statement', 'reported statements')} that could be held against others, "
+        f"Of {plural(n, 'reported statement', 'reported statements')} that could be compared with others, "
         f"{numeral(len(audit.of(Outcome.AGREES)))} agree, {numeral(len(audit.of(Outcome.DIFFERS)))} do not, "
         f"{numeral(len(audit.of(Outcome.QUESTIONABLE)))} are questionable and "
         f"{numeral(len(audit.of(Outcome.CANNOT_TELL)))} can't be told. "

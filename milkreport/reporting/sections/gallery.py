@@ -66,7 +66,7 @@ def build_gallery(
     """The gallery's view; ``None`` where it holds nothing.
 
     Args:
-        images: file name to JPEG bytes; a file that lacks is left out.
+        images: file name to JPEG bytes; a missing file is left out.
         suite: says which arms read no images, of which none are shown.
     """
     arms, shown = [], []

@@ -194,7 +194,7 @@ def _definitions(results: Results) -> Table:
 
 
 def build_cost(results: Results, manifest: Manifest) -> Chapter | None:
-    """One row an arm; ``None`` where nothing was trained."""
+    """One row per arm; ``None`` where nothing was trained."""
     rows = [
         _row(results, arm) for arm in results.arms if any(c.seconds is not None for c in arm.cells)
     ]
