@@ -57,6 +57,9 @@ ELSEWHERE = {
     r"python scripts/(simulate_intervals|simulate_comparisons|tabulate_coverage)\.py": (
         "tests/test_statistics.py::test_intervals_cover_where_cases_bring_their_own_class_mix"
     ),
+    r"python scripts/simulate_operating\.py": (
+        "tests/test_binary.py::test_intervals_hold_what_a_newly_chosen_threshold_is_worth"
+    ),
     r"python scripts/simulate_plan\.py": (
         "tests/test_plan.py::test_between_both_power_is_that_of_the_test_with_its_estimated_error"
     ),

@@ -15,7 +15,9 @@ from milkreport.cli.options import (
     JsonOption,
     MarginOption,
     NoPdfOption,
+    OperatingOption,
     PdfOption,
+    PrevalenceOption,
     pdf_wish,
     refuse_to_overwrite,
 )
@@ -42,6 +44,8 @@ def evaluate(
     positive: Annotated[
         str, typer.Option(metavar="CLASS,...", help="Classes that count as disease.")
     ] = "",
+    operating: OperatingOption = "",
+    prevalence: PrevalenceOption = "",
     metadata: Annotated[
         Path | None, typer.Option(help="Table with an id column, for --slice and --group.")
     ] = None,
@@ -80,9 +84,12 @@ def evaluate(
     - milkreport evaluate old=a.csv new=b.csv --truth truth.csv --rules isic --out runs/eval
 
     - milkreport evaluate old=a.csv new=b.csv --truth truth.csv --primary macro_auc --margin 0.01
+
+    - milkreport evaluate mine.csv --truth truth.csv --positive MEL --operating sensitivity=0.95
     """
     from milkreport.commands import evaluate as work
     from milkreport.commands.shell import shell_line
+    from milkreport.evaluation.binary.rules import parse_prevalences, parse_rule
     from milkreport.evaluation.metrics.measures import Plan
     from milkreport.evaluation.metrics.named import check_margin, check_metric
     from milkreport.evaluation.reading.inputs import load_inputs
@@ -93,13 +100,23 @@ def evaluate(
     inputs = load_inputs(named, truth, metadata=metadata, group=group, slices=slices or [])
     asked = tuple(rule for rule in split_names(rules) if rule != "argmax")
     disease = tuple(split_names(positive))
-    plan = Plan(check_metric(primary), disease, asked, not no_intervals, margin=margin)
+    plan = Plan(
+        check_metric(primary),
+        disease,
+        asked,
+        not no_intervals,
+        margin=margin,
+        operating=parse_rule(operating),
+        prevalences=parse_prevalences(prevalence),
+    )
     command = ["milkreport", "evaluate"]
     command += [f"{name}={path.name}" for name, paths in named.items() for path in paths]
     command += ["--truth", truth.name, "--primary", primary]
     for option, value in (
         ("--margin", "" if margin is None else f"{margin:g}"),
         ("--positive", positive),
+        ("--operating", operating),
+        ("--prevalence", prevalence),
         ("--metadata", metadata.name if metadata else ""),
         ("--group", group),
         ("--rules", ",".join(asked)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from milkreport.commands import comparing
+from milkreport.commands import binary, comparing
 from milkreport.commands.console import bounds, console, number, warn
 from milkreport.evaluation.apply_thresholds import Thresholds
 from milkreport.evaluation.metrics.definitions import DEFINITIONS, REPEATED
@@ -59,7 +59,7 @@ def _show_part(results: Results, part: PartResult) -> None:
             if gap.low is not None and gap.high is not None:
                 within = f"{gap.low:+.4f} to {gap.high:+.4f}"
             metrics.add_row("  minus argmax, paired", f"{gap.value:+.4f}", within, "")
-    if part.positive is not None:
+    if part.positive is not None and part.binary is None:
         how = f"{'+'.join(part.positive.classes)} against the others"
         for name in ("sensitivity", "specificity", "auc"):
             found = getattr(part.positive, name)
@@ -69,6 +69,8 @@ def _show_part(results: Results, part: PartResult) -> None:
                     f"Positive {name}{mark}", number(found.value), bounds(found, 4), escape(how)
                 )
     console.print(metrics)
+    if part.binary is not None:
+        binary.show(results, part.binary)
     primary = results.primary_metric
     if primary not in part.metrics and primary not in POSITIVE:
         found = part.estimate(primary) or Estimate(value=None)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from milkreport.errors import ConfigError
+from milkreport.evaluation.binary.rules import check_prevalence, parse_rule
 from milkreport.evaluation.compare import compare_pools
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import check_margin, check_name, define_all
@@ -46,6 +47,8 @@ def evaluate(
     rules: str | Sequence[str] = (),
     primary: str = "macro_f1",
     margin: float | None = None,
+    operating: str = "",
+    prevalence: float | Sequence[float] = (),
     intervals: bool = True,
     title: str = "",
 ) -> Results:
@@ -69,11 +72,16 @@ def evaluate(
             made.
         metadata: with tables: one with an id column; *slices* names columns of it that subgroups are made of
             (none named: every column of few values), *group* one whose equal cases are resampled together.
-        positive: classes that count as disease.
+        positive: classes that count as disease; of two classes the second by default.
         rules: ``"isic"`` adds the archive's decision rule.
         primary: the metric that the comparison tests, declared beforehand: ``macro_f1``, ``recall:CLASS``,
             ``positive_auc``.
         margin: the difference in it that does not matter: within it, predictions are equivalent.
+        operating: where cases are called positive: ``"sensitivity=0.95"``, ``"specificity=0.9"``,
+        ``"youden"``,
+            ``"cost=10:1"`` (a false negative costs ten false positives) or a threshold; by default the
+            predicted class.
+        prevalence: shares of positive cases, above 0 and below 1, at which predictive values are wanted.
         intervals: ``False`` leaves out all resampling, thresholds and temperatures.
 
     Raises:
@@ -89,7 +97,16 @@ def evaluate(
         what = "classes, groups and subgroups belong to arrays, and y_true is a table"
         raise ConfigError(what, "name columns by group=... and slices=..., or give arrays")
     inputs = load_inputs(y_prob, y_true, metadata=metadata, group=group, slices=_names(slices))
-    plan = Plan(primary, _names(positive), _names(rules), intervals, margin=margin)
+    shares = (prevalence,) if isinstance(prevalence, int | float) else prevalence
+    plan = Plan(
+        primary,
+        _names(positive),
+        _names(rules),
+        intervals,
+        margin=margin,
+        operating=parse_rule(str(operating)),
+        prevalences=tuple(map(check_prevalence, shares)),
+    )
     return evaluate_inputs(inputs, plan, title=title)
 
 
@@ -148,6 +165,7 @@ def evaluate_inputs(
         comparison=comparison,
         notices=[
             *_notices(kinds),
+            *_notice_positive(plan),
             *_notice_copies(inputs.arms),
             *_notice_seeds(inputs.arms),
             *notice_groups(inputs.facts, inputs.first.case_ids),
@@ -198,6 +216,14 @@ def _notices(kinds: Mapping[str, set[Needs]]) -> list[str]:
     return notices
 
 
+def _notice_positive(plan: Plan) -> list[str]:
+    """A notice of a positive class that nobody named: which one it is decides all that is said of it."""
+    if not plan.positive_by_default:
+        return []
+    name = plan.positive[0]
+    return [f"{name} counts as positive, the second of two classes; name another by --positive"]
+
+
 def _notice_copies(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
     """A notice of test cases to which every arm and seed gives the same probabilities, to the bit."""
     pooled = [p for parts in arms.values() for p in pool_folds(parts["test"]).values()]
@@ -234,6 +260,11 @@ def _check_plan(plan: Plan, classes: Sequence[str]) -> Plan:
         raise ConfigError(what, f"classes are: {first_few(classes, 30)}")
     if plan.positive and set(plan.positive) == set(classes):
         raise ConfigError("positive names every class", "leave at least one class out")
+    if len(classes) == 2 and not plan.positive:
+        plan = replace(plan, positive=(classes[1],), positive_by_default=True)
+    if not plan.positive and (plan.operating.kind != "argmax" or plan.prevalences):
+        what = "an operating point and prevalences need positive classes"
+        raise ConfigError(what, f"name them by --positive; classes are: {first_few(classes, 30)}")
     primary = check_name(plan.primary, classes, plan.positive)
     if plan.margin is not None:
         check_margin(plan.margin, primary)

@@ -38,7 +38,7 @@ def score_positive(p: Predictions, positive: tuple[str, ...]) -> dict[str, Float
             "specificity": (~answered & ~true).sum() / np.float64((~true).sum()),
         }
     if p.kind != "labels":
-        found["auc"] = np.float64(score_binary(true, score)[0])
+        found["auc"], found["average_precision"] = map(np.float64, score_binary(true, score))
         found["at_specificity"] = _sensitivities(true, score, np.ones((1, len(true))))[0]
     if p.kind == "probabilities":
         n, called = len(true), score[:, None] >= THRESHOLDS
@@ -58,9 +58,11 @@ def resample_positive(
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {"sensitivity": drawn[:, 2] / drawn[:, 0], "specificity": drawn[:, 3] / drawn[:, 1]}
     if p.kind != "labels":
-        auc = score_binary(true, score)[0]
-        moves = binary_influence(true, score)[0] if np.isfinite(auc) else np.zeros(len(true))
-        found["auc"] = auc + weights @ moves.astype(np.float32)
+        points = score_binary(true, score)
+        known = np.isfinite(points[0])
+        moves = binary_influence(true, score) if known else (np.zeros(len(true)),) * 2
+        for name, point, of_case in zip(("auc", "average_precision"), points, moves, strict=True):
+            found[name] = point + weights @ of_case.astype(np.float32)
         found["at_specificity"] = _sensitivities(true, score, weights)
     if p.kind == "probabilities":
         called = score[:, None] >= THRESHOLDS

@@ -1,0 +1,68 @@
+"""What is said of the positive classes against the others at one operating point."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from milkreport.evaluation.records.data import Record
+from milkreport.evaluation.records.estimate import Estimate
+
+#: Where a threshold comes from: it was declared (or is that of argmax), found on validation cases, or found
+#: on the other inner folds of the scored cases. ``none``: hard labels, or too few cases to find one on.
+ThresholdSource = Literal["declared", "validation", "nested", "none"]
+
+
+class InSample(Record):
+    """The threshold found on the scored cases, scored on the same cases: too good, no interval."""
+
+    sensitivity: float
+    specificity: float
+
+
+class AtPrevalence(Record):
+    """Predictive values at a stated share of positive cases, by Bayes from sensitivity and specificity."""
+
+    prevalence: float
+    ppv: Estimate
+    npv: Estimate
+
+
+class OperatingPoint(Record):
+    """Answers at one threshold on the probability of the positive classes, means over seeds.
+
+    ``rule``: as typed; ``argmax`` where none was. ``threshold``: what new cases are to be called at:
+    positive from
+    it on; ``None`` where the answer is the argmax of several classes. ``lowest`` and ``highest``: the
+    thresholds at which these cases were answered, one per inner fold or training. ``tp`` to ``tn``: counts.
+    ``values``: sensitivity, specificity, ppv, npv, lr_positive, lr_negative, and net_benefit at the threshold
+    probability ``net_benefit_at``. ``in_sample``: of nested thresholds.
+    """
+
+    rule: str
+    source: ThresholdSource
+    threshold: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    tp: float
+    fp: float
+    fn: float
+    tn: float
+    values: dict[str, Estimate]
+    net_benefit_at: float | None = None
+    prevalences: list[AtPrevalence] = []
+    in_sample: InSample | None = None
+
+
+class BinaryResult(Record):
+    """The positive classes against the others: is it one of ``classes``?
+
+    ``by_default``: nobody named them; the second of two classes counts.
+    """
+
+    classes: list[str]
+    by_default: bool = False
+    n_positive: int
+    n_negative: int
+    auc: Estimate | None = None
+    average_precision: Estimate | None = None
+    operating: OperatingPoint
