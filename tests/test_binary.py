@@ -13,9 +13,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import brentq
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    confusion_matrix,
+    roc_auc_score,
+)
 from sklearn.model_selection import cross_val_predict
 
 import milkreport
@@ -24,6 +30,7 @@ from milkreport.evaluation.binary.answers import answer_seed
 from milkreport.evaluation.binary.measures import bound_at, npv_at, ppv_at, score_counts
 from milkreport.evaluation.binary.rules import choose_threshold, parse_prevalences, parse_rule
 from milkreport.evaluation.intervals.closed_form import ratio_bounds, share_bounds
+from milkreport.evaluation.metrics.risk import calibration_intercept, calibration_slope, risk_groups
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.binary import BinaryResult
 from milkreport.evaluation.records.results import Results
@@ -275,7 +282,7 @@ def test_an_operating_point_of_many_classes_needs_the_positive_ones() -> None:
 def test_intervals_hold_what_a_newly_chosen_threshold_is_worth(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A small part of scripts/simulate_operating.py, with the interval that ignores the choice as a control."""
+    """A part of scripts/simulate_operating.py; the interval that ignores the choice is the control."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     script = importlib.import_module("simulate_operating")
     population = importlib.import_module("populations").make("middling, 2 classes, 20%")
@@ -290,3 +297,72 @@ def test_intervals_hold_what_a_newly_chosen_threshold_is_worth(
     monkeypatch.setattr(script, "bound_at", ignore_choice)
     found = script.simulate(population, 100, "sensitivity=0.95", validated=False, times=60)
     assert found["specificity"]["covered"] < 0.85
+
+
+def test_calibration_is_that_of_independent_fits(
+    cancer: tuple[dict[str, np.ndarray], np.ndarray],
+) -> None:
+    """The slope against scikit-learn's unpenalised regression, the intercept against a root of its score."""
+    y = cancer[1].astype(bool)
+    results = milkreport.evaluate(
+        {"weak": cancer[0]["weak"], "texture": predict([1, 4])[0]},
+        np.array(NAMES)[cancer[1]],
+        classes=NAMES,
+    )
+    for name, p in (("weak", cancer[0]["weak"]), ("texture", predict([1, 4])[0])):
+        found = record(results, name).risk
+        assert found is not None
+        logit = np.log(p[:, 1]) - np.log(p[:, 0])
+        fitted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(logit[:, None], y)
+        assert found.slope.value == pytest.approx(fitted.coef_[0, 0], rel=1e-4)
+        root = brentq(lambda a, z=logit: (y - 1 / (1 + np.exp(-(a + z)))).sum(), -20, 20)
+        assert found.intercept.value == pytest.approx(root, abs=1e-6)
+        brier = brier_score_loss(y, p[:, 1])
+        assert found.brier == pytest.approx(brier)
+        assert found.scaled_brier.value == pytest.approx(1 - brier / (y.mean() * (1 - y.mean())))
+        assert sum(found.positive.counts) == y.sum()
+        assert found.negative.counts == np.histogram(p[~y, 1], 20, (0, 1))[0].tolist()
+        assert found.positive.quantiles[2] == pytest.approx(np.median(p[y, 1]))
+        assert sum(group.n for group in found.curve) == len(y)
+        total = sum(group.n * (group.share.value or 0) for group in found.curve)
+        assert total == pytest.approx(y.sum())
+        for value in (found.slope, found.intercept, found.scaled_brier):
+            assert value.low is not None
+            assert value.high is not None
+            assert value.low < value.value < value.high  # type: ignore[operator]
+
+
+def test_risks_that_are_doubled_in_log_odds_have_half_the_slope(
+    cancer: tuple[dict[str, np.ndarray], np.ndarray],
+) -> None:
+    p, y = cancer[0]["weak"], cancer[1].astype(bool)
+    logit = np.log(p[:, 1] / p[:, 0])
+    slope, moves = calibration_slope(y, logit)
+    assert calibration_slope(y, 2 * logit)[0] == pytest.approx(slope / 2)
+    assert calibration_intercept(y, logit + 1)[0] == pytest.approx(
+        calibration_intercept(y, logit)[0] - 1
+    )
+    # The influence of a case is how far the fit moves without it.
+    without = calibration_slope(np.delete(y, 5), np.delete(logit, 5))[0]
+    assert slope - without == pytest.approx(moves[5], rel=0.1, abs=1e-4)
+    separated = np.where(y, 1.0, -1.0) * (1 + np.arange(len(y)) / 1000)
+    assert np.isnan(calibration_slope(y, separated)[0])
+    assert np.isnan(calibration_slope(y, np.append(np.inf, logit[1:]))[0])
+
+
+def test_calibration_is_undefined_with_its_reason_where_risks_are_certain() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.random(200) < 0.4
+    p = np.clip(np.round(rng.random(200) * 0.6 + 0.4 * y, 1), 0, 1)
+    p[:3] = [0, 1, 0]
+    risk = record(milkreport.evaluate(np.stack([1 - p, p], 1), y.astype(int)), "predictions").risk
+    assert risk is not None
+    assert risk.slope.value is None
+    assert risk.intercept.value is None
+    certain = int(((p == 0) | (p == 1)).sum())
+    assert risk.reason == f"{certain} of 200 risks are exactly 0 or 1 and have no log odds"
+    assert risk.scaled_brier.value is not None
+    assert (
+        risk_groups(np.repeat([0.2, 0.8], 50)).tolist() == [0] * 50 + [1] * 50
+    )  # ties stay together
+    assert risk_groups(rng.random(39)).max() == 0

@@ -34,6 +34,13 @@ def show(results: Results, found: BinaryResult) -> None:
                 number(estimate.value),
                 bounds(estimate, 4),
             )
+    if found.risk is not None:
+        for title, value in (
+            ("Calibration intercept", found.risk.intercept),
+            ("Calibration slope", found.risk.slope),
+            ("Scaled Brier score", found.risk.scaled_brier),
+        ):
+            table.add_row(title, number(value.value), bounds(value, 4))
     console.print(table)
     where = f"operating point {point.rule}; threshold {threshold_words(point)}"
     console.print(f"[dim]{escape(where)}[/dim]", soft_wrap=True)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.evaluation.binary.answers import Answers
+from milkreport.evaluation.binary.describe_risk import describe_risk
 from milkreport.evaluation.binary.measures import (
     RATIOS,
     SHARES,
@@ -41,10 +42,13 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Seed:
-    """One training: whether cases are positive, bool (n,); their score, float64 (n,); its answers."""
+    """One training: whether cases are positive, bool (n,); the probability of the positive and of the other
+    classes, float64 (n,); its answers.
+    """
 
     true: Bools
     score: Floats
+    rest: Floats
     answers: Answers
     odds: float | None
 
@@ -68,7 +72,9 @@ def describe_binary(
     for number, p in pool.seeds.items():
         true, _, score = split_positive(p, plan.positive)
         answers = pool.answers[number]
-        seeds.append(_Seed(true, score, answers, _odds(plan.operating, answers)))
+        others = [place for place, name in enumerate(p.classes) if name not in plan.positive]
+        rest = p.probabilities[:, others].sum(axis=1)
+        seeds.append(_Seed(true, score, rest, answers, _odds(plan.operating, answers)))
     true = seeds[0].true
     draws = [*pool.draws.values()]
 
@@ -87,6 +93,11 @@ def describe_binary(
         auc=ranked("auc"),
         average_precision=ranked("average_precision"),
         operating=_describe_point(seeds, groups, plan, resampled=bool(draws)),
+        risk=describe_risk(
+            [(s.true, s.score, s.rest) for s in seeds], groups, plan, resampled=bool(draws)
+        )
+        if all(p.kind == "probabilities" for p in pool.seeds.values())
+        else None,
     )
 
 

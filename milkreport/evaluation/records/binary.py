@@ -53,6 +53,39 @@ class OperatingPoint(Record):
     in_sample: InSample | None = None
 
 
+class RiskGroup(Record):
+    """A point of the calibration curve: cases of alike risk, their mean risk, the share that is positive."""
+
+    n: float
+    risk: float
+    share: Estimate
+
+
+class RisksOf(Record):
+    """Predicted risks of the cases of one outcome: counts in twenty equal bins from 0 to 1, and quantiles
+    (5, 25, 50, 75 and 95%). Means over seeds.
+    """
+
+    counts: list[float]
+    quantiles: list[float]
+
+
+class RiskCalibration(Record):
+    """Whether P(positive) is what happens. Above 0 the ``intercept`` says that risks are too low; below 1 the
+    ``slope`` that they are too extreme. ``scaled_brier``: 1 is perfect, 0 as good as the share of positive
+    cases. ``reason``: why intercept and slope are undefined.
+    """
+
+    intercept: Estimate
+    slope: Estimate
+    scaled_brier: Estimate
+    brier: float
+    reason: str = ""
+    curve: list[RiskGroup] = []
+    positive: RisksOf
+    negative: RisksOf
+
+
 class BinaryResult(Record):
     """The positive classes against the others: is it one of ``classes``?
 
@@ -66,3 +99,4 @@ class BinaryResult(Record):
     auc: Estimate | None = None
     average_precision: Estimate | None = None
     operating: OperatingPoint
+    risk: RiskCalibration | None = None

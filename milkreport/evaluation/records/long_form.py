@@ -118,6 +118,10 @@ def binary_rows(found: BinaryResult, n: int) -> Iterator[dict[str, Any]]:
         for name, number in point.in_sample.model_dump().items():
             within = f"{point.rule}, in-sample"
             yield _plain(f"operating_in_sample_{name}", Estimate(value=number), n, within) | named
+    if found.risk is not None:
+        for name in ("intercept", "slope", "scaled_brier"):
+            value = getattr(found.risk, name)
+            yield _plain(f"risk_{name}", value, n, "probabilities") | named
     if found.average_precision is not None:
         by = "ranks of the summed probability"
         yield _plain("positive_average_precision", found.average_precision, n, by) | named

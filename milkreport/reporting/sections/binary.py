@@ -18,6 +18,8 @@ from milkreport.reporting.blocks import (
     Table,
     table,
 )
+from milkreport.reporting.sections.measures import decision_figure
+from milkreport.reporting.sections.risk import risk_chapter
 from milkreport.reporting.sections.tables import estimate_cell
 from milkreport.reporting.wording.binary import (
     MEANINGS,
@@ -61,7 +63,10 @@ def build_binary(results: Results) -> BinaryView:
     arms = binary_arms(results)[:MOST_ARMS]
     if not arms:
         return BinaryView()
-    chapters = (_operating(results, arms),)
+    chapters = (
+        _operating(results, arms),
+        risk_chapter(results, arms, decision_figure(results)),
+    )
     return BinaryView(tuple(c for c in chapters if not c.is_empty))
 
 
