@@ -33,7 +33,9 @@ from milkreport.evaluation.intervals.closed_form import ratio_bounds, share_boun
 from milkreport.evaluation.metrics.risk import calibration_intercept, calibration_slope, risk_groups
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.binary import BinaryResult
+from milkreport.evaluation.records.long_form import tabulate
 from milkreport.evaluation.records.results import Results
+from milkreport.reporting.sections.subgroups import build_subgroups
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["benign", "malignant"]
@@ -366,3 +368,57 @@ def test_calibration_is_undefined_with_its_reason_where_risks_are_certain() -> N
         risk_groups(np.repeat([0.2, 0.8], 50)).tolist() == [0] * 50 + [1] * 50
     )  # ties stay together
     assert risk_groups(rng.random(39)).max() == 0
+
+
+def test_subgroups_have_sensitivity_and_specificity_at_the_operating_point(
+    cancer: tuple[dict[str, np.ndarray], np.ndarray],
+) -> None:
+    rng = np.random.default_rng(0)
+    y = cancer[1]
+    columns = {
+        "sex": rng.choice(["f", "m"], len(y)),
+        "centre": rng.choice(list("abcdefghijklmno"), len(y)),
+    }
+    results = evaluate(cancer, operating="0.32", subgroups=pd.DataFrame(columns))
+    notice = next(n for n in results.notices if "no subgroups by" in n)
+    assert "centre (15 values)" in notice
+    assert "--slice centre" in notice
+    found = record(results, "weak")
+    assert {(s.column, s.value) for s in found.slices} == {("sex", "f"), ("sex", "m")}
+    called = cancer[0]["weak"][:, 1] >= 0.32
+    rows = tabulate(results, {})
+    for piece in found.slices:
+        mine = columns["sex"] == piece.value
+        assert piece.n_positive == y[mine].sum()
+        hits = int((called & (y == 1) & mine).sum())
+        assert piece.sensitivity.value == pytest.approx(hits / piece.n_positive)
+        low, high = map(float, share_bounds(hits, piece.n_positive))
+        assert (piece.sensitivity.low, piece.sensitivity.high) == pytest.approx((low, high))
+        assert piece.specificity.value == pytest.approx((~called[mine & (y == 0)]).mean())
+        row = rows[
+            (rows.arm == "weak")
+            & (rows.metric == "operating_sensitivity")
+            & (rows.slice == f"sex={piece.value}")
+        ]
+        assert row.value.item() == piece.sensitivity.value
+    named = evaluate(cancer, intervals=False, subgroups={"sex": columns["sex"]})
+    assert not any("no subgroups by" in n for n in named.notices)
+    text = " ".join(table.caption for table in build_subgroups(results).tables)
+    assert "Sensitivity and specificity by subgroup" in text
+
+
+def test_calibration_intervals_hold_what_the_population_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A part of scripts/simulate_risk.py; errors that ignore the groups are the control."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    script = importlib.import_module("simulate_risk")
+    name = "middling, 2 classes, 20%, strongly alike groups"
+    population = importlib.import_module("populations").make(name)
+    found = script.simulate(population, 1000, 60)
+    assert found["intercept"]["covered"] >= 0.9
+    assert found["scaled_brier"]["covered"] >= 0.85
+    assert found["curve"]["covered"] >= 0.9
+    plain = script.bound_moved
+    monkeypatch.setattr(script, "bound_moved", lambda *given: plain(*given[:3], None))
+    assert script.simulate(population, 1000, 60)["intercept"]["covered"] < 0.8

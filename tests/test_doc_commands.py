@@ -60,6 +60,9 @@ ELSEWHERE = {
     r"python scripts/simulate_operating\.py": (
         "tests/test_binary.py::test_intervals_hold_what_a_newly_chosen_threshold_is_worth"
     ),
+    r"python scripts/simulate_risk\.py": (
+        "tests/test_binary.py::test_calibration_intervals_hold_what_the_population_has"
+    ),
     r"python scripts/simulate_plan\.py": (
         "tests/test_plan.py::test_between_both_power_is_that_of_the_test_with_its_estimated_error"
     ),

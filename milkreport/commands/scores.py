@@ -93,22 +93,29 @@ def _show_part(results: Results, part: PartResult) -> None:
         matrix.add_row(escape(name), *(str(n) if n else "·" for n in counts))
     console.print(matrix)
     if part.slices:
-        table = Table("subgroup", "cases", "accuracy", "95%", "macro F1", "95%", box=None)
-        for piece in part.slices:
-            accuracy, f1 = piece.metrics["accuracy"], piece.metrics["macro_f1"]
-            table.add_row(
-                escape(f"{piece.column} = {piece.value}"),
-                f"{piece.n:,}",
-                number(accuracy.value, 3),
-                bounds(accuracy),
-                number(f1.value, 3),
-                bounds(f1),
-            )
-        console.print(table)
+        _show_slices(results, part)
     for kept in part.withheld:
         console.print(
             f"[dim]withheld: {escape(kept.column)} = {escape(kept.value)} ({kept.n} cases)[/dim]"
         )
+
+
+def _show_slices(results: Results, part: PartResult) -> None:
+    """The primary metric of each subgroup; beside it sensitivity and specificity, or accuracy."""
+    primary = results.primary_metric
+    metric = primary if primary in part.slices[0].metrics else "macro_f1"
+    sides = {(s.column, s.value): s for s in part.binary.slices} if part.binary else {}
+    heads = ["sensitivity", "specificity"] if sides else ["accuracy"]
+    columns = [f"{name}, 95%" for name in (*heads, results.definitions[metric].title)]
+    table = Table("subgroup", "cases", *columns, box=None, pad_edge=False)
+    for piece in part.slices:
+        side = sides.get((piece.column, piece.value))
+        found = [side.sensitivity, side.specificity] if side else [piece.metrics["accuracy"]]
+        found += [Estimate(value=None)] * (len(heads) - len(found)) + [piece.metrics[metric]]
+        # Short, so that four fit on a line.
+        cells = [f"{number(e.value, 3)} {bounds(e).replace(' to ', '–')}" for e in found]
+        table.add_row(escape(f"{piece.column} = {piece.value}"), f"{piece.n:,}", *cells)
+    console.print(table)
 
 
 def show_thresholds(found: Thresholds) -> None:

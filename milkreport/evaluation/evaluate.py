@@ -14,6 +14,7 @@ from milkreport.evaluation.compare import compare_pools
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import check_margin, check_name, define_all
 from milkreport.evaluation.metrics.rules import RULES
+from milkreport.evaluation.metrics.slices import MOST_VALUES, skipped_columns
 from milkreport.evaluation.pooled_predictions import (
     CaseFacts,
     Cells,
@@ -169,6 +170,7 @@ def evaluate_inputs(
             *_notice_copies(inputs.arms),
             *_notice_seeds(inputs.arms),
             *notice_groups(inputs.facts, inputs.first.case_ids),
+            *_notice_skipped(inputs.facts),
         ],
     )
 
@@ -222,6 +224,21 @@ def _notice_positive(plan: Plan) -> list[str]:
         return []
     name = plan.positive[0]
     return [f"{name} counts as positive, the second of two classes; name another by --positive"]
+
+
+def _notice_skipped(facts: CaseFacts) -> list[str]:
+    """A notice of columns that have too many values for subgroups of each."""
+    if facts.subgroups is None:
+        return []
+    skipped = skipped_columns(facts.subgroups, facts.columns)
+    if not skipped:
+        return []
+    named = first_few([f"{name} ({n:,} values)" for name, n in skipped.items()])
+    options = " ".join(f"--slice {name}" for name in [*skipped][:1])
+    return [
+        f"no subgroups by {named}: more than {MOST_VALUES} values; name the columns to include them, as in "
+        f"{options}"
+    ]
 
 
 def _notice_copies(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:

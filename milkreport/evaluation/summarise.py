@@ -84,7 +84,7 @@ def summarise_pool(pool: PooledPredictions, plan: Plan, facts: CaseFacts) -> Par
         if kind == "probabilities"
         else None,
         positive=describe_positive(seeds, points, bounds, draws, plan),
-        binary=describe_binary(pool, points, bounds, groups, plan) if tested else None,
+        binary=describe_binary(pool, points, bounds, groups, plan, found) if tested else None,
         rules=describe_rules(seeds, draws, groups, plan) if tested else [],
         slices=slices.rows,
         gaps=slices.gaps,

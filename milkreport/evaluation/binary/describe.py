@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +26,12 @@ from milkreport.evaluation.intervals.estimates import estimate
 from milkreport.evaluation.intervals.resampling import bootstrap_weights
 from milkreport.evaluation.metrics.measures import Measured, Plan, shared
 from milkreport.evaluation.metrics.positive import split_positive
+from milkreport.evaluation.metrics.slices import FEWEST, Slice
 from milkreport.evaluation.pooled_predictions import PooledPredictions
 from milkreport.evaluation.records.binary import (
     AtPrevalence,
     BinaryResult,
+    BinarySlice,
     InSample,
     OperatingPoint,
 )
@@ -52,6 +54,11 @@ class _Seed:
     answers: Answers
     odds: float | None
 
+    def within(self, member: Bools) -> _Seed:
+        """These cases alone, called as before."""
+        answers = replace(self.answers, called=self.answers.called[member])
+        return _Seed(self.true[member], self.score[member], self.rest[member], answers, self.odds)
+
 
 def describe_binary(
     pool: PooledPredictions,
@@ -59,12 +66,13 @@ def describe_binary(
     bounds: Sequence[ModelBounds],
     groups: Ints | None,
     plan: Plan,
+    slices: Sequence[Slice] = (),
 ) -> BinaryResult | None:
     """The record of one arm; ``None`` where no class counts as positive.
 
     Args:
-        points, bounds: of the seeds in order; *bounds* is empty where nothing was resampled.
-        groups: int64 (n,), cases that were drawn together.
+        slices: subgroups, small ones too. points, bounds: of the seeds in order; *bounds* is empty where
+        nothing was resampled. groups: int64 (n,), cases that were drawn together.
     """
     if not plan.positive or not pool.answers:
         return None
@@ -98,7 +106,50 @@ def describe_binary(
         )
         if all(p.kind == "probabilities" for p in pool.seeds.values())
         else None,
+        slices=_slices(seeds, groups, plan, slices, resampled=bool(draws)),
     )
+
+
+def _slices(
+    seeds: Sequence[_Seed],
+    groups: Ints | None,
+    plan: Plan,
+    slices: Sequence[Slice],
+    *,
+    resampled: bool,
+) -> list[BinarySlice]:
+    """Sensitivity and specificity of every subgroup that is large enough to be shown."""
+    shown = [piece for piece in slices if piece.n >= FEWEST]
+    if not shown:
+        return []
+    drawn = _resample(seeds, groups, plan, [piece.member for piece in shown]) if resampled else []
+    found = []
+    for i, piece in enumerate(shown):
+        mine = piece.member
+        own = None if groups is None else np.unique(groups[mine], return_inverse=True)[1]
+        inside = [s.within(mine) for s in seeds]
+        points = [score_counts(count_cells(s.true, s.answers.called).sum(axis=0)) for s in inside]
+        bounds = [bound_at(s.true, s.score, s.answers, own) for s in inside] if resampled else []
+        sides = {
+            name: estimate(
+                [float(p[name]) for p in points],
+                [b[name] for b in bounds if name in b],
+                [d[name][:, i] for d in drawn],
+            )
+            for name in ("sensitivity", "specificity")
+        }
+        true = inside[0].true
+        found.append(
+            BinarySlice(
+                column=piece.column,
+                value=piece.value,
+                n_positive=int(true.sum()),
+                n_negative=int((~true).sum()),
+                sensitivity=sides["sensitivity"],
+                specificity=sides["specificity"],
+            )
+        )
+    return found
 
 
 def _odds(rule: OperatingRule, answers: Answers) -> float | None:
@@ -120,7 +171,11 @@ def _describe_point(
         bounds = [
             bound_at(s.true, s.score, s.answers, groups, s.odds, plan.prevalences) for s in seeds
         ]
-        drawn = _resample(seeds, groups, plan)
+        everyone = np.ones_like(seeds[0].true)
+        drawn = [
+            {name: values[:, 0] for name, values in d.items()}
+            for d in _resample(seeds, groups, plan, [everyone])
+        ]
 
     def over(name: str) -> Estimate:
         values = [float(p[name]) for p in points]
@@ -158,17 +213,23 @@ def _describe_point(
     )
 
 
-def _resample(seeds: Sequence[_Seed], groups: Ints | None, plan: Plan) -> list[dict[str, Floats]]:
-    """Each seed's measures in the resamples that all metrics share."""
+def _resample(
+    seeds: Sequence[_Seed], groups: Ints | None, plan: Plan, members: Sequence[Bools]
+) -> list[dict[str, Floats]]:
+    """Each seed's measures among *members* in the shared resamples: (n_resamples, n_members)."""
     n = len(seeds[0].true)
-    cells = [count_cells(s.true, s.answers.called).astype(np.float32) for s in seeds]
+    cells = []
+    for s in seeds:
+        every = count_cells(s.true, s.answers.called)
+        cells.append(np.concatenate([every & m[:, None] for m in members], 1).astype(np.float32))
     counts: list[list[Floats]] = [[] for _ in seeds]
     for weights in bootstrap_weights(n, plan.resamples(n), groups):
         for mine, cell in zip(counts, cells, strict=True):
             mine.append((weights @ cell).astype(np.float64))
     found = []
     for mine, seed in zip(counts, seeds, strict=True):
-        drawn = score_counts(np.concatenate(mine), seed.odds, plan.prevalences)
+        shaped = np.concatenate(mine).reshape(-1, len(members), 4)
+        drawn = score_counts(shaped, seed.odds, plan.prevalences)
         # A resample without a false positive has no ratio.
         found.append({k: np.where(np.isfinite(v), v, np.nan) for k, v in drawn.items()})
     return found

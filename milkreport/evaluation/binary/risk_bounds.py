@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 Pair = tuple[float, float]
 
 #: With fewer cases (or groups) of either side, no interval: none was shown to cover.
-FEWEST = {"intercept": 30, "scaled_brier": 50, "slope": 100}
+FEWEST = {"intercept": 20, "scaled_brier": 50, "slope": 100}
 NO_PAIR = (float("nan"), float("nan"))
 
 

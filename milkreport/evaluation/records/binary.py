@@ -86,6 +86,17 @@ class RiskCalibration(Record):
     negative: RisksOf
 
 
+class BinarySlice(Record):
+    """Sensitivity and specificity of a subgroup, at the operating point of all cases."""
+
+    column: str
+    value: str
+    n_positive: int
+    n_negative: int
+    sensitivity: Estimate
+    specificity: Estimate
+
+
 class BinaryResult(Record):
     """The positive classes against the others: is it one of ``classes``?
 
@@ -100,3 +111,4 @@ class BinaryResult(Record):
     average_precision: Estimate | None = None
     operating: OperatingPoint
     risk: RiskCalibration | None = None
+    slices: list[BinarySlice] = []

@@ -118,6 +118,10 @@ def binary_rows(found: BinaryResult, n: int) -> Iterator[dict[str, Any]]:
         for name, number in point.in_sample.model_dump().items():
             within = f"{point.rule}, in-sample"
             yield _plain(f"operating_in_sample_{name}", Estimate(value=number), n, within) | named
+    for piece in found.slices:
+        of_slice = named | {"slice": f"{piece.column}={piece.value}"}
+        for name, n_side in (("sensitivity", piece.n_positive), ("specificity", piece.n_negative)):
+            yield _plain(f"operating_{name}", getattr(piece, name), n_side, decision) | of_slice
     if found.risk is not None:
         for name in ("intercept", "slope", "scaled_brier"):
             value = getattr(found.risk, name)
