@@ -21,12 +21,14 @@ from sklearn.metrics import (
     brier_score_loss,
     confusion_matrix,
     roc_auc_score,
+    roc_curve,
 )
 from sklearn.model_selection import cross_val_predict
 
 import milkreport
 from milkreport.errors import ConfigError
-from milkreport.evaluation.binary.answers import answer_seed
+from milkreport.evaluation.binary.answers import Answers, answer_seed
+from milkreport.evaluation.binary.compare import bound_change
 from milkreport.evaluation.binary.measures import bound_at, npv_at, ppv_at, score_counts
 from milkreport.evaluation.binary.rules import choose_threshold, parse_prevalences, parse_rule
 from milkreport.evaluation.intervals.closed_form import ratio_bounds, share_bounds
@@ -422,3 +424,102 @@ def test_calibration_intervals_hold_what_the_population_has(
     plain = script.bound_moved
     monkeypatch.setattr(script, "bound_moved", lambda *given: plain(*given[:3], None))
     assert script.simulate(population, 1000, 60)["intercept"]["covered"] < 0.8
+
+
+def test_arms_are_compared_at_the_same_specificity_and_case_by_case(
+    cancer: tuple[dict[str, np.ndarray], np.ndarray],
+) -> None:
+    y = cancer[1]
+    results = evaluate(cancer, operating="0.32")
+    comparison = results.comparison
+    assert comparison is not None
+    best = {}
+    for name, p in cancer[0].items():
+        rates, hits, _ = roc_curve(y, p[:, 1], drop_intermediate=False)
+        best[name] = [hits[rates <= 1 - s + 1e-12].max() for s in (0.8, 0.9, 0.95)]
+    for i, d in enumerate(comparison.at_specificity):
+        assert (d.arm, d.against) == ("strong", "weak")
+        assert d.difference.value == pytest.approx(best["strong"][i] - best["weak"][i])
+        assert d.difference.low is not None
+        assert d.difference.low > 0
+    called = {name: p[:, 1] >= 0.32 for name, p in cancer[0].items()}
+    for r in comparison.reclassified:
+        side = y == (r.outcome == "positive")
+        right = {name: (c == (r.outcome == "positive"))[side] for name, c in called.items()}
+        table = pd.crosstab(right["strong"], right["weak"])
+        assert r.became_right == table.loc[True, False]
+        assert r.became_wrong == table.loc[False, True]
+        assert r.both_right == table.loc[True, True]
+        assert r.n == side.sum()
+        assert r.difference.value == pytest.approx(right["strong"].mean() - right["weak"].mean())
+
+
+def test_a_change_has_bonett_and_prices_interval() -> None:
+    """By hand: 100 positive cases, 12 become right and 5 wrong."""
+    true = np.repeat([True, False], [100, 40])
+    one, other = np.ones(140, bool), np.ones(140, bool)
+    other[:12] = False
+    one[12:17] = False
+    answers = [Answers(called, 0.5, np.array([0.5]), "declared") for called in (one, other)]
+    low, high = bound_change(true, 1.0 * one, 1.0 * other, *answers, "positive", None)
+    up, down = 13 / 102, 6 / 102
+    half = 1.959964 * np.sqrt((up + down - (up - down) ** 2) / 102)
+    assert (low, high) == pytest.approx((up - down - half, up - down + half), abs=1e-6)
+    # Cases that come ten to a patient say less.
+    wide = bound_change(true, 1.0 * one, 1.0 * other, *answers, "positive", np.arange(140) // 10)
+    assert wide[1] - wide[0] > 1.3 * (high - low)
+
+
+def test_an_arm_against_itself_differs_by_nothing_with_some_width(
+    cancer: tuple[dict[str, np.ndarray], np.ndarray],
+) -> None:
+    weak = cancer[0]["weak"]
+    results = evaluate(({"a": weak, "b": weak.copy()}, cancer[1]), operating="youden")
+    assert results.comparison is not None
+    changes = [d.difference for d in results.comparison.at_specificity]
+    for d in [*changes, *(r.difference for r in results.comparison.reclassified)]:
+        assert d.value == 0
+        assert d.low is not None
+        assert d.high is not None
+        assert d.low < 0 < d.high
+    hard = np.eye(2)[weak.argmax(axis=1)]
+    results = evaluate(({"a": weak, "b": hard}, cancer[1]), operating="youden")
+    assert results.comparison is not None
+    assert results.comparison.at_specificity == []  # hard labels have no curve
+    assert len(results.comparison.reclassified) == 2
+
+
+def test_the_band_holds_its_curve_and_is_missing_where_few_cases_tell(
+    cancer: tuple[dict[str, np.ndarray], np.ndarray],
+) -> None:
+    found = record(evaluate(cancer), "weak")
+    rates, hits, _ = roc_curve(cancer[1], cancer[0]["weak"][:, 1], drop_intermediate=False)
+    for point in found.band:
+        value = point.sensitivity
+        assert value.value == pytest.approx(hits[rates <= point.false_positive_rate + 1e-9].max())
+        assert value.low is not None
+        assert value.high is not None
+        assert value.low < value.value < value.high  # type: ignore[operator]
+    few = evaluate(({"weak": cancer[0]["weak"][:60]}, cancer[1][:60]))
+    first = record(few, "weak").band[0].sensitivity
+    assert first.value is not None
+    assert first.low is None
+
+
+def test_bands_and_changes_hold_what_the_population_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of scripts/simulate_roc.py; a change that ignores its nested thresholds is the control."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    script = importlib.import_module("simulate_roc")
+    population = importlib.import_module("populations").make("middling, 2 classes, 20%")
+    found = script.simulate(population, 300, 40, 200)
+    for name in ("band at 0.1", "band at 0.3", "difference at 0.9", "negative, sensitivity=0.95"):
+        assert found[name]["covered"] >= 0.85, name
+    plain = script.bound_change
+
+    def ignore(true, score, rival, one, other, *rest):  # type: ignore[no-untyped-def]
+        pair = (replace(a, source="declared") for a in (one, other))
+        return plain(true, score, rival, *pair, *rest)
+
+    monkeypatch.setattr(script, "bound_change", ignore)
+    found = script.simulate(population, 300, 40, 200)
+    assert found["negative, sensitivity=0.95"]["covered"] < 0.9

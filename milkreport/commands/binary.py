@@ -44,3 +44,28 @@ def show(results: Results, found: BinaryResult) -> None:
     console.print(table)
     where = f"operating point {point.rule}; threshold {threshold_words(point)}"
     console.print(f"[dim]{escape(where)}[/dim]", soft_wrap=True)
+
+
+def show_comparison(results: Results) -> None:
+    """Sensitivities at the same specificity, and who is reclassified, against the first arm."""
+    comparison = results.comparison
+    if comparison is None or not comparison.reclassified:
+        return
+    if comparison.at_specificity:
+        table = Table("sensitivity at", "pair", "difference", "95%", box=None, pad_edge=False)
+        for d in comparison.at_specificity:
+            pair = escape(f"{d.arm} − {d.against}")
+            where = f"specificity {d.specificity:g}"
+            table.add_row(where, pair, _signed(d.difference.value), bounds(d.difference, 4))
+        console.print(table)
+    heads = ("cases", "wrong to right", "right to wrong", "difference", "95%")
+    table = Table("reclassified", "outcome", *heads, box=None, pad_edge=False)
+    for r in comparison.reclassified:
+        counts = [f"{n:g}" for n in (r.n, r.became_right, r.became_wrong)]
+        change = [_signed(r.difference.value), bounds(r.difference, 4)]
+        table.add_row(escape(f"{r.arm} − {r.against}"), r.outcome, *counts, *change)
+    console.print(table)
+
+
+def _signed(value: float | None) -> str:
+    return "—" if value is None else f"{value:+.4f}"

@@ -30,6 +30,7 @@ def show(results: Results) -> None:
             _show_part(results, part)
     if results.comparison is not None:
         comparing.show(results)
+        binary.show_comparison(results)
     for notice in results.notices:
         warn(notice)
 

@@ -20,6 +20,7 @@ from milkreport.evaluation.binary.measures import (
     count_cells,
     score_counts,
 )
+from milkreport.evaluation.binary.roc_band import describe_band
 from milkreport.evaluation.binary.rules import OperatingRule
 from milkreport.evaluation.intervals.bounds import ModelBounds
 from milkreport.evaluation.intervals.estimates import estimate
@@ -106,6 +107,9 @@ def describe_binary(
         )
         if all(p.kind == "probabilities" for p in pool.seeds.values())
         else None,
+        band=describe_band([(s.true, s.score) for s in seeds], groups, plan)
+        if draws and all(p.kind != "labels" for p in pool.seeds.values())
+        else [],
         slices=_slices(seeds, groups, plan, slices, resampled=bool(draws)),
     )
 

@@ -97,6 +97,40 @@ class BinarySlice(Record):
     specificity: Estimate
 
 
+class BandPoint(Record):
+    """The ROC curve at one false positive rate: the largest sensitivity there, with a pointwise interval."""
+
+    false_positive_rate: float
+    sensitivity: Estimate
+
+
+class AtSpecificity(Record):
+    """Paired difference of two arms' sensitivities, each at its own threshold of the same specificity."""
+
+    arm: str
+    against: str
+    specificity: float
+    difference: Estimate
+
+
+class Reclassified(Record):
+    """The cases of one outcome as two arms call them at their operating points; means over seeds.
+
+    ``became_right``: right by ``arm`` and wrong by ``against``; ``became_wrong``: the other way round.
+    ``difference``: of the shares that are right, ``arm`` minus ``against``: sensitivity or specificity.
+    """
+
+    arm: str
+    against: str
+    outcome: Literal["positive", "negative"]
+    n: int
+    both_right: float
+    became_right: float
+    became_wrong: float
+    both_wrong: float
+    difference: Estimate
+
+
 class BinaryResult(Record):
     """The positive classes against the others: is it one of ``classes``?
 
@@ -112,3 +146,4 @@ class BinaryResult(Record):
     operating: OperatingPoint
     risk: RiskCalibration | None = None
     slices: list[BinarySlice] = []
+    band: list[BandPoint] = []

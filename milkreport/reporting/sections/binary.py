@@ -20,6 +20,7 @@ from milkreport.reporting.blocks import (
 )
 from milkreport.reporting.sections.measures import decision_figure
 from milkreport.reporting.sections.risk import risk_chapter
+from milkreport.reporting.sections.roc import reclassified_chapter, roc_chapter
 from milkreport.reporting.sections.tables import estimate_cell
 from milkreport.reporting.wording.binary import (
     MEANINGS,
@@ -65,6 +66,8 @@ def build_binary(results: Results) -> BinaryView:
         return BinaryView()
     chapters = (
         _operating(results, arms),
+        roc_chapter(results, arms),
+        reclassified_chapter(results),
         risk_chapter(results, arms, decision_figure(results)),
     )
     return BinaryView(tuple(c for c in chapters if not c.is_empty))
