@@ -18,6 +18,7 @@ from milkreport.cli.options import (
     OperatingOption,
     PdfOption,
     PrevalenceOption,
+    ReaderOption,
     pdf_wish,
     refuse_to_overwrite,
 )
@@ -46,6 +47,7 @@ def evaluate(
     ] = "",
     operating: OperatingOption = "",
     prevalence: PrevalenceOption = "",
+    reader: ReaderOption = None,
     metadata: Annotated[
         Path | None, typer.Option(help="Table with an id column, for --slice and --group.")
     ] = None,
@@ -97,7 +99,12 @@ def evaluate(
     named = _named_files(predictions)
     if margin is not None:
         check_margin(margin, check_metric(primary))
-    inputs = load_inputs(named, truth, metadata=metadata, group=group, slices=slices or [])
+    readers = {name: paths[0] for name, paths in _named_files(reader or []).items()}
+    if len(readers) < len(reader or []):
+        raise ConfigError("--reader names a reader twice", "give each a name of its own")
+    inputs = load_inputs(
+        named, truth, metadata=metadata, group=group, slices=slices or [], readers=readers
+    )
     asked = tuple(rule for rule in split_names(rules) if rule != "argmax")
     disease = tuple(split_names(positive))
     plan = Plan(
@@ -125,6 +132,8 @@ def evaluate(
         command += [option, value] if value else []
     for column in slices or []:
         command += ["--slice", column]
+    for name, path in readers.items():
+        command += ["--reader", f"{name}={path.name}"]
     command += ["--no-intervals"] if no_intervals else []
     line = shell_line([*command, "--out", "$OUT"])
     results = work.evaluate(inputs, plan, title, out, line, pdf_wish(pdf, no_pdf))

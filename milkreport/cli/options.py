@@ -45,6 +45,13 @@ PrevalenceOption = Annotated[
         metavar="SHARE,...", help="Predictive values at these shares of positive cases: 0.01,0.05."
     ),
 ]
+ReaderOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=FILE",
+        help="A human reader's answers to the same cases, in a column *prediction*; repeatable.",
+    ),
+]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder: the --out of a run-all.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Complete, unrounded JSON on stdout.")]
 CacheOption = Annotated[

@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.commands.console import bounds, console, number
-from milkreport.evaluation.records.binary import BinaryResult
+from milkreport.evaluation.records.binary import BinaryResult, ReadingStudy
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.sections.binary import read
 from milkreport.reporting.wording.binary import TITLES, positive_name, threshold_words
@@ -64,6 +64,18 @@ def show_comparison(results: Results) -> None:
         counts = [f"{n:g}" for n in (r.n, r.became_right, r.became_wrong)]
         change = [_signed(r.difference.value), bounds(r.difference, 4)]
         table.add_row(escape(f"{r.arm} − {r.against}"), r.outcome, *counts, *change)
+    console.print(table)
+
+
+def show_readers(study: ReadingStudy) -> None:
+    """The human readers, and their mean."""
+    table = Table("reader", "sensitivity", "95%", "specificity", "95%", box=None, pad_edge=False)
+    rows = [(reader.name, reader.values) for reader in study.readers]
+    rows += [("mean over readers", study.mean)] if study.mean else []
+    for name, values in rows:
+        found = [values["sensitivity"], values["specificity"]]
+        cells = [text for e in found for text in (number(e.value), bounds(e, 4))]
+        table.add_row(escape(name), *cells)
     console.print(table)
 
 

@@ -28,6 +28,8 @@ def show(results: Results) -> None:
                 f"[bold]{escape(arm.name)}[/bold]: {part.n_cases:,} cases, {len(results.classes)} classes"
             )
             _show_part(results, part)
+    if results.readers is not None:
+        binary.show_readers(results.readers)
     if results.comparison is not None:
         comparing.show(results)
         binary.show_comparison(results)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from milkreport.errors import ConfigError
+from milkreport.evaluation.binary.reading_study import describe_readers
 from milkreport.evaluation.binary.rules import check_prevalence, parse_rule
 from milkreport.evaluation.compare import compare_pools
 from milkreport.evaluation.metrics.measures import Plan
@@ -50,6 +51,7 @@ def evaluate(
     margin: float | None = None,
     operating: str = "",
     prevalence: float | Sequence[float] = (),
+    readers: Mapping[str, Given | Any] | None = None,
     intervals: bool = True,
     title: str = "",
 ) -> Results:
@@ -83,6 +85,7 @@ def evaluate(
             ``"cost=10:1"`` (a false negative costs ten false positives) or a threshold; by default the
             predicted class.
         prevalence: shares of positive cases, above 0 and below 1, at which predictive values are wanted.
+        readers: human readers' hard answers by name, arrays (n,) or tables as *y_prob* is.
         intervals: ``False`` leaves out all resampling, thresholds and temperatures.
 
     Raises:
@@ -93,11 +96,18 @@ def evaluate(
         if metadata is not None or group or slices:
             what = "metadata, group and slices name columns of tables with ids"
             raise ConfigError(what, "with arrays give groups=... and subgroups=...")
-        y_prob, y_true, metadata, group = as_tables(y_prob, y_true, classes, groups, subgroups)
+        labels = y_true
+        y_prob, y_true, metadata, group = as_tables(y_prob, labels, classes, groups, subgroups)
+        if readers:
+            names = [str(c) for c in y_true.columns[1:]]
+            asked = as_tables(dict(readers), labels, names)[0]
+            readers = {name: tables[0] for name, tables in asked.items()}
     elif any(given is not None for given in (classes, groups, subgroups)):
         what = "classes, groups and subgroups belong to arrays, and y_true is a table"
         raise ConfigError(what, "name columns by group=... and slices=..., or give arrays")
-    inputs = load_inputs(y_prob, y_true, metadata=metadata, group=group, slices=_names(slices))
+    inputs = load_inputs(
+        y_prob, y_true, metadata=metadata, group=group, slices=_names(slices), readers=readers
+    )
     shares = (prevalence,) if isinstance(prevalence, int | float) else prevalence
     plan = Plan(
         primary,
@@ -124,7 +134,7 @@ def evaluate_inputs(
     Raises:
         ConfigError: the plan names an unknown class, rule or metric. DataError: arms can't be paired.
     """
-    plan = _check_plan(plan, inputs.classes)
+    plan = _check_plan(plan, inputs.classes, bool(inputs.readers))
     found, comparison = evaluate_arms(inputs.arms, plan, inputs.facts)
     kinds = {name: {part.kind for part in parts} for name, parts in found.items()}
     arms = [
@@ -164,6 +174,9 @@ def evaluate_inputs(
         ],
         arms=arms,
         comparison=comparison,
+        readers=describe_readers(
+            inputs.readers, inputs.facts.group_positions(inputs.first.case_ids), plan
+        ),
         notices=[
             *_notices(kinds),
             *_notice_positive(plan),
@@ -269,7 +282,7 @@ def _notice_seeds(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
     ]
 
 
-def _check_plan(plan: Plan, classes: Sequence[str]) -> Plan:
+def _check_plan(plan: Plan, classes: Sequence[str], has_readers: bool = False) -> Plan:
     """The plan with its primary metric by the name that is kept."""
     unknown = [name for name in plan.positive if name not in classes]
     if unknown:
@@ -279,6 +292,9 @@ def _check_plan(plan: Plan, classes: Sequence[str]) -> Plan:
         raise ConfigError("positive names every class", "leave at least one class out")
     if len(classes) == 2 and not plan.positive:
         plan = replace(plan, positive=(classes[1],), positive_by_default=True)
+    if has_readers and not plan.positive:
+        what = "readers are shown against the positive classes"
+        raise ConfigError(what, f"name them by --positive; classes are: {first_few(classes, 30)}")
     if not plan.positive and (plan.operating.kind != "argmax" or plan.prevalences):
         what = "an operating point and prevalences need positive classes"
         raise ConfigError(what, f"name them by --positive; classes are: {first_few(classes, 30)}")

@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from milkreport.evaluation.pooled_predictions import CaseFacts, Cells
 from milkreport.evaluation.reading.any_table import Source, load_case_table
 from milkreport.evaluation.reading.join import join_predictions
 from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.reading.reader_files import load_readers
 from milkreport.evaluation.records.data import Part
 from milkreport.tables import first_few
 
@@ -35,6 +36,7 @@ class EvaluationInputs:
     ``sources``: arm to what its predictions were read from. ``truth``: the truth's name and SHA-256.
     ``titles``: of arms that are called by their file, where that has letters which a name cannot have.
     ``sources_sha256``: of the absolute paths of all files; empty if none is a file.
+    ``readers``: human readers' hard answers to the test cases of the first arm.
     """
 
     arms: dict[str, dict[Part, Cells]]
@@ -43,6 +45,7 @@ class EvaluationInputs:
     facts: CaseFacts = field(default_factory=CaseFacts)
     titles: dict[str, str] = field(default_factory=dict)
     sources_sha256: str = ""
+    readers: dict[str, Predictions] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -68,6 +71,7 @@ def load_inputs(
     metadata: Given | None = None,
     group: str = "",
     slices: Sequence[str] = (),
+    readers: Mapping[str, Given] | None = None,
 ) -> EvaluationInputs:
     """Read predictions, truth and metadata; see :func:`milkreport.evaluation.evaluate.evaluate`.
 
@@ -87,10 +91,14 @@ def load_inputs(
     facts = load_facts(table, group, slices)
     sources = {name: _labels(files) for name, files in named.items()}
     titles = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
+    asked = {name: _source(one) for name, one in (readers or {}).items()}
     given = [*(source for files in named.values() for source in files), truth, table]
+    given += asked.values()
     paths = hash_paths([source for source in given if isinstance(source, Path)])
     known = (_label(truth), _sha256(truth))
-    return EvaluationInputs(arms, sources, known, facts, titles, paths)
+    inputs = EvaluationInputs(arms, sources, known, facts, titles, paths)
+    found = load_readers(asked, truth, next(iter(named.values()))[0], inputs.first)
+    return replace(inputs, readers=found)
 
 
 def hash_paths(paths: Sequence[Path]) -> str:

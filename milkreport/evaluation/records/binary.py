@@ -147,3 +147,21 @@ class BinaryResult(Record):
     risk: RiskCalibration | None = None
     slices: list[BinarySlice] = []
     band: list[BandPoint] = []
+
+
+class ReaderResult(Record):
+    """A human reader's hard answers: sensitivity, specificity, ppv and npv, with intervals over cases."""
+
+    name: str
+    values: dict[str, Estimate]
+
+
+class ReadingStudy(Record):
+    """Human readers of the scored cases. ``mean``: sensitivity and specificity over two readers and more,
+    with intervals over new cases and new readers; empty with one.
+    """
+
+    n_positive: int
+    n_negative: int
+    readers: list[ReaderResult]
+    mean: dict[str, Estimate] = {}

@@ -41,6 +41,7 @@ def tabulate(results: Results, cells: Mapping[str, Mapping[Part, Cells]]) -> pd.
         cells: arm to part to predictions by (seed, fold).
     """
     rows: list[dict[str, Any]] = []
+    rows += reader_rows(results)
     for arm in results.arms:
         for part in arm.parts:
             rows += _summary_rows(results, arm, part)
@@ -100,6 +101,21 @@ def _summary_rows(results: Results, arm: ArmResult, part: PartResult) -> Iterato
             yield common | _sliced(f"{name}_minus_rest", found, piece.n) | named
     for gap in part.gaps:
         yield common | _sliced(f"{gap.metric}_gap", gap.gap, part.n_cases) | {"slice": gap.column}
+
+
+def reader_rows(results: Results) -> Iterator[dict[str, Any]]:
+    """Human readers, ``reader NAME`` in place of an arm, and ``readers`` for the mean over them."""
+    study = results.readers
+    if study is None:
+        return
+    rows = [(f"reader {reader.name}", reader.values) for reader in study.readers]
+    rows += [("readers", study.mean)] if study.mean else []
+    named = {"class": "+".join(results.data.positive)}
+    for who, values in rows:
+        common = {"run": results.suite, "arm": who, "seed": ALL, "fold": ALL, "split": "test"}
+        for name, value in values.items():
+            row = _plain(f"operating_{name}", value, study.n_positive + study.n_negative, "answers")
+            yield common | row | named
 
 
 def binary_rows(found: BinaryResult, n: int) -> Iterator[dict[str, Any]]:

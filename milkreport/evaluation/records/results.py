@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from milkreport.errors import ConfigError
-from milkreport.evaluation.records.binary import AtSpecificity, Reclassified
+from milkreport.evaluation.records.binary import AtSpecificity, ReadingStudy, Reclassified
 from milkreport.evaluation.records.data import DataSummary, Part, Record, SplitSummary
 from milkreport.evaluation.records.parts import Definition, PartResult
 from milkreport.inside import FileName
@@ -179,6 +179,7 @@ class Results(Record):
     splits: list[SplitSummary]
     arms: list[ArmResult]
     comparison: Comparison | None = None
+    readers: ReadingStudy | None = None
     notices: list[str] = []
 
     def arm(self, name: str) -> ArmResult | None:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MultipleLocator
 
 from milkreport.evaluation.records.binary import BandPoint
 from milkreport.evaluation.records.estimate import Estimate
-from milkreport.reporting.figures.svg import INK, WIDTH, colour, drawing, marker, to_svg
+from milkreport.reporting.figures.svg import INK, MARKERS, WIDTH, colour, drawing, marker, to_svg
 from milkreport.reporting.wording.text import decimal, shorten, shorten_apart
 
 _SIDE = 3.5
@@ -43,7 +43,7 @@ class RocPoint:
 
 
 def roc(key: str, arms: Sequence[RocArm], readers: Sequence[RocPoint] = ()) -> str:
-    """All curves in one square; operating points large with their whiskers, readers as crosses in ink."""
+    """All curves in one square; operating points large with their whiskers, readers hollow in ink."""
     titles = shorten_apart([arm.name for arm in arms], 24)
     with drawing():
         height = _SIDE + 0.55
@@ -63,7 +63,7 @@ def roc(key: str, arms: Sequence[RocArm], readers: Sequence[RocPoint] = ()) -> s
             _cross(axes, arm.sensitivity, arm.specificity, colour(arm.index), marker(arm.index))
         names = shorten_apart([reader.name for reader in readers], 24)
         for i, (name, reader) in enumerate(zip(names, readers, strict=True)):
-            sign = ("x", "+", "1", "2", "3", "4")[i % 6]
+            sign = MARKERS[i % len(MARKERS)]
             _cross(axes, reader.sensitivity, reader.specificity, INK, sign, f"reader {name}")
         axes.set_xlim(-0.015, 1.015)
         axes.set_ylim(-0.015, 1.015)
@@ -103,8 +103,14 @@ def _cross(
     if specificity.low is not None and specificity.high is not None:
         axes.plot([1 - specificity.high, 1 - specificity.low], [y, y], color=tone, linewidth=1.0)
     axes.plot(
-        x, y, linestyle="none", marker=sign, color=tone, markersize=6.5, zorder=4,
-        markeredgecolor="white" if sign not in "x+1234" else tone,
-        markeredgewidth=0.6 if sign not in "x+1234" else 1.5,
+        x,
+        y,
+        linestyle="none",
+        marker=sign,
+        markersize=6.0,
+        zorder=4,
+        markerfacecolor="white" if label else tone,  # readers are hollow
+        markeredgecolor=tone if label else "white",
+        markeredgewidth=1.2 if label else 0.6,
         label=label or "_operating point",
-    )  # fmt: skip
+    )

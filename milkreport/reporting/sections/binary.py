@@ -19,6 +19,7 @@ from milkreport.reporting.blocks import (
     table,
 )
 from milkreport.reporting.sections.measures import decision_figure
+from milkreport.reporting.sections.readers import reader_points, readers_chapter
 from milkreport.reporting.sections.risk import risk_chapter
 from milkreport.reporting.sections.roc import reclassified_chapter, roc_chapter
 from milkreport.reporting.sections.tables import estimate_cell
@@ -66,7 +67,8 @@ def build_binary(results: Results) -> BinaryView:
         return BinaryView()
     chapters = (
         _operating(results, arms),
-        roc_chapter(results, arms),
+        roc_chapter(results, arms, reader_points(results)),
+        readers_chapter(results),
         reclassified_chapter(results),
         risk_chapter(results, arms, decision_figure(results)),
     )

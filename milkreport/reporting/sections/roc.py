@@ -55,7 +55,7 @@ def roc_chapter(results: Results, arms: Arms, readers: Sequence[RocPoint] = ()) 
         nested = any(f.operating.source == "nested" for _, _, f in arms)
         caption += "; nested ones may lie off their curve." if nested else "."
         if readers:
-            caption += " Crosses in ink: human readers, with intervals over the cases."
+            caption += " Hollow marks: human readers, with intervals over the cases."
         figures.append(Figure("binary-roc", caption, roc("binary-roc", drawn, readers)))
     tables = [t for t in (_fixed(results, arms), _same(results)) if t is not None]
     return Chapter("binary-roc", "ROC curve", tables=tuple(tables), figures=tuple(figures))

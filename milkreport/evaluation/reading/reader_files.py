@@ -1,0 +1,40 @@
+"""Human readers' answers to the scored cases, read and joined as predictions are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from milkreport.errors import ConfigError, DataError
+from milkreport.evaluation.reading.any_table import Source
+from milkreport.evaluation.reading.join import join_predictions
+from milkreport.evaluation.reading.predictions import Predictions
+
+
+def load_readers(
+    readers: Mapping[str, Source], truth: Source, arm: Source, scored: Predictions
+) -> dict[str, Predictions]:
+    """Each reader's hard answers to the cases of *scored*, in their order.
+
+    Args:
+        arm: a file of predictions, whose columns name the classes as they do for the arms.
+
+    Raises:
+        ConfigError: probabilities instead of answers. DataError: other cases, labels or classes.
+    """
+    if not readers:
+        return {}
+    joined = join_predictions({"": [arm]} | {f"reader {n}": [s] for n, s in readers.items()}, truth)
+    found = {}
+    for name in readers:
+        p = joined[f"reader {name}"][0]["test"]
+        if p.kind != "labels":
+            what = f"reader {name}: probabilities instead of answers"
+            do = "give one column *prediction* of class names; a model is an arm: NAME=FILE"
+            raise ConfigError(what, do)
+        if not np.array_equal(p.case_ids, scored.case_ids):
+            what = f"reader {name}: other cases than those of the predictions"
+            raise DataError(what, "give each reader's answer to every scored case")
+        found[name] = p
+    return found
