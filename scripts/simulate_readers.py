@@ -25,7 +25,7 @@ SITUATIONS = {
     "strong, 2 classes, 20%": (100,),
     "middling, 2 classes, 20%, strongly alike groups": (300,),
 }
-READERS, NOISES = (2, 3, 6), (0.6, 0.1)
+READERS, NOISES = (3, 6), (0.6, 0.1)
 
 
 def ask(

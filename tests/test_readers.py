@@ -70,6 +70,13 @@ def test_the_mean_over_readers_is_about_new_readers_too() -> None:
     half = float(t_quantile(spread.df)) * np.sqrt(spread.seeds)
     assert mean.low is not None
     assert mean.value - mean.low >= half - 1e-9
+    pair = {name: READERS[name] for name in ("ann", "bob")}
+    two = package.evaluate(np.stack([1 - P, P], 1), Y, readers=pair)
+    assert two.readers is not None
+    assert two.readers.mean["sensitivity"].value == pytest.approx(shares[:2].mean())
+    assert two.readers.mean["sensitivity"].low is None  # two readers may agree by luck
+    notes = [note.text for note in readers_chapter(two).tables[0].footnotes]
+    assert any("fewer than three readers" in text for text in notes)
     alone = package.evaluate(np.stack([1 - P, P], 1), Y, readers={"ann": READERS["ann"]}).readers
     assert alone is not None
     assert alone.mean == {}
@@ -130,7 +137,7 @@ def test_intervals_of_readers_hold_what_new_readers_reach(monkeypatch: pytest.Mo
     script = importlib.import_module("simulate_readers")
     base = importlib.import_module("populations").make("middling, 2 classes, 20%")
     population = replace(base, training_noise=0.6, truths={})
-    found = script.simulate(population, 300, 3, 50)
+    found = script.simulate(population, 300, 3, 40)
     assert found["mean sensitivity"]["covered"] >= 0.88
     assert found["mean specificity"]["covered"] >= 0.88
     assert found["one sensitivity"]["covered"] >= 0.88

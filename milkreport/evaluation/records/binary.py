@@ -157,8 +157,8 @@ class ReaderResult(Record):
 
 
 class ReadingStudy(Record):
-    """Human readers of the scored cases. ``mean``: sensitivity and specificity over two readers and more,
-    with intervals over new cases and new readers; empty with one.
+    """Human readers of the scored cases. ``mean``: sensitivity and specificity over two readers and more
+    (empty with one); with three and more with intervals over new cases and new readers.
     """
 
     n_positive: int

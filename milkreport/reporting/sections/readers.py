@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from milkreport.evaluation.binary.reading_study import FEWEST_READERS
 from milkreport.evaluation.records.results import Results
-from milkreport.reporting.blocks import Cell, Chapter, Column, Row, table
+from milkreport.reporting.blocks import Cell, Chapter, Column, Footnote, Row, table
 from milkreport.reporting.figures.binary_roc import RocPoint
 from milkreport.reporting.sections.tables import estimate_cell
 from milkreport.reporting.wording.binary import TITLES
@@ -49,5 +50,9 @@ def readers_chapter(results: Results) -> Chapter:
         "comparison. A curve "
         "above a reader's point does not by itself show that the model is better on new cases.",
     )
-    shown = table("readers", caption, columns, rows, interval_notes(rows, ()), dense=True)
+    notes = interval_notes(rows, ())
+    if 0 < len(study.readers) < FEWEST_READERS and study.mean:
+        text = f"No interval of the mean with fewer than {numeral(FEWEST_READERS)} readers (docs/statistics.md)."
+        notes = (Footnote("95%", text), *notes)
+    shown = table("readers", caption, columns, rows, notes, dense=True)
     return Chapter("binary-readers", "Human readers", tables=(shown,), remarks=remarks)
