@@ -81,9 +81,8 @@ def evaluate(
             ``positive_auc``.
         margin: the difference in it that does not matter: within it, predictions are equivalent.
         operating: where cases are called positive: ``"sensitivity=0.95"``, ``"specificity=0.9"``,
-        ``"youden"``,
-            ``"cost=10:1"`` (a false negative costs ten false positives) or a threshold; by default the
-            predicted class.
+            ``"youden"``, ``"cost=10:1"`` (a false negative costs ten false positives) or a threshold; by
+            default the predicted class.
         prevalence: shares of positive cases, above 0 and below 1, at which predictive values are wanted.
         readers: human readers' hard answers by name, arrays (n,) or tables as *y_prob* is.
         intervals: ``False`` leaves out all resampling, thresholds and temperatures.

@@ -52,7 +52,7 @@ def readers_chapter(results: Results) -> Chapter:
     )
     notes = interval_notes(rows, ())
     if 0 < len(study.readers) < FEWEST_READERS and study.mean:
-        text = f"No interval of the mean with fewer than {numeral(FEWEST_READERS)} readers (docs/statistics.md)."
+        text = f"Mean: no interval with fewer than {numeral(FEWEST_READERS)} readers (docs/statistics.md)."
         notes = (Footnote("95%", text), *notes)
     shown = table("readers", caption, columns, rows, notes, dense=True)
     return Chapter("binary-readers", "Human readers", tables=(shown,), remarks=remarks)
