@@ -57,6 +57,18 @@ ELSEWHERE = {
     r"python scripts/(simulate_intervals|simulate_comparisons|tabulate_coverage)\.py": (
         "tests/test_statistics.py::test_intervals_cover_where_cases_bring_their_own_class_mix"
     ),
+    r"python scripts/simulate_operating\.py": (
+        "tests/test_binary.py::test_intervals_hold_what_a_newly_chosen_threshold_is_worth"
+    ),
+    r"python scripts/simulate_risk\.py": (
+        "tests/test_binary.py::test_calibration_intervals_hold_what_the_population_has"
+    ),
+    r"python scripts/simulate_roc\.py": (
+        "tests/test_binary.py::test_bands_and_changes_hold_what_the_population_has"
+    ),
+    r"python scripts/simulate_readers\.py": (
+        "tests/test_readers.py::test_intervals_of_readers_hold_what_new_readers_reach"
+    ),
     r"python scripts/simulate_plan\.py": (
         "tests/test_plan.py::test_between_both_power_is_that_of_the_test_with_its_estimated_error"
     ),
@@ -361,6 +373,10 @@ def write_tables(folder: Path) -> None:
         frame = pd.DataFrame(values / values.sum(axis=1, keepdims=True), columns=classes)
         frame.insert(0, "case_id", ids)
         frame.to_csv(folder / f"{name}.csv", index=False)
+    for name in ("ann", "bob"):  # human readers
+        answers = np.where(rng.random(150) < 0.7, truth, rng.integers(0, 3, 150))
+        read = pd.DataFrame({"case_id": ids, "prediction": np.array(classes)[answers]})
+        read.to_csv(folder / f"{name}.csv", index=False)
     write_odd_tables(folder, frame, truth)
 
 

@@ -199,7 +199,10 @@ def test_seeds_and_groups_that_are_left_out_are_named() -> None:
     known = pd.DataFrame({"case_id": [f"c{i}" for i in range(40)], "patient": ["p", "q"] * 20})
 
     def notices(frames: dict[str, list[pd.DataFrame]], metadata: pd.DataFrame) -> list[str]:
-        return milkreport.evaluate(frames, truth, metadata=metadata, group="patient").notices
+        results = milkreport.evaluate(
+            frames, truth, metadata=metadata, group="patient", positive="B"
+        )
+        return results.notices
 
     assert notices({"a": [one], "b": [three]}, known) == []
     found = notices({"a": [one, two], "b": [three]}, known[:30])

@@ -18,8 +18,11 @@ from milkreport.cli.options import (
     MarginOption,
     MissingOption,
     NoPdfOption,
+    OperatingOption,
     PdfOption,
     PositiveOption,
+    PrevalenceOption,
+    ReaderOption,
     pdf_wish,
     refuse_to_overwrite,
 )
@@ -52,6 +55,9 @@ def evaluate(
     label: LabelOption = "",
     classes: ClassesOption = None,
     missing: MissingOption = "error",
+    operating: OperatingOption = "",
+    prevalence: PrevalenceOption = "",
+    reader: ReaderOption = None,
     metadata: Annotated[
         Path | None, typer.Option(help="Table with an id column, for --slice and --group.")
     ] = None,
@@ -92,9 +98,12 @@ def evaluate(
     - milkreport evaluate old=a.csv new=b.csv --truth truth.csv --primary macro_auc --margin 0.01
 
     - milkreport evaluate scores.csv --truth labels.csv --id image_name --label target --missing drop
+
+    - milkreport evaluate mine.csv --truth truth.csv --positive MEL --operating sensitivity=0.95
     """
     from milkreport.commands import evaluate as work
     from milkreport.commands.shell import shell_line
+    from milkreport.evaluation.binary.rules import parse_prevalences, parse_rule
     from milkreport.evaluation.metrics.measures import Plan
     from milkreport.evaluation.metrics.named import check_margin, check_metric
     from milkreport.evaluation.reading.inputs import load_inputs
@@ -104,6 +113,9 @@ def evaluate(
     options = _table_options(ids, label, classes, missing, positive)
     if margin is not None:
         check_margin(margin, check_metric(primary))
+    readers = {name: paths[0] for name, paths in _named_files(reader or [])[0].items()}
+    if len(readers) < len(reader or []):
+        raise ConfigError("--reader names a reader twice", "give each a name of its own")
     inputs = load_inputs(
         named,
         truth,
@@ -112,9 +124,18 @@ def evaluate(
         slices=slices or [],
         options=options,
         titles=titles,
+        readers=readers,
     )
     asked = tuple(rule for rule in split_names(rules) if rule != "argmax")
-    plan = Plan(check_metric(primary), options.positive, asked, not no_intervals, margin=margin)
+    plan = Plan(
+        check_metric(primary),
+        options.positive,
+        asked,
+        not no_intervals,
+        margin=margin,
+        operating=parse_rule(operating),
+        prevalences=parse_prevalences(prevalence),
+    )
     command = ["milkreport", "evaluate"]
     for name, paths in named.items():
         command += [f"{titles.get(name, name)}={path.name}" for path in paths]
@@ -125,6 +146,8 @@ def evaluate(
         ("--label", label),
         ("--classes", join_names(options.classes)),
         ("--missing", "" if missing == "error" else missing),
+        ("--operating", operating),
+        ("--prevalence", prevalence),
         ("--metadata", metadata.name if metadata else ""),
         ("--group", group),
         ("--rules", ",".join(asked)),
@@ -135,6 +158,8 @@ def evaluate(
         command += ["--id", column]
     for column in slices or []:
         command += ["--slice", column]
+    for name, path in readers.items():
+        command += ["--reader", f"{name}={path.name}"]
     command += ["--no-intervals"] if no_intervals else []
     line = shell_line([*command, "--out", "$OUT"])
     results = work.evaluate(inputs, plan, title, out, line, pdf_wish(pdf, no_pdf))

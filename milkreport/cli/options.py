@@ -31,6 +31,27 @@ GroupOption = Annotated[
         help="Cluster column of --metadata, for example the patient id. Clusters are kept whole.",
     ),
 ]
+OperatingOption = Annotated[
+    str,
+    typer.Option(
+        metavar="POINT",
+        help="Where cases are called positive: sensitivity=0.95, specificity=0.9, youden, cost=FN:FP or a "
+        "threshold. Chosen on the validation part, or else nested. (default: the predicted class)",
+    ),
+]
+PrevalenceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="SHARE,...", help="Predictive values at these shares of positive cases: 0.01,0.05."
+    ),
+]
+ReaderOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=FILE",
+        help="A human reader's answers to the same cases, in a column *prediction*; repeatable.",
+    ),
+]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder: the --out of a run-all.")]
 IdOption = Annotated[
     list[str] | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from milkreport.commands import comparing
+from milkreport.commands import binary, comparing
 from milkreport.commands.console import bounds, console, number
 from milkreport.evaluation.apply_thresholds import Thresholds
 from milkreport.evaluation.metrics.definitions import DEFINITIONS, REPEATED
@@ -28,8 +28,11 @@ def show(results: Results) -> None:
                 f"[bold]{escape(arm.title)}[/bold]: {part.n_cases:,} cases, {len(results.classes)} classes"
             )
             _show_part(results, part)
+    if results.readers is not None:
+        binary.show_readers(results.readers)
     if results.comparison is not None:
         comparing.show(results)
+        binary.show_comparison(results)
     comparing.show_remarks(results.data.notes, results.notices)
 
 
@@ -58,7 +61,7 @@ def _show_part(results: Results, part: PartResult) -> None:
             if gap.low is not None and gap.high is not None:
                 within = f"{gap.low:+.4f} to {gap.high:+.4f}"
             metrics.add_row("  minus argmax, paired", f"{gap.value:+.4f}", within, "")
-    if part.positive is not None:
+    if part.positive is not None and part.binary is None:
         how = f"{'+'.join(part.positive.classes)} against the others"
         for name in ("sensitivity", "specificity", "auc"):
             found = getattr(part.positive, name)
@@ -68,6 +71,8 @@ def _show_part(results: Results, part: PartResult) -> None:
                     f"Positive {name}{mark}", number(found.value), bounds(found, 4), escape(how)
                 )
     console.print(metrics)
+    if part.binary is not None:
+        binary.show(results, part.binary)
     primary = results.primary_metric
     if primary not in part.metrics and primary not in POSITIVE:
         found = part.estimate(primary) or Estimate(value=None)
@@ -90,22 +95,29 @@ def _show_part(results: Results, part: PartResult) -> None:
         matrix.add_row(escape(name), *(str(n) if n else "·" for n in counts))
     console.print(matrix)
     if part.slices:
-        table = Table("subgroup", "cases", "accuracy", "95%", "macro F1", "95%", box=None)
-        for piece in part.slices:
-            accuracy, f1 = piece.metrics["accuracy"], piece.metrics["macro_f1"]
-            table.add_row(
-                escape(f"{piece.column} = {piece.value}"),
-                f"{piece.n:,}",
-                number(accuracy.value, 3),
-                bounds(accuracy),
-                number(f1.value, 3),
-                bounds(f1),
-            )
-        console.print(table)
+        _show_slices(results, part)
     for kept in part.withheld:
         console.print(
             f"[dim]withheld: {escape(kept.column)} = {escape(kept.value)} ({kept.n} cases)[/dim]"
         )
+
+
+def _show_slices(results: Results, part: PartResult) -> None:
+    """The primary metric of each subgroup; beside it sensitivity and specificity, or accuracy."""
+    primary = results.primary_metric
+    metric = primary if primary in part.slices[0].metrics else "macro_f1"
+    sides = {(s.column, s.value): s for s in part.binary.slices} if part.binary else {}
+    heads = ["sensitivity", "specificity"] if sides else ["accuracy"]
+    columns = [f"{name}, 95%" for name in (*heads, results.definitions[metric].title)]
+    table = Table("subgroup", "cases", *columns, box=None, pad_edge=False)
+    for piece in part.slices:
+        side = sides.get((piece.column, piece.value))
+        found = [side.sensitivity, side.specificity] if side else [piece.metrics["accuracy"]]
+        found += [Estimate(value=None)] * (len(heads) - len(found)) + [piece.metrics[metric]]
+        # Short, so that four fit on a line.
+        cells = [f"{number(e.value, 3)} {bounds(e).replace(' to ', '–')}" for e in found]
+        table.add_row(escape(f"{piece.column} = {piece.value}"), f"{piece.n:,}", *cells)
+    console.print(table)
 
 
 def show_thresholds(found: Thresholds) -> None:

@@ -136,6 +136,7 @@ def describe_positive(
         sensitivity=over("sensitivity"),
         specificity=over("specificity"),
         auc=over("auc") if "auc" in names else None,
+        average_precision=over("average_precision") if "auc" in names else None,
         operating=[
             Operating(specificity=s, sensitivity=over("at_specificity", i))
             for i, s in enumerate(SPECIFICITIES)

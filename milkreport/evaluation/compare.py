@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from milkreport.evaluation.binary.compare import compare_at_specificity, reclassify
 from milkreport.evaluation.intervals.resampling import holm, mcnemar_p, permutation_p
 from milkreport.evaluation.metrics.confusion import confusion_counts, defined, score_confusion
 from milkreport.evaluation.metrics.definitions import DEFINITIONS
@@ -134,6 +135,8 @@ def compare_pools(
         differences=[*tested, *others],
         agreement=[_agreement(pools, pair, seeds) for pair in pairs],
         ranks=_rank(names, tested) if len(seeds) >= SEEDS_TO_RANK else {},
+        at_specificity=compare_at_specificity(pools, points, seeds, groups, plan),
+        reclassified=reclassify(pools, seeds, groups, plan),
     )
 
 

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from milkreport.errors import ConfigError
+from milkreport.evaluation.binary.reading_study import describe_readers
+from milkreport.evaluation.binary.rules import check_prevalence, parse_rule
 from milkreport.evaluation.compare import compare_pools
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import check_margin, check_name, define_all
 from milkreport.evaluation.metrics.rules import RULES
+from milkreport.evaluation.metrics.slices import MOST_VALUES, skipped_columns
 from milkreport.evaluation.pooled_predictions import (
     CaseFacts,
     Cells,
@@ -51,6 +54,9 @@ def evaluate(
     rules: str | Sequence[str] = (),
     primary: str = "macro_f1",
     margin: float | None = None,
+    operating: str = "",
+    prevalence: float | Sequence[float] = (),
+    readers: Mapping[str, Given | Any] | None = None,
     intervals: bool = True,
     title: str = "",
     data: str = "",
@@ -80,11 +86,16 @@ def evaluate(
         label: with tables: the truth's column of labels.
         missing: with tables: ``"drop"`` scores the cases that the truth and all predictions have, ``"error"``
             refuses others.
-        positive: classes that count as disease.
+        positive: classes that count as disease; of two classes the second by default.
         rules: ``"isic"`` adds the archive's decision rule.
         primary: the metric that the comparison tests, declared beforehand: ``macro_f1``, ``recall:CLASS``,
             ``positive_auc``.
         margin: the difference in it that does not matter: within it, predictions are equivalent.
+        operating: where cases are called positive: ``"sensitivity=0.95"``, ``"specificity=0.9"``,
+            ``"youden"``, ``"cost=10:1"`` (a false negative costs ten false positives) or a threshold; by
+            default the predicted class.
+        prevalence: shares of positive cases, above 0 and below 1, at which predictive values are wanted.
+        readers: human readers' hard answers by name, arrays (n,) or tables as *y_prob* is.
         intervals: ``False`` leaves out all resampling, thresholds and temperatures.
         title: of the report. data: what the data are called there, and by :func:`milkreport.check`; by
             default the truth's file name.
@@ -99,7 +110,12 @@ def evaluate(
             raise ConfigError(what, "with arrays give groups=... and subgroups=...")
         if id or label or missing != "error":
             raise ConfigError("id, label and missing belong to tables", "leave them out")
-        y_prob, y_true, metadata, group = as_tables(y_prob, y_true, classes, groups, subgroups)
+        labels = y_true
+        y_prob, y_true, metadata, group = as_tables(y_prob, labels, classes, groups, subgroups)
+        if readers:
+            names = [str(c) for c in y_true.columns[1:]]
+            asked = as_tables(dict(readers), labels, names)[0]
+            readers = {name: tables[0] for name, tables in asked.items()}
         options = NOTHING_SAID
     elif groups is not None or subgroups is not None:
         what = "groups and subgroups belong to arrays, and y_true is a table"
@@ -109,11 +125,26 @@ def evaluate(
         options = TableOptions(_names(id), label, named, _names(positive), missing)
     columns = _names(slices)
     inputs = load_inputs(
-        y_prob, y_true, metadata=metadata, group=group, slices=columns, options=options
+        y_prob,
+        y_true,
+        metadata=metadata,
+        group=group,
+        slices=columns,
+        options=options,
+        readers=readers,
     )
     if data:
         inputs = replace(inputs, truth=(data, inputs.truth[1]))
-    plan = Plan(primary, _names(positive), _names(rules), intervals, margin=margin)
+    shares = (prevalence,) if isinstance(prevalence, int | float) else prevalence
+    plan = Plan(
+        primary,
+        _names(positive),
+        _names(rules),
+        intervals,
+        margin=margin,
+        operating=parse_rule(str(operating)),
+        prevalences=tuple(map(check_prevalence, shares)),
+    )
     return evaluate_inputs(inputs, plan, title=title)
 
 
@@ -130,7 +161,7 @@ def evaluate_inputs(
     Raises:
         ConfigError: the plan names an unknown class, rule or metric. DataError: arms can't be paired.
     """
-    plan = _check_plan(plan, inputs.classes)
+    plan = _check_plan(plan, inputs.classes, bool(inputs.readers))
     found, comparison = evaluate_arms(inputs.arms, plan, inputs.facts)
     kinds = {name: {part.kind for part in parts} for name, parts in found.items()}
     arms = [
@@ -170,12 +201,17 @@ def evaluate_inputs(
         ],
         arms=arms,
         comparison=comparison,
+        readers=describe_readers(
+            inputs.readers, inputs.facts.group_positions(inputs.first.case_ids), plan
+        ),
         notices=[
             *_notice_dropped(inputs),
             *_notices(kinds),
+            *_notice_positive(plan),
             *_notice_copies(inputs.arms),
             *_notice_seeds(inputs.arms),
             *notice_groups(inputs.facts, inputs.first.case_ids),
+            *_notice_skipped(inputs.facts),
         ],
     )
 
@@ -241,6 +277,29 @@ def _notices(kinds: Mapping[str, set[Needs]]) -> list[str]:
     return notices
 
 
+def _notice_positive(plan: Plan) -> list[str]:
+    """A notice of a positive class that nobody named: which one it is decides all that is said of it."""
+    if not plan.positive_by_default:
+        return []
+    name = plan.positive[0]
+    return [f"{name} counts as positive, the second of two classes; name another by --positive"]
+
+
+def _notice_skipped(facts: CaseFacts) -> list[str]:
+    """A notice of columns that have too many values for subgroups of each."""
+    if facts.subgroups is None:
+        return []
+    skipped = skipped_columns(facts.subgroups, facts.columns)
+    if not skipped:
+        return []
+    named = first_few([f"{name} ({n:,} values)" for name, n in skipped.items()])
+    options = " ".join(f"--slice {name}" for name in [*skipped][:1])
+    return [
+        f"no subgroups by {named}: more than {MOST_VALUES} values; name the columns to include them, as in "
+        f"{options}"
+    ]
+
+
 def _notice_copies(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
     """A notice of test cases to which every arm and seed gives the same probabilities, to the bit."""
     pooled = [p for parts in arms.values() for p in pool_folds(parts["test"]).values()]
@@ -269,7 +328,7 @@ def _notice_seeds(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
     ]
 
 
-def _check_plan(plan: Plan, classes: Sequence[str]) -> Plan:
+def _check_plan(plan: Plan, classes: Sequence[str], has_readers: bool = False) -> Plan:
     """The plan with its primary metric by the name that is kept."""
     unknown = [name for name in plan.positive if name not in classes]
     if unknown:
@@ -281,6 +340,14 @@ def _check_plan(plan: Plan, classes: Sequence[str]) -> Plan:
         raise ConfigError(what, do)
     if plan.positive and set(plan.positive) == set(classes):
         raise ConfigError("positive names every class", "leave at least one class out")
+    if len(classes) == 2 and not plan.positive:
+        plan = replace(plan, positive=(classes[1],), positive_by_default=True)
+    if has_readers and not plan.positive:
+        what = "readers are shown against the positive classes"
+        raise ConfigError(what, f"name them by --positive; classes are: {first_few(classes, 30)}")
+    if not plan.positive and (plan.operating.kind != "argmax" or plan.prevalences):
+        what = "an operating point and prevalences need positive classes"
+        raise ConfigError(what, f"name them by --positive; classes are: {first_few(classes, 30)}")
     primary = check_name(plan.primary, classes, plan.positive)
     if plan.margin is not None:
         check_margin(plan.margin, primary)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from milkreport.evaluation.binary.answers import Answers, answer_cells
 from milkreport.evaluation.metrics.calibration import apply_temperature, fit_temperature
 from milkreport.evaluation.metrics.measures import Measured, Plan, draw
 from milkreport.evaluation.metrics.slices import FEWEST, Slice, make_slices
@@ -77,6 +78,7 @@ class PooledPredictions:
 
     ``draws``: their resamples, seed by seed; empty where none were made. ``cooled``: their probabilities at
     temperatures that the validation part chose, seed by seed, with the mean temperature; where there is one.
+    ``answers``: of the test part, seed by seed, what is called positive at the operating point.
     """
 
     part: Part
@@ -84,6 +86,7 @@ class PooledPredictions:
     n_folds: int
     draws: Draws = field(default_factory=dict)
     calibrated: tuple[Mapping[int, Predictions], float] | None = None
+    answers: Mapping[int, Answers] = field(default_factory=dict)
 
     @property
     def first(self) -> Predictions:
@@ -119,13 +122,20 @@ def pool_arms(
     Training parts are not resampled: their cases were not drawn independently of the model.
 
     Args:
-        validation: predictions of the validation parts, which choose temperatures.
+        validation: predictions of the validation parts, which choose temperatures and the operating point.
     """
     pools = {}
     for name, cells in arms.items():
         calibrated = _calibrate(cells, (validation or {}).get(name, {})) if plan.intervals else None
-        n_folds = len({fold for _, fold in cells})
-        pools[name] = PooledPredictions(part, pool_folds(cells), n_folds, calibrated=calibrated)
+        n_folds, seeds = len({fold for _, fold in cells}), pool_folds(cells)
+        answers: dict[int, Answers] = {}
+        if plan.positive and part == "test":
+            groups = facts.group_positions(next(iter(seeds.values())).case_ids)
+            chosen_on = (validation or {}).get(name, {})
+            answers = answer_cells(cells, seeds, plan.positive, plan.operating, groups, chosen_on)
+        pools[name] = PooledPredictions(
+            part, seeds, n_folds, calibrated=calibrated, answers=answers
+        )
     if part == "train" or not plan.intervals:
         return pools
     alike: dict[bytes, list[str]] = {}

@@ -118,7 +118,7 @@ def summarise(view: ReportView) -> str:
     ]
     if s.badge:
         parts += [f"{s.badge.symbol} **{s.badge.word}** {plain(s.badge.text)}".strip(), ""]
-    for table in (s.pairs, s.table):
+    for table in (s.binary, s.pairs, s.table):
         if table is not None:
             parts += [as_markdown(table)]
     return "\n".join(parts)

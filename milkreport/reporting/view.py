@@ -12,6 +12,7 @@ from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
 from milkreport.reporting.figures import curves, interval_plot
 from milkreport.reporting.sections.arms import ArmView, build_arm, build_exposure
 from milkreport.reporting.sections.audit import AuditView, build_audit
+from milkreport.reporting.sections.binary import BinaryView, build_binary, page_one_table
 from milkreport.reporting.sections.compare import ComparisonView, build_comparison
 from milkreport.reporting.sections.data import DataView, build_data
 from milkreport.reporting.sections.gallery import GalleryView, build_gallery
@@ -33,6 +34,7 @@ from milkreport.reporting.sections.reference import (
 )
 from milkreport.reporting.sections.subgroups import SubgroupsView, build_subgroups
 from milkreport.reporting.sections.tables import comparison_table, pair_table
+from milkreport.reporting.wording.binary import point_sentence
 from milkreport.reporting.wording.data import data_sentence, tidy
 from milkreport.reporting.wording.pairs import better_word
 from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER, result_statement, yardstick
@@ -56,6 +58,8 @@ class SummaryView:
     question: str
     data: str
     result: str
+    binary: Table | None
+    operating: str
     pairs: Table | None
     reach: str
     table: Table
@@ -91,6 +95,7 @@ class ReportView:
     protocol: ProtocolView
     curves: CurvesView
     comparison: ComparisonView
+    binary: BinaryView
     exposure: Table | None
     arms: tuple[ArmView, ...]
     subgroups: SubgroupsView
@@ -113,7 +118,8 @@ class ReportView:
     def figures(self) -> tuple[Figure, ...]:
         """All drawings, in reading order."""
         found = [self.summary.chart, *self.data.figures, *self.curves.figures]
-        found += [*self.comparison.figures, *(arm.matrix for arm in self.arms)]
+        found += [*self.comparison.figures, *self.binary.figures]
+        found += [arm.matrix for arm in self.arms]
         found.append(self.reference.chart if self.reference else None)
         return tuple(figure for figure in found if figure is not None)
 
@@ -144,9 +150,15 @@ def build_view(
     arms = tuple(build_arm(results, arm, index) for index, arm in enumerate(results.arms))
     data = build_data(results.data, results.classes, results.splits)
     comparison, drawn = build_comparison(results), _curves(results)
+    binary = build_binary(results)
     cost = build_cost(results, manifest)
     shown = build_gallery(results, *gallery, suite) if gallery else None
-    there = {"curves": bool(drawn.figures), "cost": cost is not None, "mistakes": shown is not None}
+    there = {
+        "curves": bool(drawn.figures),
+        "binary": bool(binary.chapters),
+        "cost": cost is not None,
+        "mistakes": shown is not None,
+    }
     missing = [key for key, present in there.items() if not present]
     return ReportView(
         title=shorten(results.title, 160),
@@ -158,13 +170,14 @@ def build_view(
         banner=SYNTHETIC_BANNER if synthetic else "",
         partial=_partial(results),
         notices=tuple(shorten(without_paths(notice), 400) for notice in results.notices),
-        contents=_contents(data, arms, comparison, against, missing),
+        contents=_contents(data, arms, comparison, binary, against, missing),
         against=against,
         summary=_summary(results, compared),
         data=data,
         protocol=build_protocol(results, suite),
         curves=drawn,
         comparison=comparison,
+        binary=binary,
         exposure=build_exposure(results),
         arms=arms,
         subgroups=build_subgroups(results),
@@ -202,6 +215,7 @@ def _contents(
     data: DataView,
     arms: tuple[ArmView, ...],
     comparison: ComparisonView,
+    binary: BinaryView,
     against: str,
     missing: Sequence[str],
 ) -> tuple[Entry, ...]:
@@ -211,6 +225,7 @@ def _contents(
         "protocol": "Arms and protocol",
         "curves": "Learning curves",
         "comparison": "Comparison",
+        "binary": "Positive against negative",
         "arms": "Arm by arm",
         "subgroups": "Subgroups",
         "mistakes": "Most confident mistakes",
@@ -222,6 +237,7 @@ def _contents(
     below = {
         "data": [(c.key, c.title) for c in data.chapters],
         "comparison": [(c.key, c.title) for c in comparison.chapters],
+        "binary": [(c.key, c.title) for c in binary.chapters],
         "arms": [(arm.key, arm.title) for arm in arms],
     }
     shown = [(key, title) for key, title in titles.items() if key not in missing]
@@ -265,6 +281,8 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
         question=results.question,
         data=data_sentence(results.data, results.classes),
         result=statement.headline,
+        binary=page_one_table(results),
+        operating=point_sentence(results),
         pairs=None if results.data.synthetic else pair_table(results),
         reach=statement.reach,
         table=comparison_table(results),

@@ -115,7 +115,7 @@ def _bound_ranking(
     fewer = np.minimum(m, rest)  # the side that the error is mostly of
     correction = np.sqrt(fewer / np.maximum(fewer - 1, 1))
     error = np.where(known, draws["auc"].std(axis=0), 0) * correction
-    # Newcombe's keeps its width where the classes are fully apart; the logit's allows for groups and for unequal
+    # Newcombe's keeps its width where the classes are fully apart; the logit's allows for groups and unequal
     # spreads. With groups Newcombe's counts groups, the least that there may be.
     bounds = (
         auc_bounds(value, m, rest),
@@ -187,10 +187,11 @@ def _bound_positive(
         "specificity": bound_share(~answered, ~true, groups),
     }
     if "auc" in points.positive and np.isfinite(points.positive["auc"]):
-        one = {"auc": points.positive["auc"][None]}
-        drawn = {"auc": draws.positive["auc"][:, None]}
-        low, high = _bound_ranking(one, drawn, true[:, None], groups)["auc"]
-        found["auc"] = (low[0], high[0])
+        ranked = ("auc", "average_precision")
+        one = {name: points.positive[name][None] for name in ranked}
+        drawn = {name: draws.positive[name][:, None] for name in ranked}
+        for name, (low, high) in _bound_ranking(one, drawn, true[:, None], groups).items():
+            found[name] = (low[0], high[0])
         # The threshold is chosen on these cases; the count's own interval is a floor, not the whole.
         size = effective_sizes(true[:, None], (true & answered)[:, None], groups)[0]
         value = points.positive["at_specificity"]

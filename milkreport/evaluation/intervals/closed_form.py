@@ -154,3 +154,28 @@ def mean_bounds(
         mean - float(np.sqrt(max(float(below @ correlation @ below), 0.0))) / n,
         mean + float(np.sqrt(max(float(above @ correlation @ above), 0.0))) / n,
     )
+
+
+def ratio_bounds(
+    one: tuple[float, float, float], other: tuple[float, float, float]
+) -> tuple[float, float]:
+    """95% interval of the ratio of two independent proportions, each (value, low, high).
+
+    MOVER-R (Donner and Zou, 2012; Newcombe, 2013): solved from the intervals of both, so that no zero breaks
+    it. The upper bound is infinite where the denominator may be 0.
+    """
+    (p, low, high), (q, least, most) = one, other
+    product = p * q
+    inside = max(product**2 - low * most * (2 * p - low) * (2 * q - most), 0.0)
+    below = most * (2 * q - most)
+    # With most = 2 q the quadratic is a line.
+    lower = (
+        (product - inside**0.5) / below
+        if abs(below) > 1e-12
+        else low * (2 * p - low) / max(2 * product, 1e-300)
+    )
+    above = least * (2 * q - least)
+    if least <= 0:
+        return max(lower, 0.0), float("inf")
+    inside = max(product**2 - high * least * (2 * p - high) * (2 * q - least), 0.0)
+    return max(lower, 0.0), (product + inside**0.5) / above

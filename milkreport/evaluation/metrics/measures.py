@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from milkreport.evaluation.binary.rules import ARGMAX, OperatingRule
 from milkreport.evaluation.intervals.resampling import bootstrap_weights, resampled_confusion
 from milkreport.evaluation.metrics.calibration import case_brier, case_log_loss, find_reliability
 from milkreport.evaluation.metrics.confusion import score_classes, score_confusion, score_labels
@@ -41,7 +42,8 @@ class Plan:
     ``margin``: the difference of it that does not matter, if one was declared. ``positive``: classes that
     count as disease.
     ``intervals``: whether anything is resampled; without, only points. ``rules``: decision rules beside
-    argmax.
+    argmax. ``operating``: how cases are called positive; ``prevalences``: shares of positive cases at which
+    predictive values are wanted. ``positive_by_default``: nobody named the positive class.
     """
 
     primary: str = "macro_f1"
@@ -50,6 +52,9 @@ class Plan:
     intervals: bool = True
     n_resamples: int = 2000
     margin: float | None = None
+    operating: OperatingRule = ARGMAX
+    prevalences: tuple[float, ...] = ()
+    positive_by_default: bool = False
 
     def resamples(self, n: int) -> int:
         """How often *n* cases are resampled: fewer where they are many, since percentiles of so smooth a

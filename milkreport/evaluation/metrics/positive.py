@@ -5,6 +5,8 @@ The score of a case is the sum of the probabilities of the positive classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -38,8 +40,8 @@ def score_positive(p: Predictions, positive: tuple[str, ...]) -> dict[str, Float
             "specificity": (~answered & ~true).sum() / np.float64((~true).sum()),
         }
     if p.kind != "labels":
-        found["auc"] = np.float64(score_binary(true, score)[0])
-        found["at_specificity"] = _sensitivities(true, score, np.ones((1, len(true))))[0]
+        found["auc"], found["average_precision"] = map(np.float64, score_binary(true, score))
+        found["at_specificity"] = sensitivities_at(true, score, np.ones((1, len(true))))[0]
     if p.kind == "probabilities":
         n, called = len(true), score[:, None] >= THRESHOLDS
         tp, fp = (called & true[:, None]).sum(axis=0), (called & ~true[:, None]).sum(axis=0)
@@ -58,10 +60,12 @@ def resample_positive(
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {"sensitivity": drawn[:, 2] / drawn[:, 0], "specificity": drawn[:, 3] / drawn[:, 1]}
     if p.kind != "labels":
-        auc = score_binary(true, score)[0]
-        moves = binary_influence(true, score)[0] if np.isfinite(auc) else np.zeros(len(true))
-        found["auc"] = auc + weights @ moves.astype(np.float32)
-        found["at_specificity"] = _sensitivities(true, score, weights)
+        points = score_binary(true, score)
+        known = np.isfinite(points[0])
+        moves = binary_influence(true, score) if known else (np.zeros(len(true)),) * 2
+        for name, point, of_case in zip(("auc", "average_precision"), points, moves, strict=True):
+            found[name] = point + weights @ of_case.astype(np.float32)
+        found["at_specificity"] = sensitivities_at(true, score, weights)
     if p.kind == "probabilities":
         called = score[:, None] >= THRESHOLDS
         worth = np.where(true[:, None], called * 1.0, called * -_odds()).astype(np.float32)
@@ -73,8 +77,13 @@ def _odds() -> Floats:
     return np.asarray(THRESHOLDS / (1 - THRESHOLDS))
 
 
-def _sensitivities(true: Bools, score: Floats, weights: npt.NDArray[np.floating]) -> Floats:
-    """Largest sensitivity with at least each of SPECIFICITIES: weights (r, n) to (r, 3).
+def sensitivities_at(
+    true: Bools,
+    score: Floats,
+    weights: npt.NDArray[np.floating],
+    specificities: Sequence[float] = SPECIFICITIES,
+) -> Floats:
+    """Largest sensitivity with at least each specificity: weights (r, n) to (r, n_specificities).
 
     Thresholds lie between distinct scores; none called positive is allowed.
     """
@@ -85,7 +94,7 @@ def _sensitivities(true: Bools, score: Floats, weights: npt.NDArray[np.floating]
     fp = np.cumsum(sorted_weights * ~true[order], axis=1)[:, ends]
     found = []
     with np.errstate(invalid="ignore"):
-        for specificity in SPECIFICITIES:
+        for specificity in specificities:
             allowed = (fp <= (1 - specificity) * fp[:, -1:] * (1 + 1e-6)).sum(axis=1)
             best = np.take_along_axis(tp, np.maximum(allowed - 1, 0)[:, None], axis=1)[:, 0]
             found.append(np.where(allowed > 0, best, 0) / tp[:, -1].astype(np.float64))

@@ -63,6 +63,22 @@ def make_slices(
     return found
 
 
+def skipped_columns(table: pd.DataFrame, columns: Sequence[str] = ()) -> dict[str, int]:
+    """Columns of which no slices are made because they have too many values: name to how many.
+
+    Args:
+        columns: those that were asked for; of any of these no other column was expected.
+    """
+    if columns:
+        return {}
+    counts = {str(c): int(table[c].dropna().nunique()) for c in table.columns}
+    return {
+        name: n
+        for name, n in counts.items()
+        if n > MOST_VALUES and not _tells_apart(name, table[name])
+    }
+
+
 def resample_slices(
     p: Predictions,
     weights: Weights,

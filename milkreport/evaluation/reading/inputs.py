@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from milkreport.evaluation.reading.arm_names import name_of_file
 from milkreport.evaluation.reading.join import join_predictions
 from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions
 from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.reading.reader_files import load_readers
 from milkreport.evaluation.records.data import Exclusion, Part
 from milkreport.tables import first_few
 
@@ -34,6 +35,7 @@ class EvaluationInputs:
     ``titles``: of arms whose name was given with letters which a name cannot have.
     ``sources_sha256``: of the absolute paths of all files; empty if none is a file.
     ``notes``: what was taken for what in the tables. ``exclusions``: test cases that were dropped.
+    ``readers``: human readers' hard answers to the test cases of the first arm.
     """
 
     arms: dict[str, dict[Part, Cells]]
@@ -44,6 +46,7 @@ class EvaluationInputs:
     sources_sha256: str = ""
     notes: tuple[str, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
+    readers: dict[str, Predictions] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -71,6 +74,7 @@ def load_inputs(
     slices: Sequence[str] = (),
     options: TableOptions = NOTHING_SAID,
     titles: Mapping[str, str] | None = None,
+    readers: Mapping[str, Given] | None = None,
 ) -> EvaluationInputs:
     """Read predictions, truth and metadata; see :func:`milkreport.evaluation.evaluate.evaluate`.
 
@@ -90,17 +94,19 @@ def load_inputs(
     sources = {name: _labels(named.get(name, every)) for name in joined.arms}
     called = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
     called = {**called, **(titles or {}), **joined.titles}
-    paths = hash_paths([s for s in (*every, truth, table) if isinstance(s, Path)])
-    return EvaluationInputs(
+    asked = {name: _source(one) for name, one in (readers or {}).items()}
+    given = [*every, truth, table, *asked.values()]
+    inputs = EvaluationInputs(
         {arm: dict(parts) for arm, parts in joined.arms.items()},
         sources,
         (_label(truth), _sha256(truth)),
         facts,
         {name: title for name, title in called.items() if name in joined.arms},
-        paths,
+        hash_paths([source for source in given if isinstance(source, Path)]),
         joined.notes,
         joined.exclusions,
     )
+    return replace(inputs, readers=load_readers(asked, truth, every[0], inputs.first, options))
 
 
 def hash_paths(paths: Sequence[Path]) -> str:

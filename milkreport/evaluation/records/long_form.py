@@ -11,6 +11,7 @@ from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINIT
 from milkreport.evaluation.metrics.measures import measure
 from milkreport.evaluation.pooled_predictions import Cells, pool_folds
 from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.binary import BinaryResult
 from milkreport.evaluation.records.data import Part
 from milkreport.evaluation.records.parts import Definition, Estimate, PartResult
 from milkreport.evaluation.records.results import ArmResult, Comparison, Difference, Results
@@ -40,6 +41,7 @@ def tabulate(results: Results, cells: Mapping[str, Mapping[Part, Cells]]) -> pd.
         cells: arm to part to predictions by (seed, fold).
     """
     rows: list[dict[str, Any]] = []
+    rows += reader_rows(results)
     for arm in results.arms:
         for part in arm.parts:
             rows += _summary_rows(results, arm, part)
@@ -80,6 +82,8 @@ def _summary_rows(results: Results, arm: ArmResult, part: PartResult) -> Iterato
             found = Estimate(value=benefit.value, low=benefit.low, high=benefit.high)
             name = f"positive_net_benefit_at_{benefit.threshold:g}"
             yield common | _plain(name, found, n, "summed probability above it") | named
+    if part.binary is not None:
+        yield from (common | row for row in binary_rows(part.binary, part.n_cases))
     for rule in part.rules:
         for name, found in rule.values.items():
             ruled = _plain(name, found, part.n_cases, f"{rule.rule}: {rule.decision}")
@@ -97,6 +101,50 @@ def _summary_rows(results: Results, arm: ArmResult, part: PartResult) -> Iterato
             yield common | _sliced(f"{name}_minus_rest", found, piece.n) | named
     for gap in part.gaps:
         yield common | _sliced(f"{gap.metric}_gap", gap.gap, part.n_cases) | {"slice": gap.column}
+
+
+def reader_rows(results: Results) -> Iterator[dict[str, Any]]:
+    """Human readers, ``reader NAME`` in place of an arm, and ``readers`` for the mean over them."""
+    study = results.readers
+    if study is None:
+        return
+    rows = [(f"reader {reader.name}", reader.values) for reader in study.readers]
+    rows += [("readers", study.mean)] if study.mean else []
+    named = {"class": "+".join(results.data.positive)}
+    for who, values in rows:
+        common = {"run": results.suite, "arm": who, "seed": ALL, "fold": ALL, "split": "test"}
+        for name, value in values.items():
+            row = _plain(f"operating_{name}", value, study.n_positive + study.n_negative, "answers")
+            yield common | row | named
+
+
+def binary_rows(found: BinaryResult, n: int) -> Iterator[dict[str, Any]]:
+    """The measures at the operating point, ``operating_`` before their names."""
+    point, named = found.operating, {"class": "+".join(found.classes)}
+    decision = f"{point.rule}, {point.source}"
+    for name, value in point.values.items():
+        yield _plain(f"operating_{name}", value, n, decision) | named
+    for at in point.prevalences:
+        for name, value in (("ppv", at.ppv), ("npv", at.npv)):
+            title = f"operating_{name}_at_prevalence_{at.prevalence:g}"
+            yield _plain(title, value, n, decision) | named
+    if point.threshold is not None:
+        yield _plain("operating_threshold", Estimate(value=point.threshold), n, decision) | named
+    if point.in_sample is not None:
+        for name, number in point.in_sample.model_dump().items():
+            within = f"{point.rule}, in-sample"
+            yield _plain(f"operating_in_sample_{name}", Estimate(value=number), n, within) | named
+    for piece in found.slices:
+        of_slice = named | {"slice": f"{piece.column}={piece.value}"}
+        for name, n_side in (("sensitivity", piece.n_positive), ("specificity", piece.n_negative)):
+            yield _plain(f"operating_{name}", getattr(piece, name), n_side, decision) | of_slice
+    if found.risk is not None:
+        for name in ("intercept", "slope", "scaled_brier"):
+            value = getattr(found.risk, name)
+            yield _plain(f"risk_{name}", value, n, "probabilities") | named
+    if found.average_precision is not None:
+        by = "ranks of the summed probability"
+        yield _plain("positive_average_precision", found.average_precision, n, by) | named
 
 
 def _cell_rows(p: Predictions) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from milkreport.evaluation.records.binary import BinaryResult
 from milkreport.evaluation.records.data import Part, Record
+from milkreport.evaluation.records.estimate import Estimate as Estimate
 
 #: Metrics of the positive grouping that can be named.
 POSITIVE = ("positive_auc", "positive_sensitivity", "positive_specificity")
@@ -28,22 +30,6 @@ class Definition(Record):
     needs: Needs = "labels"
     per_class: bool = False
     better: Literal["higher", "lower"] = "higher"
-
-
-class Estimate(Record):
-    """One metric of one arm on one part.
-
-    ``value`` is the mean over seeds; ``low`` and ``high`` bound its 95% interval over new cases and, from two
-    seeds on, new training seeds; ``None`` where no interval was shown to cover. Two kinds of spread:
-    ``sampling_error`` is the standard error over cases with the seeds as they are, ``seed_sd`` the standard
-    deviation over seeds (``None`` for one seed).
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    seed_sd: float | None = None
-    sampling_error: float | None = None
 
 
 class RankCurve(Record):
@@ -136,6 +122,7 @@ class PositiveResult(Record):
     sensitivity: Estimate
     specificity: Estimate
     auc: Estimate | None = None
+    average_precision: Estimate | None = None
     operating: list[Operating] = []
     net_benefit: list[NetBenefit] = []
     curve: RankCurve | None = None
@@ -210,6 +197,7 @@ class PartResult(Record):
     confusion: list[list[int]]  # summed over seeds; rows true, columns predicted
     calibration: Calibration | None = None
     positive: PositiveResult | None = None
+    binary: BinaryResult | None = None  # of the test part
     rules: list[RuleResult] = []
     slices: list[SliceResult] = []
     gaps: list[SliceGap] = []

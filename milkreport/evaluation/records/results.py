@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from milkreport.errors import ConfigError
+from milkreport.evaluation.records.binary import AtSpecificity, ReadingStudy, Reclassified
 from milkreport.evaluation.records.data import DataSummary, Part, Record, SplitSummary
 from milkreport.evaluation.records.parts import Definition, PartResult
 from milkreport.inside import FileName
@@ -143,7 +144,8 @@ class Comparison(Record):
     """All pairs of arms on the primary metric, and against the first arm on the others.
 
     ``ranks``: arm to 1 + the number of arms shown to be better; equal ranks are not told apart. Empty
-    with one seed per arm.
+    with one seed per arm. ``at_specificity`` and ``reclassified``: of the positive classes, each arm against
+    the first.
     """
 
     part: Part
@@ -155,6 +157,8 @@ class Comparison(Record):
     differences: list[Difference]
     agreement: list[Agreement] = []
     ranks: dict[str, int] = {}
+    at_specificity: list[AtSpecificity] = []
+    reclassified: list[Reclassified] = []
 
 
 class Results(Record):
@@ -180,6 +184,7 @@ class Results(Record):
     splits: list[SplitSummary]
     arms: list[ArmResult]
     comparison: Comparison | None = None
+    readers: ReadingStudy | None = None
     notices: list[str] = []
 
     def arm(self, name: str) -> ArmResult | None:

@@ -24,7 +24,7 @@ from milkreport.reporting.sections.agreement import (
     spread_table,
 )
 from milkreport.reporting.sections.arms import TOO_FEW
-from milkreport.reporting.sections.measures import metric_tables, positive_table
+from milkreport.reporting.sections.measures import decision_figure, metric_tables, positive_table
 from milkreport.reporting.wording.method import method_texts
 from milkreport.reporting.wording.pairs import better_word, superiority_sentences
 from milkreport.reporting.wording.sentences import (
@@ -37,7 +37,6 @@ from milkreport.reporting.wording.text import (
     decimal,
     numeral,
     p_cell,
-    shorten,
     signed,
     signed_interval,
 )
@@ -176,17 +175,10 @@ def _scores(results: Results) -> Chapter:
         )
         svg = roc_pr.reliability("reliability", calibrated)
         drawn.append(Figure("reliability", caption, svg))
-    decided = [
-        (i, name, r.positive) for i, name, r in found if r.positive and r.positive.net_benefit
-    ]
-    if decided:
-        classes = ", ".join(shorten(name, 20) for name in decided[0][2].classes)
-        caption = (
-            f"Decision curve: net benefit of acting on the summed probability of {classes}, with 95% "
-            "intervals. At a threshold of t, one true positive is held to be worth (1 − t)/t false ones."
-        )
-        svg = roc_pr.decision_curve("decision-curve", decided)
-        drawn.append(Figure("decision-curve", caption, svg))
+    if any(r.binary for _, _, r in found):  # a section of its own has what follows
+        return Chapter("comparison-scores", "Probabilities", figures=tuple(drawn))
+    if curve := decision_figure(results):
+        drawn.append(curve)
     return Chapter(
         "comparison-scores",
         "Probabilities and decisions",

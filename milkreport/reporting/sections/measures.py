@@ -8,7 +8,8 @@ from milkreport.evaluation.metrics.definitions import HEADLINE, REPEATED
 from milkreport.evaluation.metrics.named import define
 from milkreport.evaluation.records.parts import Calibration, Estimate, PartResult, PositiveResult
 from milkreport.evaluation.records.results import Results
-from milkreport.reporting.blocks import Cell, Column, Footnote, Row, Table, table
+from milkreport.reporting.blocks import Cell, Column, Figure, Footnote, Row, Table, table
+from milkreport.reporting.figures import roc_pr
 from milkreport.reporting.sections.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.text import (
@@ -50,6 +51,24 @@ def positive_table(results: Results) -> Table | None:
     """The positive classes against the others, where they are declared."""
     arms, note = _arms(results)
     return _positive(arms, note) if arms else None
+
+
+def decision_figure(results: Results) -> Figure | None:
+    """The decision curves of the arms that have one."""
+    part = headline_part(results)
+    decided = [
+        (i, arm.title or arm.name, found.positive)
+        for i, arm in enumerate(results.arms)
+        if (found := arm.part(part)) and found.positive and found.positive.net_benefit
+    ]
+    if not decided:
+        return None
+    classes = ", ".join(shorten(name, 20) for name in decided[0][2].classes)
+    caption = (
+        f"Decision curve: net benefit of acting on the summed probability of {classes}, with 95% "
+        "intervals. At a threshold of t, one true positive is held to be worth (1 − t)/t false ones."
+    )
+    return Figure("decision-curve", caption, roc_pr.decision_curve("decision-curve", decided))
 
 
 def _arms(results: Results) -> tuple[Arms, str]:

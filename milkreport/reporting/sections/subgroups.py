@@ -21,6 +21,8 @@ from milkreport.reporting.wording.titles import (
 from milkreport.tables import plural
 
 MOST_ARMS = 5
+#: Arms that fit beside one another with two columns each.
+MOST_SIDES = 3
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def build_subgroups(results: Results) -> SubgroupsView:
         "largest difference.",
     ]
     tables = [_values(results, arms, metric)]
+    if sides := _sides(results, arms):
+        tables.append(sides)
     gaps = _gaps(results, metric)
     if gaps:
         tables.append(gaps)
@@ -110,6 +114,43 @@ def _values(results: Results, arms: list[tuple[ArmResult, PartResult]], metric: 
         tuple(columns),
         tuple(Group(shorten(column), tuple(rows)) for column, rows in groups.items()),
         (*((note,) if marked else ()), *interval_notes(every, ())),
+        dense=True,
+    )
+
+
+def _sides(results: Results, arms: list[tuple[ArmResult, PartResult]]) -> Table | None:
+    """Sensitivity and specificity of the subgroups at the operating point, beside the primary metric's."""
+    found = [(arm, r.binary) for arm, r in arms[:MOST_SIDES] if r.binary and r.binary.slices]
+    if not found:
+        return None
+    by_arm = [{(s.column, s.value): s for s in binary.slices} for _, binary in found]
+    groups: dict[str, list[Row]] = {}
+    for (column, value), piece in by_arm[0].items():
+        counts = f"{whole(piece.n_positive)} / {whole(piece.n_negative)}"
+        cells = [Cell(shorten(value)), Cell(counts)]
+        for slices in by_arm:
+            own = slices.get((column, value))
+            cells += [estimate_cell(own.sensitivity if own else None)]
+            cells += [estimate_cell(own.specificity if own else None)]
+        groups.setdefault(column, []).append(Row(tuple(cells)))
+    columns = [Column("Subgroup", text=True), Column("Positive / negative")]
+    for arm, _ in found:
+        title = arm_title(results, arm.name) if len(arms) > 1 else ""
+        columns += [Column("Sensitivity", title), Column("Specificity", title)]
+    caption = (
+        "Sensitivity and specificity by subgroup at the operating point of all cases, with 95% "
+        "intervals; none where a "
+        "side has fewer than five cases."
+    )
+    if len(arms) > MOST_SIDES:
+        caption += f" The first {numeral(MOST_SIDES)} arms; the others stand in metrics.csv."
+    every = [row for rows in groups.values() for row in rows]
+    return Table(
+        "subgroup-sides",
+        caption,
+        tuple(columns),
+        tuple(Group(shorten(column), tuple(rows)) for column, rows in groups.items()),
+        interval_notes(every, ()),
         dense=True,
     )
 

@@ -1,0 +1,1 @@
+"""Two classes, or some against the others: operating points, calibration of risks, reclassification."""

@@ -1,0 +1,104 @@
+"""What is said of the positive classes: which they are, where they are called, and what a value means."""
+
+from __future__ import annotations
+
+from milkreport.evaluation.binary.rules import OperatingRule, parse_rule
+from milkreport.evaluation.records.binary import BinaryResult, OperatingPoint
+from milkreport.evaluation.records.results import Results
+from milkreport.reporting.wording.text import capital, decimal, listing, shorten
+from milkreport.reporting.wording.titles import headline_part
+
+TITLES = {
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "auc": "AUC",
+    "average_precision": "Average precision",
+    "lr_positive": "LR+",
+    "lr_negative": "LR−",
+    "net_benefit": "Net benefit",
+}
+#: What each asks; a note in its row.
+MEANINGS = {
+    "sensitivity": "share of the positive that are called",
+    "specificity": "share of the negative that are not",
+    "ppv": "share of the called that are positive",
+    "npv": "share of the others that are negative",
+    "lr_positive": "sensitivity / (1 − specificity)",
+    "lr_negative": "(1 − sensitivity) / specificity",
+}
+
+
+def binary_arms(results: Results) -> list[tuple[int, str, BinaryResult]]:
+    """Position, name and record of every arm that has one."""
+    part = headline_part(results)
+    return [
+        (index, arm.name, found.binary)
+        for index, arm in enumerate(results.arms)
+        if (found := arm.part(part)) is not None and found.binary is not None
+    ]
+
+
+def positive_name(found: BinaryResult) -> str:
+    """The positive classes by name."""
+    return listing(shorten(name, 24) for name in found.classes)
+
+
+def rule_words(rule: OperatingRule) -> str:
+    """An operating point in words."""
+    return {
+        "argmax": "the predicted class",
+        "fixed": f"a declared threshold of {rule.value:g}",
+        "sensitivity": f"a sensitivity of at least {rule.value:g}",
+        "specificity": f"a specificity of at least {rule.value:g}",
+        "youden": "the largest sum of sensitivity and specificity (Youden)",
+        "cost": f"the least cost, a false negative costing {rule.value:g} false positives",
+    }[rule.kind]
+
+
+def threshold_words(point: OperatingPoint) -> str:
+    """The threshold and where it comes from."""
+    if point.source == "none":
+        return "no threshold: the predicted class"
+    if point.threshold is None:
+        return "the predicted class"
+    text = decimal(point.threshold)
+    if point.source == "declared":
+        return f"{text}, declared"
+    within = ""
+    if point.lowest is not None and point.highest is not None and point.lowest < point.highest:
+        within = f" ({decimal(point.lowest)} to {decimal(point.highest)})"
+    where = "nested" if point.source == "nested" else "validation part"
+    return f"{text}{within}, {where}"
+
+
+def point_sentence(results: Results) -> str:
+    """Which class counts as positive, and at which operating point; empty if none does."""
+    arms = binary_arms(results)
+    if not arms:
+        return ""
+    found = arms[0][2]
+    point, name = found.operating, positive_name(found)
+    rule = parse_rule(point.rule)
+    words = shorten(results.data.units, 24)
+    text = f"{name} counts as positive"
+    if found.by_default:
+        text += " (the second of two classes; nobody named another)"
+    if rule.kind == "argmax":
+        half = ", that is from a probability of 0.5" if len(results.classes) == 2 else ""
+        said = f"{text}. {capital(words)} are called positive by the predicted class{half}"
+        return f"{said}: no operating point was asked for."
+    text += f". Operating point: {rule_words(rule)}"
+    sources = {arm.operating.source for _, _, arm in arms}
+    if rule.is_chosen and "nested" in sources:
+        text += (
+            f". The threshold is nested: the {words} of each inner fold are called at the threshold found on "
+            "the other folds, so none is called at a threshold that it helped to choose. The intervals "
+            "include the choice of the threshold"
+        )
+    elif rule.is_chosen and "validation" in sources:
+        text += ". The threshold was found on the validation part"
+    if "none" in sources:
+        text += ". Without a threshold (hard labels, or too few cases) the predicted class decides"
+    return text + "."
