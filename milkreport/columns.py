@@ -18,17 +18,21 @@ from milkreport.tables import first_few, shown
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
-# Ages as DICOM writes them (value representation AS), in years.
+# Ages as DICOM writes them (value representation AS), and in words; in years.
 _AGE = re.compile(r"([0-9]{3})([YMWD])")
+_YEARS_OLD = re.compile(r"([0-9]{1,3}) ?(?:y|yo|y/o|yrs?|years?)(?: old)?", re.IGNORECASE)
 _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 
 def plain_ages(cells: pd.Series[Any]) -> pd.Series[Any]:
-    """Text cells with each age of DICOM's form (``077Y``, ``018M``) as its number of years."""
+    """Text cells with each age (DICOM's ``077Y`` and ``018M``, ``45 years``, ``45yo``) as its years."""
 
     def plain(cell: object) -> object:
         match = _AGE.fullmatch(cell) if isinstance(cell, str) else None
-        return f"{int(match[1]) * _YEARS[match[2]]:.9g}" if match else cell
+        if match:
+            return f"{int(match[1]) * _YEARS[match[2]]:.9g}"
+        words = _YEARS_OLD.fullmatch(cell) if isinstance(cell, str) else None
+        return words[1] if words else cell
 
     return cells.map(plain)
 

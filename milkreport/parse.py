@@ -51,6 +51,10 @@ def parse_toml(data: bytes | str) -> dict[str, Any]:
         value = tomllib.loads(text)
     except RecursionError:
         raise ValueError(f"nested more than {_DEEPEST} levels deep") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # Python's own limit on the digits of an integer
+        raise ValueError("an integer beyond 64 bits") from None
     refuse_depth(value)
     return value
 

@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 import milkreport
 from milkreport.errors import ConfigError, NeedsOption
+from milkreport.evaluation.reading.arm_names import name_of_file
 from milkreport.evaluation.reading.class_names import in_order, match_names, tidy_labels
 from milkreport.evaluation.reading.inputs import EvaluationInputs, load_inputs
 from milkreport.evaluation.reading.options import TableOptions, join_names, split_names
@@ -807,3 +808,16 @@ def test_folds_of_a_long_table_are_checked_like_any_run(
     (found,) = json.loads(done.stdout)
     assert (found["comparison"]["n_cases"], found["comparison"]["n_folds"]) == (120, 4)
     assert milkreport("check", "one", "--against", "one", "--allow-inconclusive").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Straße Nr. 1", "Strasse-Nr.-1"),
+        ("Søren Łukasz", "Soeren-Lukasz"),
+        ("été", "ete"),
+        ("模型", "predictions"),
+    ],
+)
+def test_letters_of_other_languages_are_spelled_in_names(title: str, name: str) -> None:
+    assert name_of_file(title) == name

@@ -15,6 +15,7 @@ from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 from PIL import Image
 
+from milkreport.columns import plain_ages
 from milkreport.data import roots
 from milkreport.data.adapters.load import load_cases
 from milkreport.data.adapters.milk10k import CLASSES, GROUND_TRUTH, METADATA
@@ -639,6 +640,7 @@ def paired(folder: Path, shared: int) -> None:
                 "age": f"{20 + n:03d}Y" if n % 7 else "018M",
                 "management": ("excision", "none", "no further examination")[n % 3],
                 "seven_point_score": n % 4,
+                "breslow_mm": n % 5 / 4,
                 "cell_type": ("nevus", "melanoma", "other")[n * 7 % 60 // 20],
                 "elevation": ("flat", "palpable")[n // 3 % 2],
                 "clinic": derm if n < shared else f"clinic/{n:03d}.png",
@@ -657,12 +659,29 @@ def test_a_shared_file_drops_no_view(tmp_path: Path, shared: int) -> None:
     assert list(spec.views) == (["image"] if shared == 60 else ["clinic", "derm"])
 
 
+@pytest.mark.parametrize(
+    ("cell", "years"),
+    [("077Y", "77"), ("018M", "1.5"), ("45 years", "45"), ("45yo", "45"), ("7 y", "7"), ("45 yrs old", "45"),
+     ("45", "45"), ("young", "young"), ("2045 years", "2045 years")],
+)  # fmt: skip
+def test_ages_are_read_as_years(cell: str, years: str) -> None:
+    assert plain_ages(pd.Series([cell])).tolist() == [years]
+
+
+def test_a_table_of_too_many_columns_is_named_and_not_passed_over(tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["a.png"])
+    header = ",".join(f"c{i}" for i in range(1001))
+    (tmp_path / "set" / "wide.csv").write_text(f"{header}\n{header}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"wide\.csv: 1,001 columns"):
+        propose(tmp_path / "set")
+
+
 def test_labels_ages_and_consequences_are_told_by_their_names(tmp_path: Path) -> None:
     paired(tmp_path / "set", 9)
     spec = propose(tmp_path / "set")
     assert settings(spec).label == "cell_type"
     assert inputs(spec) == {"age": "numeric", "elevation": "categorical"}
-    assert spec.banned == ["management", "seven_point_score"]
+    assert spec.banned == ["management", "seven_point_score", "breslow_mm"]
     text = (tmp_path / "set" / SPEC_NAME).read_text(encoding="utf-8")
     assert "# management: by its name it follows from the label" in text
     ages = load_cases(tmp_path / "set", "auto", tmp_path).table["age"]

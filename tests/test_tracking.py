@@ -338,3 +338,12 @@ def test_what_goes_over_a_network_is_recorded(small, in_process) -> None:
     sent = "metrics and report were offered to an MLflow server"
     assert RunFolder(Path("run")).load_manifest().network == [sent]
     assert sent in Path("run/report.html").read_text(encoding="utf-8")
+    # Together with a run that used none; and with one that did not record it.
+    assert in_process("run-all", "quick", *options[:2], "--out", "plain", *options[4:]).code == 0
+    assert in_process("report", "plain", "run", "--out", "both", "--no-pdf").code == 0
+    assert RunFolder(Path("both")).load_manifest().network == [sent]
+    assert sent in Path("both/report.html").read_text(encoding="utf-8")
+    old = RunFolder(Path("plain"))
+    old.write_manifest(old.load_manifest().model_copy(update={"network": None}))
+    assert in_process("report", "plain", "run", "--out", "unknown", "--no-pdf").code == 0
+    assert RunFolder(Path("unknown")).load_manifest().network is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from milkreport.errors import ConfigError, DataError
@@ -70,7 +70,19 @@ def combine(
             "notices": [*scored.notices, *_notices(runs, bool(_validated(scored)))],
         }
     )
-    return write_evaluation(out, inputs, results, command)
+    network = _network(folder for folder, _ in runs.values())
+    return write_evaluation(out, inputs, results, command, network)
+
+
+def _network(folders: Iterable[RunFolder]) -> list[str] | None:
+    """What of any run went over a network, each once; ``None`` if one of them did not record it."""
+    found: dict[str, None] = {}
+    for folder in folders:
+        used = folder.load_manifest().network
+        if used is None:
+            return None
+        found |= dict.fromkeys(used)
+    return [*found]
 
 
 def _load(path: Path) -> tuple[RunFolder, Results]:

@@ -29,9 +29,16 @@ from milkreport.runs.manifest import describe_evaluation
 
 
 def write_evaluation(
-    out: Path, inputs: EvaluationInputs, results: Results, command: str
+    out: Path,
+    inputs: EvaluationInputs,
+    results: Results,
+    command: str,
+    network: Sequence[str] | None = (),
 ) -> Results:
     """Write predictions, results and provenance into *out*; an older evaluation there is replaced.
+
+    Args:
+        network: see :func:`milkreport.runs.manifest.describe_evaluation`.
 
     Returns:
         the results, whose cells now carry the hashes of their predictions.
@@ -46,7 +53,8 @@ def write_evaluation(
     with hold(folder.path):
         folder.clear()
         sources = inputs.sources_sha256
-        folder.write_manifest(describe_evaluation(results.suite, inputs.truth[1], command, sources))
+        manifest = describe_evaluation(results.suite, inputs.truth[1], command, sources, network)
+        folder.write_manifest(manifest)
         arms = []
         for arm in results.arms:
             records: list[CellRecord] = []

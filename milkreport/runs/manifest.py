@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,17 @@ def read_environment() -> dict[str, Any]:
 
 
 def describe_evaluation(
-    suite: str, data_sha256: str, command: str, sources_sha256: str = ""
+    suite: str,
+    data_sha256: str,
+    command: str,
+    sources_sha256: str = "",
+    network: Sequence[str] | None = (),
 ) -> Manifest:
-    """The manifest of what was scored and not trained: no suite's settings, no device, no network."""
+    """The manifest of what was scored and not trained: no suite's settings, no device.
+
+    Args:
+        network: what of the scored runs went over a network; ``None`` where one did not record it.
+    """
     return Manifest(
         **read_environment(),
         suite=suite,
@@ -130,7 +139,7 @@ def describe_evaluation(
         device_name="",
         cpu_capability="",
         threads=0,
-        network=[],
+        network=None if network is None else [*network],
         sources_sha256=sources_sha256,
     )
 

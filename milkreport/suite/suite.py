@@ -266,6 +266,9 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         value = parse_toml(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()  # a bare word is a string
+    except ValueError as error:
+        shown = override if len(override) <= 80 else f"{override[:79]}…"
+        raise ConfigError(f"--set {shown}: {error}", "give another value") from error
     target = values
     for part in parts[:-1]:
         target = target.setdefault(part, {})

@@ -330,3 +330,23 @@ def test_damaged_inputs_end_in_one_line(
     done = in_process(*[str(path) if word == "FILE" else word for word in command])
     assert done.code in (0, 2, 3), done.stderr
     assert done.code == 0 or only_line(done)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--set", "training.epochs=99999999999999999999999"),
+        ("--set", f"training.epochs={'9' * 5000}"),
+        ("--set", f"x={'[' * 3000}"),
+        ("--grid", "training.epochs=99999999999999999999,1"),
+        ("--grid", "training.learning_rate=99999999999999999999"),
+    ],
+    ids=["large", "digits", "deep", "grid", "grid of one"],
+)
+def test_an_odd_setting_is_one_line(in_process, option: str, value: str) -> None:
+    done = in_process("run-all", "quick", option, value, "--dry-run")
+    assert done.code == 2, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert len(errors[0]) < 400
+    assert "set_int_max" not in errors[0]

@@ -118,7 +118,10 @@ def _load_tables(tree: Tree) -> list[FoundTable]:
     index = ImageIndex(tree)
     tables, unreadable = [], []
     for path in tree.tables:
-        if len(load_any_header(path)) > MOST_COLUMNS:
+        if (n := len(load_any_header(path))) > MOST_COLUMNS:
+            what = f"{n:,} columns: only tables of at most {MOST_COLUMNS:,} are looked at"
+            do = "leave out columns of pixels or embeddings"
+            unreadable.append(DataError(what, do, path.relative_to(tree.root).as_posix()))
             continue
         try:
             tables.append(_load(path, tree, index))

@@ -7,13 +7,28 @@ import unicodedata
 from collections.abc import Collection
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+#: Letters that are none with an accent, spelled as their languages do.
+_SPELLED = str.maketrans(
+    {
+        "ß": "ss",
+        "ø": "oe",
+        "Ø": "Oe",
+        "æ": "ae",
+        "Æ": "Ae",
+        "œ": "oe",
+        "Œ": "Oe",
+        "ł": "l",
+        "Ł": "L",
+    }
+    | {"đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i"}
+)
 #: Characters of a name at most.
 MOST_LETTERS = 64
 
 
 def name_of_file(stem: str) -> str:
     """An arm's name: letters without their accents, and a hyphen for what a name cannot have."""
-    plain = unicodedata.normalize("NFKD", stem)
+    plain = unicodedata.normalize("NFKD", stem.translate(_SPELLED))
     letters = "".join(c for c in plain if not unicodedata.combining(c))
     return _UNSAFE.sub("-", letters).strip("-._")[:MOST_LETTERS] or "predictions"
 
