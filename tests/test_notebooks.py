@@ -92,7 +92,7 @@ def test_drawings_are_figures_of_the_same_numbers(
     area = np.trapezoid(tpr, fpr)
     assert any(abs(found - area) < 2e-3 for found in areas)
     assert not any(abs(found - area / 2) < 2e-3 for found in areas)
-    for name in ("comparison", "calibration", "precision_recall", "classes"):
+    for name in ("comparison", "calibration", "precision_recall", "classes", "risk"):
         figure = getattr(results.plot, name)()
         assert isinstance(figure, matplotlib.figure.Figure)
         assert figure._repr_png_().startswith(b"\x89PNG")
@@ -101,7 +101,7 @@ def test_drawings_are_figures_of_the_same_numbers(
 def test_what_cannot_be_drawn_is_said(two_classes: tuple[np.ndarray, np.ndarray]) -> None:
     labels, _ = two_classes
     hard = milkreport.evaluate(labels[::-1], labels)
-    with pytest.raises(ConfigError, match="no drawing 'roc'"):
+    with pytest.raises(ConfigError, match="no drawing 'binary-roc' or 'roc'"):
         hard.plot.roc()
     with pytest.raises(ConfigError, match=r"no arm 'x'.*predictions"):
         hard.plot.confusion("x")

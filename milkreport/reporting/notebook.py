@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from milkreport.evaluation.records.results import Results
 from milkreport.reporting.figures.svg import PICTURE_DPI, drawing, keeping_figures
 from milkreport.reporting.html import render_page
 from milkreport.reporting.sections.arms import build_arm
+from milkreport.reporting.sections.binary import build_binary
 from milkreport.reporting.sections.compare import build_comparison
 from milkreport.reporting.view import build_summary
 from milkreport.tables import first_few
@@ -40,15 +40,15 @@ class Plots:
         Raises:
             ConfigError: no arm has it.
         """
-        return self._take("headline-figure", lambda: build_summary(self._results))
+        return self._take("headline-figure")
 
     def roc(self) -> Figure:
-        """The ROC curve of each class, or of P(second class) where there are two.
+        """ROC curves: with a band and operating points where there are positive classes, else per class.
 
         Raises:
             ConfigError: the predictions are hard answers, which have none.
         """
-        return self._take("roc", lambda: build_comparison(self._results))
+        return self._take("binary-roc", "roc")
 
     def precision_recall(self) -> Figure:
         """Precision over recall of each class.
@@ -56,15 +56,23 @@ class Plots:
         Raises:
             ConfigError: the predictions are hard answers.
         """
-        return self._take("precision-recall", lambda: build_comparison(self._results))
+        return self._take("precision-recall")
 
     def calibration(self) -> Figure:
-        """Share of right answers over the largest probability.
+        """Share of positive cases over the predicted risk; without positive classes, of right answers.
 
         Raises:
             ConfigError: there are no probabilities.
         """
-        return self._take("reliability", lambda: build_comparison(self._results))
+        return self._take("calibration", "reliability")
+
+    def risk(self) -> Figure:
+        """The predicted risks of positive and of negative cases.
+
+        Raises:
+            ConfigError: there are no positive classes, or no probabilities.
+        """
+        return self._take("risk-by-outcome")
 
     def classes(self) -> Figure:
         """F1 and recall of each class and arm.
@@ -72,7 +80,7 @@ class Plots:
         Raises:
             ConfigError: nothing was scored.
         """
-        return self._take("per-class", lambda: build_comparison(self._results))
+        return self._take("per-class")
 
     def confusion(self, arm: str = "") -> Figure:
         """The confusion matrix of *arm*, by default the first one.
@@ -92,14 +100,15 @@ class Plots:
             raise ConfigError(f"nothing of arm {found.name!r} was scored", "choose another arm")
         return _showing(matrices[0])
 
-    def _take(self, key: str, draw: Callable[[], object]) -> Figure:
+    def _take(self, *keys: str) -> Figure:
+        """The first drawing of *keys* that the report has."""
         with keeping_figures() as kept:
-            draw()
-        if key not in kept:
-            there = ", ".join(sorted(kept)) or "none"
-            what = f"these results have no drawing {key!r}"
-            raise ConfigError(what, f"what they have: {there}", "plot")
-        return _showing(kept[key])
+            for build in (build_summary, build_binary, build_comparison):
+                build(self._results)
+                if found := next((key for key in keys if key in kept), None):
+                    return _showing(kept[found])
+        what = f"these results have no drawing {' or '.join(map(repr, keys))}"
+        raise ConfigError(what, f"what they have: {', '.join(sorted(kept)) or 'none'}", "plot")
 
 
 def _showing(figure: Figure) -> Figure:
