@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from found import Found
+from found import Coverage, Found
 from populations import Population, make
 
 from milkreport.evaluation.binary.answers import answer_seed
@@ -58,7 +58,7 @@ def simulate(
     """Coverage, both tails, mean width and how often there was an interval, by measure."""
     rng = np.random.default_rng([n, len(population.name), len(text)])
     curve, rule = Curve(population), parse_rule(text)
-    rows: dict[str, list[tuple[bool, bool, float]]] = {}
+    coverage = Coverage()
     for _ in range(times):
         cases = population.draw_cases(n, rng)
         p = population.answer(cases, population.log_odds, rng)
@@ -76,17 +76,8 @@ def simulate(
         for name, (low, high) in found.items():
             if np.isfinite(points[name]) or "@" in name:
                 truth = float(truths[name])
-                rows.setdefault(name, []).append((low > truth, high < truth, high - low))
-    return {
-        name: {
-            "covered": round(1 - float(np.mean([a or b for a, b, _ in kept])), 3),
-            "too high": round(float(np.mean([a for a, _, _ in kept])), 3),
-            "too low": round(float(np.mean([b for _, b, _ in kept])), 3),
-            "width": round(float(np.median([w for _, _, w in kept])), 3),
-            "n": len(kept),
-        }
-        for name, kept in rows.items()
-    }
+                coverage.add(name, truth, low, high)
+    return coverage.table()
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from found import Found
+from found import Coverage, Found
 from populations import Cases, Population, make
 
 from milkreport.evaluation.binary.reading_study import describe_readers
@@ -46,12 +46,7 @@ def simulate(population: Population, n: int, n_readers: int, times: int) -> dict
         some = population.draw_cases(2000, rng)
         found.append(_shares(ask(population, some, rng)[0]))
     truths = dict(zip(("sensitivity", "specificity"), np.mean(found, axis=0), strict=True))
-    rows: dict[str, list[tuple[bool, bool, float]]] = {}
-
-    def add(name: str, truth: float, low: float | None, high: float | None) -> None:
-        if low is not None and high is not None:
-            rows.setdefault(name, []).append((low > truth, high < truth, high - low))
-
+    coverage = Coverage()
     for _ in range(times):
         cases = population.draw_cases(n, rng)
         asked = [ask(population, cases, rng) for _ in range(n_readers)]
@@ -59,22 +54,13 @@ def simulate(population: Population, n: int, n_readers: int, times: int) -> dict
         study = describe_readers(readers, cases.groups, Plan("accuracy", ("C1",), n_resamples=200))
         assert study is not None
         for name, value in study.mean.items():
-            add(f"mean {name}", truths[name], value.low, value.high)
+            coverage.add(f"mean {name}", truths[name], value.low, value.high)
         many = population.draw_cases(5000, rng)
         own = population.answer(many, asked[0][1], rng)
         for name, truth in zip(truths, _shares(own), strict=True):
             value = study.readers[0].values[name]
-            add(f"one {name}", truth, value.low, value.high)
-    return {
-        name: {
-            "covered": round(1 - float(np.mean([a or b for a, b, _ in kept])), 3),
-            "too high": round(float(np.mean([a for a, _, _ in kept])), 3),
-            "too low": round(float(np.mean([b for _, b, _ in kept])), 3),
-            "width": round(float(np.median([w for _, _, w in kept])), 3),
-            "n": len(kept),
-        }
-        for name, kept in rows.items()
-    }
+            coverage.add(f"one {name}", truth, value.low, value.high)
+    return coverage.table()
 
 
 def _shares(p: Predictions) -> tuple[float, float]:

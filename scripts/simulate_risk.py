@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from found import Found
+from found import Coverage, Found
 from populations import Population, make
 
 from milkreport.evaluation.binary.risk_bounds import bound_groups, bound_moved
@@ -55,35 +55,21 @@ def simulate(population: Population, n: int, times: int) -> dict[str, dict[str, 
     truths = {name: value for name, (value, _) in measure(true, p.probabilities).items()}
     order = np.argsort(score)
     ordered, positive = score[order], np.append(0, np.cumsum(true[order]))
-    rows: dict[str, list[tuple[bool, bool, float]]] = {}
-
-    def add(name: str, truth: float, low: float, high: float) -> None:
-        if np.isfinite([truth, low, high]).all():
-            rows.setdefault(name, []).append((low > truth, high < truth, high - low))
-
+    coverage = Coverage()
     for _ in range(times):
         cases = population.draw_cases(n, rng)
         p = population.answer(cases, population.log_odds, rng)
         score, true = p.probabilities[:, 1], p.truth == 1
         for name, moved in measure(true, p.probabilities).items():
-            add(name, truths[name], *bound_moved(name, moved, true, cases.groups))
+            coverage.add(name, truths[name], *bound_moved(name, moved, true, cases.groups))
         places = risk_groups(score)
         ends = [score[places == i].max() for i in range(places.max() + 1)]
         cut = np.append(0, np.searchsorted(ordered, ends, side="right"))
         cut[-1] = len(ordered)
         shares = np.diff(positive[cut]) / np.maximum(np.diff(cut), 1)
         for share, pair in zip(shares, bound_groups(true, places, cases.groups), strict=True):
-            add("curve", share, *pair)
-    return {
-        name: {
-            "covered": round(1 - float(np.mean([a or b for a, b, _ in kept])), 3),
-            "too high": round(float(np.mean([a for a, _, _ in kept])), 3),
-            "too low": round(float(np.mean([b for _, b, _ in kept])), 3),
-            "width": round(float(np.median([w for _, _, w in kept])), 3),
-            "n": len(kept),
-        }
-        for name, kept in rows.items()
-    }
+            coverage.add("curve", share, *pair)
+    return coverage.table()
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from found import Found
+from found import Coverage, Found
 from populations import Population, make
 from simulate_operating import POSITIVE, Curve
 
@@ -50,12 +50,7 @@ def simulate(population: Population, n: int, times: int, resamples: int) -> dict
     fixed = [1 - s for s in SPECIFICITIES]
     gaps = at_rates(curves[0], fixed) - at_rates(curves[1], fixed)
     truths = at_rates(curves[0], list(RATES))
-    rows: dict[str, list[tuple[bool, bool, float]]] = {}
-
-    def add(name: str, truth: float, low: float, high: float) -> None:
-        if np.isfinite([truth, low, high]).all():
-            rows.setdefault(name, []).append((low > truth, high < truth, high - low))
-
+    coverage = Coverage()
     for _ in range(times):
         cases = population.draw_cases(n, rng)
         p, q = (m.answer(cases, m.log_odds, rng) for m in (population, other))
@@ -76,12 +71,12 @@ def simulate(population: Population, n: int, times: int, resamples: int) -> dict
         k = len(RATES)
         lows, highs = bound_band(true, values[0][:k], drawn[0][:, :k], cases.groups)
         for rate, truth, low, high in zip(RATES, truths, lows, highs, strict=True):
-            add(f"band at {rate:g}", truth, low, high)
+            coverage.add(f"band at {rate:g}", truth, low, high)
         for i, gap in enumerate(gaps):
             pair = (values[0][k + i : k + i + 1], values[1][k + i : k + i + 1])
             draws = (drawn[0][:, k + i : k + i + 1], drawn[1][:, k + i : k + i + 1])
             bounds = bound_at_specificity(true, pair, draws, cases.groups)
-            add(f"difference at {SPECIFICITIES[i]:g}", gap, *bounds)
+            coverage.add(f"difference at {SPECIFICITIES[i]:g}", gap, *bounds)
         for text in RULES:
             rule = parse_rule(text)
             one, two = (answer_seed(m, POSITIVE, rule, cases.groups) for m in (p, q))
@@ -91,17 +86,8 @@ def simulate(population: Population, n: int, times: int, resamples: int) -> dict
             for outcome, hit, miss in (("positive", 0, 2), ("negative", 3, 1)):
                 shares = [f[hit] / (f[hit] + f[miss]) for f in found]
                 pair = bound_change(true, score, rival, one, two, outcome, cases.groups)
-                add(f"{outcome}, {text}", shares[0] - shares[1], *pair)
-    return {
-        name: {
-            "covered": round(1 - float(np.mean([a or b for a, b, _ in kept])), 3),
-            "too high": round(float(np.mean([a for a, _, _ in kept])), 3),
-            "too low": round(float(np.mean([b for _, b, _ in kept])), 3),
-            "width": round(float(np.median([w for _, _, w in kept])), 3),
-            "n": len(kept),
-        }
-        for name, kept in rows.items()
-    }
+                coverage.add(f"{outcome}, {text}", shares[0] - shares[1], *pair)
+    return coverage.table()
 
 
 def main() -> None:
