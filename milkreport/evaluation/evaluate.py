@@ -7,29 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from milkreport.errors import ConfigError
 from milkreport.evaluation.binary.reading_study import describe_readers
-from milkreport.evaluation.binary.rules import check_prevalence, parse_rule
+from milkreport.evaluation.binary.rules import check_prevalence, parse_prevalences, parse_rule
 from milkreport.evaluation.compare import compare_pools
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import check_margin, check_name, define_all
 from milkreport.evaluation.metrics.rules import RULES
-from milkreport.evaluation.metrics.slices import MOST_VALUES, skipped_columns
+from milkreport.evaluation.notices import list_notices
 from milkreport.evaluation.pooled_predictions import (
     CaseFacts,
     Cells,
-    notice_groups,
     pool_arms,
-    pool_folds,
 )
 from milkreport.evaluation.reading.arrays import as_tables, is_array
-from milkreport.evaluation.reading.copies import count_copies, find_copies
 from milkreport.evaluation.reading.inputs import EvaluationInputs, Given, GivenFiles, load_inputs
 from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions, join_names
 from milkreport.evaluation.records.data import DataSummary, Part, SplitSummary
-from milkreport.evaluation.records.parts import Needs, PartResult
+from milkreport.evaluation.records.parts import PartResult
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Comparison, Results
 from milkreport.evaluation.summarise import summarise_pool
 from milkreport.tables import first_few
@@ -55,7 +50,7 @@ def evaluate(
     primary: str = "macro_f1",
     margin: float | None = None,
     operating: str = "",
-    prevalence: float | Sequence[float] = (),
+    prevalence: float | str | Sequence[float] = (),
     readers: Mapping[str, Given | Any] | None = None,
     intervals: bool = True,
     title: str = "",
@@ -104,6 +99,8 @@ def evaluate(
         DataError: bad predictions, truth or metadata. ConfigError: an unknown class, column or metric, or
             options of arrays with tables.
     """
+    if readers is not None and not isinstance(readers, Mapping):
+        raise ConfigError("readers have no names", "give a mapping: {'ann': answers}", "readers")
     if is_array(y_true):
         if metadata is not None or group or slices:
             what = "metadata, group and slices name columns of tables with ids"
@@ -135,6 +132,8 @@ def evaluate(
     )
     if data:
         inputs = replace(inputs, truth=(data, inputs.truth[1]))
+    if isinstance(prevalence, str):
+        prevalence = parse_prevalences(prevalence)
     shares = (prevalence,) if isinstance(prevalence, int | float) else prevalence
     plan = Plan(
         primary,
@@ -148,9 +147,11 @@ def evaluate(
     return evaluate_inputs(inputs, plan, title=title)
 
 
-def _names(given: str | Sequence[str]) -> tuple[str, ...]:
-    """One name or several."""
-    return ((given,) if given else ()) if isinstance(given, str) else tuple(map(str, given))
+def _names(given: Any) -> tuple[str, ...]:
+    """One name or several; a class may be called by a number."""
+    if isinstance(given, str):
+        return (given,) if given else ()
+    return tuple(map(str, given)) if hasattr(given, "__iter__") else (str(given),)
 
 
 def evaluate_inputs(
@@ -163,7 +164,6 @@ def evaluate_inputs(
     """
     plan = _check_plan(plan, inputs.classes, bool(inputs.readers))
     found, comparison = evaluate_arms(inputs.arms, plan, inputs.facts)
-    kinds = {name: {part.kind for part in parts} for name, parts in found.items()}
     arms = [
         ArmResult(
             name=name,
@@ -204,15 +204,7 @@ def evaluate_inputs(
         readers=describe_readers(
             inputs.readers, inputs.facts.group_positions(inputs.first.case_ids), plan
         ),
-        notices=[
-            *_notice_dropped(inputs),
-            *_notices(kinds),
-            *_notice_positive(plan),
-            *_notice_copies(inputs.arms),
-            *_notice_seeds(inputs.arms),
-            *notice_groups(inputs.facts, inputs.first.case_ids),
-            *_notice_skipped(inputs.facts),
-        ],
+        notices=list_notices(inputs, found, plan),
     )
 
 
@@ -249,83 +241,6 @@ def _split_rule(inputs: EvaluationInputs) -> str:
     if n_folds > 1:
         return f"{n_folds} folds, as the predictions name them: each case is tested in one"
     return "one test part: the cases of the truth"
-
-
-def _notice_dropped(inputs: EvaluationInputs) -> list[str]:
-    """A notice of cases that are not scored since the truth or some predictions do not have them."""
-    if not inputs.exclusions:
-        return []
-    dropped, kept = sum(e.n for e in inputs.exclusions), len(inputs.first.truth)
-    reasons = "; ".join(f"{e.n:,} {e.reason}" for e in inputs.exclusions)
-    return [
-        f"{dropped:,} of {dropped + kept:,} cases were dropped ({reasons}): values are of the other {kept:,}"
-    ]
-
-
-def _notices(kinds: Mapping[str, set[Needs]]) -> list[str]:
-    notices = []
-    for name, found in kinds.items():
-        if "labels" in found:
-            notices.append(
-                f"{name}: hard labels: ranks, probabilities, calibration and thresholds are NOT COMPUTED"
-            )
-        elif "scores" in found:
-            notices.append(
-                f"{name}: values do not sum to 1: argmax, ranks and thresholds only; log loss, Brier "
-                "score and calibration are NOT COMPUTED, and nothing was renormalised"
-            )
-    return notices
-
-
-def _notice_positive(plan: Plan) -> list[str]:
-    """A notice of a positive class that nobody named: which one it is decides all that is said of it."""
-    if not plan.positive_by_default:
-        return []
-    name = plan.positive[0]
-    return [f"{name} counts as positive, the second of two classes; name another by --positive"]
-
-
-def _notice_skipped(facts: CaseFacts) -> list[str]:
-    """A notice of columns that have too many values for subgroups of each."""
-    if facts.subgroups is None:
-        return []
-    skipped = skipped_columns(facts.subgroups, facts.columns)
-    if not skipped:
-        return []
-    named = first_few([f"{name} ({n:,} values)" for name, n in skipped.items()])
-    options = " ".join(f"--slice {name}" for name in [*skipped][:1])
-    return [
-        f"no subgroups by {named}: more than {MOST_VALUES} values; name the columns to include them, as in "
-        f"{options}"
-    ]
-
-
-def _notice_copies(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
-    """A notice of test cases to which every arm and seed gives the same probabilities, to the bit."""
-    pooled = [p for parts in arms.values() for p in pool_folds(parts["test"]).values()]
-    ids = pooled[0].case_ids
-    if not all(np.array_equal(p.case_ids, ids) for p in pooled):
-        return []
-    roots = find_copies(pooled[0].truth, np.concatenate([p.probabilities for p in pooled], axis=1))
-    if roots is None:
-        return []
-    return [
-        f"{count_copies(roots):,} of {len(ids):,} cases have the same label and identical probabilities as "
-        "another case: copies are not independent cases; remove them, or name their group by --group"
-    ]
-
-
-def _notice_seeds(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
-    """A notice of seeds that some arms lack: the comparison leaves them out."""
-    seeds = {name: {seed for seed, _ in parts["test"]} for name, parts in arms.items()}
-    shared = set.intersection(*seeds.values())
-    if all(found == shared for found in seeds.values()):
-        return []
-    counts = first_few([f"{name} has {len(found)}" for name, found in seeds.items()])
-    return [
-        f"unequal numbers of training seeds ({counts}): the comparison takes the first {len(shared)} of each "
-        "arm; an arm's own values and intervals take all of its seeds"
-    ]
 
 
 def _check_plan(plan: Plan, classes: Sequence[str], has_readers: bool = False) -> Plan:

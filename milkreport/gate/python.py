@@ -29,6 +29,9 @@ def compare(
     arm: str = "",
     classes: Sequence[Any] | None = None,
     groups: Any = None,
+    id: str | Sequence[str] = (),
+    label: str = "",
+    missing: str = "error",
     positive: str | Sequence[str] = (),
     primary: str = "",
     margin: float | None = None,
@@ -43,6 +46,9 @@ def compare(
         arm: which one of two runs that have several in common.
         classes: as for :func:`milkreport.evaluate`.
         groups: with arrays, likewise.
+        id: with tables, as for :func:`milkreport.evaluate`.
+        label: likewise.
+        missing: likewise.
         positive: classes that count as disease; by default the runs' own.
         primary: the metric that is tested; by default the runs' own, or ``macro_f1``.
         margin: the difference in it that does not matter; by default the runs' own.
@@ -64,6 +70,9 @@ def compare(
             y_true,
             classes=classes,
             groups=groups,
+            id=id,
+            label=label,
+            missing=missing,
             positive=disease,
             primary=primary or "macro_f1",
             margin=margin,
@@ -71,9 +80,9 @@ def compare(
     if groups is not None:
         raise ConfigError("groups belong to arrays", "leave them out", "compare")
     truth = None if y_true is None else Path(y_true)
-    options = TableOptions(
-        classes=tuple(map(str, classes if classes is not None else ())), positive=disease
-    )
+    named = tuple(map(str, classes if classes is not None else ()))
+    ids = ((id,) if id else ()) if isinstance(id, str) else tuple(id)
+    options = TableOptions(ids, label, named, disease, missing)
     found = compare_two(Path(one), Path(other), truth, primary, margin, options)
     if arm:
         found = [results for results in found if results.title == arm]
@@ -97,6 +106,9 @@ def check(results: Results | str | Path, against: str | Path | Reference) -> Ver
     Raises:
         ConfigError: no such reference, or one whose predictions are needed. DataError: no finished run.
     """
+    if isinstance(against, Results):
+        do = "compare two predictions with milkreport.compare, or name a reference"
+        raise ConfigError("results are no reference", do, "check")
     if not isinstance(results, Results):
         folder = RunFolder(Path(results))
         if isinstance(against, Reference):

@@ -90,9 +90,10 @@ def describe_binary(
     def ranked(name: str) -> Estimate | None:
         if name not in shared([m.positive for m in points]):
             return None
-        ends = [(float(b.positive[name][0]), float(b.positive[name][1])) for b in bounds]
+        pairs = [b.positive[name] for b in bounds if name in b.positive]
+        ends = [(float(low), float(high)) for low, high in pairs]
         values = [float(m.positive[name]) for m in points]
-        return estimate(values, ends, [d.positive[name] for d in draws])
+        return estimate(values, ends, [d.positive[name] for d in draws if name in d.positive])
 
     return BinaryResult(
         classes=list(plan.positive),

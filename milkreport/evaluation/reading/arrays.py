@@ -67,6 +67,9 @@ def as_tables(
     frames = {
         name: [_table(name, given, names, ids) for given in seeds] for name, seeds in arms.items()
     }
+    if not isinstance(subgroups, Mapping | pd.DataFrame | None):
+        do = "give a mapping {'sex': sex}, or a data frame"
+        raise ConfigError("subgroups have no names", do, "subgroups")
     facts: dict[str, Any] = {}
     if groups is not None:
         facts[_GROUP] = _column("groups", groups, len(ids))

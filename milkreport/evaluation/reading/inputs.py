@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, pool_folds
 from milkreport.evaluation.reading.any_table import Source, load_case_table
 from milkreport.evaluation.reading.arm_names import name_of_file
@@ -171,6 +171,9 @@ def load_facts(
     groups: dict[str, str] = {}
     if group:
         known = table[group].dropna()
+        if known.empty:
+            what = f"no case has a value in {group!r}, which names the groups"
+            raise DataError(what, "fill the column, or leave the groups out", _label(metadata))
         groups = dict(zip(known.index.astype(str), known.astype(str), strict=True))
         table = table.drop(columns=[group] if group not in slices else [])
     return CaseFacts(groups, table, tuple(slices))

@@ -213,6 +213,9 @@ def _parts(table: Table) -> tuple[bool, dict[Part, Table]]:
     if not has_parts:
         return False, {"test": table}
     parts: tuple[Part, ...] = ("test", "validation")
+    if others := sorted(set(frame["split"].dropna()) - {*parts, "train"}):
+        what = f"{first_few(map(repr, others))} is no part of a split"
+        raise DataError(what, "write test, validation or train", f"{table.name}:split")
     rows = {part: (frame["split"] == part).to_numpy() for part in parts}
     return True, {part: table.keep(mine) for part, mine in rows.items() if mine.any()}
 

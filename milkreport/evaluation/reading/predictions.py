@@ -130,7 +130,7 @@ def read_probabilities(frame: pd.DataFrame, classes: Sequence[str], name: str) -
         row, column = (int(i) for i in np.argwhere(wrong)[0])
         where = f"{name}:{frame.index[row]}:{classes[column]}"
         finite = values[np.isfinite(values)]
-        if wrong.mean() > 0.2 and (finite < 0).any() and (finite > 1).any():
+        if wrong.mean() > 0.2 and (finite < -0.5).any() and (finite > 1.5).any():
             what, do = "these look like logits, not probabilities", "apply softmax first"
         elif len(finite) and (finite >= 0).all() and 50 < finite.max() <= 100:
             what = f"{values[row, column]:g} is no probability: these look like percent"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -202,7 +203,8 @@ def _positive(column: str, classes: Sequence[str], options: TableOptions, where:
         do = f"for {other}, name the classes as {join_names([one, other])}; for {one}, call it p_{one}"
         raise DataError(what, do, where)
     words = ["--classes", join_names([one, other])]
-    raise NeedsOption(what, words, where, f"for {other}, the last one,")
+    rival = shlex.join(["--classes", join_names([other, one])])
+    raise NeedsOption(what, words, where, f"for {one} {rival}; for {other}")
 
 
 def _refuse_confidence(

@@ -60,10 +60,12 @@ def rule_words(rule: OperatingRule) -> str:
 def threshold_words(point: OperatingPoint) -> str:
     """The threshold and where it comes from."""
     if point.source == "none":
-        return "no threshold: the predicted class"
+        return "none could be set: the predicted class decides"
     if point.threshold is None:
         return "the predicted class"
     text = decimal(point.threshold)
+    if point.rule == "argmax":
+        return f"{text}, the predicted class"
     if point.source == "declared":
         return f"{text}, declared"
     within = ""
@@ -86,7 +88,10 @@ def point_sentence(results: Results) -> str:
     if found.by_default:
         text += " (the second of two classes; nobody named another)"
     if rule.kind == "argmax":
-        half = ", that is from a probability of 0.5" if len(results.classes) == 2 else ""
+        half = ""
+        if len(results.classes) == 2:  # of equal probabilities the first class is answered
+            above = "of at least" if found.classes == results.classes[:1] else "above"
+            half = f", that is with a probability {above} 0.5"
         said = f"{text}. {capital(words)} are called positive by the predicted class{half}"
         return f"{said}: no operating point was asked for."
     text += f". Operating point: {rule_words(rule)}"
@@ -99,6 +104,8 @@ def point_sentence(results: Results) -> str:
         )
     elif rule.is_chosen and "validation" in sources:
         text += ". The threshold was found on the validation part"
-    if "none" in sources:
-        text += ". Without a threshold (hard labels, or too few cases) the predicted class decides"
+    if sources == {"none"}:
+        text += ". It could not be set (hard labels, or too few cases): the predicted class decides"
+    elif "none" in sources:
+        text += ". Where it could not be set (hard labels, or too few cases), the predicted class decides"
     return text + "."
