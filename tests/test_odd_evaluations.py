@@ -127,3 +127,14 @@ def test_compare_reads_tables_as_they_come(tmp_path: Path) -> None:
     )
     assert found.comparison is not None
     assert found.comparison.n_cases == 120
+
+
+def test_a_reader_who_skipped_cases_is_told_how_many() -> None:
+    ids = [f"c{i}" for i in range(120)]
+    frame = pd.DataFrame({"id": ids, "0": 1 - P, "1": P})
+    truth = pd.DataFrame({"id": ids, "label": Y})
+    reader = pd.DataFrame({"id": ids, "prediction": Y})
+    whole = milkreport.evaluate(frame, truth, readers={"ann": reader})
+    assert whole.readers is not None
+    with pytest.raises(DataError, match="reader ann: no answer to 20 of 120 scored cases"):
+        milkreport.evaluate(frame, truth, readers={"ann": reader[20:]})

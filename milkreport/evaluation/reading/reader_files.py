@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
@@ -31,7 +32,8 @@ def load_readers(
     if not readers:
         return {}
     files = {"": [arm]} | {f"reader {name}": [source] for name, source in readers.items()}
-    joined = join_predictions(files, truth, options).arms
+    # What a reader did not answer is said below; "--missing drop" would not make it whole.
+    joined = join_predictions(files, truth, replace(options, missing="drop")).arms
     found = {}
     for name in readers:
         (p,) = joined[f"reader {name}"]["test"].values()
@@ -40,8 +42,8 @@ def load_readers(
             do = "give one column *prediction* of class names; a model is an arm: NAME=FILE"
             raise ConfigError(what, do)
         place = pd.Index(p.case_ids).get_indexer(pd.Index(scored.case_ids))
-        if (place < 0).any() or (len(p.case_ids) > len(place) and options.missing == "error"):
-            what = f"reader {name}: other cases than those of the predictions"
+        if n := int((place < 0).sum()):
+            what = f"reader {name}: no answer to {n:,} of {len(place):,} scored cases"
             raise DataError(what, "give each reader's answer to every scored case")
         found[name] = p.take(place)
     return found
