@@ -196,7 +196,9 @@ def test_seeds_and_groups_that_are_left_out_are_named() -> None:
     rng = np.random.default_rng(0)
     truth = _truth(rng.choice(list("AB"), 40).tolist())
     one, two, three = (_table(rng.dirichlet(np.ones(2), 40), list("AB")) for _ in range(3))
-    known = pd.DataFrame({"case_id": [f"c{i}" for i in range(40)], "patient": ["p", "q"] * 20})
+    known = pd.DataFrame(
+        {"case_id": [f"c{i}" for i in range(40)], "patient": [f"p{i % 20}" for i in range(40)]}
+    )
 
     def notices(frames: dict[str, list[pd.DataFrame]], metadata: pd.DataFrame) -> list[str]:
         results = milkreport.evaluate(
