@@ -27,7 +27,9 @@ from milkreport.trust import grant
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 # No test asserts wall time, of an example of a property neither.
-hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("patient")
 
 

@@ -222,7 +222,7 @@ def test_row_13_a_class_too_small(in_process, data: Path) -> None:
     outcome = in_process("run-all", "quick", "--data", data)
     assert outcome.code == 3
     line = only_line(outcome)
-    assert "class VASC has 1 lesions" in line
+    assert "class VASC has 1 lesion," in line
     assert "merge" in line
 
 

@@ -320,7 +320,7 @@ def test_bad_input_is_one_line(
 def test_runs_that_tell_nothing_are_refused(pilot: Path, in_process: Callable) -> None:
     for words, code, what in (
         (["--from", "single"], 3, "two are needed to see training noise"),
-        (["--from", "alone"], 3, "one arm does not tell"),
+        (["--from", "alone"], 3, "one arm cannot show"),
         (["--from", "pilot", "--metric", "beauty"], 2, "unknown primary metric 'beauty'"),
         (["--from", "pilot", "--metric", "recall:X"], 2, "unknown class 'X'"),
     ):

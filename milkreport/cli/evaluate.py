@@ -99,7 +99,7 @@ def evaluate(
 
     - milkreport evaluate scores.csv --truth labels.csv --id image_name --label target --missing drop
 
-    - milkreport evaluate mine.csv --truth truth.csv --positive MEL --operating sensitivity=0.95
+    - milkreport evaluate mine.csv --truth truth.csv --positive CLASS --operating sensitivity=0.95
     """
     from milkreport.commands import evaluate as work
     from milkreport.commands.shell import shell_line

@@ -59,7 +59,7 @@ IdOption = Annotated[
         "--id",
         metavar="COLUMN",
         help="Id column of the tables; repeatable, if they call it differently. "
-        "(default: case_id, lesion_id, image or id)",
+        "(default: a usual name, such as case_id, image or id)",
     ),
 ]
 LabelOption = Annotated[
