@@ -22,7 +22,7 @@ from milkreport.evaluation.pooled_predictions import (
 )
 from milkreport.evaluation.reading.arrays import as_tables, is_array
 from milkreport.evaluation.reading.inputs import EvaluationInputs, Given, GivenFiles, load_inputs
-from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions, join_names
+from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions, as_names, join_names
 from milkreport.evaluation.records.data import DataSummary, Part, SplitSummary
 from milkreport.evaluation.records.parts import PartResult
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Comparison, Results
@@ -119,8 +119,8 @@ def evaluate(
         raise ConfigError(what, "name columns by group=... and slices=..., or give arrays")
     else:
         named = tuple(str(name) for name in (classes if classes is not None else ()))
-        options = TableOptions(_names(id), label, named, _names(positive), missing)
-    columns = _names(slices)
+        options = TableOptions(as_names(id), label, named, as_names(positive), missing)
+    columns = as_names(slices)
     inputs = load_inputs(
         y_prob,
         y_true,
@@ -137,21 +137,14 @@ def evaluate(
     shares = (prevalence,) if isinstance(prevalence, int | float) else prevalence
     plan = Plan(
         primary,
-        _names(positive),
-        _names(rules),
+        as_names(positive),
+        as_names(rules),
         intervals,
         margin=margin,
         operating=parse_rule(str(operating)),
         prevalences=tuple(map(check_prevalence, shares)),
     )
     return evaluate_inputs(inputs, plan, title=title)
-
-
-def _names(given: Any) -> tuple[str, ...]:
-    """One name or several; a class may be called by a number."""
-    if isinstance(given, str):
-        return (given,) if given else ()
-    return tuple(map(str, given)) if hasattr(given, "__iter__") else (str(given),)
 
 
 def evaluate_inputs(

@@ -32,7 +32,7 @@ def list_notices(
         *_notice_kinds(found),
         *_notice_positive(plan),
         *_notice_operating(found, plan),
-        *_notice_ties(inputs, plan),
+        *_notice_ties(inputs),
         *_notice_order(found, plan),
         *_notice_copies(inputs.arms),
         *_notice_seeds(inputs.arms),
@@ -57,7 +57,7 @@ def _notice_operating(found: Mapping[str, Sequence[PartResult]], plan: Plan) -> 
     return notices
 
 
-def _notice_ties(inputs: EvaluationInputs, plan: Plan) -> list[str]:
+def _notice_ties(inputs: EvaluationInputs) -> list[str]:
     """A notice of cases that stand between two classes where the predicted class decides."""
     if len(inputs.classes) != 2:
         return []

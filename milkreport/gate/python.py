@@ -13,7 +13,7 @@ from milkreport.checks.reference import Reference, load_reference
 from milkreport.checks.verdict import Verdict
 from milkreport.errors import ConfigError
 from milkreport.evaluation.evaluate import evaluate
-from milkreport.evaluation.reading.options import TableOptions
+from milkreport.evaluation.reading.options import TableOptions, as_names
 from milkreport.evaluation.records.results import Results
 from milkreport.gate.checking import compare_run
 from milkreport.runs.evaluated import compare_two
@@ -59,7 +59,7 @@ def compare(
     Raises:
         DataError: not the same cases or labels. ConfigError: no truth, no or several arms in common.
     """
-    disease = (positive,) if isinstance(positive, str) else tuple(positive)
+    disease = as_names(positive)
     if not (isinstance(one, str | Path) and isinstance(other, str | Path)):
         if y_true is None:
             raise ConfigError("predictions need their truth", "give y_true", "compare")
@@ -80,9 +80,8 @@ def compare(
     if groups is not None:
         raise ConfigError("groups belong to arrays", "leave them out", "compare")
     truth = None if y_true is None else Path(y_true)
-    named = tuple(map(str, classes if classes is not None else ()))
-    ids = ((id,) if id else ()) if isinstance(id, str) else tuple(id)
-    options = TableOptions(ids, label, named, disease, missing)
+    named = as_names(classes if classes is not None else ())
+    options = TableOptions(as_names(id), label, named, disease, missing)
     found = compare_two(Path(one), Path(other), truth, primary, margin, options)
     if arm:
         found = [results for results in found if results.title == arm]

@@ -20,7 +20,8 @@ from milkreport.tables import first_few
 CONSEQUENCE = re.compile(
     r"manage|treat|therap|surg(er|ic)|excis|resect|chemo|follow_?up|surviv|death|deceased|recurr|metasta|"
     r"staging|(^|_)stages?($|_)|(^|_)tnm($|_)|[bplt]i_?rads|gleason|bethesda|(seven|7)_?p(oin)?t|abcd|"
-    r"breslow|clark|mitos|mitotic|histolog|histopath|patholog|biops|checklist|difficult|severity|referr|(cell|tumou?r|cancer|tissue|disease)_?type",
+    r"breslow|clark|mitos|mitotic|histolog|histopath|patholog|biops|"
+    r"checklist|difficult|severity|referr|(cell|tumou?r|cancer|tissue|disease)_?type",
     re.IGNORECASE,
 )
 MOST_CATEGORIES = 30

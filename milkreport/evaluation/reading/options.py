@@ -70,3 +70,10 @@ def join_names(names: Iterable[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(list(names))
     return line.getvalue()
+
+
+def as_names(given: object) -> tuple[str, ...]:
+    """One name or several, as a call gives them; a class may be called by a number, and "" is none."""
+    if isinstance(given, str):
+        return (given,) if given else ()
+    return tuple(map(str, given)) if isinstance(given, Iterable) else (str(given),)
