@@ -58,6 +58,9 @@ class Memory:
     def epoch(self, task: Task, epoch: int, epochs: int, row: dict[str, float]) -> None:
         self.epochs.append((str(task), epoch))
         self.on_epoch(task, epoch)
+        if epoch == epochs:
+            # Its CPU is free from here on: the next training may begin before the end of this is heard of.
+            self.at_work.discard(str(task))
 
     def end(self, task: Task, record: CellRecord, skipped: bool) -> None:
         self.ended[str(task)] = record
