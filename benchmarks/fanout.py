@@ -30,6 +30,7 @@ from milkreport.data.splits import make_folds
 from milkreport.data.synthetic.write import write_synthetic
 from milkreport.errors import EnvironmentProblem
 from milkreport.execution.executors import Executor, InProcess
+from milkreport.execution.options import RunOptions
 from milkreport.execution.processes import Processes, make_slots
 from milkreport.execution.runner import Job, run_suites
 from milkreport.execution.tasks import Study, Task
@@ -79,10 +80,10 @@ class Started:
 def carry_out(suite: Suite, data: Path, out: Path, executor: Executor) -> tuple[Clock, set[str]]:
     """One run; its clock, and the hashes of its weights."""
     clock = Clock()
-    job = Job(suite, data, out, "", out.parent / "cache", gallery=False)
+    job = Job(suite, data, out, "", out.parent / "cache")
     folder = RunFolder(out)
     try:
-        run_suites([job], Started(executor, clock), clock)
+        run_suites([job], Started(executor, clock), clock, RunOptions(images=False))
     finally:
         getattr(executor, "close", lambda: None)()
     records = [folder.cell(cell).load_record() for cell in plan_cells(suite)]

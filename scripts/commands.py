@@ -101,7 +101,13 @@ def _kind(parameter: Any) -> str:
 def _default(parameter: Any) -> str:
     """The default where it says something that the help does not."""
     told = parameter.default
-    if told in (None, "", False) or parameter.required or "(default:" in (parameter.help or ""):
+    if (
+        told is None
+        or told == ""
+        or isinstance(told, bool)
+        or parameter.required
+        or "(default:" in (parameter.help or "")
+    ):
         told = None
     said = [f"default: {_code(str(told))}"] if told is not None else []
     said += [f"or {_code('$' + parameter.envvar)}"] if parameter.envvar else []

@@ -210,6 +210,7 @@ def model_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model_run(tmp_path_factory: pytest.TempPathFactory, model_data: Path, cache: Path) -> Path:
     """A finished run: a network, a classifier and a frozen backbone, two seeds, two folds with validation."""
     from milkreport.execution.executors import InProcess
+    from milkreport.execution.options import RunOptions
     from milkreport.execution.runner import Job, run_suites
     from milkreport.suite.suite import build_suite
     from tests.killing import Silent
@@ -239,9 +240,9 @@ def model_run(tmp_path_factory: pytest.TempPathFactory, model_data: Path, cache:
         ],
     }
     out = tmp_path_factory.mktemp("model-run") / "run"
-    job = Job(build_suite(values), model_data, out, "milkreport run-all", cache, gallery=False)
+    job = Job(build_suite(values), model_data, out, "milkreport run-all", cache)
     with mock.patch(
         "milkreport.execution.runner._collect"
     ):  # nothing of it is scored or reported here
-        run_suites([job], InProcess("cpu"), Silent())
+        run_suites([job], InProcess("cpu"), Silent(), RunOptions(images=False))
     return out

@@ -9,6 +9,7 @@ from typing import Any
 
 from milkreport.evaluation.records.results import CellRecord, Results
 from milkreport.execution.executors import Executor
+from milkreport.execution.options import RunOptions
 from milkreport.execution.runner import Job, run_suites
 from milkreport.execution.tasks import Study, Task
 from milkreport.runs.manifest import Manifest
@@ -79,9 +80,9 @@ def carry_out(
     **settings: Any,
 ) -> Results:
     """One run with an executor; checkpoints after every step."""
-    job = Job(suite, data, out, "", cache, gallery=False)
-    settings = {"checkpoint_every": 0.0} | settings
-    (results,) = run_suites([job], executor, watcher, **settings)
+    job = Job(suite, data, out, "", cache)
+    options = RunOptions(**{"images": False, "checkpoint_every": 0.0} | settings)
+    (results,) = run_suites([job], executor, watcher, options)
     return results
 
 

@@ -27,6 +27,7 @@ import milkreport.atomic as atomic
 from milkreport.data.prepare import prepare
 from milkreport.evaluation.records.results import CellRecord
 from milkreport.execution.executors import InProcess
+from milkreport.execution.options import RunOptions
 from milkreport.execution.runner import Job, run_suites
 from milkreport.execution.tasks import Study, Task
 from milkreport.runs.manifest import Manifest
@@ -77,7 +78,7 @@ class Silent:
 
 def attempt(job: Job) -> None:
     """One child's life: everything, from the start or from where the last one was killed."""
-    run_suites([job], InProcess("cpu"), Silent(), checkpoint_every=0)
+    run_suites([job], InProcess("cpu"), Silent(), RunOptions(checkpoint_every=0))
 
 
 def fork(work: Callable[[], None], kill_after: float | None = None) -> int:

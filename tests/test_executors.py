@@ -28,10 +28,12 @@ from milkreport.errors import (  # noqa: E402
     Stopped,
 )
 from milkreport.execution import choose  # noqa: E402
-from milkreport.execution.choose import ExecutorOptions, choose_executor, cpu_workers  # noqa: E402
+from milkreport.execution.choose import choose_executor, cpu_workers  # noqa: E402
 from milkreport.execution.executors import InProcess  # noqa: E402
+from milkreport.execution.options import RunOptions  # noqa: E402
 from milkreport.execution.processes import Processes, Slot, _Room, _seeing, make_slots  # noqa: E402
 from milkreport.execution.recorder import FAILURE  # noqa: E402
+from milkreport.execution.runner import run_suites  # noqa: E402
 from milkreport.execution.tasks import cell_key  # noqa: E402
 from milkreport.runs.cells import Cell  # noqa: E402
 from milkreport.runs.folder import RunFolder  # noqa: E402
@@ -286,17 +288,15 @@ def test_workers_are_as_many_as_cores_and_memory_take(monkeypatch) -> None:
     assert [cpu_workers(threads) for threads in (1, 2, 5, 16, 32)] == [16, 8, 3, 1, 1]
     monkeypatch.setattr(choose, "usable_memory", lambda: 8 * 1024**3)
     assert cpu_workers(1) == 3
-    with choose_executor(ExecutorOptions(device="cpu"), threads=1, n_cells=2) as executor:
+    with choose_executor(RunOptions(device="cpu"), threads=1, n_cells=2) as executor:
         assert (type(executor), executor.workers) == (Processes, 2)
-    with choose_executor(ExecutorOptions(device="cpu"), threads=8, n_cells=9) as executor:
+    with choose_executor(RunOptions(device="cpu"), threads=8, n_cells=9) as executor:
         assert (type(executor), executor.workers) == (Processes, 2)
-    with choose_executor(ExecutorOptions(device="cpu"), threads=16, n_cells=9) as executor:
+    with choose_executor(RunOptions(device="cpu"), threads=16, n_cells=9) as executor:
         assert (type(executor), executor.workers) == (InProcess, 1)
-    with choose_executor(
-        ExecutorOptions(device="cpu", workers="5"), threads=8, n_cells=9
-    ) as executor:
+    with choose_executor(RunOptions(device="cpu", workers="5"), threads=8, n_cells=9) as executor:
         assert executor.workers == 5
-    with pytest.raises(ConfigError), choose_executor(ExecutorOptions(workers="-1"), 1, 1):
+    with pytest.raises(ConfigError), choose_executor(RunOptions(workers="-1"), 1, 1):
         pass
 
 
@@ -312,9 +312,9 @@ def test_gpus_are_dealt_in_turn_and_named_as_the_user_named_them(monkeypatch) ->
         ("3", 0), ("GPU-8f", 0), ("3", 1), ("GPU-8f", 1), ("3", 2),
     ]  # fmt: skip
     assert len(set(slots)) == 5
-    with choose_executor(ExecutorOptions(per_gpu=2), threads=1, n_cells=100) as executor:
+    with choose_executor(RunOptions(cells_per_gpu=2), threads=1, n_cells=100) as executor:
         assert executor.workers == 4
-    with choose_executor(ExecutorOptions(device="cuda:1", workers="2"), 1, 100) as executor:
+    with choose_executor(RunOptions(device="cuda:1", workers="2"), 1, 100) as executor:
         assert [slot.gpu for slot in executor.slots] == ["GPU-8f", "GPU-8f"]  # type: ignore[attr-defined]
     with _seeing("GPU-8f"):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-8f"
@@ -390,7 +390,7 @@ def test_more_arms_leave_what_is_there_as_it_is(small, cache, tmp_path) -> None:
 
 
 def test_equal_trainings_of_other_runs_are_taken_over(small, cache, tmp_path, alone) -> None:
-    from milkreport.execution.runner import Job, run_suites
+    from milkreport.execution.runner import Job
 
     first = tmp_path / "runs" / "first"
     carry_out(small_suite(), small, first, cache, InProcess("cpu"), Memory())
@@ -403,8 +403,9 @@ def test_equal_trainings_of_other_runs_are_taken_over(small, cache, tmp_path, al
         watcher = Memory()
         values = small_suite().model_dump() | {"title": "Another", "name": "another"}
         out = tmp_path / name
-        job = Job(build_suite(values), small, out, "", cache, gallery=False, reuse=first.parent)
-        run_suites([job], InProcess("cpu"), watcher)
+        job = Job(build_suite(values), small, out, "", cache)
+        options = RunOptions(images=False, reuse=first.parent)
+        run_suites([job], InProcess("cpu"), watcher, options)
         assert bits(out) == alone
         return watcher.skipped, watcher
 

@@ -29,6 +29,7 @@ from milkreport.data.synthetic.write import write_synthetic  # noqa: E402
 from milkreport.errors import ConfigError, DataError, MilkreportError  # noqa: E402
 from milkreport.evaluation.metrics.definitions import HEADLINE  # noqa: E402
 from milkreport.execution.executors import InProcess  # noqa: E402
+from milkreport.execution.options import RunOptions  # noqa: E402
 from milkreport.execution.runner import Job as RunJob  # noqa: E402
 from milkreport.execution.runner import run_suites  # noqa: E402
 from milkreport.finetuning import finetune as module  # noqa: E402
@@ -39,9 +40,10 @@ from milkreport.finetuning.new_data import (  # noqa: E402
     refuse_missing,
     split_new,
 )
+from milkreport.finetuning.options import FinetuneOptions  # noqa: E402
 from milkreport.finetuning.overlap import find_learned, find_overlap, load_original  # noqa: E402
 from milkreport.finetuning.parent import Parent, load_parent  # noqa: E402
-from milkreport.finetuning.plan import FinetuneOptions, plan_finetuning  # noqa: E402
+from milkreport.finetuning.plan import plan_finetuning  # noqa: E402
 from milkreport.finetuning.record import FineTuning  # noqa: E402
 from milkreport.runs.folder import RunFolder  # noqa: E402
 from milkreport.suite.suite import Split, build_suite  # noqa: E402
@@ -75,7 +77,7 @@ SUITE = {
     ],
 }
 STAGES = ("block_1", "block_2", "metadata", "fusion", "classifier")
-WISH = FinetuneOptions(epochs=4, learning_rate=0.005)
+ASKED = FinetuneOptions(epochs=4, learning_rate=0.005)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,10 @@ def new(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(old: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "original"
     run_suites(
-        [RunJob(build_suite(SUITE), old, out, "", cache, gallery=False)], InProcess("cpu"), Silent()
+        [RunJob(build_suite(SUITE), old, out, "", cache)],
+        InProcess("cpu"),
+        Silent(),
+        RunOptions(images=False),
     )
     return out
 
@@ -121,10 +126,10 @@ def start(parent: Parent, new: Path, old: Path, cache: Path):
     """Carry a fine-tuning out."""
 
     def go(out: Path, watcher: Any = None, **changes: Any) -> FineTuning:
-        wish = replace(WISH, **{k: v for k, v in changes.items() if hasattr(WISH, k)})
-        others = {k: v for k, v in changes.items() if not hasattr(WISH, k)}
-        values = {"parent": parent, "data": new, "old_data": old, "device": "cpu"} | others
-        job = Job(out=out, cache=cache, command="", wish=wish, **values)
+        options = replace(ASKED, **{k: v for k, v in changes.items() if hasattr(ASKED, k)})
+        others = {k: v for k, v in changes.items() if not hasattr(ASKED, k)}
+        values = {"parent": parent, "data": new, "old_data": old} | others
+        job = Job(out=out, cache=cache, command="", options=options, **values)
         return finetune(job, watcher or Silent())
 
     return go
@@ -262,8 +267,8 @@ def test_the_head_of_a_frozen_backbone_is_fine_tuned(
     parent = load_parent(tmp_path / "run")
     assert choose_frozen(parent.model, None) == ((), ("norms", "answer"))
     quick(monkeypatch)
-    wish = replace(WISH, epochs=1, freeze="norms")
-    finetune(Job(parent, new, tmp_path / "out", cache, "", wish, "cpu"), Silent())
+    options = replace(ASKED, epochs=1, freeze="norms")
+    finetune(Job(parent, new, tmp_path / "out", cache, "", options), Silent())
     before, after = weights(parent.folder), weights(tmp_path / "out/model")
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"answer"}
@@ -454,7 +459,7 @@ def test_ctrl_c_keeps_what_is_done(in_process, run, new, tmp_path, monkeypatch, 
         "--device",
         "cpu",
     ]
-    arguments += ["--epochs", str(WISH.epochs), "--lr", str(WISH.learning_rate), "--no-pdf"]
+    arguments += ["--epochs", str(ASKED.epochs), "--lr", str(ASKED.learning_rate), "--no-pdf"]
     with monkeypatch.context() as patched:
         patched.setattr(ScreenWatcher, "epoch", stop)
         outcome = in_process(*arguments)

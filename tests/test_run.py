@@ -332,6 +332,7 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
     from milkreport.commands import run_all
     from milkreport.execution import trainer
     from milkreport.execution.grid import Point
+    from milkreport.execution.options import RunOptions
     from milkreport.suite.suite import load_suite
     from milkreport.training.failures import TrainingFailed
 
@@ -347,11 +348,10 @@ def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> Non
         runs=[(Point("", ()), suite)],
         data=synthetic,
         out=tmp_path / "out",
-        device="cpu",
         command="",
         cache=tmp_path / "cache",
         pdf="none",
-        workers="1",
+        options=RunOptions(device="cpu", workers="1"),
     )
     ((results,), _) = run_all.run(order)
     assert results.status == "partial"

@@ -24,7 +24,7 @@ from milkreport.cli.options import (
     WeightsOption,
     allow,
     cache_of,
-    pdf_wish,
+    pdf_mode,
     refuse_to_overwrite,
 )
 from milkreport.errors import ConfigError
@@ -220,4 +220,4 @@ def audit(
     else:
         verdicts.show_audit(found)
     if out is not None:
-        execute.write_audit(out, found, pdf=pdf_wish(pdf, no_pdf))
+        execute.write_audit(out, found, pdf=pdf_mode(pdf, no_pdf))

@@ -23,9 +23,10 @@ from milkreport.cli.options import (
     PositiveOption,
     PrevalenceOption,
     ReaderOption,
-    pdf_wish,
+    pdf_mode,
     refuse_to_overwrite,
 )
+from milkreport.cli.parsed import recorded_command
 from milkreport.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     predictions: Annotated[
         list[str],
         typer.Argument(
@@ -102,7 +104,6 @@ def evaluate(
     - milkreport evaluate mine.csv --truth truth.csv --positive CLASS --operating sensitivity=0.95
     """
     from milkreport.commands import evaluate as work
-    from milkreport.commands.shell import shell_line
     from milkreport.evaluation.binary.rules import parse_prevalences, parse_rule
     from milkreport.evaluation.metrics.measures import Plan
     from milkreport.evaluation.metrics.named import check_margin, check_metric
@@ -136,33 +137,21 @@ def evaluate(
         operating=parse_rule(operating),
         prevalences=parse_prevalences(prevalence),
     )
-    command = ["milkreport", "evaluate"]
-    for name, paths in named.items():
-        command += [f"{titles.get(name, name)}={path.name}" for path in paths]
-    command += ["--truth", truth.name, "--primary", primary]
-    for option, value in (
-        ("--margin", "" if margin is None else f"{margin:g}"),
-        ("--positive", join_names(options.positive)),
-        ("--label", label),
-        ("--classes", join_names(options.classes)),
-        ("--missing", "" if missing == "error" else missing),
-        ("--operating", operating),
-        ("--prevalence", prevalence),
-        ("--metadata", metadata.name if metadata else ""),
-        ("--group", group),
-        ("--rules", ",".join(asked)),
-        ("--title", title),
-    ):
-        command += [option, value] if value else []
-    for column in options.ids:
-        command += ["--id", column]
-    for column in slices or []:
-        command += ["--slice", column]
-    for name, path in readers.items():
-        command += ["--reader", f"{name}={path.name}"]
-    command += ["--no-intervals"] if no_intervals else []
-    line = shell_line([*command, "--out", "$OUT"])
-    results = work.evaluate(inputs, plan, title, out, line, pdf_wish(pdf, no_pdf))
+    shown = {
+        "predictions": [
+            f"{titles.get(n, n)}={f.name}" for n, files in named.items() for f in files
+        ],
+        "truth": truth.name,
+        "out": "$OUT",
+        "primary": primary,
+        "positive": join_names(options.positive),
+        "classes": join_names(options.classes),
+        "reader": [f"{name}={path.name}" for name, path in readers.items()],
+        "metadata": metadata.name if metadata else "",
+        "rules": ",".join(asked),
+    }
+    line = recorded_command(context, shown, {"pdf", "no_pdf", "as_json"})
+    results = work.evaluate(inputs, plan, title, out, line, pdf_mode(pdf, no_pdf))
     if as_json:
         print(results.model_dump_json(indent=1))
     else:

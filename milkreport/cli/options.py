@@ -115,10 +115,12 @@ AllowRootOption = Annotated[
         help="A milkreport.toml may also name what is below DIR, outside its own folder; repeatable.",
     ),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-UnlabelledOption = Annotated[
-    bool, typer.Option("--allow-unlabelled", help="Leave out what has no label, or only a label.")
-]
+DEVICE = typer.Option(help="auto, cpu or cuda.")
+DeviceOption = Annotated[str, DEVICE]
+UNLABELLED = typer.Option(
+    "--allow-unlabelled", help="Leave out what has no label, or only a label."
+)
+UnlabelledOption = Annotated[bool, UNLABELLED]
 ArmOption = Annotated[str | None, typer.Option(help="Arm of the run. (default: the only one)")]
 SeedOption = Annotated[
     int | None, typer.Option(help="Its training with this seed. (default: the first finished)")
@@ -129,12 +131,13 @@ FoldOption = Annotated[
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="Run folder, or a folder with model.json.")
 ]
-NoImagesOption = Annotated[
-    bool,
-    typer.Option(
-        "--no-images", help="No mistakes gallery: no image, case id or metadata of a case."
-    ),
-]
+IMAGES = typer.Option(
+    " /--no-images",
+    show_default=False,
+    help="No mistakes gallery: no image, case id or metadata of a case.",
+)
+ImagesOption = Annotated[bool, IMAGES]
+RESTART = typer.Option("--restart", help="Delete what the folder holds, and begin anew.")
 NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]
 PdfOption = Annotated[
     str,
@@ -193,7 +196,7 @@ def allow(
     trust.grant(modules or (), folders or (), download, weights, note)
 
 
-def pdf_wish(pdf: str, no_pdf: bool) -> str:
+def pdf_mode(pdf: str, no_pdf: bool) -> str:
     """auto, require or none."""
     if pdf not in ("auto", "require", "none"):
         raise ConfigError(f"--pdf is {pdf!r}", "give auto, require or none")

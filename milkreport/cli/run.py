@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from milkreport.cli.options import (
+    DEVICE,
+    IMAGES,
+    RESTART,
     AllowRootOption,
     CacheOption,
-    DeviceOption,
+    ImagesOption,
     ModuleDirOption,
-    NoImagesOption,
     NoPdfOption,
     PdfOption,
     UnlabelledOption,
     allow,
     cache_of,
-    pdf_wish,
+    pdf_mode,
 )
+from milkreport.cli.parsed import recorded_command, takes
 from milkreport.errors import ConfigError
+from milkreport.execution.options import RunOptions
+
+#: What a run's command is recorded without: where it ran and what was kept changes no number of it.
+_NOT_RECORDED = {
+    *(field.name for field in fields(RunOptions) if field.name != "device"),
+    "allow_unlabelled", "cache_dir", "pdf", "no_pdf", "dry_run",
+}  # fmt: skip
 
 
 def _suites() -> list[str]:
@@ -30,7 +41,46 @@ def _suites() -> list[str]:
     return list_suites()
 
 
+@takes(
+    RunOptions,
+    {
+        "device": DEVICE,
+        "gate": typer.Option(
+            help="Check against this reference or run; the verdict is the exit code."
+        ),
+        "images": IMAGES,
+        "checkpoint_every": typer.Option(
+            metavar="SECONDS", min=0, help="Keep a training's progress this often."
+        ),
+        "restart": RESTART,
+        "workers": typer.Option(
+            envvar="MILKREPORT_WORKERS",
+            metavar="N|auto",
+            help="Trainings at a time here. auto: one for each GPU, or what cores and memory take.",
+        ),
+        "reuse": typer.Option(
+            help="Take over equal trainings that runs below this folder have finished."
+        ),
+        "executor": typer.Option(
+            metavar="local|ray", help="Where trainings run; ray needs the extra ray."
+        ),
+        "ray_address": typer.Option(
+            envvar="RAY_ADDRESS",
+            metavar="ADDRESS",
+            help="A running Ray cluster. (default: one of its own on this machine)",
+        ),
+        "cells_per_gpu": typer.Option(
+            min=1, max=64, help="Trainings that share a GPU, as far as its memory allows."
+        ),
+        "tensorboard": typer.Option("--tensorboard", help="Write event files to OUT/tensorboard."),
+        "mlflow": typer.Option(
+            metavar="URI", help="Log to this MLflow server; artefacts are sent to it."
+        ),
+        "fail_fast": typer.Option("--fail-fast", help="Stop after the first training that fails."),
+    },
+)
 def run_all(
+    context: typer.Context,
     suite: Annotated[
         str,
         typer.Argument(
@@ -47,80 +97,31 @@ def run_all(
     allow_root: AllowRootOption = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/SUITE)")] = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds per arm.")] = None,
-    device: DeviceOption = "auto",
+    *,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
             "--set", metavar="KEY=VALUE", help="Change a setting of the suite; repeatable."
         ),
     ] = None,
-    cache_dir: CacheOption = None,
-    module_dir: ModuleDirOption = None,
-    allow_unlabelled: UnlabelledOption = False,
-    pdf: PdfOption = "auto",
-    no_pdf: NoPdfOption = False,
-    no_images: NoImagesOption = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Show what would be trained, and what it takes; then stop.",
-        ),
-    ] = False,
-    gate: Annotated[
-        str | None,
-        typer.Option(help="Check against this reference or run; the verdict is the exit code."),
-    ] = None,
-    checkpoint_every: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Keep a training's progress this often.")
-    ] = 30,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Delete what the run folder holds, and begin anew.")
-    ] = False,
     grid: Annotated[
         list[str] | None,
         typer.Option(
             "--grid", metavar="KEY=V,V", help="A run for each value of a setting; repeatable."
         ),
     ] = None,
-    workers: Annotated[
-        str,
+    options: RunOptions,
+    cache_dir: CacheOption = None,
+    module_dir: ModuleDirOption = None,
+    allow_unlabelled: UnlabelledOption = False,
+    pdf: PdfOption = "auto",
+    no_pdf: NoPdfOption = False,
+    dry_run: Annotated[
+        bool,
         typer.Option(
-            envvar="MILKREPORT_WORKERS",
-            metavar="N|auto",
-            help="Trainings at a time here. auto: one for each GPU, or what cores and memory take.",
+            "--dry-run",
+            help="Show what would be trained, and what it takes; then stop.",
         ),
-    ] = "auto",
-    reuse: Annotated[
-        Path | None,
-        typer.Option(help="Take over equal trainings that runs below this folder have finished."),
-    ] = None,
-    executor: Annotated[
-        str, typer.Option(metavar="local|ray", help="Where trainings run; ray needs the extra ray.")
-    ] = "local",
-    ray_address: Annotated[
-        str,
-        typer.Option(
-            envvar="RAY_ADDRESS",
-            metavar="ADDRESS",
-            help="A running Ray cluster. (default: one of its own on this machine)",
-        ),
-    ] = "",
-    cells_per_gpu: Annotated[
-        int,
-        typer.Option(
-            min=1, max=64, help="Trainings that share a GPU, as far as its memory allows."
-        ),
-    ] = 1,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write event files to OUT/tensorboard.")
-    ] = False,
-    mlflow: Annotated[
-        str,
-        typer.Option(metavar="URI", help="Log to this MLflow server; artefacts are sent to it."),
-    ] = "",
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop after the first training that fails.")
     ] = False,
 ) -> None:
     """Train all arms of a suite, evaluate, check, and write the report.
@@ -141,12 +142,11 @@ def run_all(
     """
     from milkreport.checks.verdict import exit_code
     from milkreport.commands import run_all as main_job
-    from milkreport.commands.shell import shell_line
     from milkreport.execution.grid import parse_grid
     from milkreport.suite.suite import load_suite
     from milkreport.trust import trust_suite
 
-    wish = pdf_wish(pdf, no_pdf)
+    mode = pdf_mode(pdf, no_pdf)
     allow(folders=module_dir)
     settings = [*(overrides or []), *(["data.unlabelled=drop"] if allow_unlabelled else [])]
     runs = []
@@ -159,41 +159,24 @@ def run_all(
             chosen = chosen.model_copy(update={"title": title})
         trust_suite(chosen)
         runs.append((point, chosen))
-    if gate is not None and len(runs) > 1:
+    if options.gate is not None and len(runs) > 1:
         raise ConfigError("--gate and --grid", "gate one run: milkreport check RUN")
-    folder = out or Path("runs") / chosen.name
-    named = suite if not suite.endswith(".toml") else "$OUT/suite.toml"
-    command = ["milkreport", "run-all", named]
-    command += ["--data", "$MILKREPORT_DATA"] if data else []
-    command += ["--allow-root", "$ROOT"] * len(allow_root or [])
-    command += ["--out", "$OUT"]
-    command += ["--seeds", str(seeds)] if seeds is not None else []
-    command += ["--device", device] if device != "auto" else []
-    command += ["--module-dir", "$MODULES"] if module_dir else []
-    for override in settings:
-        command += ["--set", override]
-    for axis in grid or []:
-        command += ["--grid", axis]
+    shown = {
+        "suite": suite if not suite.endswith(".toml") else "$OUT/suite.toml",
+        "data": "$MILKREPORT_DATA" if data else "",
+        "allow_root": ["$ROOT"] * len(allow_root or []),
+        "out": "$OUT",
+        "overrides": settings,
+        "module_dir": ["$MODULES"] * len(module_dir or []),
+    }
     order = main_job.Order(
         runs=runs,
         data=data,
-        out=folder,
-        device=device,
-        command=shell_line(command),
+        out=out or Path("runs") / chosen.name,
+        command=recorded_command(context, shown, _NOT_RECORDED),
         cache=cache_of(cache_dir),
-        gate=gate,
-        pdf=wish,
-        images=not no_images,
-        workers=workers,
-        executor=executor,
-        ray_address=ray_address,
-        cells_per_gpu=cells_per_gpu,
-        tensorboard=tensorboard,
-        mlflow=mlflow,
-        checkpoint_every=checkpoint_every,
-        restart=restart,
-        fail_fast=fail_fast,
-        reuse=reuse,
+        pdf=mode,
+        options=options,
     )
     if dry_run:
         main_job.show_plan(order)
@@ -201,11 +184,12 @@ def run_all(
     found, verdict = main_job.run(order)
     if any(results.status == "partial" for results in found):
         raise typer.Exit(6)
-    if gate is not None:
+    if options.gate is not None:
         raise typer.Exit(exit_code(verdict) if verdict else 5)
 
 
 def report(
+    context: typer.Context,
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Run folder; several for one report.")
     ],
@@ -219,7 +203,7 @@ def report(
     ] = "",
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
-    no_images: NoImagesOption = False,
+    images: ImagesOption = RunOptions.images,
 ) -> None:
     """Draw the report of a run folder again, without training; or one report of several runs.
 
@@ -235,12 +219,14 @@ def report(
     """
     from milkreport.commands import execute
 
-    wish = pdf_wish(pdf, no_pdf)
+    mode = pdf_mode(pdf, no_pdf)
     if len(runs) == 1:
         if out or arm or primary:
             raise ConfigError("--out, --arm and --primary are for several runs", "name two or more")
-        execute.redraw(runs[0], pdf=wish, images=not no_images)
+        execute.redraw(runs[0], pdf=mode, images=images)
         return
     if out is None:
         raise ConfigError("a report of several runs needs a place", "give --out FOLDER")
-    execute.combined(runs, out, arm or [], primary, wish)
+    shown = {"runs": [path.name or str(path) for path in runs], "out": "$OUT"}
+    line = recorded_command(context, shown, {"pdf", "no_pdf", "images"})
+    execute.combined(runs, out, arm or [], primary, line, mode)

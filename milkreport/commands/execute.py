@@ -11,7 +11,6 @@ from milkreport.checks.verdict import Verdict
 from milkreport.commands import running, sources
 from milkreport.commands.console import say, show_files, warn
 from milkreport.commands.progress import bar, progress
-from milkreport.commands.shell import shell_line
 from milkreport.data.adapters.load import load_cases
 from milkreport.data.pixels.store import list_stores, open_store
 from milkreport.data.prepare import image_problems
@@ -66,23 +65,21 @@ def combined(
     out: Path,
     arms: Sequence[str],
     primary: str,
+    command: str,
     pdf: str,
     replace: bool = False,
 ) -> None:
-    """Write one report of several runs, and show the outcome; *replace*: whatever report *out* holds."""
+    """Write one report of several runs, and show the outcome; *replace*: whatever report *out* holds.
+
+    *command* is recorded; a report by another one is not written over.
+    """
     from milkreport.evaluation.reading.inputs import hash_paths
     from milkreport.runs.combined import combine
     from milkreport.runs.evaluated import refuse_other
 
-    names = [path.name or str(path) for path in runs]
-    command = ["milkreport", "report", *names, "--out", "$OUT"]
-    for arm in arms:
-        command += ["--arm", arm]
-    command += ["--primary", primary] if primary else []
-    line = shell_line(command)
     if not replace:
-        refuse_other(out, line, hash_paths(runs))
-    results = combine(runs, out, arms, primary, line)
+        refuse_other(out, command, hash_paths(runs))
+    results = combine(runs, out, arms, primary, command)
     written = draw(RunFolder(out), results, None, pdf)
     running.show_results(results, None)
     show_files(written)

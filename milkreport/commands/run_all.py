@@ -16,9 +16,11 @@ from milkreport.commands import running
 from milkreport.commands.console import note, say, show_files
 from milkreport.commands.execute import combined, draw, synthetic_folder
 from milkreport.commands.progress import progress
+from milkreport.commands.shell import shell_line
 from milkreport.errors import ConfigError
 from milkreport.evaluation.records.results import Results
 from milkreport.execution.grid import Point
+from milkreport.execution.options import RunOptions
 from milkreport.gate.checking import check_run, is_comparable, refuse_unknown
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.combined import MOST_ARMS, best_on_validation, differing
@@ -26,7 +28,6 @@ from milkreport.runs.folder import RunFolder, refuse_foreign
 from milkreport.suite.suite import Suite
 
 if TYPE_CHECKING:
-    from milkreport.execution.choose import ExecutorOptions
     from milkreport.tracking.tracker import Tracker
 
 
@@ -34,47 +35,17 @@ if TYPE_CHECKING:
 class Order:
     """What the user asked for.
 
-    ``runs``: a suite for each point of the grid; one where there is none. ``command``: how to do it again,
-    without a path of the machine. ``workers``: a number or ``auto``.
+    ``runs``: a suite for each point of the grid; one where there is none. ``data``: None: synthetic.
+    ``command``: how to do it again, without a path of the machine. ``pdf``: auto, require or none.
     """
 
     runs: Sequence[tuple[Point, Suite]]
     data: Path | None
     out: Path
-    device: str
     command: str
     cache: Path
-    gate: str | None = None
-    pdf: str = "auto"
-    images: bool = True
-    workers: str = "auto"
-    executor: str = "local"
-    ray_address: str = ""
-    cells_per_gpu: int = 1
-    tensorboard: bool = False
-    mlflow: str = ""
-    checkpoint_every: float = 30
-    restart: bool = False
-    fail_fast: bool = False
-    reuse: Path | None = None
-
-    @property
-    def wish(self) -> ExecutorOptions:
-        """What was asked of the executor."""
-        from milkreport.execution.choose import ExecutorOptions
-
-        return ExecutorOptions(
-            self.executor, self.device, self.workers, self.cells_per_gpu, self.ray_address
-        )
-
-    @property
-    def network(self) -> tuple[str, ...]:
-        """What goes over a network by the user's wish."""
-        used = {
-            "trainings and their images went to a Ray cluster": self.executor == "ray",
-            "metrics and report were offered to an MLflow server": bool(self.mlflow),
-        }
-        return tuple(phrase for phrase, is_used in used.items() if is_used)
+    pdf: str
+    options: RunOptions
 
     @property
     def suite(self) -> Suite:
@@ -93,34 +64,20 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
     from milkreport.tracking.tracker import Tracked, Trackers
 
     started = time.monotonic()
+    options = order.options
     _refuse(order)
     jobs = []
     for point, suite in order.runs:
         root = order.data or synthetic_folder(suite, order.cache)
-        jobs.append(
-            Job(
-                suite=suite,
-                data=root,
-                out=order.folder(point),
-                command=order.command,
-                cache=order.cache,
-                restart=order.restart,
-                gallery=order.images,
-                name=point.name,
-                reuse=order.reuse,
-                network=order.network,
-            )
-        )
+        jobs.append(Job(suite, root, order.folder(point), order.command, order.cache, point.name))
     n_cells = sum(len(plan_cells(suite)) for _, suite in order.runs)
-    with closing(Trackers(_open_trackers(order), note)) as trackers:
-        with choose_executor(order.wish, order.suite.training.threads, n_cells) as executor:
+    with closing(Trackers(_open_trackers(options), note)) as trackers:
+        with choose_executor(options, order.suite.training.threads, n_cells) as executor:
             running.show_start(
                 order.suite, jobs[0].data, order.out, order.data is None, len(jobs), executor.place
             )
             with progress() as bars:
-                watcher = Tracked(bars, trackers)
-                every, fail_fast = order.checkpoint_every, order.fail_fast
-                found = run_suites(jobs, executor, watcher, every, fail_fast)
+                found = run_suites(jobs, executor, Tracked(bars, trackers), options)
         verdict: Verdict | None = None
         for job, results in zip(jobs, found, strict=True):
             verdict, files = _finish(order, RunFolder(job.out), results, started)
@@ -132,7 +89,7 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
 
 def _refuse(order: Order) -> None:
     """What can be refused before hours of training, is."""
-    refuse_unknown(order.gate or order.suite.reference)
+    refuse_unknown(order.options.gate or order.suite.reference)
     if len(order.runs) > 1 and RunFolder(order.out).is_run():
         what = "holds a run; the runs of a grid go into folders below --out"
         raise ConfigError(what, "choose another --out", str(order.out))
@@ -160,15 +117,15 @@ def show_plan(order: Order) -> None:
     planned, forecasts = [], []
     n_cells = sum(len(plan_cells(suite)) for _, suite in order.runs)
     # Asked of this machine: a cluster is not started to be looked at.
-    wish = replace(order.wish, executor="local", address="")
-    with choose_executor(wish, order.suite.training.threads, n_cells) as executor:
+    options = replace(order.options, executor="local", ray_address="")
+    with choose_executor(options, order.suite.training.threads, n_cells) as executor:
         workers = executor.workers
     for point, suite in order.runs:
         folder = RunFolder(order.folder(point))
         refuse_foreign(folder)
         sha256 = folder.load_manifest().data_sha256 if folder.is_run() else ""
         cells = plan_cells(suite)
-        records = [None if order.restart else folder.cell(cell).load_record() for cell in cells]
+        records = [None if options.restart else folder.cell(cell).load_record() for cell in cells]
         for cell, record in zip(cells, records, strict=True):
             key = cell_key(suite, cell, sha256) if sha256 else ""
             planned.append((point.name, cell, record.status if record else "to do", key))
@@ -179,7 +136,7 @@ def show_plan(order: Order) -> None:
         )
         if order.data or suite.split.kind != "support":
             root = order.data or synthetic_folder(suite, order.cache)
-            found = forecast(suite, root, order.cache, order.device, left, workers, note)
+            found = forecast(suite, root, order.cache, options.device, left, workers, note)
             forecasts.append((point.name, found))
     synthetic = order.data is None
     running.show_start(order.suite, order.data or Path(), order.out, synthetic, len(order.runs))
@@ -190,17 +147,17 @@ def show_plan(order: Order) -> None:
         note("this suite needs real data: what it takes is told with --data DIR")
 
 
-def _open_trackers(order: Order) -> list[Tracker]:
+def _open_trackers(options: RunOptions) -> list[Tracker]:
     """Those that were asked for; a missing library is reported now, not after hours of training."""
     trackers: list[Tracker] = []
-    if order.tensorboard:
+    if options.tensorboard:
         from milkreport.tracking.tensorboard import TensorBoard
 
         trackers.append(TensorBoard())
-    if order.mlflow:
+    if options.mlflow:
         from milkreport.tracking.mlflow import MLflow
 
-        trackers.append(MLflow(order.mlflow))
+        trackers.append(MLflow(options.mlflow))
     return trackers
 
 
@@ -208,15 +165,15 @@ def _finish(
     order: Order, folder: RunFolder, results: Results, started: float
 ) -> tuple[Verdict | None, list[Path]]:
     """Check and report one run: its verdict, and the files that are worth keeping elsewhere."""
-    reference = order.gate or order.suite.reference
+    reference = order.options.gate or order.suite.reference
     verdict, unchecked = None, "no reference was named"
-    if order.gate or (reference and is_comparable(results, reference)):
+    if order.options.gate or (reference and is_comparable(results, reference)):
         verdict = check_run(folder, reference)
     elif reference:
         synthetic = results.data.synthetic
         unchecked = f"{reference} is of other data than {'synthetic' if synthetic else 'this run'}"
     in_grid = len(order.runs) > 1  # the PDF is that of all points together
-    written = draw(folder, results, verdict, "none" if in_grid else order.pdf, order.images)
+    written = draw(folder, results, verdict, "none" if in_grid else order.pdf, order.options.images)
     if not in_grid:
         running.show_results(results, verdict)
         if verdict is None:
@@ -242,7 +199,9 @@ def _finish_grid(order: Order, found: Sequence[Results]) -> None:
         say(f"each point has its own run folder and report in {order.out}")
         return
     if sum(len(results.arms) for results in found) <= MOST_ARMS:
-        combined(folders, order.out / "combined", [], "", order.pdf, replace=True)
+        names = [path.name for path in folders]
+        line = shell_line(["milkreport", "report", *names, "--out", "$OUT"])
+        combined(folders, order.out / "combined", [], "", line, order.pdf, replace=True)
     else:
         what = f"more than {MOST_ARMS} arms: choose for one report of several points"
         note(f"{what}: milkreport report RUN RUN --arm NAME --out FOLDER")

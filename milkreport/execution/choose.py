@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import joblib
 
 from milkreport.errors import ConfigError
 from milkreport.execution.executors import Executor, InProcess
 from milkreport.execution.memory import usable_memory
+from milkreport.execution.options import RunOptions
 from milkreport.execution.processes import Processes, make_slots
 from milkreport.limits import MOST_WORKERS
 from milkreport.training.device import list_gpus, resolve_device
@@ -22,23 +22,8 @@ _CELL_MEMORY = 2 * 1024**3
 _SHARE = 0.75  # of the memory, for all workers together
 
 
-@dataclass(frozen=True)
-class ExecutorOptions:
-    """What was asked for.
-
-    ``executor``: local or ray. ``device``: auto, cpu, cuda, or cuda:N. ``workers``: a number, or ``auto``.
-    ``per_gpu``: trainings that share a GPU. ``address``: of a running Ray cluster; empty: one of its own.
-    """
-
-    executor: str = "local"
-    device: str = "auto"
-    workers: str = "auto"
-    per_gpu: int = 1
-    address: str = ""
-
-
 @contextmanager
-def choose_executor(wish: ExecutorOptions, threads: int, n_cells: int) -> Iterator[Executor]:
+def choose_executor(options: RunOptions, threads: int, n_cells: int) -> Iterator[Executor]:
     """The executor to run with; what it holds is given back afterwards.
 
     Args:
@@ -46,43 +31,43 @@ def choose_executor(wish: ExecutorOptions, threads: int, n_cells: int) -> Iterat
         n_cells: trainings that there are; more workers than these are never started.
 
     Raises:
-        ConfigError: a wish that cannot be read, or that contradicts another.
+        ConfigError: an option that cannot be read, or that contradicts another.
         EnvironmentProblem: no such device, no Ray, no such cluster.
     """
-    if wish.executor == "local":
-        if wish.address and not os.environ.get("RAY_ADDRESS"):
+    if options.executor == "local":
+        if options.ray_address and not os.environ.get("RAY_ADDRESS"):
             raise ConfigError("--ray-address without --executor ray", "give both")
-        yield _local(wish, threads, n_cells)
-    elif wish.executor == "ray":
+        yield _local(options, threads, n_cells)
+    elif options.executor == "ray":
         from milkreport.execution.ray_cluster import RayCluster
 
-        if wish.device not in ("auto", "cpu", "cuda"):
-            what = f"--device {wish.device} with --executor ray"
+        if options.device not in ("auto", "cpu", "cuda"):
+            what = f"--device {options.device} with --executor ray"
             raise ConfigError(what, "Ray chooses the GPU: use auto, cpu or cuda")
-        cluster = RayCluster(wish.address, wish.device, threads, wish.per_gpu)
+        cluster = RayCluster(options.ray_address, options.device, threads, options.cells_per_gpu)
         try:
             yield cluster
         finally:
             cluster.close()
     else:
-        raise ConfigError(f"--executor {wish.executor}", "give local or ray")
+        raise ConfigError(f"--executor {options.executor}", "give local or ray")
 
 
-def _local(wish: ExecutorOptions, threads: int, n_cells: int) -> Executor:
+def _local(options: RunOptions, threads: int, n_cells: int) -> Executor:
     """As many processes as fit: one for each GPU, or what cores and memory take."""
-    gpus = list_gpus() if resolve_device(wish.device).type == "cuda" else []
-    if wish.device.startswith("cuda:"):
-        gpus = [gpus[int(wish.device.removeprefix("cuda:"))]]
-    if wish.workers == "auto":
-        wanted = len(gpus) * wish.per_gpu or cpu_workers(threads)
-    elif re.fullmatch("[0-9]{1,4}", wish.workers) and 1 <= int(wish.workers) <= MOST_WORKERS:
-        wanted = int(wish.workers)
+    gpus = list_gpus() if resolve_device(options.device).type == "cuda" else []
+    if options.device.startswith("cuda:"):
+        gpus = [gpus[int(options.device.removeprefix("cuda:"))]]
+    if options.workers == "auto":
+        wanted = len(gpus) * options.cells_per_gpu or cpu_workers(threads)
+    elif re.fullmatch("[0-9]{1,4}", options.workers) and 1 <= int(options.workers) <= MOST_WORKERS:
+        wanted = int(options.workers)
     else:
         do = f"give a number from 1 to {MOST_WORKERS:,}, or auto"
-        raise ConfigError(f"--workers {wish.workers}", do)
+        raise ConfigError(f"--workers {options.workers}", do)
     wanted = max(min(wanted, n_cells), 1)
     if wanted == 1:
-        return InProcess(wish.device)
+        return InProcess(options.device)
     return Processes(make_slots(wanted, gpus, "cpu"))
 
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from milkreport.evaluation.records.results import CellRecord
+from milkreport.execution.options import RunOptions
 from milkreport.execution.reuse import Finished
 from milkreport.execution.stopping import StopSign
 from milkreport.execution.tasks import Study, Task
@@ -31,14 +32,13 @@ class RunRecorder:
         studies: Mapping[str, Study],
         watcher: Watcher,
         stop: StopSign,
-        checkpoint_every: float,
-        fail_fast: bool,
+        options: RunOptions,
         workers: int,
         reuse: Mapping[str, Finished],
     ) -> None:
         self.reuse = reuse
         self.studies, self.watcher, self.stop = studies, watcher, stop
-        self.checkpoint_every, self.fail_fast = checkpoint_every, fail_fast
+        self.checkpoint_every, self.fail_fast = options.checkpoint_every, options.fail_fast
         self._failed = False
         self._progress = {name: ProgressFile(study.out, workers) for name, study in studies.items()}
 

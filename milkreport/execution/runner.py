@@ -16,6 +16,7 @@ from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.records.results import CellRecord, Results
 from milkreport.execution.executors import Executor
 from milkreport.execution.gallery import write_gallery
+from milkreport.execution.options import DEFAULTS, RunOptions
 from milkreport.execution.recorder import RunRecorder
 from milkreport.execution.reuse import Finished
 from milkreport.execution.stopping import StopSign
@@ -30,7 +31,6 @@ from milkreport.runs.lock import hold
 from milkreport.runs.manifest import Manifest, read_environment
 from milkreport.runs.proof import prove_splits
 from milkreport.suite.suite import Arm, Suite
-from milkreport.training.checkpoint import EVERY
 from milkreport.training.files import CARD_FILE
 from milkreport.training.model_selector import Row
 from milkreport.trust import hash_sources
@@ -69,9 +69,7 @@ class Job:
     """One run to carry out.
 
     ``name``: tells the runs of a grid apart. ``command``: how to reproduce it, without any path of the
-    machine. ``restart``: forget what the folder holds. ``gallery``: keep thumbnails of the most confident
-    mistakes. ``reuse``: folder with runs, whose finished trainings are taken over where they are the same.
-    ``network``: what goes over a network by the user's wish, a phrase each.
+    machine.
     """
 
     suite: Suite
@@ -79,19 +77,14 @@ class Job:
     out: Path
     command: str
     cache: Path
-    restart: bool = False
-    gallery: bool = True
     name: str = ""
-    reuse: Path | None = None
-    network: tuple[str, ...] = ()
 
 
 def run_suites(
     jobs: Sequence[Job],
     executor: Executor,
     watcher: Watcher,
-    checkpoint_every: float = EVERY,
-    fail_fast: bool = False,
+    options: RunOptions = DEFAULTS,
 ) -> list[Results]:
     """Train all cells of the jobs' suites, each into its ``out``, and collect the results.
 
@@ -99,8 +92,7 @@ def run_suites(
     the others alone.
 
     Args:
-        checkpoint_every: seconds.
-        fail_fast: let the first failure end it; what was under way is kept, results are partial.
+        options: of all jobs. Which executor is *executor*'s matter.
 
     Raises:
         Stopped: SIGINT or SIGTERM came while cells were trained; what was done is kept.
@@ -126,22 +118,20 @@ def run_suites(
                     watcher.notice,
                     may_skip=True,
                 )
-            studies[job.name] = _begin(job, prepared[key], machine, watcher)
+            studies[job.name] = _begin(job, prepared[key], machine, watcher, options)
         stop = StopSign(watcher.notice)
         reuse = {
-            job.name: Finished(job.reuse, RunFolder(job.out).load_manifest())
+            job.name: Finished(options.reuse, RunFolder(job.out).load_manifest())
             for job in jobs
-            if job.reuse is not None
+            if options.reuse is not None
         }
-        with RunRecorder(
-            studies, watcher, stop, checkpoint_every, fail_fast, executor.workers, reuse
-        ) as recorder:
+        with RunRecorder(studies, watcher, stop, options, executor.workers, reuse) as recorder:
             tasks = _open_tasks(studies, recorder)
             if tasks:
                 with stop.watching():
                     executor.run(studies, tasks, recorder)
         stop.obey()
-        return [_collect(job, studies[job.name]) for job in jobs]
+        return [_collect(studies[job.name], options.images) for job in jobs]
 
 
 def _open_tasks(studies: Mapping[str, Study], recorder: RunRecorder) -> list[Task]:
@@ -153,21 +143,23 @@ def _open_tasks(studies: Mapping[str, Study], recorder: RunRecorder) -> list[Tas
     return [task for task in planned if not recorder.is_done(task)]
 
 
-def _collect(job: Job, study: Study) -> Results:
-    folder = RunFolder(job.out)
+def _collect(study: Study, images: bool) -> Results:
+    folder = RunFolder(study.out)
     results, tables = collect(folder)
     folder.write_results(results, tables)
-    if job.gallery:
+    if images:
         write_gallery(folder, results, tables["mistakes"], study.prepared, study.folds)
     return results
 
 
-def _begin(job: Job, prepared: Prepared, machine: Machine, watcher: Watcher) -> Study:
+def _begin(
+    job: Job, prepared: Prepared, machine: Machine, watcher: Watcher, options: RunOptions
+) -> Study:
     """Write what the run is, or see that it is what lies there."""
     folder = RunFolder(job.out)
     folds = make_folds(prepared.cases, job.suite.split)
     validate_arms(prepared, job.suite, folds[0])
-    if job.restart:
+    if options.restart:
         folder.clear()
     manifest = Manifest(
         **read_environment(),
@@ -179,7 +171,7 @@ def _begin(job: Job, prepared: Prepared, machine: Machine, watcher: Watcher) -> 
         device_name=machine.name,
         cpu_capability=machine.cpu_capability,
         threads=job.suite.training.threads,
-        network=[*job.network, *_downloads(job.suite)],
+        network=[*options.network, *_downloads(job.suite)],
     )
     if folder.is_run():
         _refuse_changed(folder, job.suite, manifest, prepared)

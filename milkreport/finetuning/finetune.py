@@ -22,9 +22,10 @@ from milkreport.finetuning.new_data import (
     split_new,
 )
 from milkreport.finetuning.old_data import prepare_old
+from milkreport.finetuning.options import FinetuneOptions
 from milkreport.finetuning.overlap import Overlap, find_learned, load_original
 from milkreport.finetuning.parent import Parent
-from milkreport.finetuning.plan import FinetuneOptions, Plans, describe_settings, plan_finetuning
+from milkreport.finetuning.plan import Plans, describe_settings, plan_finetuning
 from milkreport.finetuning.record import (
     NEW,
     OLD,
@@ -40,7 +41,7 @@ from milkreport.runs.folder import differing_keys
 from milkreport.runs.lock import hold
 from milkreport.runs.manifest import read_versions
 from milkreport.training.cell import TrainedCell, train_cell
-from milkreport.training.checkpoint import EVERY, Checkpoints
+from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.continued import start_from
 from milkreport.training.device import (
     Device,
@@ -70,8 +71,7 @@ class Job:
     """One fine-tuning to carry out.
 
     ``old_data``: the data of the original run; ``None``: what was forgotten is not checked, for
-    ``old_reason``. ``command``: how to do it again, without a path of the machine. ``restart``: forget what
-    *out* holds.
+    ``old_reason``. ``command``: how to do it again, without a path of the machine.
     """
 
     parent: Parent
@@ -79,12 +79,9 @@ class Job:
     out: Path
     cache: Path
     command: str
-    wish: FinetuneOptions
-    device: str = "auto"
+    options: FinetuneOptions
     old_data: Path | None = None
     old_reason: str = ""
-    restart: bool = False
-    checkpoint_every: float = EVERY
 
 
 @dataclass(frozen=True)
@@ -108,15 +105,15 @@ def finetune(job: Job, watcher: Watcher) -> FineTuning:
         Stopped: a signal asked for it; what was done is kept. FineTuningFailed: the training failed.
     """
     _refuse_foreign(job.out)
-    mapping = load_map(job.wish.map_file) if job.wish.map_file else {}
-    device = resolve_device(job.device)
-    plans = plan_finetuning(job.parent, job.wish, device.type, watcher.notice)
+    mapping = load_map(job.options.map_file) if job.options.map_file else {}
+    device = resolve_device(job.options.device)
+    plans = plan_finetuning(job.parent, job.options, device.type, watcher.notice)
     pin(plans.training, device)
     with hold(job.out):
         old = prepare_old(job.parent, job.old_data, job.old_reason, job.cache, watcher)
         new = _prepare_new(job, mapping, plans, watcher)
         plan_for(plans.suite, job.parent, new.prepared.cases)  # refused before anything is trained
-        settings = describe_settings(job.parent, plans, job.wish, mapping, device.type)
+        settings = describe_settings(job.parent, plans, job.options, mapping, device.type)
         settings["known cases"] = len(new.known.all) if new.known is not None else "not known"
         begun = FineTuning(
             milkreport=__version__,
@@ -145,21 +142,21 @@ def write_record(out: Path, record: FineTuning) -> None:
 
 
 def _prepare_new(job: Job, mapping: dict[str, str], plans: Plans, watcher: Watcher) -> NewData:
-    where = str(job.wish.map_file or "")
+    where = str(job.options.map_file or "")
     conformer = Conformer(job.parent.card, mapping, where)
     prepared = prepare(
         job.data, plans.suite.data, job.cache, watcher.images, watcher.notice, conformer
     )
-    missing = refuse_missing(prepared.cases, job.wish.allow_missing)
+    missing = refuse_missing(prepared.cases, job.options.allow_missing)
     original = load_original(job.parent.run, job.parent.card.fold) if job.parent.run else None
-    known = find_learned(prepared, original, job.wish.ignore_ids) if original else None
+    known = find_learned(prepared, original, job.options.ignore_ids) if original else None
     fold = split_new(prepared.cases, plans.suite.split, known.all if known else set())
     return NewData(prepared, conformer, missing, known, fold)
 
 
 def _begin(job: Job, begun: FineTuning) -> None:
     """Write what it is, or see that it is what lies there."""
-    if job.restart:
+    if job.options.restart:
         _clear(job.out)
     if not is_finetuning(job.out):
         write_record(job.out, begun)
@@ -197,7 +194,7 @@ def _train(
             "device": describe_device(device),
             "instruction set": cpu_capability(),
         },
-        every=job.checkpoint_every,
+        every=job.options.checkpoint_every,
         stop_asked=stop,
         notice=watcher.notice,
     )

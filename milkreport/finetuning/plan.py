@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from milkreport.errors import ConfigError
 from milkreport.finetuning.new_data import refuse_fraction
+from milkreport.finetuning.options import FinetuneOptions
 from milkreport.finetuning.parent import Parent
 from milkreport.finetuning.record import Setting
 from milkreport.suite.arms import STRENGTHS, Arm
@@ -23,25 +23,6 @@ RATE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class FinetuneOptions:
-    """What was asked for; ``None`` and empty: the default.
-
-    ``map_file``: a table of labels. ``allow_missing``: classes without new cases. ``ignore_ids``: equal case
-    ids mean nothing.
-    """
-
-    freeze: str | None = None
-    learning_rate: float | None = None
-    epochs: int = 10
-    test_fraction: float = 0.2
-    split_seed: int = 0
-    map_file: Path | None = None
-    allow_missing: bool = False
-    allow_unlabelled: bool = False
-    ignore_ids: bool = False
-
-
-@dataclass(frozen=True)
 class Plans:
     """What is trained, and how. ``frozen`` and ``trained``: stages of the network."""
 
@@ -53,7 +34,7 @@ class Plans:
 
 
 def plan_finetuning(
-    parent: Parent, wish: FinetuneOptions, device: str, notice: Callable[[str], None]
+    parent: Parent, options: FinetuneOptions, device: str, notice: Callable[[str], None]
 ) -> Plans:
     """The original training's settings with a smaller learning rate, the epoch chosen on validation.
 
@@ -66,17 +47,17 @@ def plan_finetuning(
         ConfigError: a setting out of its range, a stage that is not there, or a model without stages.
     """
     card = parent.card
-    frozen, trained = choose_frozen(parent.model, wish.freeze)
-    refuse_fraction(wish.test_fraction, VALIDATION)
+    frozen, trained = choose_frozen(parent.model, options.freeze)
+    refuse_fraction(options.test_fraction, VALIDATION)
     original = validate(Training, card.training, "the model's training")
-    rate = wish.learning_rate
+    rate = options.learning_rate
     if rate is None:
         rate = original.learning_rate * RATE_SHARE
     elif not 0 < rate <= 10:
         raise ConfigError(f"--lr {rate:g}", "give more than 0, 10 at most")
     changes: dict[str, object] = {
         "learning_rate": rate,
-        "epochs": wish.epochs,
+        "epochs": options.epochs,
         "select": "best_validation",
         "warmup_epochs": 0,
         "patience": 0,
@@ -95,9 +76,9 @@ def plan_finetuning(
             "primary_metric": parent.suite.primary_metric if parent.suite else "macro_f1",
             "margin": parent.suite.margin if parent.suite else None,
             "seeds": [card.seed],
-            "data": _data(parent, wish).model_dump(),
+            "data": _data(parent, options).model_dump(),
             "split": Split(
-                seed=wish.split_seed, test_fraction=wish.test_fraction, validation=VALIDATION
+                seed=options.split_seed, test_fraction=options.test_fraction, validation=VALIDATION
             ).model_dump(),
             "model": without_pretraining(card.model).model_dump(),
             "training": training,
@@ -108,25 +89,25 @@ def plan_finetuning(
     return Plans(suite, suite.arms[0], suite.training, frozen, trained)
 
 
-def _data(parent: Parent, wish: FinetuneOptions) -> Data:
+def _data(parent: Parent, options: FinetuneOptions) -> Data:
     """The rules of the original run, for whatever adapter; pixels as the model reads them."""
     base = parent.suite.data if parent.suite else Data()
     reads = parent.card.reads
     changes = {"adapter": "auto", "image_size": reads.image_size, "decoder": reads.decoder}
-    if wish.allow_unlabelled:
+    if options.allow_unlabelled:
         changes["unlabelled"] = "drop"
     return base.model_copy(update=changes)
 
 
 def describe_settings(
-    parent: Parent, plans: Plans, wish: FinetuneOptions, mapping: dict[str, str], device: str
+    parent: Parent, plans: Plans, options: FinetuneOptions, mapping: dict[str, str], device: str
 ) -> dict[str, Setting]:
     """All that the result depends on beside the new data: changed, it is another fine-tuning."""
     found: dict[str, Setting] = {
         "origin.weights_sha256": parent.card.weights_sha256,
         "freeze": plans.frozen[-1] if plans.frozen else "none",
-        "allow_missing_classes": wish.allow_missing,
-        "ignore_ids": wish.ignore_ids,
+        "allow_missing_classes": options.allow_missing,
+        "ignore_ids": options.ignore_ids,
         "device": device,
     }
     found |= {f"map.{new}": old for new, old in mapping.items()}

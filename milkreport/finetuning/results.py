@@ -176,7 +176,9 @@ def _old_scene(job: Job, new: NewData, old: OldData, about: dict[str, str]) -> S
     original = load_original(run, job.parent.card.fold)
     learned = np.concatenate([new.fold.train, new.fold.validation])
     ids = new.prepared.cases.table["case_id"].iloc[learned]
-    taught = find_overlap(new.prepared, ids, original, job.wish.ignore_ids) if original else set()
+    taught = (
+        find_overlap(new.prepared, ids, original, job.options.ignore_ids) if original else set()
+    )
     is_taught = cases.table["case_id"].iloc[fold.test].isin(taught).to_numpy()
     positions = fold.test[~is_taught]
     if not len(positions):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -98,7 +99,8 @@ def refuse_other(out: Path, command: str, sources_sha256: str) -> bool:
     if not folder.is_run():
         return False
     older = folder.load_manifest()
-    if older.command != command:
+    # Version 0.1 wrote the same options in another order.
+    if sorted(shlex.split(older.command)) != sorted(shlex.split(command)):
         what = f"holds another evaluation ({older.command})"
         raise ConfigError(what, "choose another --out", str(out))
     if older.sources_sha256 not in ("", sources_sha256):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,9 +24,6 @@ from milkreport.atomic import write_bytes
 from milkreport.errors import Stopped
 from milkreport.models import host
 from milkreport.parse import parse_json
-
-#: Seconds between two checkpoints: far more than writing one takes, far less than anyone minds to lose.
-EVERY = 30.0
 
 _KEPT = 2
 _MARK = b"milkreport checkpoint 1 "
@@ -56,13 +54,13 @@ class Checkpoints:
     """The checkpoints of one cell.
 
     ``made_by``: what the weights depend on; a checkpoint made by anything else is passed over. ``every``:
-    seconds between two. ``stop_asked``: the number of the signal that asked to stop, else 0. ``notice``:
-    called with a line for each file that is passed over.
+    seconds between two; without it, one is kept when the user wants to stop. ``stop_asked``: the number of
+    the signal that asked to stop, else 0. ``notice``: called with a line for each file that is passed over.
     """
 
     folder: Path | None = None
     made_by: dict[str, str] = field(default_factory=dict)
-    every: float = EVERY
+    every: float = math.inf
     stop_asked: Callable[[], int] = lambda: 0
     notice: Callable[[str], None] = lambda line: None
 

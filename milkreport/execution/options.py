@@ -1,0 +1,55 @@
+"""How trainings are carried out: where, how many at a time, and what is kept of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What was asked for beside the suite and the data; the defaults of all who carry suites out.
+
+    Attributes:
+        device: auto, cpu, cuda, or cuda:N.
+        gate: a reference or run to check against.
+        images: keep thumbnails of the most confident mistakes.
+        checkpoint_every: seconds between two checkpoints of a training: far more than writing one takes, far
+            less than anyone minds to lose.
+        restart: forget what the folder holds.
+        workers: trainings at a time on this machine: a number, or ``auto``.
+        reuse: folder with runs, whose finished trainings are taken over where they are the same.
+        executor: local or ray.
+        ray_address: of a running Ray cluster; empty: one of its own.
+        cells_per_gpu: trainings that share a GPU.
+        tensorboard: write event files.
+        mlflow: address of the server to log to; empty: none.
+        fail_fast: let the first failure end it; what was under way is kept, results are partial.
+    """
+
+    device: str = "auto"
+    gate: str | None = None
+    images: bool = True
+    checkpoint_every: float = 30
+    restart: bool = False
+    workers: str = "auto"
+    reuse: Path | None = None
+    executor: str = "local"
+    ray_address: str = ""
+    cells_per_gpu: int = 1
+    tensorboard: bool = False
+    mlflow: str = ""
+    fail_fast: bool = False
+
+    @property
+    def network(self) -> tuple[str, ...]:
+        """What goes over a network by the user's wish, a phrase each."""
+        used = {
+            "trainings and their images went to a Ray cluster": self.executor == "ray",
+            "metrics and report were offered to an MLflow server": bool(self.mlflow),
+        }
+        return tuple(phrase for phrase, is_used in used.items() if is_used)
+
+
+#: What holds where nothing was asked for.
+DEFAULTS = RunOptions()
