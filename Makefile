@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run-all test lint format docs bench clean setup
+.PHONY: help run-all test check lint format docs bench clean setup
 
 # Set on the command line: make run-all SUITE=paper ARGS="--data DIR"; make test ARGS="-k wheel".
 SUITE ?=
@@ -28,6 +28,9 @@ run-all: $(STAMP) ## train, evaluate, check and report one suite (SUITE=quick, A
 
 test: $(STAMP) ## run the tests (ARGS go to pytest)
 	$(VENV)/bin/pytest -n auto --dist loadfile $(ARGS)
+
+check: lint ## check style and types, and run the quick tests: the loop of daily work
+	$(VENV)/bin/pytest -n auto --dist loadfile -m "not slow" $(ARGS)
 
 lint: $(STAMP) ## check style and types
 	$(VENV)/bin/ruff check .

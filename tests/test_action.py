@@ -125,6 +125,7 @@ def evaluate_old(job: Job) -> str:
     return "before"
 
 
+@pytest.mark.slow
 def test_a_better_model_passes_and_is_commented(job: Job) -> None:
     done = job.run(
         predictions="model=new.csv",
@@ -154,6 +155,7 @@ def test_a_better_model_passes_and_is_commented(job: Job) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_worse_model_fails_after_the_comment(job: Job) -> None:
     (job.fake / "code").write_text("1")  # a fork's token may not write
     done = job.run(

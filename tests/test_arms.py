@@ -75,6 +75,7 @@ def test_weights_of_cases_are_what_a_sampler_does_on_average() -> None:
     assert set(case_weights("none", LABELS, 3, 0.0)) == {1.0}
 
 
+@pytest.mark.slow
 def test_every_correction_gives_another_network(prepared, suite, fold) -> None:
     hashes = {c: train(prepared, suite, fold, correction=c).weights_sha256 for c in CORRECTIONS}
     assert len(set(hashes.values())) == len(CORRECTIONS)
@@ -182,6 +183,7 @@ def with_columns(prepared: Prepared, columns: list[str]) -> Prepared:
     return replace(prepared, cases=replace(prepared.cases, table=table))
 
 
+@pytest.mark.slow
 def test_an_arm_sees_what_its_inputs_say_and_nothing_else(prepared, suite, fold) -> None:
     views = prepared.cases.views
     columns = [feature.column for feature in prepared.cases.features]
@@ -210,6 +212,7 @@ def test_an_unknown_view_is_named(prepared, suite, fold) -> None:
 # --- early stopping -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training_that_does_not_improve(prepared, suite, fold, tmp_path) -> None:
     change = {"epochs": 30, "select": "best_validation", "patience": 2, "learning_rate": 0.01}
     stopped = train(prepared, suite, fold, training=change)

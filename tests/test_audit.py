@@ -180,6 +180,7 @@ def test_a_sound_publication_has_nothing_against_it(seed: int) -> None:
     assert len(found.findings) == 2 * 3 + 2 * 3
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_one_changed_cell_is_found(seed: int) -> None:
@@ -448,6 +449,7 @@ def test_the_matrices_readings_are_what_checks_use() -> None:
 # --- the command ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_shows_writes_and_exits_with_0(milkreport: Command, tmp_path) -> None:
     done = milkreport("audit", "paper", "--json", "--out", "out", "--no-pdf")
     assert done.returncode == 0

@@ -300,6 +300,7 @@ def test_row_17_bad_images_can_be_skipped(in_process, data: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_bad_image_names_the_setting_that_leaves_it_out(in_process, data: Path) -> None:
     images_of(data)[0].write_bytes(b"")
     checked = in_process("data", "check", data)
@@ -334,6 +335,7 @@ def damage(path: Path, how: str) -> None:
         path.write_text("<!DOCTYPE html><html><body>404 Not found</body></html>", encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "kind", "word"),
     [
@@ -357,6 +359,7 @@ def test_rows_18_and_19_bad_files(in_process, data: Path, how: str, kind: str, w
     assert victim.name in only_line(run)
 
 
+@pytest.mark.slow
 def test_row_20_bomb(in_process, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     victim = images_of(data)[3]
     Image.new("L", (20_000, 20_000)).save(victim, quality=1)
@@ -405,6 +408,7 @@ def test_row_22_links_out_of_the_folder(in_process, data: Path) -> None:
 HOSTILE = ["<script>alert(1)</script>", "=HYPERLINK(0)", "مرحبا", "🧪 vial", "plain"]
 
 
+@pytest.mark.slow
 def test_row_23_hostile_names_are_text(in_process, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()

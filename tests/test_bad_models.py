@@ -82,6 +82,7 @@ def weights_of(cell: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load((cell / WEIGHTS).read_bytes())
 
 
+@pytest.mark.slow
 def test_a_sound_model_is_sound(predict: Predict, cell: Path) -> None:
     """Negative control: exchanging the weights for themselves changes nothing."""
     put_weights(cell, (cell / WEIGHTS).read_bytes())

@@ -20,6 +20,7 @@ def run(name: str, *arguments: str) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_bootstrap_gives_the_loops_values() -> None:
     said = run("bootstrap", "--resamples", "200", "--loop", "3")
     assert said["resamples"] == 200
@@ -27,6 +28,7 @@ def test_bootstrap_gives_the_loops_values() -> None:
     assert said["ratio_sklearn"] > 0
 
 
+@pytest.mark.slow
 def test_evaluate_measures_whole_calls() -> None:
     said = run("evaluate", "--rows", "2000", "--rounds", "1")
     assert said["rows"] == 2000
@@ -34,6 +36,7 @@ def test_evaluate_measures_whole_calls() -> None:
     assert said["ratio_isic"] is None  # no environment of the scorer was named
 
 
+@pytest.mark.slow
 def test_train_step_makes_the_same_steps_three_ways() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("pytorch_lightning")
@@ -44,6 +47,7 @@ def test_train_step_makes_the_same_steps_three_ways() -> None:
         assert said[f"ratio_{way}"] > 0
 
 
+@pytest.mark.slow
 def test_gpu_goes_through_on_the_cpu() -> None:
     pytest.importorskip("pytorch_lightning")
     said = run("gpu", "--device", "cpu", "--train", "40", "--test", "8", "--size", "32",
@@ -53,6 +57,7 @@ def test_gpu_goes_through_on_the_cpu() -> None:
     assert names <= said.keys()
 
 
+@pytest.mark.slow
 def test_growth_measures_each_size() -> None:
     pytest.importorskip("torch")
     said = run("growth", "--size", "16", "--cases", "60", "120")
@@ -60,6 +65,7 @@ def test_growth_measures_each_size() -> None:
     assert said["ratio_time"] > 0
 
 
+@pytest.mark.slow
 def test_fanout_measures_both_ways_and_the_bits_agree() -> None:
     pytest.importorskip("torch")
     said = run("fanout", "--epochs", "1", "--tiny", "3", "--no-ray")

@@ -409,6 +409,7 @@ def test_subgroups_have_sensitivity_and_specificity_at_the_operating_point(
     assert "Sensitivity and specificity by subgroup" in text
 
 
+@pytest.mark.slow
 def test_calibration_intervals_hold_what_the_population_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -506,6 +507,7 @@ def test_the_band_holds_its_curve_and_is_missing_where_few_cases_tell(
     assert first.low is None
 
 
+@pytest.mark.slow
 def test_bands_and_changes_hold_what_the_population_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """A part of scripts/simulate_roc.py; a change that ignores its nested thresholds is the control."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))

@@ -64,6 +64,7 @@ def opened(browser: Any, report: Path) -> Iterator[Opened]:
     found.context.close()
 
 
+@pytest.mark.slow
 def test_the_page_says_nothing_and_asks_for_nothing(opened: Opened, report: Path) -> None:
     opened.page.mouse.wheel(0, 20_000)
     assert opened.said == []
@@ -75,6 +76,7 @@ def test_it_stays_within_its_budgets(opened: Opened, report: Path) -> None:
     assert opened.page.evaluate("document.querySelectorAll('*').length") < 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1300, 420])
 def test_it_has_no_violation_that_axe_finds(
@@ -132,6 +134,7 @@ def test_an_arm_can_be_left_out_and_brought_back(opened: Opened) -> None:
     assert (sections.count(), rows.count()) == (3, 3)
 
 
+@pytest.mark.slow
 def test_the_filter_acts_on_arms_of_alike_titles(browser: Any, tmp_path: Path) -> None:
     titles = [f"Weighted random sampler of rare classes (learning_rate-{v})" for v in (1, 10, 100)]
     results = samples.retitled(samples.sample_results(), titles)
@@ -258,6 +261,7 @@ def test_the_print_view_has_no_controls(opened: Opened) -> None:
     assert opened.page.locator("h2:visible").count() >= 10
 
 
+@pytest.mark.slow
 def test_the_keyboard_reaches_the_controls(opened: Opened) -> None:
     reached = set()
     for _ in range(80):
@@ -266,6 +270,7 @@ def test_the_keyboard_reaches_the_controls(opened: Opened) -> None:
     assert {"A", "BUTTON", "INPUT"} <= reached
 
 
+@pytest.mark.slow
 def test_the_audits_page_is_sound_too(browser: Any, tmp_path: Path) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe is not installed"

@@ -128,6 +128,7 @@ def test_unlike_protocols_are_not_checked(published, change, reason) -> None:
     assert exit_code(verdict) == 5
 
 
+@pytest.mark.slow
 def test_other_data_and_synthetic_data_are_not_checked(published) -> None:
     reference = load_reference("paper")
     other = check_published(results(published, name="HAM10000"), SETTINGS, reference)
@@ -247,6 +248,7 @@ def worsen(p: Predictions, share: float) -> Predictions:
     return make(p.truth, predicted)
 
 
+@pytest.mark.slow
 def test_a_run_against_itself_passes_exactly_and_does_not_improve(earlier) -> None:
     verdict = compare(earlier, earlier)
     assert verdict.status is Status.PASS
@@ -256,6 +258,7 @@ def test_a_run_against_itself_passes_exactly_and_does_not_improve(earlier) -> No
     assert verdict.warnings == []
 
 
+@pytest.mark.slow
 def test_a_drop_of_ten_points_fails_and_a_tenth_of_a_point_does_not(earlier) -> None:
     large, small = compare(worsen(earlier, 0.10), earlier), compare(worsen(earlier, 0.001), earlier)
     by_metric = {r.metric: r for r in large.rows}
@@ -265,6 +268,7 @@ def test_a_drop_of_ten_points_fails_and_a_tenth_of_a_point_does_not(earlier) -> 
     assert {r.status for r in small.rows} == {Status.PASS}
 
 
+@pytest.mark.slow
 def test_swapped_columns_fail(earlier) -> None:
     swapped = Predictions(
         earlier.case_ids, earlier.truth, earlier.probabilities[:, ::-1], earlier.classes
@@ -272,6 +276,7 @@ def test_swapped_columns_fail(earlier) -> None:
     assert compare(swapped, earlier).status is Status.FAIL
 
 
+@pytest.mark.slow
 def test_other_cases_or_labels_are_not_checked(earlier) -> None:
     fewer = Predictions(
         earlier.case_ids[1:], earlier.truth[1:], earlier.probabilities[1:], earlier.classes
@@ -285,6 +290,7 @@ def test_other_cases_or_labels_are_not_checked(earlier) -> None:
     assert reasons == {f"other labels of {len(earlier.truth):,} test cases"}
 
 
+@pytest.mark.slow
 def test_both_sides_of_a_row_are_over_the_shared_seeds(earlier) -> None:
     better, worse = earlier, worsen(earlier, 0.05)
     here = {"baseline": {(0, 0): worse, (1, 0): better}}
@@ -304,6 +310,7 @@ def test_both_sides_of_a_row_are_over_the_shared_seeds(earlier) -> None:
     assert "1 shared seed" in accuracy.reason
 
 
+@pytest.mark.slow
 def test_the_same_settings_must_give_the_same_bits(earlier) -> None:
     same = compare(earlier, earlier, unlike=())
     first = same.rows[0]
@@ -324,6 +331,7 @@ def test_the_same_settings_must_give_the_same_bits(earlier) -> None:
     assert [r.metric for r in compare(nearly, earlier).rows].count("predictions") == 0
 
 
+@pytest.mark.slow
 def test_another_definition_is_refused_by_its_own_exit_code(earlier) -> None:
     rules = [rule_of(m) for m in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")]
     rules[2]["zero_division"] = "a class never predicted has F1 1"
@@ -336,6 +344,7 @@ def test_another_definition_is_refused_by_its_own_exit_code(earlier) -> None:
     assert [r.status for r in verdict.rows].count(Status.PASS) == 3
 
 
+@pytest.mark.slow
 def test_no_verdict_on_a_class_of_few_cases(earlier) -> None:
     figures = [
         {"arm": "baseline", "part": "test", "metric": "recall", "class_name": c, "printed": "0.6"}
@@ -355,6 +364,7 @@ def test_no_verdict_on_a_class_of_few_cases(earlier) -> None:
     assert many.ours == pytest.approx(right[earlier.truth == 0].mean())
 
 
+@pytest.mark.slow
 def test_a_loss_is_better_when_it_is_lower(earlier) -> None:
     figures = [{"arm": "baseline", "part": "test", "metric": "log_loss", "printed": "1.0"}]
     changes = {"figures": figures, "rules": [rule_of("log_loss")], "margin": 0.1}
@@ -372,6 +382,7 @@ def test_a_loss_is_better_when_it_is_lower(earlier) -> None:
     assert "look for a leak" in better.warnings[-1]
 
 
+@pytest.mark.slow
 def test_fewer_seeds_than_asked_for_are_inconclusive(earlier, published) -> None:
     verdict = compare(earlier, earlier, min_seeds=5)
     assert {r.status for r in verdict.rows} == {Status.INCONCLUSIVE}
@@ -383,6 +394,7 @@ def test_fewer_seeds_than_asked_for_are_inconclusive(earlier, published) -> None
     assert {r.status for r in judged} == {Status.INCONCLUSIVE}
 
 
+@pytest.mark.slow
 def test_the_spread_over_trainings_widens_the_interval(published) -> None:
     reference = load_reference("paper")
     one = check_published(results(published), SETTINGS, reference)
@@ -411,6 +423,7 @@ def test_the_spread_over_trainings_widens_the_interval(published) -> None:
     assert width(three) >= 2 * 4.3 * sd * np.sqrt(1 + 1 / 3)
 
 
+@pytest.mark.slow
 def test_figures_of_other_splits_are_compared_and_of_other_data_never(published) -> None:
     paper = load_reference("paper")
     settings = SETTINGS | {"training.epochs": 10}
@@ -439,6 +452,7 @@ def test_classes_in_another_order_are_the_same_classes(earlier) -> None:
         earlier.ordered(names[:-1])
 
 
+@pytest.mark.slow
 def test_the_spread_over_many_trainings_takes_students_t(published) -> None:
     reference = load_reference("paper")
     base = results(published)

@@ -214,6 +214,7 @@ def test_help_teaches_without_torch() -> None:
     assert "milkreport run-all paper --data DIR" in done.stdout
 
 
+@pytest.mark.slow
 def test_doctor_and_version(milkreport: Command) -> None:
     done = milkreport("doctor")
     assert done.returncode == 0
@@ -222,6 +223,7 @@ def test_doctor_and_version(milkreport: Command) -> None:
     assert milkreport("--version").stdout.strip() == f"milkreport {__version__}"
 
 
+@pytest.mark.slow
 def test_doctor_takes_the_data_that_a_run_takes(milkreport: Command, tmp_path: Path) -> None:
     (tmp_path / "data.zip").touch()
     for named, found in (("data.zip", "data.zip"), ("lacks", "does not exist: lacks")):

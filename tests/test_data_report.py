@@ -293,6 +293,7 @@ def test_a_class_without_values_has_a_dash() -> None:
     assert chapter.figures[-1].svg.count(">—</text>") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("update", "key", "there", "elsewhere"),
     [
@@ -317,6 +318,7 @@ def test_the_text_follows_the_record(
     assert elsewhere in before
 
 
+@pytest.mark.slow
 def test_shared_parts_are_shown_as_a_failure() -> None:
     data = samples.sample_data(folds=5, parts=3)
     badge = chapters_of(data)["data-inclusion"].badge
@@ -414,6 +416,7 @@ def test_drawn_names_keep_their_room() -> None:
     assert fit("abc", 3) == "abc"
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_left_out_and_told() -> None:
     results = samples.many_classes(45)
     data = crowded(results.classes)
@@ -437,6 +440,7 @@ def test_what_does_not_fit_is_left_out_and_told() -> None:
     assert sum(len(figure.svg) for figure in view.figures) < 700_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 100])
 def test_few_and_many_classes(n: int) -> None:
     classes = [f"class {i}" for i in range(n)]
@@ -458,6 +462,7 @@ def test_a_column_without_a_value_says_so() -> None:
     assert told.count("no value") >= 4  # in the table and in both drawings
 
 
+@pytest.mark.slow
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     data = hostile()
     results = samples.sample_results(rename=dict(zip(CLASSES, HOSTILE, strict=False)))
@@ -496,6 +501,7 @@ def test_no_path_of_a_machine_is_printed(tmp_path: Path) -> None:
     assert "/srv/" not in page
 
 
+@pytest.mark.slow
 def test_an_older_record_leaves_the_new_blocks_out(tmp_path: Path) -> None:
     old = samples.old_data()
     page = render_html(view_of(old))
@@ -542,6 +548,7 @@ def test_the_data_page_stands_alone(tmp_path: Path) -> None:
     assert "test once" not in page
 
 
+@pytest.mark.slow
 def test_the_verdict_is_that_of_the_problems(tmp_path: Path) -> None:
     sound = page_of(tmp_path, changed())
     assert "SOUND" in sound
@@ -556,11 +563,13 @@ def test_the_verdict_is_that_of_the_problems(tmp_path: Path) -> None:
     assert "1 kind of problem:" in page_of(tmp_path, changed(), problems=found[:1])
 
 
+@pytest.mark.slow
 def test_synthetic_data_carries_its_banner(tmp_path: Path) -> None:
     assert 'class="banner"' in page_of(tmp_path, samples.sample_data(synthetic=True))
     assert 'class="banner"' not in page_of(tmp_path, samples.sample_data())
 
 
+@pytest.mark.slow
 def test_the_pdf_holds_every_chapter_and_is_tagged(tmp_path: Path) -> None:
     data = samples.sample_data()
     assert data.proof is not None
@@ -585,6 +594,7 @@ def test_the_pdf_holds_every_chapter_and_is_tagged(tmp_path: Path) -> None:
                 assert all(re.sub(r"\s+", "", cell.text) in there for cell in row.cells[1:])
 
 
+@pytest.mark.slow
 def test_hostile_text_renders_on_paper(tmp_path: Path) -> None:
     results = samples.sample_results(rename=dict(zip(CLASSES, HOSTILE, strict=False)))
     page = render_print(view_of(hostile(), results))
@@ -592,6 +602,7 @@ def test_hostile_text_renders_on_paper(tmp_path: Path) -> None:
     assert len(PdfReader(tmp_path / "r.pdf").pages) < 30
 
 
+@pytest.mark.slow
 def test_figures_belong_to_the_report() -> None:
     view = view_of(samples.sample_data())
     assert isinstance(view.data, DataView)

@@ -220,6 +220,7 @@ for _ in range(8):
 """
 
 
+@pytest.mark.slow
 def test_the_largest_blocks_are_kept_between_steps() -> None:
     """What was freed comes back without page faults; a training's activations are as large as this."""
     if sys.platform != "linux" or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""):

@@ -413,6 +413,7 @@ def test_a_header_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
         assert load_any_header(path) == []
 
 
+@pytest.mark.slow
 def test_the_time_for_many_files_grows_with_their_number(tmp_path: Path) -> None:
     few, many = tmp_path / "few", tmp_path / "many"
     for root, folders in ((few, 2), (many, 20)):
@@ -431,6 +432,7 @@ def test_the_time_for_many_files_grows_with_their_number(tmp_path: Path) -> None
     assert growth(lambda: find_all(few), lambda: find_all(many)) < 30  # 10; 100 for all by all
 
 
+@pytest.mark.slow
 def test_the_time_for_equal_names_in_many_folders_grows_with_their_number(tmp_path: Path) -> None:
     """A folder a case, the same names in each."""
 

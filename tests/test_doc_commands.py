@@ -250,6 +250,7 @@ def test_commands_are_found() -> None:
     assert len(INLINE) > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", sorted({c.page for c in ALL} | {c.page for c in INLINE}))
 def test_every_command_of_the_page_is_understood(page: str) -> None:
     for command in [c for c in ALL if c.page == page and c.is_ours]:
@@ -462,6 +463,7 @@ def cheap(words: list[str]) -> list[str]:
     return words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if typed(page)])
 def test_every_command_of_the_page_works(
     page: str, kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
@@ -512,6 +514,7 @@ def test_two_runs_in_one_folder_are_seen() -> None:
     assert crossing([other, more]) == []
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_seen(kit: Kit, tmp_path: Path) -> None:
     """Negative control: understood, and wrong."""
     assert type_in(tmp_path, ["milkreport", "report", "RUN"]) == 3
@@ -547,6 +550,7 @@ REAL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", REAL)
 def test_commands_on_the_real_data(
     text: str, real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -64,6 +64,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_every_page_is_on_the_site(site: Path) -> None:
     pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
     assert {path.stem for path in site.glob("*.html")} == pages | {"404"}
@@ -97,6 +98,7 @@ SPOILT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", SPOILT)
 def test_a_page_that_is_wrong_fails_the_build(what: str, copy: Path, tmp_path: Path) -> None:
     """Negative controls."""
@@ -175,6 +177,7 @@ def test_the_search_index_holds_every_page(site: Path) -> None:
     assert any("INCONCLUSIVE" in doc["title"] for doc in docs)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_search_finds_a_page_that_is_opened_from_disk(browser, site: Path) -> None:  # noqa: F811
     opened = Opened(browser, site / "index.html")

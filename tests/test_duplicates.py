@@ -247,6 +247,7 @@ def test_a_store_of_other_cases_is_refused(root: Path, tmp_path: Path) -> None:
         find_duplicates(as_cases(root, {"b": ["b.png"]}, {}), store)
 
 
+@pytest.mark.slow
 def test_the_real_set_has_five_duplicate_pairs(real_data: Path, tmp_path: Path) -> None:
     cases = load_cases(real_data, "milk10k", tmp_path / "unpacked")
     # Their seven MONET scores are equal to the last digit: enough candidates, quickly decoded.

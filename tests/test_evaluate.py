@@ -293,6 +293,7 @@ def test_a_metadata_table_of_several_rows_a_case_is_joined() -> None:
     assert pd.isna(table.loc["b", "age"])  # two ages: not known
 
 
+@pytest.mark.slow
 def test_out_holds_what_a_run_holds(folder: Path, milkreport: Command) -> None:
     done = milkreport(
         "evaluate", "base=base.csv", "better=better.csv", "--truth", "truth.csv", "--metadata",
@@ -330,6 +331,7 @@ def test_out_holds_what_a_run_holds(folder: Path, milkreport: Command) -> None:
     assert (run.path / "report.html").read_text(encoding="utf-8") == page
 
 
+@pytest.mark.slow
 def test_evaluations_are_checked_and_compared_like_runs(folder: Path, milkreport: Command) -> None:
     for name in ("base", "better"):
         done = milkreport("evaluate", f"model={name}.csv", "--truth", "truth.csv", "--out", name,
@@ -391,6 +393,7 @@ def test_compare_names_a_run_without_test_predictions(folder: Path, milkreport: 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_compare_needs_a_truth_and_a_common_arm(folder: Path, milkreport: Command) -> None:
     done = milkreport("compare", "base.csv", "better.csv")
     assert done.returncode == 2
@@ -406,6 +409,7 @@ def test_compare_needs_a_truth_and_a_common_arm(folder: Path, milkreport: Comman
     assert "no arm in common — a, b; c, d" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_comparison_of_several_arms_names_each(folder: Path, milkreport: Command) -> None:
     for out in ("one", "two"):
         milkreport("evaluate", "a=base.csv", "b=better.csv", "--truth", "truth.csv", "--out", out,
@@ -419,6 +423,7 @@ def test_a_comparison_of_several_arms_names_each(folder: Path, milkreport: Comma
     assert "base minus better" in done.stderr.splitlines()
 
 
+@pytest.mark.slow
 def test_the_command_of_a_report_of_several_runs_can_be_typed(folder: Path, milkreport) -> None:
     for out in ("run one", "two"):
         milkreport("evaluate", f"{out[:3].strip()}=base.csv", "--truth", "truth.csv", "--out", out,
@@ -541,6 +546,7 @@ def test_blanks_between_rules_are_no_part_of_them(folder: Path, milkreport: Comm
     assert json.loads(done.stdout)["data"]["rules"] == ["isic"]
 
 
+@pytest.mark.slow
 def test_an_evaluation_replaces_no_other_one(folder: Path, milkreport: Command) -> None:
     def scored(name: str):
         return milkreport("evaluate", f"{name}.csv", "--truth", "truth.csv", "--out", "kept", "--no-pdf",
@@ -558,6 +564,7 @@ def test_an_evaluation_replaces_no_other_one(folder: Path, milkreport: Command) 
     assert "replacing the evaluation in kept, which the same command made" in done.stderr
 
 
+@pytest.mark.slow
 def test_files_of_one_name_elsewhere_are_another_evaluation(
     folder: Path, milkreport: Command
 ) -> None:
@@ -610,6 +617,7 @@ def test_the_brier_score_of_two_classes_is_given_as_libraries_have_it(folder, mi
     assert binary_brier(whole) is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory in kilobytes is Linux's")
 def test_three_arms_of_five_thousand_cases_stay_within_300_mb(tmp_path: Path) -> None:
     """11 classes, all intervals and tests, positive classes and subgroups; 321 MB before."""

@@ -64,6 +64,7 @@ def alone(small: Path, cache: Path, tmp_path_factory) -> dict[str, tuple[str, st
     return found
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_bits(small, cache, tmp_path, alone) -> None:
     watcher = Memory()
     carry_out(small_suite(), small, tmp_path / "run", cache, two_processes(), watcher)
@@ -75,6 +76,7 @@ def test_processes_give_the_same_bits(small, cache, tmp_path, alone) -> None:
     assert not (tmp_path / "run" / ".progress.json").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_cell_what_came_after_its_checkpoint(
     small, cache, tmp_path, alone
 ) -> None:
@@ -98,6 +100,7 @@ def test_a_killed_worker_costs_its_cell_what_came_after_its_checkpoint(
     assert epochs.count(1) == 1
 
 
+@pytest.mark.slow
 def test_a_training_whose_worker_always_dies_fails_alone(small, cache, tmp_path, alone) -> None:
     def kill_sampler(task, epoch: int) -> None:
         if task.cell.arm == "sampler":
@@ -122,6 +125,7 @@ def test_a_training_whose_worker_always_dies_fails_alone(small, cache, tmp_path,
         assert found.cell(Cell(arm, 0, 0)).load_record().weights_sha256 == weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "executor", [lambda: InProcess("cpu"), two_processes], ids=["in process", "two processes"]
 )
@@ -143,6 +147,7 @@ def test_the_first_failure_ends_the_run_only_where_that_was_asked(
     assert len(patient.ended) == 3
 
 
+@pytest.mark.slow
 def test_a_problem_of_the_machine_comes_home_from_a_worker(small, cache, tmp_path) -> None:
     folder = RunFolder(tmp_path / "run")
     place = folder.cell(Cell("baseline", 0, 0)).checkpoints
@@ -209,6 +214,7 @@ def started(small: Path, cwd: Path, out: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0.5, 4.0])
 def test_ctrl_c_while_workers_start_ends_the_run(small, tmp_path, after: float) -> None:
     """A worker that is killed while it boots must not leave the run waiting for it."""
@@ -234,6 +240,7 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to see processes")
 def test_ctrl_c_stops_workers_softly_and_a_kill_leaves_none(small, tmp_path, milkreport) -> None:
     process = started(small, tmp_path, "run")
@@ -375,6 +382,7 @@ def test_a_key_changes_with_all_that_changes_weights_and_nothing_else() -> None:
     assert cell_key(by_f1, cell, "data") != cell_key(by_accuracy, cell, "data")
 
 
+@pytest.mark.slow
 def test_more_arms_leave_what_is_there_as_it_is(small, cache, tmp_path) -> None:
     two = build_suite(small_suite().model_dump() | {"arms": ARMS[:2]})
     out = tmp_path / "run"
@@ -389,6 +397,7 @@ def test_more_arms_leave_what_is_there_as_it_is(small, cache, tmp_path) -> None:
         carry_out(two, small, out, cache, InProcess("cpu"), Memory())
 
 
+@pytest.mark.slow
 def test_equal_trainings_of_other_runs_are_taken_over(small, cache, tmp_path, alone) -> None:
     from milkreport.execution.runner import Job
 

@@ -73,6 +73,7 @@ def expected_header(name: str, header: list[str]) -> list[str]:
     return plain + [c.replace("PART", part) for part in parts for c in by_part]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", files_with(".csv"))
 def test_every_column_is_documented_in_its_order(name: str, run: Path) -> None:
     with place(run, name).open(encoding="utf-8", newline="") as file:

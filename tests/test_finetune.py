@@ -186,6 +186,7 @@ def changed_stages(before: dict[str, Any], after: dict[str, Any], parent: Parent
     return found
 
 
+@pytest.mark.slow
 def test_frozen_stages_rest_bit_for_bit(done, parent: Parent) -> None:
     out, record = done
     assert record.training is not None
@@ -250,6 +251,7 @@ def test_stages_are_named_and_something_is_left(parent: Parent) -> None:
         choose_frozen(parent.model, "classifier")
 
 
+@pytest.mark.slow
 def test_the_head_of_a_frozen_backbone_is_fine_tuned(
     old, new, cache, tmp_path, monkeypatch
 ) -> None:
@@ -375,6 +377,7 @@ class Crashing(Silent):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_interrupted_it_ends_the_same_and_twice_too(start, done, tmp_path, monkeypatch) -> None:
     quick(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -418,6 +421,7 @@ def test_another_learning_rate_gives_other_weights(start, done, tmp_path, monkey
     assert sha256(tmp_path / "out") != sha256(done[0])
 
 
+@pytest.mark.slow
 def test_a_finished_one_is_compared_again_and_other_settings_are_refused(
     start, done, tmp_path, new, monkeypatch
 ) -> None:
@@ -443,6 +447,7 @@ def test_a_finished_one_is_compared_again_and_other_settings_are_refused(
     assert sha256(out) != sha256(done[0])
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done(in_process, run, new, tmp_path, monkeypatch, done) -> None:
     def stop(self, task, epoch, epochs, row) -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -531,6 +536,7 @@ def test_before_is_what_the_run_predicted_and_after_what_the_model_answers(
     np.testing.assert_allclose(after, mine.loc[after.index, after.columns], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_reports_say_before_and_after(done, tmp_path) -> None:
     folder = RunFolder(shutil.copytree(done[0] / "new", tmp_path / "new"))
     results = folder.load_results()
@@ -545,6 +551,7 @@ def test_reports_say_before_and_after(done, tmp_path) -> None:
         assert (text in page) == (text != "made elsewhere"), text
 
 
+@pytest.mark.slow
 def test_its_folder_is_looked_at_and_drawn_again_like_a_run(
     done, tmp_path, milkreport: Command
 ) -> None:
@@ -640,6 +647,7 @@ def mixed(new: Path, old: Path, run: Path, tmp_path: Path) -> tuple[Path, set[st
     return folder, some - tested, some & tested
 
 
+@pytest.mark.slow
 def test_old_cases_among_the_new_flatter_nobody(start, mixed, tmp_path, run) -> None:
     folder, learned, tested = mixed
     record = start(tmp_path / "out", data=folder, epochs=1)

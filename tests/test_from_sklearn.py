@@ -31,6 +31,7 @@ def value(results: Results, arm: str, name: str) -> float | None:
     return part.metrics[name].value
 
 
+@pytest.mark.slow
 def test_it_is_cross_validation_and_a_comparison() -> None:
     folds = StratifiedKFold(4, shuffle=True, random_state=3)
     p = cross_val_predict(MODEL, X, Y, cv=folds, method="predict_proba")

@@ -97,6 +97,7 @@ def test_any_bytes_give_a_table_or_one_line() -> None:
     assert len(fuzz(st.binary(max_size=200), read_numbers, 500)) > 3
 
 
+@pytest.mark.slow
 def test_mutated_tables_give_a_table_or_one_line() -> None:
     """The edits reach every stage: sound tables, bad headers, rows, cells, labels and ids."""
     seen = fuzz(mutated(), read_numbers, 1500)

@@ -52,6 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, synthetic: Path, cache: Path) 
     return folder / "out"
 
 
+@pytest.mark.slow
 def test_it_shows_each_arms_surest_errors_with_the_networks_own_probabilities(run: Path) -> None:
     gallery, files = RunFolder(run).load_gallery()
     listed = pd.read_csv(run / "mistakes.csv", dtype={"case_id": str})
@@ -83,6 +84,7 @@ def test_thumbnails_are_rebuilt_from_pixels(run: Path) -> None:
         assert "comment" not in picture.info
 
 
+@pytest.mark.slow
 def test_the_report_shows_it_and_leaves_it_out_where_asked(run: Path, milkreport: Command) -> None:
     page = (run / "report.html").read_text(encoding="utf-8")
     gallery, _ = RunFolder(run).load_gallery()
@@ -134,6 +136,7 @@ def test_attributions_add_up_to_the_change_of_the_answer(trained) -> None:
     assert total == pytest.approx(float(here - there), abs=0.05 * abs(float(here - there)) + 1e-3)
 
 
+@pytest.mark.slow
 def test_an_answer_without_a_finite_gradient_is_shown_unexplained(
     run: Path, synthetic: Path, cache: Path
 ) -> None:
@@ -184,6 +187,7 @@ def test_the_maps_are_gradcam_by_hand(trained) -> None:
         assert np.isfinite(found.maps[position]).all()
 
 
+@pytest.mark.slow
 def test_a_finished_run_keeps_its_gallery(run: Path, milkreport: Command, synthetic: Path) -> None:
     path = run / "gallery" / "gallery.json"
     before = path.stat().st_mtime_ns

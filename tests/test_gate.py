@@ -68,6 +68,7 @@ def evaluate(milkreport: Command, file: str, out: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_frozen_reference_holds_values_rules_reason_and_predictions(
     evaluated: Path, milkreport: Command
 ) -> None:
@@ -120,6 +121,7 @@ def test_a_frozen_reference_holds_values_rules_reason_and_predictions(
     assert not (evaluated / "references" / "b").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("run", "options", "code"),
     [
@@ -186,6 +188,7 @@ def test_one_verdict_feeds_everything(
         )
 
 
+@pytest.mark.slow
 def test_every_class_is_watched_where_that_is_asked_for(
     evaluated: Path, milkreport: Command
 ) -> None:
@@ -198,6 +201,7 @@ def test_every_class_is_watched_where_that_is_asked_for(
         assert row["status"] == ("INCONCLUSIVE" if name == "rare" else "FAIL")
 
 
+@pytest.mark.slow
 def test_an_update_shows_the_difference_and_keeps_the_history(
     evaluated: Path, milkreport: Command
 ) -> None:
@@ -228,6 +232,7 @@ def load_reference_text(text: str) -> list[dict[str, tuple[str, str, str, str]]]
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_groups_that_an_evaluation_resampled_are_resampled_by_its_check(
     evaluated: Path, milkreport: Command
 ) -> None:
@@ -275,6 +280,7 @@ def test_groups_that_an_evaluation_resampled_are_resampled_by_its_check(
     assert wide["groups"] / wide["cases"] == pytest.approx(2, rel=0.15)  # the root of four
 
 
+@pytest.mark.slow
 def test_the_self_test_holds_here(milkreport: Command) -> None:
     done = milkreport("check", "--self-test", "--json")
     assert done.returncode == 0, done.stderr
@@ -288,6 +294,7 @@ def test_the_self_test_holds_here(milkreport: Command) -> None:
     assert milkreport("check").returncode == 2
 
 
+@pytest.mark.slow
 def test_the_self_test_fails_where_the_gate_is_broken(monkeypatch) -> None:
     """Negative control of the controls: a gate that passes everything."""
     monkeypatch.setattr(earlier_module, "decide", lambda *_: (Status.PASS, "whatever"))
@@ -298,6 +305,7 @@ def test_the_self_test_fails_where_the_gate_is_broken(monkeypatch) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_self_test_fails_where_no_evidence_is_asked_for(monkeypatch) -> None:
     """Negative control of the controls: a gate that counts no cases, and takes its points for the truth."""
 
@@ -359,6 +367,7 @@ def test_bad_references_are_refused_in_one_line(
     assert "bad.toml" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_altered_reference_is_noticed(evaluated: Path, milkreport: Command) -> None:
     path = evaluated / "references" / "main" / "reference.toml"
     text = path.read_text()
@@ -372,6 +381,7 @@ def test_an_altered_reference_is_noticed(evaluated: Path, milkreport: Command) -
     assert "its predictions give" not in milkreport("check", "same", "--against", "main").stderr
 
 
+@pytest.mark.slow
 def test_no_own_reference_takes_the_name_of_a_shipped_one(
     evaluated: Path, milkreport: Command
 ) -> None:
@@ -382,6 +392,7 @@ def test_no_own_reference_takes_the_name_of_a_shipped_one(
     assert not (evaluated / "up").exists()
 
 
+@pytest.mark.slow
 def test_runs_whose_columns_stood_in_another_order_are_compared_all_the_same(
     evaluated: Path, milkreport: Command
 ) -> None:
@@ -398,6 +409,7 @@ def test_runs_whose_columns_stood_in_another_order_are_compared_all_the_same(
     assert {d["value"] for d in pair["comparison"]["differences"]} == {0.0}
 
 
+@pytest.mark.slow
 def test_margins_of_single_metrics_and_metrics_of_single_classes(
     evaluated: Path, milkreport: Command
 ) -> None:
@@ -423,6 +435,7 @@ def test_margins_of_single_metrics_and_metrics_of_single_classes(
     assert {(f.metric, f.class_name): again.margin_of(f) for f in again.figures} == found
 
 
+@pytest.mark.slow
 def test_an_inconclusive_primary_metric_is_not_green(evaluated: Path, milkreport: Command) -> None:
     """Forty cases on which hardly anything changed."""
     for file in ("same.csv", "truth.csv"):
@@ -448,6 +461,7 @@ def test_an_inconclusive_primary_metric_is_not_green(evaluated: Path, milkreport
     assert milkreport("check", "few_same", "--against", "few_same").returncode == 0  # identical
 
 
+@pytest.mark.slow
 def test_copies_are_named_by_evaluate_and_by_check(evaluated: Path, milkreport: Command) -> None:
     for file in ("same.csv", "truth.csv"):
         frame = pd.read_csv(evaluated / file)

@@ -423,6 +423,7 @@ def test_models_and_seeds_of_a_long_table_are_arms_and_seeds(three) -> None:
         assert one.title == other.title
 
 
+@pytest.mark.slow
 def test_folds_of_a_long_table_are_pooled(three, tmp_path: Path, milkreport: Command) -> None:
     frame, truth = three
     folds = frame.assign(Fold=np.arange(len(frame)) % 4)
@@ -494,6 +495,7 @@ def test_files_with_seeds_of_their_own_are_all_seeds(three) -> None:
 # Missing cases ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_missing_cases_are_dropped_only_where_that_was_asked(
     three, tmp_path: Path, milkreport: Command
 ) -> None:
@@ -602,6 +604,7 @@ def test_names_of_an_option_are_written_as_they_are_read() -> None:
     assert split_names([]) == split_names("") == split_names(None) == []
 
 
+@pytest.mark.slow
 def test_arms_keep_their_names_as_titles(three, tmp_path: Path, milkreport: Command) -> None:
     frame, truth = three
     for name in ("a", "b"):
@@ -761,6 +764,7 @@ def test_metadata_is_matched_by_the_same_column(three, tmp_path, milkreport: Com
 # Other commands ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_compare_and_thresholds_take_the_same_tables(cancer, tmp_path, milkreport: Command) -> None:
     odd_tables(tmp_path, cancer)
     said = ["--id", "picture", "--id", "name", "--label", "dx"]
@@ -792,6 +796,7 @@ def test_compare_and_thresholds_take_the_same_tables(cancer, tmp_path, milkrepor
     assert list(load_table(tmp_path / "folded.csv").columns) == ["picture", *CLASSES]
 
 
+@pytest.mark.slow
 def test_folds_of_a_long_table_are_checked_like_any_run(
     three, tmp_path, milkreport: Command
 ) -> None:

@@ -81,6 +81,7 @@ def grid(small: Path, cache: Path, tmp_path_factory) -> tuple[Path, str]:
     return folder / "grid", done.stderr
 
 
+@pytest.mark.slow
 def test_each_point_is_a_run_and_all_are_one_report(grid, small, milkreport, tmp_path) -> None:
     out, said = grid
     assert "6 trainings: 3 arms x 1 seeds x 1 folds x 2 points of the grid" in said
@@ -123,6 +124,7 @@ def test_what_is_best_is_said_of_the_validation_part(grid) -> None:
         assert line in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("axis", "reason"),
     [("split.seed=0,1", "were split otherwise"),
@@ -155,6 +157,7 @@ def test_the_test_part_chooses_nothing() -> None:
 # --- several runs in one report -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_runs_are_paired_case_by_case(grid, in_process) -> None:
     out, _ = grid
     one, other = out / "learning_rate-0.001", out / "learning_rate-0.01"
@@ -189,6 +192,7 @@ def test_runs_are_paired_case_by_case(grid, in_process) -> None:
     assert in_process("report", "both", "--no-pdf").code == 0
 
 
+@pytest.mark.slow
 def test_arms_whose_names_would_be_one_are_both_in_the_report(tmp_path: Path) -> None:
     """Run a with arm b-c, and run a-b with arm c; and two whose names are cut at the same place."""
     base = load_fixture()
@@ -208,6 +212,7 @@ def test_arms_whose_names_would_be_one_are_both_in_the_report(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.slow
 def test_runs_of_other_data_or_splits_are_refused(grid, synthetic, cache, in_process) -> None:
     out, _ = grid
     one = out / "learning_rate-0.001"
@@ -238,6 +243,7 @@ def test_runs_of_other_data_or_splits_are_refused(grid, synthetic, cache, in_pro
 # --- forecast -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sizes_of_the_forecast_are_those_of_the_run(small, cache, tmp_path) -> None:
     suite = small_suite(epochs=2)
     fresh = forecast(suite, small, tmp_path / "cache", "cpu", open_cells={"baseline": 3}, workers=2)
@@ -276,6 +282,7 @@ def test_time_is_extrapolated_by_batches_and_by_cases_that_are_only_scored(
     assert found.cell_bytes == 1000 + n * 10
 
 
+@pytest.mark.slow
 def test_a_forecast_measures_each_kind_of_arm(small, tmp_path) -> None:
     """A classifier's training has no epochs; corrections cost nothing; open cells are counted by arm."""
     values = small_suite(epochs=3).model_dump(mode="json", exclude_none=True)
@@ -307,6 +314,7 @@ def test_the_training_part_is_as_large_as_the_split_makes_it(split: Split, n: in
     assert forecast_module._n_train(split, 1000) == n
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_the_plan_and_trains_nothing(grid, small, milkreport, tmp_path) -> None:
     out, _ = grid
     shown = milkreport(

@@ -105,6 +105,7 @@ def test_ids_that_share_a_stem_are_warned_of(in_process, eyes: Path) -> None:
     assert not [w for w in record["warnings"] if w["kind"] == "remark"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_warns_of_them_too(in_process, eyes: Path) -> None:
     outcome = in_process(
         "run-all", "quick", "--data", describe(eyes, ""), "--dry-run", "--out", "run",

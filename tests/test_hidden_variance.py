@@ -57,6 +57,7 @@ def test_twelve_faultless_cases_are_not_equivalent(metric: str) -> None:
     assert find(found) == "undecided"
 
 
+@pytest.mark.slow
 def test_many_faultless_cases_are_equivalent() -> None:
     """The same with 6,000 cases is evidence."""
     rng = np.random.default_rng(0)

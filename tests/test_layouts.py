@@ -285,6 +285,7 @@ def test_two_different_images_of_one_name_are_an_error(official: Path, tmp_path:
         load_cases(folder, "auto", tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_the_real_set_in_its_layout(real_data: Path, tmp_path: Path) -> None:
     cases = load_cases(real_data, "auto", tmp_path)
     assert len(cases.table) == 5240

@@ -52,6 +52,7 @@ def test_the_host_takes_each_of_them(read: str) -> None:
     READS[read](torch.rand(4, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", READS)
 def test_each_is_refused_in_a_step(walk, monkeypatch, prepared, one, fold, read) -> None:
     _in_forward(monkeypatch, READS[read], training=True)

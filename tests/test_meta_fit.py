@@ -131,6 +131,7 @@ def test_every_way_to_train(walk, prepared, suite, fold, changes) -> None:
     assert walk.steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{"frozen": False}, {"frozen": False, "hidden": 8, "dropout": 0.5}, {}], ids=str
 )

@@ -78,6 +78,7 @@ def load(run: Path, arm: str) -> SavedModel:
     return load_model(run / CELLS.format(arm))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [ResidentPixels, StreamedPixels])
 @pytest.mark.parametrize("arm", ARMS)
 def test_answers(walk, prepared, fold, run, arm, place) -> None:

@@ -62,6 +62,7 @@ def test_points_equal_scikit_learn_and_the_vectorised_form(case) -> None:
         assert math.isnan(value) if expected is None else value == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @given(labelled())
 @settings(max_examples=200, deadline=None)
 def test_every_average_and_class_equals_scikit_learn(case) -> None:

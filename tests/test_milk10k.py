@@ -48,6 +48,7 @@ def test_the_papers_twelve_numbers_on_the_real_tables(real_data: Path) -> None:
         ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_row_lands_where_the_tables_put_it(real_data: Path) -> None:
     table = load(real_data).table.set_index("case_id")
     raw = pd.read_csv(real_data / METADATA)

@@ -129,6 +129,7 @@ print(hashlib.sha256(dump_classifier(fitted.pipeline)).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_a_classifiers_bytes_depend_on_what_was_learned_alone() -> None:
     """Two processes give other memory addresses, which skops' own bytes hold."""
     hashes = {
@@ -258,6 +259,7 @@ def fixed_backbone(tmp_path: Path) -> dict[str, str]:
     return {"name": "backbone", "backbone": "resnet18", "weights": str(path)}
 
 
+@pytest.mark.slow
 def test_frozen_features_are_computed_once_and_a_damaged_file_again(
     prepared, suite, fold, fixed_backbone
 ) -> None:
@@ -304,6 +306,7 @@ def test_a_frozen_backbone_is_its_features_and_a_linear_layer(
     assert found == pytest.approx(scores.softmax(1).numpy(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_backbone_is_trained_whole_where_it_is_not_frozen(
     prepared, suite, fold, fixed_backbone
 ) -> None:
@@ -414,6 +417,7 @@ def test_another_version_of_the_module_is_another_training(suite, tmp_path, monk
     assert keys[0] == keys[2] != keys[1]
 
 
+@pytest.mark.slow
 def test_a_run_of_another_version_of_the_module_is_refused(synthetic, milkreport, tmp_path) -> None:
     (tmp_path / "own_model.py").write_text((EXAMPLES / "own_model.py").read_text())
     (tmp_path / "own_model.toml").write_text((EXAMPLES / "own_model.toml").read_text())

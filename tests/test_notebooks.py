@@ -36,6 +36,7 @@ def results(two_classes: tuple[np.ndarray, np.ndarray]) -> milkreport.Results:
     return milkreport.evaluate(arms, labels, classes=["ill", "well"], title="Ill & well")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each cell's last expression is what the notebook would show."""

@@ -67,6 +67,7 @@ def run(walk: tuple[Walk, dict[str, str]]) -> Path:
     return walk[0].folder / "runs" / "leaves"
 
 
+@pytest.mark.slow
 def test_the_tutorial_shows_what_data_init_writes(walk: tuple[Walk, dict[str, str]]) -> None:
     # The tutorial's sed keeps the file as it was written.
     written = walk[0].folder / "runs" / "leaf_photos" / "milkreport.toml.bak"
@@ -138,6 +139,7 @@ def test_words_of_milk10k_are_seen() -> None:
     assert words_of_milk10k(text) == ["lesions", "BCC", "clinical", "MONET_hair", "MILK10k"]
 
 
+@pytest.mark.slow
 def test_real_data_of_another_kind_are_not_held_against_the_paper(
     walk: tuple[Walk, dict[str, str]],
 ) -> None:

@@ -133,6 +133,7 @@ def test_wheel_carries_nothing_else(contents: dict[str, int]) -> None:
     assert {file: size for file, size in contents.items() if size > MEGABYTE} == {}
 
 
+@pytest.mark.slow
 def test_wheel_works_from_another_folder(installed: Path, tmp_path: Path) -> None:
     where = run(
         *(installed / "python", "-c"),

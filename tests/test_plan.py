@@ -244,6 +244,7 @@ def pilot(tmp_path: Path, in_process: Callable) -> Path:
     return tmp_path / "pilot"
 
 
+@pytest.mark.slow
 def test_a_run_is_planned_from(pilot: Path, in_process: Callable) -> None:
     told = in_process("plan", "--from", "pilot", "--difference", "0.05", "--seeds", "2", "--json")
     assert told.code == 0, told.stderr
@@ -263,6 +264,7 @@ def test_a_run_is_planned_from(pilot: Path, in_process: Callable) -> None:
     assert other["own"] > found["components"]["own"]  # a rare class alone
 
 
+@pytest.mark.slow
 def test_the_answer_is_said_in_words_and_drawn(pilot: Path, in_process: Callable) -> None:
     told = in_process("plan", "--from", "pilot", "--difference", "0.03", "--html", "plan.html")
     assert told.code == 0
@@ -317,6 +319,7 @@ def test_bad_input_is_one_line(
     assert what in told.stderr
 
 
+@pytest.mark.slow
 def test_runs_that_tell_nothing_are_refused(pilot: Path, in_process: Callable) -> None:
     for words, code, what in (
         (["--from", "single"], 3, "two are needed to see training noise"),

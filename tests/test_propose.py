@@ -593,6 +593,7 @@ def test_a_folder_of_any_name(tmp_path: Path, prefix: str) -> None:
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 
 
+@pytest.mark.slow
 @settings_of(max_examples=60, deadline=None)
 @given(
     header=st.lists(text.map(str.strip).filter(bool), unique=True, max_size=4),

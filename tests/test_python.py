@@ -172,6 +172,7 @@ def test_check_of_a_folder_is_the_command(written: Path, command: Command, tmp_p
         milkreport.check(out, "nowhere")
 
 
+@pytest.mark.slow
 def test_audit_is_the_command(command: Command) -> None:
     found = milkreport.audit("paper")
     told = json.loads(command("audit", "paper", "--json").stdout)

@@ -31,6 +31,7 @@ def on_cluster(out: Path, data: Path, cache: Path, how: str) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_bits_and_nodes_without_the_images_get_them(
     small, cache, tmp_path
 ) -> None:
@@ -46,6 +47,7 @@ def test_a_cluster_gives_the_same_bits_and_nodes_without_the_images_get_them(
     assert sorted(said["begun"]) == sorted(set(said["begun"]))
 
 
+@pytest.mark.slow
 def test_a_node_that_dies_costs_its_cell_what_came_after_the_checkpoint(
     small, cache, tmp_path
 ) -> None:
@@ -67,6 +69,7 @@ def test_a_node_that_dies_costs_its_cell_what_came_after_the_checkpoint(
     assert not list((tmp_path / "run").glob("cells/*/*/*/checkpoints"))
 
 
+@pytest.mark.slow
 def test_a_stopped_cluster_leaves_checkpoints_that_any_executor_goes_on_from(
     small, cache, tmp_path
 ) -> None:
@@ -86,6 +89,7 @@ def test_a_stopped_cluster_leaves_checkpoints_that_any_executor_goes_on_from(
     assert bits(tmp_path / "run") == bits(tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_a_failed_training_on_a_cluster_says_why(small, cache, tmp_path) -> None:
     said = on_cluster(tmp_path / "run", small, cache, "fail")
     assert said["status"] == "partial"
@@ -94,6 +98,7 @@ def test_a_failed_training_on_a_cluster_says_why(small, cache, tmp_path) -> None
         assert message == "the loss is nan at epoch 1: lower the learning rate"
 
 
+@pytest.mark.slow
 def test_ray_on_the_command_line(small, milkreport, tmp_path) -> None:
     """With a cluster of its own, and the bits of a run without one."""
     options = [
@@ -115,6 +120,7 @@ def test_ray_on_the_command_line(small, milkreport, tmp_path) -> None:
     assert len(nobody.stderr.strip().splitlines()) == 1, nobody.stderr
 
 
+@pytest.mark.slow
 def test_an_own_model_on_a_cluster_and_nothing_from_the_working_folder(
     small, milkreport, tmp_path
 ) -> None:

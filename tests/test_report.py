@@ -73,6 +73,7 @@ def plain_texts(plain_pdf: bytes) -> list[str]:
     return [page.extract_text() for page in PdfReader(io.BytesIO(plain_pdf)).pages]
 
 
+@pytest.mark.slow
 def test_every_number_of_the_page_stands_in_the_pdf(
     plain_page: str, plain_texts: list[str]
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_result_of_many_arms_stays_short() -> None:
     assert "In all" not in result_statement(few).headline
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "titles",
     [["Weighted random sampler of rare classes (learning_rate-0.001)",
@@ -176,6 +178,7 @@ def test_classes_that_begin_alike_are_told_apart_in_figures() -> None:
         assert drawn.count(f">{label}<") == 2, label
 
 
+@pytest.mark.slow
 def test_the_results_of_a_part_are_not_parted_by_the_end_of_a_page(tmp_path: Path) -> None:
     results = samples.many_arms(8)
     write_pdf(render_print(view_of(results)), tmp_path / "r.pdf", created="")
@@ -210,6 +213,7 @@ def test_the_summary_fills_the_first_page_alone(plain_texts: list[str]) -> None:
     assert f"{len(plain_texts)} of {len(plain_texts)}" in plain_texts[-1]
 
 
+@pytest.mark.slow
 def test_same_records_same_bytes(
     plain_page: str, plain: ReportView, plain_pdf: bytes, tmp_path: Path
 ) -> None:
@@ -255,6 +259,7 @@ def test_figures_say_what_they_show_and_follow_the_theme(
         assert "#000000" not in figure.svg
 
 
+@pytest.mark.slow
 def test_no_path_of_a_machine_is_printed() -> None:
     results = samples.sample_results(failed=True)
     cell = (
@@ -297,6 +302,7 @@ def test_wide_intervals_leave_every_pair_undecided() -> None:
     assert "o difference" not in said
 
 
+@pytest.mark.slow
 def test_an_interval_off_zero_does_not_count_before_holms_correction() -> None:
     results = samples.sample_results()
     assert results.comparison is not None
@@ -351,6 +357,7 @@ def test_the_result_says_once_whose_models_it_speaks_of_and_names_the_highest_fi
     )
 
 
+@pytest.mark.slow
 def test_a_first_page_without_a_reference_has_no_verdict() -> None:
     results = samples.sample_results()
     summary = page_of(results, checked=False).split('id="summary"')[1].split("</section>")[0]
@@ -419,6 +426,7 @@ def test_no_legend_leaves_its_figure(letters: int) -> None:
     assert legend_height(names, columns) == pytest.approx(0.15 * (-(-5 // columns) - 1))
 
 
+@pytest.mark.slow
 def test_synthetic_data_is_never_a_result(tmp_path: Path) -> None:
     results = samples.sample_results(synthetic=True)
     page = page_of(results)
@@ -459,6 +467,7 @@ def test_hostile_names_are_text() -> None:
     assert not any("<script" in figure.svg for figure in view.figures)
 
 
+@pytest.mark.slow
 def test_a_failed_cell_is_a_row_and_the_run_is_called_partial() -> None:
     words = words_of(page_of(samples.sample_results(failed=True)))
     assert "Partial run." in words
@@ -487,6 +496,7 @@ def test_one_arm_two_classes_one_epoch() -> None:
     assert "<use" in curves.svg  # the single point is a mark
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "results",
     [
@@ -503,6 +513,7 @@ def test_other_shapes_draw_within_the_budget(results: Callable[[], Results]) -> 
     assert "None" not in words_of(page)
 
 
+@pytest.mark.slow
 def test_many_long_curves_keep_the_budget() -> None:
     base = samples.sample_results(epochs=500)
     arms = [

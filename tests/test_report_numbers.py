@@ -50,6 +50,7 @@ def pdf(view: ReportView, tmp_path_factory: pytest.TempPathFactory) -> str:
     return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(path.read_bytes())).pages)
 
 
+@pytest.mark.slow
 def test_every_headline_and_class_number_of_the_results_stands_in_the_pdf(
     scored: Results, pdf: str
 ) -> None:

@@ -252,6 +252,7 @@ def test_the_training_part_gets_no_interval(truth: np.ndarray) -> None:
     assert summarise_part("test", cells).metrics["accuracy"].low == pytest.approx(least)
 
 
+@pytest.mark.slow
 def test_many_arms_can_still_be_told_apart() -> None:
     """Sixteen arms make 120 pairs: 120 times the least p of 2,000 permutations is above 0.05."""
     rng = np.random.default_rng(2)

@@ -107,6 +107,7 @@ def test_stopped_after_any_step_it_ends_the_same(
     same(train(prepared, suite, fold, Checkpoints(tmp_path)), whole)
 
 
+@pytest.mark.slow
 def test_stopped_while_it_is_scored_it_ends_the_same(
     prepared, suite, fold, whole, tmp_path, monkeypatch
 ) -> None:
@@ -336,6 +337,7 @@ def unkilled(small: Path, cache: Path, tmp_path_factory) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.slow
 def test_25_kills_at_random_moments(small, cache, tmp_path, unkilled) -> None:
     said = kill(tmp_path, small, cache, "random", 1, 25)
     assert said["kills"] >= 20
@@ -344,6 +346,7 @@ def test_25_kills_at_random_moments(small, cache, tmp_path, unkilled) -> None:
     assert said["left"] == [".lock"]
 
 
+@pytest.mark.slow
 def test_a_kill_in_each_window_of_each_write(small, cache, tmp_path, unkilled) -> None:
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("the windows are told by /proc, which this system lacks")
@@ -354,6 +357,7 @@ def test_a_kill_in_each_window_of_each_write(small, cache, tmp_path, unkilled) -
     assert said["left"] == [".lock"]
 
 
+@pytest.mark.slow
 def test_plain_writes_do_not_survive(small, cache, tmp_path, unkilled) -> None:
     """Negative control: files written in place are found cut, and the run can't go on."""
     said = kill(tmp_path, small, cache, "plain")
@@ -362,6 +366,7 @@ def test_plain_writes_do_not_survive(small, cache, tmp_path, unkilled) -> None:
     assert said["hashes"] != unkilled["hashes"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_softly_and_the_same_command_goes_on(
     small, cache, tmp_path, milkreport, signum, code
@@ -414,6 +419,7 @@ def finished(small: Path, cache: Path, tmp_path_factory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_trained_again_it_is_equal_to_the_bit(finished, small, in_process) -> None:
     before = {p: p.read_bytes() for p in finished.rglob("*") if p.is_file() and p.name != ".lock"}
     done = in_process("check", finished, "--exact", "--data", small, "--json")
@@ -465,6 +471,7 @@ def test_other_data_are_refused_before_anything_is_trained(finished, synthetic, 
     assert both.code == 2
 
 
+@pytest.mark.slow
 def test_restart_forgets_a_run_of_other_settings(small, in_process, tmp_path) -> None:
     command = ["run-all", "quick", "--data", small, "--out", tmp_path / "run", *SMALL]
     first = in_process(*command, "--set", "training.epochs=1")

@@ -53,6 +53,7 @@ def weights(run: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_run_leaves_every_file_of_the_layout(finished) -> None:
     run, screen = finished
     names = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
@@ -113,6 +114,7 @@ def test_a_run_says_all_that_an_evaluation_says(finished) -> None:
     assert len(results["comparison"]["agreement"]) == 3
 
 
+@pytest.mark.slow
 def test_damaged_results_are_made_again_from_the_predictions(
     finished, tmp_path, milkreport
 ) -> None:
@@ -138,6 +140,7 @@ def test_parts_are_disjoint_on_disk_and_shared_by_the_arms(finished) -> None:
         assert dict(zip(frame["case_id"], frame["split"], strict=True)) == wanted
 
 
+@pytest.mark.slow
 def test_every_page_says_that_synthetic_data_is_no_result(finished) -> None:
     run, screen = finished
     pages = [page.extract_text() for page in PdfReader(run / "report.pdf").pages]
@@ -148,6 +151,7 @@ def test_every_page_says_that_synthetic_data_is_no_result(finished) -> None:
     assert not (run / "checks.json").exists()
 
 
+@pytest.mark.slow
 def test_no_file_names_this_machine(finished, synthetic: Path) -> None:
     run, _ = finished
     hidden = [str(run.parent), str(synthetic), str(Path.home())]
@@ -163,6 +167,7 @@ def test_no_file_names_this_machine(finished, synthetic: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing(finished, synthetic, milkreport: Command) -> None:
     run, _ = finished
     before = weights(run), (run / "results.json").read_text(), (run / "report.html").read_bytes()
@@ -174,6 +179,7 @@ def test_the_same_command_again_trains_nothing(finished, synthetic, milkreport: 
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_with_the_same_weights(finished, synthetic, milkreport) -> None:
     run, _ = finished
     copy = run.parent / "interrupted"
@@ -186,6 +192,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(finished, synthetic, milk
     assert weights(copy) == weights(run)
 
 
+@pytest.mark.slow
 def test_a_damaged_cell_is_trained_again(finished, synthetic, milkreport) -> None:
     run, _ = finished
     copy = run.parent / "damaged"
@@ -217,6 +224,7 @@ def test_our_own_predictions_can_be_evaluated(finished, synthetic, milkreport) -
     assert found["metrics"] == test["metrics"]
 
 
+@pytest.mark.slow
 def test_more_seeds_extend_a_run(finished, synthetic, milkreport) -> None:
     run, _ = finished
     copy = run.parent / "seeds"
@@ -275,6 +283,7 @@ def test_nothing_shared_is_proven_from_the_files(finished) -> None:
     assert set(splits["case_id"]) <= set(images["case_id"])
 
 
+@pytest.mark.slow
 def test_a_skipped_image_is_recorded_everywhere(synthetic, milkreport, tmp_path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(synthetic, broken)
@@ -328,6 +337,7 @@ def test_a_loss_that_is_not_finite_fails_its_cells_with_6(synthetic, milkreport,
     assert "the loss is" in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_failed_arm_leaves_the_others(synthetic, tmp_path, monkeypatch) -> None:
     from milkreport.commands import run_all
     from milkreport.execution import trainer
@@ -374,6 +384,7 @@ def test_a_date_that_is_none_is_named(synthetic, milkreport) -> None:
     assert "SOURCE_DATE_EPOCH is 'today'" in done.stderr
 
 
+@pytest.mark.slow
 def test_report_redraws_without_training(finished, milkreport) -> None:
     run, _ = finished
     copy = run.parent / "moved somewhere else"
@@ -387,6 +398,7 @@ def test_report_redraws_without_training(finished, milkreport) -> None:
     assert (copy / "report.html").read_bytes() == html
 
 
+@pytest.mark.slow
 def test_report_of_an_unfinished_run_says_so(finished, milkreport) -> None:
     run, _ = finished
     copy = run.parent / "unfinished"
@@ -407,6 +419,7 @@ def test_report_of_an_unfinished_run_says_so(finished, milkreport) -> None:
     assert "no run here" in done.stderr
 
 
+@pytest.mark.slow
 def test_check_against_the_paper_and_against_itself(finished, milkreport, tmp_path) -> None:
     run, _ = finished
     copy = run.parent / "checked"
@@ -433,6 +446,7 @@ def test_check_against_the_paper_and_against_itself(finished, milkreport, tmp_pa
     assert "did you mean paper?" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_gate_makes_the_verdict_the_exit_code(finished, synthetic, milkreport) -> None:
     run, _ = finished
     copy = run.parent / "gated"
@@ -444,6 +458,7 @@ def test_a_gate_makes_the_verdict_the_exit_code(finished, synthetic, milkreport)
     assert milkreport("run-all", "--dry-run", "--gate", "papr").returncode == 2
 
 
+@pytest.mark.slow
 def test_folds_are_pooled_and_every_case_scored_once(synthetic, milkreport, tmp_path) -> None:
     done = milkreport(
         "run-all", "cv5", "--data", synthetic, "--out", "cv", *SMALL,

@@ -123,6 +123,7 @@ def test_a_worse_subgroup_stands_out_and_alike_ones_do_not(table: pd.DataFrame) 
     assert found["fair"][1].low < 0 < found["fair"][1].high
 
 
+@pytest.mark.slow
 def test_gaps_of_alike_subgroups_exceed_chance_in_one_of_twenty(table: pd.DataFrame) -> None:
     facts = CaseFacts(subgroups=table, columns=("sex",))
     beyond = 0

@@ -61,6 +61,7 @@ def summarise(p: Predictions, groups: dict[str, str] | None = None) -> PartResul
     return summarise_pool(pool_arms({"": {(0, 0): p}}, "test", plan, facts)[""], plan, facts)
 
 
+@pytest.mark.slow
 def test_intervals_cover_where_cases_bring_their_own_class_mix() -> None:
     """And the intervals of before, with the class counts held, do not."""
     rng = np.random.default_rng(0)
@@ -141,6 +142,7 @@ def test_copies_of_cases_in_groups_tell_no_more_than_the_cases() -> None:
     assert width(many, {}) < 0.6 * once
 
 
+@pytest.mark.slow
 def test_equal_arms_raise_few_alarms_and_unequal_ones_are_found() -> None:
     rng = np.random.default_rng(1)
     alarms = found = 0

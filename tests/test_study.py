@@ -51,6 +51,7 @@ def script(name: str, *arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_nested_choice_takes_the_best_inner_score_of_each_fold(nested: Path, tmp_path) -> None:
     # Inner scores that no test score would give: plain in fold 0, weighted in fold 1.
     scores = {("plain", 0): 0.9, ("weighted", 0): 0.1, ("plain", 1): 0.1, ("weighted", 1): 0.9}
@@ -77,6 +78,7 @@ def test_the_nested_choice_takes_the_best_inner_score_of_each_fold(nested: Path,
     assert (truth["label"] == expected.loc[truth.index, "label"]).all()
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_a_run_holds_no_case(nested: Path, tmp_path: Path) -> None:
     script("study_results.py", nested, "--out", tmp_path / "kept")
     names = {path.name for path in (tmp_path / "kept").iterdir()}

@@ -90,6 +90,7 @@ def test_class_counts_of_600() -> None:
 # --- layout and tables ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "header"),
     [
@@ -154,6 +155,7 @@ def test_no_rare_class_falls_below_the_floor_by_missing_values(made: Path) -> No
     assert labels_of(made)[complete].value_counts().min() >= 6
 
 
+@pytest.mark.slow
 def test_as_many_values_lack_as_in_the_real_set() -> None:
     patients = [case.patient for _, case in draw_cohort(5240, 1)]
     assert sum(p["age_approx"] is None for p in patients) == 20
@@ -229,6 +231,7 @@ def test_the_loader_reads_it_and_knows_that_it_is_synthetic(made: Path) -> None:
 # --- sameness ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         write_synthetic(tmp_path / name, cases=66, seed=seed, size=17)

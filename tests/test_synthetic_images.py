@@ -51,6 +51,7 @@ def test_a_pair_depends_on_its_own_generator_alone() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 
+@pytest.mark.slow
 def test_traits_colour_the_lesion_as_named() -> None:
     for view in (0, 1):
         skin = mean_of(lesion(), view, "middle")
@@ -75,6 +76,7 @@ def edges_of(drawn: Lesion, draws: int = 30) -> float:
     return float(np.mean([np.abs(np.diff(image, axis=1)).mean() for image in images]))
 
 
+@pytest.mark.slow
 def test_hair_and_ink_follow_their_scores() -> None:
     assert edges_of(lesion(hair=2.0)) > 1.5 * edges_of(lesion(hair=-3.0))
     clean, marked = (mean_of(lesion(ink=i), 1, "all", 40) for i in (-9.0, 9.0))
@@ -118,6 +120,7 @@ def cross_validated(features: np.ndarray, label: np.ndarray) -> np.ndarray:
     return np.asarray(cross_val_predict(model, features, label, cv=folds))
 
 
+@pytest.mark.slow
 def test_the_task_can_be_learnt_but_not_solved(task: tuple[np.ndarray, np.ndarray]) -> None:
     features, label = task
     found = cross_validated(features, label)

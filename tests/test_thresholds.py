@@ -25,6 +25,7 @@ from milkreport.evaluation.metrics.thresholds import (
 from .conftest import Command
 
 
+@pytest.mark.slow
 @given(st.integers(1, 60), st.integers(0, 100_000), st.sampled_from([1, 2, 9]))
 @settings(max_examples=150, deadline=None)
 def test_no_other_threshold_is_better(n: int, seed: int, decimals: int) -> None:

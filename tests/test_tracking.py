@@ -121,6 +121,7 @@ def runs(address: str) -> list[Any]:
 # --- TensorBoard ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_curve_is_in_the_event_files(tracked) -> None:
     run, _ = tracked
     for arm in ("baseline", "weighted_loss", "sampler"):
@@ -170,6 +171,7 @@ class Interrupted(Memory):
             raise Stopped(2)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_leaves_each_point_once(small, cache, tmp_path) -> None:
     """What was logged after the last checkpoint is logged again, and counts once."""
     out, suite = tmp_path / "run", small_suite()
@@ -188,6 +190,7 @@ def test_a_run_that_goes_on_leaves_each_point_once(small, cache, tmp_path) -> No
     assert [step for step, _ in scalars(place)["macro_f1/test"]] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_finished_without_it_is_told_afterwards(
     tracked, milkreport, tmp_path, small
 ):
@@ -251,6 +254,7 @@ def test_the_server_has_nested_runs_with_curves_settings_and_files(tracked, serv
         assert not (folder / "predictions.csv").exists()  # case ids stay
 
 
+@pytest.mark.slow
 def test_the_same_command_again_adds_nothing(tracked, milkreport, small) -> None:
     run, address = tracked
     before = {r.info.run_id: (r.data.metrics, r.info.status) for r in runs(address)}
@@ -315,6 +319,7 @@ def test_a_tracker_that_hangs_holds_nobody_up(monkeypatch) -> None:
     forever.set()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_costs_a_line(in_process, small) -> None:
     outcome = in_process(
         "run-all", "quick", "--data", small, "--out", "run", *OPTIONS, "--set", "training.epochs=1",
@@ -330,6 +335,7 @@ def test_names_of_curves() -> None:
     assert list(curve_points(row)) == [("loss/train", 0.5), ("macro_f1/test", 0.25)]
 
 
+@pytest.mark.slow
 def test_what_goes_over_a_network_is_recorded(small, in_process) -> None:
     options = ["--data", small, "--out", "run", *OPTIONS, "--set", "training.epochs=1"]
     assert in_process("run-all", "quick", *options).code == 0

@@ -102,6 +102,7 @@ def test_an_ensemble_is_the_mean_of_all_finished_trainings(
     assert np.abs(found - runs[0]).max().max() > 1e-3
 
 
+@pytest.mark.slow
 def test_thresholds_of_the_validation_part_are_folded_in(
     in_process, model_run: Path, unlabelled: Path
 ) -> None:
@@ -311,6 +312,7 @@ def test_what_is_no_trained_run_is_named(in_process, model_run: Path, tmp_path: 
     assert "give --format" in only_line(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ["net", "frozen"])
 def test_onnx_answers_as_pytorch_and_takes_images(
     in_process, model_run: Path, model_data: Path, monkeypatch: pytest.MonkeyPatch, arm: str
@@ -365,6 +367,7 @@ def test_onnx_answers_as_pytorch_and_takes_images(
     assert np.abs(found[known] - own.loc[ids[known], record["classes"]].to_numpy()).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_a_translation_that_answers_otherwise_is_not_kept(
     in_process, model_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,6 +380,7 @@ def test_a_translation_that_answers_otherwise_is_not_kept(
     assert list((done.folder / "o").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_parity_sees_other_weights(model_run: Path) -> None:
     """Negative control of the comparison with ONNX Runtime."""
     model = load_model(model_run / "cells/net/seed-0/fold-0")
@@ -391,6 +395,7 @@ def test_parity_sees_other_weights(model_run: Path) -> None:
     assert onnx_model._largest_difference(whole, made.data, inputs) > 10 * onnx_model.TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"output": "softmax"}, {}])
 def test_networks_without_columns_and_with_a_softmax_translate(
     model_run: Path, settings: dict[str, str]
@@ -467,6 +472,7 @@ class Marked:
         return os.mkdir, (str(self.marker),)
 
 
+@pytest.mark.slow
 def test_a_pickle_goes_out_and_comes_back_as_the_same_weights(
     in_process, model_run: Path, unlabelled: Path
 ) -> None:

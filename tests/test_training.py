@@ -183,6 +183,7 @@ def gradients(correction: str, chunk: int, output: str = "logits") -> list[torch
     return [p.grad.clone() for p in network.parameters()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("correction", "output"),
     [(c, o) for c in get_args(Correction) for o in ("logits", "softmax")
@@ -230,6 +231,7 @@ class Waits(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+@pytest.mark.slow
 def test_the_host_waits_for_the_device_once_an_epoch(
     prepared: Prepared, suite: Suite, fold: Fold
 ) -> None:
@@ -401,6 +403,7 @@ def test_training_labels_do_matter(prepared, suite, fold) -> None:
     assert train(changed, suite, fold).weights_sha256 != train(prepared, suite, fold).weights_sha256
 
 
+@pytest.mark.slow
 def test_selection_reads_validation_and_nothing_else(prepared, suite, fold) -> None:
     training = Training(epochs=8, threads=1, select="best_validation", learning_rate=0.01)
     suite = suite.model_copy(update={"training": training})

@@ -196,6 +196,7 @@ def test_damaged_zips_are_named(name: str, tmp_path: Path) -> None:
     assert listed(tmp_path) <= {"d.zip", ".d.unpacked.lock"}
 
 
+@pytest.mark.slow
 def test_any_bytes_of_a_zip_give_a_folder_or_one_line(tmp_path: Path) -> None:
     sound = write_zip(tmp_path / "sound.zip", SOUND).read_bytes()
     home = tmp_path / "home"

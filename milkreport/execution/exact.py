@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from milkreport.data.prepare import Prepared, prepare
-from milkreport.data.splits import Fold, make_folds
+from milkreport.data.prepare import prepare
+from milkreport.data.splits import make_folds
 from milkreport.errors import DataError
+from milkreport.execution.executors import InProcess
 from milkreport.execution.runner import Watcher
-from milkreport.execution.tasks import Task
+from milkreport.execution.tasks import Study, Task
 from milkreport.runs.cells import HISTORY, Cell
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import Manifest, read_versions
 from milkreport.suite.suite import Suite
 from milkreport.tables import load_table
-from milkreport.training.cell import train_cell
-from milkreport.training.device import Device, cpu_capability, describe_device, pin, resolve_device
+from milkreport.training.cell import TrainedCell
+from milkreport.training.device import Device, cpu_capability, describe_device, resolve_device
 from milkreport.training.failures import TrainingFailed
 from milkreport.training.files import CARD_FILE
 from milkreport.training.model_selector import Row
-from milkreport.training.pixels import Pixels, choose_pixel_source
 from milkreport.training.saved import load_card
 from milkreport.trust import require_trusted
 
@@ -55,12 +56,58 @@ class Repeats:
         return all(repeat.equal for repeat in self.cells)
 
 
-class _Differs(Exception):
+class _Differs(TrainingFailed):
     """Stops a training whose curves have left those on file."""
 
     def __init__(self, epoch: int, what: str) -> None:
-        self.epoch, self.what = epoch, what
-        super().__init__(what)
+        super().__init__(f"differs from epoch {epoch} on: {what}")
+
+
+class _Comparison:
+    """A recorder that compares what is trained with what is on file, and writes nothing."""
+
+    checkpoint_every = math.inf
+
+    def __init__(self, folder: RunFolder, watcher: Watcher, epochs: Callable[[Cell], int]) -> None:
+        self.folder, self.watcher, self.epochs = folder, watcher, epochs
+        self.repeats: list[Repeat] = []
+        self._history = pd.DataFrame()
+        self._differs = 0
+
+    def begin(self, task: Task) -> None:
+        self.watcher.begin(task)
+        self._history = load_table(self.folder.cell(task.cell).path / HISTORY, ["epoch"])
+        self._differs = 0
+
+    def epoch(self, task: Task, epoch: int, row: Row) -> None:
+        self.watcher.epoch(task, epoch, self.epochs(task.cell), row)
+        history = self._history
+        before = history.iloc[epoch - 1] if epoch <= len(history) else pd.Series(dtype=object)
+        for name, value in row.items():
+            if name not in before or float(before[name]) != float(f"{value:.9g}"):
+                self._differs = epoch
+                raise _Differs(epoch, f"{name} is {value:.9g}, was {before.get(name, 'nothing')}")
+
+    def done(self, task: Task, trained: TrainedCell) -> None:
+        record = self.folder.cell(task.cell).load_record()
+        if record is not None and trained.weights_sha256 == record.weights_sha256:
+            self._add(Repeat(task.cell, True, 0, f"equal: weights {trained.weights_sha256[:16]}"))
+        else:
+            self._add(Repeat(task.cell, False, 0, "the curves agree, the weights do not"))
+
+    def failed(self, task: Task, message: str) -> None:
+        what = message if self._differs else f"failed: {message}"
+        self._add(Repeat(task.cell, False, self._differs, what))
+
+    def notice(self, line: str) -> None:
+        self.watcher.notice(line)
+
+    def stop_asked(self) -> int:
+        return 0
+
+    def _add(self, repeat: Repeat) -> None:
+        self.repeats.append(repeat)
+        self.watcher.notice(f"{repeat.cell}: {repeat.what}")
 
 
 def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> Repeats:
@@ -76,33 +123,27 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
     """
     suite, manifest = folder.load_suite(), folder.load_manifest()
     cells = [
-        (cell, record)
+        cell
         for cell in plan_cells(suite)
         if (record := folder.cell(cell).load_record()) is not None and record.status == "complete"
     ]
     if not cells:
         do = "run run-all to its end first"
         raise DataError("no training is finished here", do, str(folder.path))
-    _refuse_untrusted(folder, suite, [cell for cell, _ in cells])
-    device = resolve_device(manifest.device)
-    pin(suite.training, device)
+    _refuse_untrusted(folder, suite, cells)
+    executor = InProcess(manifest.device)
+    executor.survey(suite.training)
     prepared = prepare(data, suite.data, cache, watcher.images, watcher.notice)
     if prepared.fingerprint != manifest.data_sha256:
         what = f"not the data of this run: {folder.first_change(prepared)}"
         raise DataError(what, "give the same data by --data", str(data))
     folds = make_folds(prepared.cases, suite.split)
-    pixels = choose_pixel_source(prepared.store, device)
-    repeats = []
+    study = Study("", suite, prepared, tuple(folds), folder.path)
     watcher.plan(len(cells))
-    for cell, record in cells:
-        watcher.begin(Task("", cell))
-        history = load_table(folder.cell(cell).path / HISTORY, ["epoch"])
-        repeat = _repeat(
-            cell, record.weights_sha256, history, suite, prepared, folds, pixels, watcher
-        )
-        watcher.notice(f"{cell}: {repeat.what}")
-        repeats.append(repeat)
-    return Repeats(tuple(repeats), _differences(manifest, suite, device))
+    recorder = _Comparison(folder, watcher, study.epochs)
+    executor.run({"": study}, [Task("", cell) for cell in cells], recorder)
+    device = resolve_device(manifest.device)
+    return Repeats(tuple(recorder.repeats), _differences(manifest, suite, device))
 
 
 def _refuse_untrusted(folder: RunFolder, suite: Suite, cells: Sequence[Cell]) -> None:
@@ -110,38 +151,6 @@ def _refuse_untrusted(folder: RunFolder, suite: Suite, cells: Sequence[Cell]) ->
     for cell in cells:
         path = folder.cell(cell).path / CARD_FILE
         require_trusted(suite.model_of(suite.arm(cell.arm)), load_card(path).sources, str(path))
-
-
-def _repeat(
-    cell: Cell,
-    weights_sha256: str,
-    history: pd.DataFrame,
-    suite: Suite,
-    prepared: Prepared,
-    folds: list[Fold],
-    pixels: Pixels,
-    watcher: Watcher,
-) -> Repeat:
-    def compare(epoch: int, row: Row) -> None:
-        watcher.epoch(Task("", cell), epoch, suite.epochs(suite.arm(cell.arm)), row)
-        before = history.iloc[epoch - 1] if epoch <= len(history) else pd.Series(dtype=object)
-        for name, value in row.items():
-            if name not in before or float(before[name]) != float(f"{value:.9g}"):
-                was = before.get(name, "nothing")
-                raise _Differs(epoch, f"{name} is {value:.9g}, was {was}")
-
-    try:
-        arm, fold = suite.arm(cell.arm), folds[cell.fold]
-        trained = train_cell(prepared, suite, arm, cell.seed, fold, pixels, compare)
-    except _Differs as found:
-        return Repeat(
-            cell, False, found.epoch, f"differs from epoch {found.epoch} on: {found.what}"
-        )
-    except TrainingFailed as error:
-        return Repeat(cell, False, 0, f"failed: {error}")
-    if trained.weights_sha256 != weights_sha256:
-        return Repeat(cell, False, 0, "the curves agree, the weights do not")
-    return Repeat(cell, True, 0, f"equal: weights {trained.weights_sha256[:16]}")
 
 
 def _differences(manifest: Manifest, suite: Suite, device: Device) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
@@ -13,12 +14,16 @@ from milkreport.runs.cells import Cell
 from milkreport.suite.suite import Suite
 from milkreport.trust import hash_sources
 
+if TYPE_CHECKING:
+    from milkreport.training.cell import Start
+
 
 @dataclass(frozen=True)
 class Study:
     """What all trainings of one run share; travels to other processes.
 
-    ``name``: tells the runs of a grid apart; empty for a run alone.
+    ``name``: tells the runs of a grid apart; empty for a run alone. ``start``: what they go on from
+    (fine-tuning); None: nothing. ``origin``: all that makes that what it is.
     """
 
     name: str
@@ -26,6 +31,8 @@ class Study:
     prepared: Prepared
     folds: tuple[Fold, ...]
     out: Path
+    start: Start | None = None
+    origin: str = ""
 
     def for_workers(self) -> Study:
         """Without the records of image files, which no training reads and which grow with the data."""

@@ -68,14 +68,16 @@ class Trainer:
                 study.suite.arm(cell.arm),
                 cell.seed,
                 study.folds[cell.fold],
-                self._pixels(study),
+                self.pixels(study),
                 on_epoch,
                 checkpoints,
+                study.start,
             )
 
     def made_by(self, study: Study, cell: Cell) -> dict[str, str]:
         """What a cell's weights depend on, to the bit."""
-        return {
+        origin = {"origin": study.origin} if study.origin else {}
+        return origin | {
             "cell": str(cell),
             "key": study.key(cell),
             "torch": self._torch,
@@ -87,7 +89,8 @@ class Trainer:
         """Bytes that are free on the GPU while this process keeps what it has; ``None`` on a CPU."""
         return free_memory(self.device)
 
-    def _pixels(self, study: Study) -> Pixels:
+    def pixels(self, study: Study) -> Pixels:
+        """Where the study's images are read from on this device."""
         if self._placed is None or self._placed[0] != study.name:
             self._placed = None  # a GPU holds one study's at a time
             self._placed = (study.name, choose_pixel_source(study.prepared.store, self.device))

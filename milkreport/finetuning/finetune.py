@@ -14,7 +14,8 @@ from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem, MilkreportError
 from milkreport.execution.stopping import StopSign
-from milkreport.execution.tasks import Task
+from milkreport.execution.tasks import Study, Task
+from milkreport.execution.trainer import Trainer
 from milkreport.finetuning.new_data import (
     Conformer,
     load_map,
@@ -39,21 +40,16 @@ from milkreport.finetuning.results import compare_on_both, describe_origin, plan
 from milkreport.runs.cells import HISTORY, Cell, write_files
 from milkreport.runs.folder import differing_keys
 from milkreport.runs.lock import hold
-from milkreport.runs.manifest import read_versions
-from milkreport.training.cell import TrainedCell, train_cell
+from milkreport.training.cell import TrainedCell
 from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.continued import start_from
 from milkreport.training.device import (
-    Device,
-    cpu_capability,
-    describe_device,
     pin,
     resolve_device,
 )
-from milkreport.training.failures import TrainingFailed, telling_undetermined
+from milkreport.training.failures import TrainingFailed
 from milkreport.training.files import CARD_FILE, FINE_TUNED
 from milkreport.training.model_selector import Row
-from milkreport.training.pixels import Pixels, choose_pixel_source
 from milkreport.training.saved import SavedModel, load_model
 
 if TYPE_CHECKING:
@@ -126,8 +122,10 @@ def finetune(job: Job, watcher: Watcher) -> FineTuning:
         _begin(job, begun)
         stop = StopSign(watcher.notice)
         with stop.watching():
-            pixels = choose_pixel_source(new.prepared.store, device)
-            model = _train(job, plans, new, pixels, begun, device, stop, watcher)
+            trainer = Trainer(job.options.device, watcher.notice)
+            study = _study(job, plans, new, begun)
+            model = _train(job, plans, study, trainer, stop, watcher)
+            pixels = trainer.pixels(study)
             record = compare_on_both(
                 job, plans, begun, model, new, old, pixels, device, stop.obey, watcher.notice
             )
@@ -172,28 +170,22 @@ def _begin(job: Job, begun: FineTuning) -> None:
         raise DataError(what, do, str(job.out))
 
 
+def _study(job: Job, plans: Plans, new: NewData, begun: FineTuning) -> Study:
+    """One training, which starts where the saved model ended."""
+    reads = job.parent.card.reads.among(new.prepared.cases.views)
+    start = start_from(job.parent.model, reads, plans.frozen)
+    origin = f"{sorted(begun.settings.items())}"
+    return Study("", plans.suite, new.prepared, (new.fold,), job.out, start, origin)
+
+
 def _train(
-    job: Job,
-    plans: Plans,
-    new: NewData,
-    pixels: Pixels,
-    begun: FineTuning,
-    device: Device,
-    stop: StopSign,
-    watcher: Watcher,
+    job: Job, plans: Plans, study: Study, trainer: Trainer, stop: StopSign, watcher: Watcher
 ) -> SavedModel:
     """The fine-tuned model, trained where it is missing."""
-    folder, card = job.out / FINE_TUNED, job.parent.card
-    cell = Cell(plans.arm.name, card.seed, 0)
+    folder = job.out / FINE_TUNED
+    cell = Cell(plans.arm.name, job.parent.card.seed, 0)
     checkpoints = Checkpoints(
         folder / "checkpoints",
-        made_by={
-            "settings": f"{sorted(begun.settings.items())}",
-            "data": begun.data_sha256,
-            "torch": read_versions().get("torch", ""),
-            "device": describe_device(device),
-            "instruction set": cpu_capability(),
-        },
         every=job.options.checkpoint_every,
         stop_asked=stop,
         notice=watcher.notice,
@@ -209,14 +201,8 @@ def _train(
     def on_epoch(epoch: int, row: Row) -> None:
         watcher.epoch(task, epoch, plans.training.epochs, row)
 
-    reads = card.reads.among(new.prepared.cases.views)
-    start = start_from(job.parent.model, reads, plans.frozen)
     try:
-        with telling_undetermined(watcher.notice):
-            trained = train_cell(
-                new.prepared, plans.suite, plans.arm, card.seed, new.fold, pixels, on_epoch,
-                checkpoints, start,
-            )  # fmt: skip
+        trained = trainer.train(study, cell, on_epoch, checkpoints)
     except TrainingFailed as error:
         raise FineTuningFailed(
             str(error), "try a smaller --lr, with --restart", str(job.out)

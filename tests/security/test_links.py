@@ -87,6 +87,7 @@ def refused(done: Outcome, *words: str, code: int = 3) -> None:
 # What is read
 
 
+@pytest.mark.slow
 def test_a_report_embeds_no_file_from_elsewhere(in_process: Run, run: Path, outside: Path) -> None:
     secret = outside / "secret.txt"
     secret.write_text("the user's secret")
@@ -136,6 +137,7 @@ def test_a_list_says_which_run_holds_a_link(in_process: Run, run: Path, outside:
     assert found["suite"] == ""
 
 
+@pytest.mark.slow
 def test_the_folder_that_is_named_may_be_a_link(in_process: Run, run: Path) -> None:
     (run.parent / "name").symlink_to(run)
     assert in_process("status", "name").code == 0
@@ -217,6 +219,7 @@ def tampered(run: Path, data: bytes) -> str:
     return picture.name
 
 
+@pytest.mark.slow
 def test_what_is_no_picture_is_not_embedded(in_process: Run, run: Path) -> None:
     name = tampered(run, b"<svg onload=alert(1)>" * 10)
     done = in_process("report", run, "--no-pdf")
@@ -225,6 +228,7 @@ def test_what_is_no_picture_is_not_embedded(in_process: Run, run: Path) -> None:
     assert in_process("report", run, "--no-pdf", "--no-images").code == 0
 
 
+@pytest.mark.slow
 def test_what_hides_behind_a_picture_is_not_embedded(in_process: Run, run: Path) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (24, 24), "red").save(buffer, "JPEG", comment=b"hidden text")
@@ -251,6 +255,7 @@ def test_a_picture_that_is_too_large_is_not_decoded(in_process: Run, run: Path, 
     refused(done, "big.png", "6,000 x 6,000" if kind == "pixels" else "bytes are no thumbnail")
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_page(in_process: Run, run: Path) -> None:
     """A negative control as well: pictures of a run that nobody tampered with are shown."""
     before = (run / "report.html").read_bytes()
@@ -263,6 +268,7 @@ def test_the_same_run_gives_the_same_page(in_process: Run, run: Path) -> None:
 # What is written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("link", "file", "command"),
     [
@@ -308,6 +314,7 @@ def test_no_training_is_written_through_a_link(
     refused(done, "cells/sampler", "a link")
 
 
+@pytest.mark.slow
 def test_a_training_that_is_taken_over_writes_into_its_own_folder(
     in_process: Run, run: Path, synthetic: Path, tmp_path: Path
 ) -> None:
@@ -350,6 +357,7 @@ PIPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PIPES)
 def test_a_pipe_does_not_hold_a_command_up(run: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "table.csv").write_text("case_id,a,b\n1,1,0\n2,0,1\n3,1,0\n4,0,1\n")

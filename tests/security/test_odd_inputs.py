@@ -110,6 +110,7 @@ def cell(model_run: Path, tmp_path: Path) -> Path:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", JSON)
 def test_a_card_is_one_line(
     in_process: Callable[..., Outcome], cell: Path, model_data: Path, what: str
@@ -225,6 +226,7 @@ def test_a_class_of_one_lesion_is_refused_by_the_dry_run(
     assert said[0] == said[1]
 
 
+@pytest.mark.slow
 def test_a_module_that_exits_is_no_success(tmp_path: Path) -> None:
     """`sys.exit` in an own model's module, at import: nothing was trained, so the code is not 0."""
     (tmp_path / "leaver.py").write_text("import sys\nsys.exit(0)\n")
@@ -247,6 +249,7 @@ def test_a_module_that_exits_is_no_success(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_workers_end_with_their_parent(tmp_path: Path, small: Path) -> None:
     """Killed outright, the parent leaves no process that goes on computing."""
@@ -298,6 +301,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, li
     }
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40,
     deadline=None,

@@ -198,6 +198,7 @@ def test_the_working_folder_shadows_nothing_that_milkreport_imports(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_working_folder_shadows_nothing_in_workers(
     small: Path, cache: Path, tmp_path: Path
 ) -> None:

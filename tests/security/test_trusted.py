@@ -90,6 +90,7 @@ def commands(made: Made, arm: str, data: Path) -> dict[str, list[object]]:
     }
 
 
+@pytest.mark.slow
 def test_a_suite_that_the_user_named_runs_its_module_in_workers_and_says_so(made: Made) -> None:
     line = f"note: runs own_trusted:build from {made.modules / NAME}.py, SHA-256 {made.sha256()}"
     assert line in made.said
@@ -98,6 +99,7 @@ def test_a_suite_that_the_user_named_runs_its_module_in_workers_and_says_so(made
     assert str(made.modules) not in manifest["command"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "named"),
     [("predict", NAME), ("predict", FULL), ("finetune", FULL), ("onnx", NAME), ("pickle", FULL)],
@@ -119,6 +121,7 @@ def test_an_own_model_runs_where_the_user_names_it(
     assert sys.path[-1] == str(made.modules)
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_again_where_the_user_names_what_it_needs(
     in_process: Run, made: Made, small: Path
 ) -> None:
@@ -216,6 +219,7 @@ def test_a_trusted_module_that_is_not_there_is_named(
 # --- weights ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["predict", "finetune", "onnx"])
 def test_weights_of_a_backbone_are_read_from_the_file_that_the_user_names(
     in_process: Run, made: Made, model_data: Path, tmp_path: Path, command: str
@@ -233,6 +237,7 @@ def test_weights_of_a_backbone_are_read_from_the_file_that_the_user_names(
     assert done.code == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "weights"),
     [("predict", "w.pth"), ("predict", "/nowhere/w.pth"), ("onnx", "w.pth"), ("finetune", "w.pth")]
