@@ -28,6 +28,7 @@ from milkreport.data.prepare import Prepared, prepare  # noqa: E402
 from milkreport.data.synthetic.write import write_synthetic  # noqa: E402
 from milkreport.errors import ConfigError, DataError, MilkreportError  # noqa: E402
 from milkreport.evaluation.metrics.definitions import HEADLINE  # noqa: E402
+from milkreport.execution import trainer as trainer_module  # noqa: E402
 from milkreport.execution.executors import InProcess  # noqa: E402
 from milkreport.execution.options import RunOptions  # noqa: E402
 from milkreport.execution.runner import Job as RunJob  # noqa: E402
@@ -262,7 +263,7 @@ def test_the_head_of_a_frozen_backbone_is_fine_tuned(
         "training": SUITE["training"] | {"epochs": 1},
         "data": {"image_size": 64},
     }
-    monkeypatch.setattr("milkreport.execution.runner._collect", lambda job, study: None)
+    monkeypatch.setattr("milkreport.execution.runner._collect", lambda study, images: None)
     run_suites(
         [RunJob(build_suite(values), old, tmp_path / "run", "", cache)], InProcess("cpu"), Silent()
     )
@@ -335,7 +336,7 @@ def test_the_validation_part_chooses_the_epoch(start, done, tmp_path, monkeypatc
 def test_no_label_of_the_test_part_teaches(start, done, tmp_path, monkeypatch, part, same) -> None:
     """Permuted test labels leave weights and epoch; permuted training labels do not (the control)."""
     quick(monkeypatch)
-    real = module.train_cell
+    real = trainer_module.train_cell
 
     def relabelled(prepared, suite, arm, seed, fold, *rest):
         positions = getattr(fold, part)
@@ -346,7 +347,7 @@ def test_no_label_of_the_test_part_teaches(start, done, tmp_path, monkeypatch, p
         cases = replace(prepared.cases, table=table.assign(label=labels))
         return real(replace(prepared, cases=cases), suite, arm, seed, fold, *rest)
 
-    monkeypatch.setattr(module, "train_cell", relabelled)
+    monkeypatch.setattr(trainer_module, "train_cell", relabelled)
     start(tmp_path / "out")
     assert (sha256(tmp_path / "out") == sha256(done[0])) == same
 
@@ -427,7 +428,7 @@ def test_a_finished_one_is_compared_again_and_other_settings_are_refused(
 ) -> None:
     out = tmp_path / "tuned"
     shutil.copytree(done[0], out)
-    monkeypatch.setattr(module, "train_cell", None)  # must not be called
+    monkeypatch.setattr(trainer_module, "train_cell", None)  # must not be called
     quick(monkeypatch)
     start(out)
     with pytest.raises(ConfigError, match=r"training.epochs: 4, now 5.*--restart"):
@@ -807,7 +808,7 @@ def test_a_training_that_fails_says_so(start, tmp_path, monkeypatch) -> None:
     def fail(*_):
         raise TrainingFailed("the loss is nan at epoch 1: lower the learning rate")
 
-    monkeypatch.setattr(module, "train_cell", fail)
+    monkeypatch.setattr(trainer_module, "train_cell", fail)
     with pytest.raises(
         module.FineTuningFailed, match="the loss is nan.*try a smaller --lr"
     ) as failed:
