@@ -6,8 +6,9 @@ Every error carries *what* is wrong, *where* (file, row, column) and what to *do
 
 from __future__ import annotations
 
+import difflib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -21,6 +22,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A hint for a name that is unknown: the nearest known one, and else *otherwise*."""
+    near = difflib.get_close_matches(name, [*known], n=1)
+    return f"did you mean {printable(near[0])}?" if near else otherwise
 
 
 class MilkreportError(Exception):

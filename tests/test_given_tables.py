@@ -715,7 +715,7 @@ def test_the_command_in_a_refusal_works(name, cancer, tmp_path: Path, milkreport
 
 UNKNOWN = {
     "id": (["--id", "nobody"], 2, "no column 'nobody' in any table"),
-    "label": (["--label", "labl"], 2, "no column 'labl' — did you mean 'label'?"),
+    "label": (["--label", "labl"], 2, "no column 'labl' — did you mean label?"),
     "classes": (["--classes", "benign"], 2, "name two or more, each once"),
     "missing": (["--missing", "fill"], 2, "unknown missing rule 'fill' — error or drop"),
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
+from milkreport.errors import did_you_mean
 from milkreport.evaluation.records.parts import Definition, Estimate, PartResult, RuleResult
 from milkreport.evaluation.records.results import Results
 from milkreport.tables import first_few, plural
@@ -33,8 +33,7 @@ def find_value(results: Results, reference: Reference, figure: Figure) -> Figure
     part = arm.part(figure.part) if arm else None
     if arm is None:
         names = [arm.name for arm in results.arms]
-        near = difflib.get_close_matches(figure.arm, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it has {first_few(names, 5)}"
+        hint = did_you_mean(figure.arm, names, f"it has {first_few(names, 5)}")
         return FigureMatch(reason=f"this run has no arm {figure.arm}; {hint}")
     if part is None:
         return FigureMatch(reason=f"this run has no {figure.part} part of it")

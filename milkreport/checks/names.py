@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from typing import Any
 
+from milkreport.errors import did_you_mean
 from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.metrics.synonyms import known_metric, near_metric
 from milkreport.evaluation.records.parts import POSITIVE
@@ -13,8 +13,7 @@ from milkreport.evaluation.records.parts import POSITIVE
 
 def nearest(name: str, known: Collection[str]) -> str:
     """What to say of an unknown name: the nearest known one, or all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known)[:12])}"
+    return did_you_mean(name, known, f"known: {', '.join(sorted(known)[:12])}")
 
 
 def refuse_unknown(name: str, known: Collection[str], where: str) -> None:

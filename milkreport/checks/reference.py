@@ -6,7 +6,6 @@ the run's predictions lie beside it.
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,7 +24,7 @@ from milkreport.checks.statements import (
     Share,
     Sum,
 )
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, did_you_mean
 from milkreport.evaluation.records.data import Part
 from milkreport.evaluation.records.parts import Definition
 from milkreport.inside import refuse_links, within
@@ -226,8 +225,7 @@ def find_reference(name_or_path: str) -> Path:
     if path.is_dir():
         do = "give a reference's name, its .toml file, or a finished run"
         raise ConfigError("holds neither a run nor a reference", do, name_or_path)
-    near = difflib.get_close_matches(name_or_path, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    hint = did_you_mean(name_or_path, known, f"known: {', '.join(known)}")
     raise ConfigError(f"unknown reference {name_or_path!r}", hint)
 
 

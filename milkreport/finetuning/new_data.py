@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from milkreport.columns import refuse_duplicates
 from milkreport.data.cases import Cases
 from milkreport.data.splits import Fold, make_folds
-from milkreport.errors import ConfigError, DataError
+from milkreport.errors import ConfigError, DataError, did_you_mean
 from milkreport.inference.inputs import refuse_unfit
 from milkreport.suite.suite import Split
 from milkreport.tables import first_few, load_table
@@ -75,20 +74,16 @@ class Conformer:
     def _relabel(self, cases: Cases) -> Cases:
         counts = {str(k): int(n) for k, n in cases.table["label"].value_counts().items()}
         known = [*dict.fromkeys((*counts, *cases.classes))]
-        classes, do = (
-            self.card.classes,
-            f"classes of the model are: {first_few(self.card.classes, 30)}",
-        )
+        classes = self.card.classes
+        do = f"classes of the model are: {first_few(classes, 30)}"
         for new, old in self.mapping.items():
             if new not in known:
-                near = difflib.get_close_matches(new, known, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
                 what = f"the new data have no label {new!r}"
-                raise DataError(what, f"{hint}labels are: {first_few(known, 30)}", self.where)
+                hint = f"{did_you_mean(new, known)} labels are: {first_few(known, 30)}"
+                raise DataError(what, hint.strip(), self.where)
             if old and old not in classes:
-                near = difflib.get_close_matches(old, classes, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                raise DataError(f"{old!r} is no class of the model", hint + do, self.where)
+                do = f"{did_you_mean(old, classes)} {do}".strip()
+                raise DataError(f"{old!r} is no class of the model", do, self.where)
         becomes = {label: self.mapping.get(label, label) for label in counts}
         unknown = [label for label, old in becomes.items() if old and old not in classes]
         if unknown:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from milkreport.errors import ConfigError, DataError
+from milkreport.errors import ConfigError, DataError, did_you_mean
 from milkreport.inside import refuse_links
 from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
@@ -104,9 +103,8 @@ def _choose_arm(known: list[str], arm: str | None, path: Path) -> str:
             raise ConfigError("several arms", f"choose by --arm: {listed}", str(path))
         return known[0]
     if arm not in known:
-        near = difflib.get_close_matches(arm, known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ConfigError(f"no arm {arm!r}", f"{hint}arms are: {listed}", str(path))
+        do = f"{did_you_mean(arm, known)} arms are: {listed}".strip()
+        raise ConfigError(f"no arm {arm!r}", do, str(path))
     return arm
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from milkreport.data.adapters.load import load_cases
 from milkreport.data.cases import IMAGE_PREFIX, Cases
 from milkreport.data.pixels.store import PixelStore, Progress, open_store
 from milkreport.data.prepare import image_problems
-from milkreport.errors import DataError, DataProblems
+from milkreport.errors import DataError, DataProblems, did_you_mean
 from milkreport.tables import first_few
 from milkreport.training.card import ModelCard
 
@@ -134,10 +133,9 @@ def refuse_unfit(cases: Cases, card: ModelCard, numeric: Mapping[str, bool | Non
     if lacking := [f"the view {v}" for v in views] + [f"the column {c}" for c in columns]:
         what = f"the model reads {first_few(lacking, 30)}, which the data lack"
         own = [f.column for f in cases.features]
-        near = difflib.get_close_matches(columns[0], own, n=1) if columns else []
-        hint = f"did you mean {near[0]}? " if near else ""
-        do = f"{hint}the data's views: {', '.join(cases.views)}; columns that may be read: "
-        raise DataError(what, do + (first_few(own, 30) or "none"), root)
+        hint = did_you_mean(columns[0], own) if columns else ""
+        do = f"{hint} the data's views: {', '.join(cases.views)}; columns that may be read: "
+        raise DataError(what, do.strip() + " " + (first_few(own, 30) or "none"), root)
     for encoder in reads.encoder.columns:
         is_number = numeric[encoder.column]
         if is_number is not None and is_number != (encoder.categories is None):

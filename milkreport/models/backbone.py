@@ -8,7 +8,6 @@ a network.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from milkreport.errors import ConfigError, EnvironmentProblem
+from milkreport.errors import ConfigError, EnvironmentProblem, did_you_mean
 from milkreport.limits import MOST_PARAMETERS
 from milkreport.models import host
 from milkreport.models.shape import Shape
@@ -196,8 +195,7 @@ def _torchvision(settings: Pretrained) -> Embedder:
     name, wish = settings.backbone, settings.weights
     known = models.list_models(module=models)
     if name not in known:
-        near = difflib.get_close_matches(name, [LITE, *known], n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {LITE}, {', '.join(known[:8])}, ..."
+        hint = did_you_mean(name, [LITE, *known], f"known: {LITE}, {', '.join(known[:8])}, ...")
         raise ConfigError(f"unknown backbone {name!r}", hint)
     options: dict[str, Any] = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
     if wish == "download":

@@ -5,11 +5,11 @@ The model's ``name`` tells which of the sections below holds its settings.
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
+from milkreport.errors import did_you_mean
 from milkreport.suite.toml import TAG, Section
 
 PAPERS_NET = "MultiModalLesionNet"
@@ -119,12 +119,7 @@ def _kind(values: Any) -> str:
     )
     if isinstance(name, str) and (":" in name or name in known):
         return known.get(name, OWN_TAG)
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = (
-        f"did you mean {near[0]}?"
-        if near
-        else f"known: {', '.join(known)}, or package.module:build"
-    )
+    hint = did_you_mean(str(name), known, f"known: {', '.join(known)}, or package.module:build")
     raise ValueError(f"unknown model {name!r}, {hint}")
 
 

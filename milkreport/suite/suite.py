@@ -5,7 +5,6 @@ A suite is data: the question and its primary metric are declared here, before a
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import tomllib
@@ -17,7 +16,7 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import Field, field_validator, model_validator
 
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, did_you_mean
 from milkreport.evaluation.metrics.named import check_margin, check_metric
 from milkreport.limits import MOST_ACTIVATIONS, MOST_SEEDS, MOST_TRAININGS
 from milkreport.parse import parse_toml
@@ -252,8 +251,7 @@ def _find_suite(name_or_path: str) -> Path:
     names = list_suites()
     if name_or_path in names:
         return resource_folder("experiments") / f"{name_or_path}.toml"
-    near = difflib.get_close_matches(name_or_path, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known suites: {', '.join(names)}"
+    hint = did_you_mean(name_or_path, names, f"known suites: {', '.join(names)}")
     raise ConfigError(f"unknown suite {name_or_path!r}", hint)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 import torch
 
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, did_you_mean
 from milkreport.models import host
 from milkreport.models.build import stages
 from milkreport.suite.arms import Correction
@@ -46,11 +45,9 @@ def choose_frozen(model: SavedModel, wanted: str | None) -> tuple[tuple[str, ...
     if wanted == NOTHING:
         return (), names
     if wanted not in names:
-        near = difflib.get_close_matches(wanted, (*names, NOTHING), n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ConfigError(
-            f"--freeze: no stage {wanted!r}", f"{hint}stages are: {', '.join(names)}; or {NOTHING}"
-        )
+        hint = did_you_mean(wanted, (*names, NOTHING))
+        do = f"{hint} stages are: {', '.join(names)}; or {NOTHING}".strip()
+        raise ConfigError(f"--freeze: no stage {wanted!r}", do)
     end = names.index(wanted) + 1
     resting = {id(p) for name in names[:end] for module in parts[name] for p in module.parameters()}
     if all(id(parameter) in resting for parameter in model.network.parameters()):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from milkreport.columns import one_hot_labels, refuse_duplicates
-from milkreport.errors import ConfigError, DataError, DataProblems, NeedsOption
+from milkreport.errors import ConfigError, DataError, DataProblems, NeedsOption, did_you_mean
 from milkreport.evaluation.reading.any_table import LONG, Table
 from milkreport.evaluation.reading.class_names import (
     equations,
@@ -58,9 +57,8 @@ def read_truth(table: Table, options: TableOptions) -> Truth:
     refuse_duplicates(frame, [table.id_column], name)
     label = options.label or "label"
     if options.label and label not in frame.columns:
-        near = difflib.get_close_matches(label, frame.columns, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        do = f"{hint}columns are: {first_few(frame.columns, 30)}"
+        hint = did_you_mean(label, frame.columns)
+        do = f"{hint} columns are: {first_few(frame.columns, 30)}".strip()
         raise ConfigError(f"no column {label!r}", do, f"{name}:1")
     others = [c for c in frame.columns if c not in (table.id_column, label, *RESERVED)]
     classes = options.classes or None
