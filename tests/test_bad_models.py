@@ -339,7 +339,7 @@ def test_row_45_a_sparse_file_of_a_terabyte_is_not_read(predict: Predict, cell: 
         with pytest.raises(DataError, match="1,099,511,627,776 bytes: 4,000,000,000 at most"):
             load_model(cell)
         os.truncate(cell / WEIGHTS, 3_000_000_000)
-        with pytest.raises(DataError, match="overlap or leave holes: b"):
+        with pytest.raises(DataError, match="invalid offset for tensor `b`"):
             load_model(cell)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -349,7 +349,7 @@ def test_row_45_a_sparse_file_of_a_terabyte_is_not_read(predict: Predict, cell: 
         file.write(struct.pack("<Q", 2**31) + b"{")
     done = predict()
     assert done.code == 3
-    assert "its header claims 2,147,483,648 bytes" in only_line(done)
+    assert "header too large" in only_line(done)
     (cell / WEIGHTS).unlink()
 
 
