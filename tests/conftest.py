@@ -120,18 +120,21 @@ def milkreport(tmp_path: Path) -> Command:
     return run
 
 
-def call_main(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def call_main(
+    words: list[str], folder: Path, columns: int = 160, strict: bool = False
+) -> subprocess.CompletedProcess[str]:
     """Call the command line's entry point with *folder* as the working folder."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
     terminated = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.resetwarnings()  # as in a process of its own: pytest makes them errors
+        if not strict:
+            warnings.resetwarnings()  # as in a process of its own: pytest makes them errors
         patch.chdir(folder)
         patch.setenv("PYTHONSAFEPATH", "1")  # the command sets it; undone here
         patch.setattr("sys.argv", ["milkreport", *words])
         patch.setattr("sys.stdout", out)
         patch.setattr("sys.stderr", err)
-        patch.setenv("COLUMNS", "160")
+        patch.setenv("COLUMNS", str(columns))
         grant()
         with pytest.raises(SystemExit) as stop:
             app.main()
@@ -163,21 +166,14 @@ class Outcome:
 
 
 @pytest.fixture
-def in_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Outcome]:
-    """The command line in this process, in a folder of its own."""
+def in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """The command line in this process, in a folder of its own, on a wide terminal."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "300")
 
     def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr("sys.argv", ["milkreport", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            app.main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err + said.out
-        assert isinstance(stop.value.code, int)
-        return Outcome(stop.value.code, said.err, said.out, tmp_path)
+        done = call_main([*map(str, arguments)], tmp_path, columns=300, strict=True)
+        assert "Traceback" not in done.stderr + done.stdout
+        return Outcome(done.returncode, done.stderr, done.stdout, tmp_path)
 
     return run
 

@@ -32,6 +32,8 @@ from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINIT
 from milkreport.execution.grid import parse_grid
 from milkreport.suite.suite import load_suite
 
+from .conftest import call_main
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
@@ -337,16 +339,6 @@ class Kit:
     tables: Path
 
 
-def type_in(folder: Path, words: list[str]) -> int:
-    """Type our own command in *folder*, in this process; returns its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr("sys.argv", words)
-        with pytest.raises(SystemExit) as stop:
-            app.main()
-    return int(stop.value.code or 0)
-
-
 @pytest.fixture(scope="session")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     folder = tmp_path_factory.mktemp("kit")
@@ -356,7 +348,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
         patch.setenv("MILKREPORT_CACHE", str(folder / "cache"))
         patch.setenv("MILKREPORT_WORKERS", "1")
         train = ["run-all", "quick", "--data", "DIR", "--out", "RUN", *CHEAP]
-        assert type_in(folder, ["milkreport", *train]) == 0
+        assert call_main(train, folder).returncode == 0
     return Kit(folder / "DIR", folder / "RUN", folder / "cache", folder / "tables")
 
 
@@ -466,7 +458,7 @@ def cheap(words: list[str]) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if typed(page)])
 def test_every_command_of_the_page_works(
-    page: str, kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    page: str, kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MILKREPORT_CACHE", str(kit.cache))
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
@@ -475,12 +467,11 @@ def test_every_command_of_the_page_works(
         if not command.is_ours:
             subprocess.run(["sh", "-e", "-c", command.text], cwd=tmp_path, check=True, timeout=60)
             continue
-        code = type_in(tmp_path, cheap(command.words))
-        said = capsys.readouterr()
+        done = call_main(cheap(command.words)[1:], tmp_path)
         pattern = entry_for(command, CODES)
         expected = CODES[pattern][0] if pattern else 0
-        assert code == expected, f"{command.text}\n{said.err}"
-        assert "Traceback" not in said.err
+        assert done.returncode == expected, f"{command.text}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
 
 
 def crossing(commands: list[Command]) -> list[str]:
@@ -517,9 +508,9 @@ def test_two_runs_in_one_folder_are_seen() -> None:
 @pytest.mark.slow
 def test_a_command_that_fails_is_seen(kit: Kit, tmp_path: Path) -> None:
     """Negative control: understood, and wrong."""
-    assert type_in(tmp_path, ["milkreport", "report", "RUN"]) == 3
+    assert call_main(["report", "RUN"], tmp_path).returncode == 3
     shutil.copytree(kit.run, tmp_path / "RUN")
-    assert type_in(tmp_path, ["milkreport", "report", "RUN", "--no-pdf"]) == 0
+    assert call_main(["report", "RUN", "--no-pdf"], tmp_path).returncode == 0
 
 
 def test_every_entry_of_the_tables_is_needed_and_names_a_test() -> None:
@@ -559,4 +550,4 @@ def test_commands_on_the_real_data(
     (command,) = {c.plain for c in ALL if c.page == "docs/your_milk10k.md" and c.plain == text}
     words = [str(real_data) if word == "DIR" else word for word in shlex.split(command)]
     words += ["--dry-run"] if words[1] == "run-all" else []
-    assert type_in(tmp_path, words) == 0
+    assert call_main(words[1:], tmp_path).returncode == 0
