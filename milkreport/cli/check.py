@@ -15,17 +15,15 @@ from milkreport.cli.options import (
     JUNIT,
     AllowRootOption,
     CacheOption,
-    DownloadOption,
     JsonOption,
-    ModuleDirOption,
     NoPdfOption,
     PdfOption,
-    TrustOption,
-    WeightsOption,
+    TrustOptions,
     allow,
     cache_of,
     pdf_mode,
     refuse_to_overwrite,
+    takes_trust,
 )
 from milkreport.errors import ConfigError
 
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from milkreport.checks.verdict import Verdict
 
 
+@takes_trust
 def check(
     run: Annotated[
         Path | None, typer.Argument(help="Run folder: the --out of a run-all or of an evaluate.")
@@ -76,10 +75,8 @@ def check(
     ] = None,
     allow_root: AllowRootOption = None,
     cache_dir: CacheOption = None,
-    trust_module: TrustOption = None,
-    module_dir: ModuleDirOption = None,
-    allow_download: DownloadOption = False,
-    backbone_weights: WeightsOption = None,
+    *,
+    allowed: TrustOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Check a run against published figures or an earlier run, or against itself trained again.
@@ -112,7 +109,7 @@ def check(
         raise ConfigError("--strict and --allow-inconclusive contradict each other", "give one")
     if run is None:
         raise ConfigError("no run is named", "give RUN, or --self-test")
-    allow(trust_module, module_dir, allow_download, backbone_weights)
+    allow(allowed)
     if exact:
         raise typer.Exit(_check_exact(run, against, data, cache_of(cache_dir), as_json))
     from milkreport.checks.verdict import exit_code

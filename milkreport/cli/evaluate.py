@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from milkreport.cli.options import (
     PRIMARY_HELP,
-    ClassesOption,
     GroupOption,
-    IdOption,
     JsonOption,
-    LabelOption,
     MarginOption,
-    MissingOption,
     NoPdfOption,
     OperatingOption,
     PdfOption,
-    PositiveOption,
     PrevalenceOption,
     ReaderOption,
+    TableSettings,
     pdf_mode,
     refuse_to_overwrite,
+    takes_tables,
+    takes_tables_alone,
 )
 from milkreport.cli.parsed import recorded_command
 from milkreport.errors import ConfigError
 
-if TYPE_CHECKING:
-    from milkreport.evaluation.reading.options import TableOptions
 
-
+@takes_tables
 def evaluate(
     context: typer.Context,
     predictions: Annotated[
@@ -52,11 +48,8 @@ def evaluate(
     ] = None,
     primary: Annotated[str, typer.Option(metavar="METRIC", help=PRIMARY_HELP)] = "macro_f1",
     margin: MarginOption = None,
-    positive: PositiveOption = None,
-    ids: IdOption = None,
-    label: LabelOption = "",
-    classes: ClassesOption = None,
-    missing: MissingOption = "error",
+    *,
+    tables: TableSettings,
     operating: OperatingOption = "",
     prevalence: PrevalenceOption = "",
     reader: ReaderOption = None,
@@ -111,7 +104,7 @@ def evaluate(
     from milkreport.evaluation.reading.options import join_names, split_names
 
     named, titles = _named_files(predictions)
-    options = _table_options(ids, label, classes, missing, positive)
+    options = tables.read()
     if margin is not None:
         check_margin(margin, check_metric(primary))
     readers = {name: paths[0] for name, paths in _named_files(reader or [])[0].items()}
@@ -160,6 +153,7 @@ def evaluate(
         scores.show(results)
 
 
+@takes_tables
 def compare(
     one: Annotated[Path, typer.Argument(metavar="A", help="Run folder, or predictions file.")],
     other: Annotated[
@@ -176,11 +170,8 @@ def compare(
         ),
     ] = "",
     margin: MarginOption = None,
-    positive: PositiveOption = None,
-    ids: IdOption = None,
-    label: LabelOption = "",
-    classes: ClassesOption = None,
-    missing: MissingOption = "error",
+    *,
+    tables: TableSettings,
     as_markdown: Annotated[bool, typer.Option("--md", help="Markdown on stdout.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -200,7 +191,7 @@ def compare(
 
     if as_markdown and as_json:
         raise ConfigError("--md and --json", "choose one")
-    options = _table_options(ids, label, classes, missing, positive)
+    options = tables.read()
     found = compare_two(one, other, truth, primary, margin, options)
     if as_json:
         print(json.dumps([json.loads(r.model_dump_json()) for r in found], indent=1))
@@ -214,6 +205,7 @@ def compare(
         comparing.show_remarks(found[0].data.notes, notices)
 
 
+@takes_tables_alone
 def thresholds(
     predictions: Annotated[
         Path,
@@ -232,10 +224,8 @@ def thresholds(
         Path | None, typer.Option(help="Table with an id column, for --group.")
     ] = None,
     group: GroupOption = "",
-    ids: IdOption = None,
-    label: LabelOption = "",
-    classes: ClassesOption = None,
-    missing: MissingOption = "error",
+    *,
+    tables: TableSettings,
     as_json: JsonOption = False,
 ) -> None:
     """Find a threshold per class for the archive's rule (p > 0.5), and fold them into a submission.
@@ -255,7 +245,7 @@ def thresholds(
     if apply is not None and out is not None:
         reads = [predictions, truth, apply, *([metadata] if metadata else [])]
         refuse_to_overwrite("--out", out, reads=reads)
-    options = _table_options(ids, label, classes, missing)
+    options = tables.read()
     found = fit_thresholds(predictions, truth, metadata=metadata, group=group, options=options)
     if apply is not None and out is not None:
         from milkreport.commands.console import show_files
@@ -269,20 +259,6 @@ def thresholds(
         from milkreport.commands import scores
 
         scores.show_thresholds(found)
-
-
-def _table_options(
-    ids: list[str] | None,
-    label: str,
-    classes: list[str] | None,
-    missing: str,
-    positive: list[str] | None = None,
-) -> TableOptions:
-    """What the options say of tables."""
-    from milkreport.evaluation.reading.options import TableOptions, split_names
-
-    named, disease = tuple(split_names(classes)), tuple(split_names(positive))
-    return TableOptions(tuple(filter(None, ids or [])), label, named, disease, missing)
 
 
 def _named_files(arguments: list[str]) -> tuple[dict[str, list[Path]], dict[str, str]]:

@@ -14,23 +14,22 @@ from milkreport.cli.options import (
     AllowRootOption,
     ArmOption,
     CacheOption,
-    DownloadOption,
     FoldOption,
     ModelArgument,
-    ModuleDirOption,
     NoPdfOption,
     PdfOption,
     SeedOption,
-    TrustOption,
-    WeightsOption,
+    TrustOptions,
     allow,
     cache_of,
     pdf_mode,
+    takes_trust,
 )
 from milkreport.cli.parsed import recorded_command, takes
 from milkreport.finetuning.options import FinetuneOptions
 
 
+@takes_trust
 @takes(
     FinetuneOptions,
     {
@@ -85,10 +84,7 @@ def finetune(
         ),
     ] = None,
     cache_dir: CacheOption = None,
-    trust_module: TrustOption = None,
-    module_dir: ModuleDirOption = None,
-    allow_download: DownloadOption = False,
-    backbone_weights: WeightsOption = None,
+    allowed: TrustOptions,
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
 ) -> None:
@@ -106,7 +102,7 @@ def finetune(
     from milkreport.finetuning.finetune import Job
     from milkreport.finetuning.parent import load_parent
 
-    allow(trust_module, module_dir, allow_download, backbone_weights)
+    allow(allowed)
     shown = {
         "run": "$RUN",
         "data": "$NEW",
@@ -114,8 +110,8 @@ def finetune(
         "allow_root": ["$ROOT"] * len(allow_root or []),
         "map_file": "$MAP" if options.map_file else "",
         "old_data": "$OLD" if old_data else "",
-        "module_dir": ["$MODULES"] * len(module_dir or []),
-        "backbone_weights": "$WEIGHTS" if backbone_weights else "",
+        "module_dir": ["$MODULES"] * len(allowed.module_dir or []),
+        "backbone_weights": "$WEIGHTS" if allowed.backbone_weights else "",
     }
     job = Job(
         parent=load_parent(run, arm, seed, fold),

@@ -12,20 +12,19 @@ from milkreport.cli.options import (
     ArmOption,
     CacheOption,
     DeviceOption,
-    DownloadOption,
     FoldOption,
     ModelArgument,
-    ModuleDirOption,
     RunArgument,
     SeedOption,
-    TrustOption,
-    WeightsOption,
+    TrustOptions,
     allow,
     cache_of,
+    takes_trust,
 )
 from milkreport.errors import ConfigError
 
 
+@takes_trust
 def predict(
     run: ModelArgument,
     data: Annotated[
@@ -59,10 +58,8 @@ def predict(
     ] = False,
     device: DeviceOption = "auto",
     cache_dir: CacheOption = None,
-    trust_module: TrustOption = None,
-    module_dir: ModuleDirOption = None,
-    allow_download: DownloadOption = False,
-    backbone_weights: WeightsOption = None,
+    *,
+    allowed: TrustOptions,
 ) -> None:
     """Predict the cases of a folder with a trained model, as a submission to the ISIC archive.
 
@@ -77,12 +74,13 @@ def predict(
     """
     from milkreport.commands import models
 
-    allow(trust_module, module_dir, allow_download, backbone_weights)
+    allow(allowed)
     models.predict(
         run, arm, seed, fold, ensemble, data, out, thresholds, device, cache_of(cache_dir), strict
     )
 
 
+@takes_trust
 def export(
     run: RunArgument,
     out: Annotated[Path | None, typer.Option(help="Where to. (default: RUN/export)")] = None,
@@ -102,10 +100,8 @@ def export(
     ] = None,
     allow_root: AllowRootOption = None,
     cache_dir: CacheOption = None,
-    trust_module: TrustOption = None,
-    module_dir: ModuleDirOption = None,
-    allow_download: DownloadOption = False,
-    backbone_weights: WeightsOption = None,
+    *,
+    allowed: TrustOptions,
 ) -> None:
     """Write a report's tables as LaTeX and Markdown, its figures as SVG and PNG (300 dpi), and a summary.
 
@@ -127,10 +123,11 @@ def export(
         return
     from milkreport.commands import models
 
-    allow(trust_module, module_dir, allow_download, backbone_weights)
+    allow(allowed)
     models.export(run, kind, arm, seed, fold, out, data, cache_of(cache_dir))
 
 
+@takes_trust
 def import_pickle(
     file: Annotated[Path, typer.Argument(help="A pickle: a state dict, or a file of torch.save.")],
     out: Annotated[
@@ -157,10 +154,8 @@ def import_pickle(
             help="Run what the pickle says, where it holds more than data: whole networks do.",
         ),
     ] = False,
-    trust_module: TrustOption = None,
-    module_dir: ModuleDirOption = None,
-    allow_download: DownloadOption = False,
-    backbone_weights: WeightsOption = None,
+    *,
+    allowed: TrustOptions,
 ) -> None:
     """Make a model of a pickle, the paper's way to save one: weights as safetensors, with a card.
 
@@ -173,5 +168,5 @@ def import_pickle(
     """
     from milkreport.commands import models
 
-    allow(trust_module, module_dir, allow_download, backbone_weights)
+    allow(allowed)
     models.import_pickle(file, trusted, out, like, arm, seed, fold, execute)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from milkreport.cli.parsed import takes
 from milkreport.errors import ConfigError, EnvironmentProblem
+
+if TYPE_CHECKING:
+    from milkreport.evaluation.reading.options import TableOptions
 
 #: Text near the head of every page of ours, list of problems and JUnit file.
 PAGE, PROBLEMS, JUNIT = '"generator" content="milkreport', "severity,", "milkreport check against"
@@ -53,45 +58,6 @@ ReaderOption = Annotated[
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder: the --out of a run-all.")]
-IdOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--id",
-        metavar="COLUMN",
-        help="Id column of the tables; repeatable, if they call it differently. "
-        "(default: a usual name, such as case_id, image or id)",
-    ),
-]
-LabelOption = Annotated[
-    str,
-    typer.Option(
-        metavar="COLUMN",
-        help="The truth's column of labels. (default: label, or one-hot columns)",
-    ),
-]
-ClassesOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="A,B,...",
-        help="All classes in their order; numbers in the tables are then positions, from 0. "
-        "Repeatable, one name each, or a name with a comma in quotes.",
-    ),
-]
-MissingOption = Annotated[
-    str,
-    typer.Option(
-        metavar="error|drop",
-        help="drop: score the cases that the truth and all predictions have, and say how many "
-        "others there are.",
-    ),
-]
-PositiveOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CLASS,...",
-        help="Classes that count as disease. Repeatable, one name each, or a name with a comma in quotes.",
-    ),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Complete, unrounded JSON on stdout.")]
 CacheOption = Annotated[
     Path | None,
@@ -146,46 +112,47 @@ PdfOption = Annotated[
         help="require: exit code 4 where no PDF can be made. auto: say so, and keep the HTML.",
     ),
 ]
-TrustOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--trust-module",
-        metavar="NAME",
-        help="Run this module of an own model, if it is as it was in training: package.module, or "
-        "package.module:function; repeatable.",
-    ),
-]
-ModuleDirOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--module-dir",
-        metavar="DIR",
-        help="Look for own models here, too; repeatable. (default: what is installed, PYTHONPATH)",
-    ),
-]
-DownloadOption = Annotated[
-    bool,
-    typer.Option(
-        "--allow-download", help="Open a connection for the weights of a model's backbone."
-    ),
-]
-WeightsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--backbone-weights",
-        metavar="FILE",
-        help="The weights of the model's backbone, where it was trained with a file.",
-    ),
-]
+_MODULE_DIR = typer.Option(
+    metavar="DIR",
+    help="Look for own models here, too; repeatable. (default: what is installed, PYTHONPATH)",
+)
+ModuleDirOption = Annotated[list[Path] | None, _MODULE_DIR]
 
 
-def allow(
-    modules: list[str] | None = None,
-    folders: list[Path] | None = None,
-    download: bool = False,
-    weights: Path | None = None,
-) -> None:
-    """What the command line allows models to import, fetch and open; what runs is said on the console.
+@dataclass(frozen=True)
+class TrustOptions:
+    """What the user allows models to import, fetch and open."""
+
+    trust_module: list[str] | None = None
+    module_dir: list[Path] | None = None
+    allow_download: bool = False
+    backbone_weights: Path | None = None
+
+
+#: A command with these options gets them as ``allowed``.
+takes_trust = takes(
+    TrustOptions,
+    {
+        "trust_module": typer.Option(
+            metavar="NAME",
+            help="Run this module of an own model, if it is as it was in training: package.module, or "
+            "package.module:function; repeatable.",
+        ),
+        "module_dir": _MODULE_DIR,
+        "allow_download": typer.Option(
+            "--allow-download", help="Open a connection for the weights of a model's backbone."
+        ),
+        "backbone_weights": typer.Option(
+            metavar="FILE",
+            help="The weights of the model's backbone, where it was trained with a file.",
+        ),
+    },
+    into="allowed",
+)
+
+
+def allow(allowed: TrustOptions) -> None:
+    """Grant it to this process; what runs is said on the console.
 
     Raises:
         ConfigError: no such folder.
@@ -193,7 +160,69 @@ def allow(
     from milkreport import trust
     from milkreport.commands.console import note
 
-    trust.grant(modules or (), folders or (), download, weights, note)
+    trust.grant(
+        allowed.trust_module or (),
+        allowed.module_dir or (),
+        allowed.allow_download,
+        allowed.backbone_weights,
+        note,
+    )
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """What the user says of other people's tables, as it was typed."""
+
+    positive: list[str] | None = None
+    ids: list[str] | None = None
+    label: str = ""
+    classes: list[str] | None = None
+    missing: str = "error"
+
+    def read(self) -> TableOptions:
+        """The same, with names taken apart."""
+        from milkreport.evaluation.reading.options import TableOptions, split_names
+
+        return TableOptions(
+            tuple(filter(None, self.ids or [])),
+            self.label,
+            tuple(split_names(self.classes)),
+            tuple(split_names(self.positive)),
+            self.missing,
+        )
+
+
+_TABLES = {
+    "positive": typer.Option(
+        metavar="CLASS,...",
+        help="Classes that count as disease. Repeatable, one name each, or a name with a comma in quotes.",
+    ),
+    "ids": typer.Option(
+        "--id",
+        metavar="COLUMN",
+        help="Id column of the tables; repeatable, if they call it differently. "
+        "(default: a usual name, such as case_id, image or id)",
+    ),
+    "label": typer.Option(
+        metavar="COLUMN",
+        help="The truth's column of labels. (default: label, or one-hot columns)",
+    ),
+    "classes": typer.Option(
+        metavar="A,B,...",
+        help="All classes in their order; numbers in the tables are then positions, from 0. "
+        "Repeatable, one name each, or a name with a comma in quotes.",
+    ),
+    "missing": typer.Option(
+        metavar="error|drop",
+        help="drop: score the cases that the truth and all predictions have, and say how many "
+        "others there are.",
+    ),
+}
+#: A command with these options gets them as ``tables``.
+takes_tables = takes(TableSettings, _TABLES, into="tables")
+takes_tables_alone = takes(
+    TableSettings, {name: _TABLES[name] for name in _TABLES if name != "positive"}, into="tables"
+)
 
 
 def pdf_mode(pdf: str, no_pdf: bool) -> str:

@@ -16,16 +16,19 @@ from milkreport.commands.shell import shell_line
 Command = Callable[..., None]
 
 
-def takes(options: type[Any], texts: Mapping[str, Any]) -> Callable[[Command], Command]:
-    """Give a command an option for each field of a dataclass; it is called with one object, *options*.
+def takes(
+    options: type[Any], texts: Mapping[str, Any], into: str = "options"
+) -> Callable[[Command], Command]:
+    """Give a command an option for each field of a dataclass; it is called with one object of it.
 
-    They stand in the help where *options* stands in the command's signature. Types and defaults are those of
+    They stand in the help where the object stands in the command's signature. Types and defaults are those of
     the fields and stand nowhere else.
 
     Args:
         options: a dataclass.
         texts: ``typer.Option(...)`` of each field, in the order of the help. A field that is not named keeps
             its default.
+        into: the command's parameter for the object.
     """
     hints = get_type_hints(options)
     known = {field.name: field for field in fields(options)}
@@ -43,13 +46,13 @@ def takes(options: type[Any], texts: Mapping[str, Any]) -> Callable[[Command], C
         own = inspect.signature(command, eval_str=True)
         expanded: list[inspect.Parameter] = []
         for parameter in own.parameters.values():
-            is_ours = parameter.name == "options"
+            is_ours = parameter.name == into
             expanded += added if is_ours else [parameter.replace(kind=parameter.KEYWORD_ONLY)]
 
         @functools.wraps(command)
         def parsed(**values: Any) -> None:
             chosen = options(**{name: values.pop(name) for name in texts})
-            command(**values, options=chosen)
+            command(**values, **{into: chosen})
 
         parsed.__signature__ = own.replace(parameters=expanded)  # type: ignore[attr-defined]
         parsed.__annotations__ = {p.name: p.annotation for p in expanded}

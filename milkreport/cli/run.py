@@ -18,6 +18,7 @@ from milkreport.cli.options import (
     ModuleDirOption,
     NoPdfOption,
     PdfOption,
+    TrustOptions,
     UnlabelledOption,
     allow,
     cache_of,
@@ -147,7 +148,7 @@ def run_all(
     from milkreport.trust import trust_suite
 
     mode = pdf_mode(pdf, no_pdf)
-    allow(folders=module_dir)
+    allow(TrustOptions(module_dir=module_dir))
     settings = [*(overrides or []), *(["data.unlabelled=drop"] if allow_unlabelled else [])]
     runs = []
     for point in parse_grid(grid or []):
