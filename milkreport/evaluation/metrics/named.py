@@ -145,7 +145,7 @@ def score_answers(
     if class_name:
         return score_classes(counts)[name][..., list(classes).index(class_name)]
     if metric not in POSITIVE:
-        return score_confusion(counts)[metric]
+        return score_confusion(counts, only=metric)[metric]
     side = [(label in positive) == (metric == "positive_sensitivity") for label in classes]
     rows = counts[..., side, :]
     return np.asarray(rows[..., side].sum(axis=(-2, -1)) / rows.sum(axis=(-2, -1)))

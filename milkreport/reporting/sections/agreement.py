@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Cell, Column, Row, Table, table
+from milkreport.reporting.wording.order import shown_pairs
 from milkreport.reporting.wording.text import decimal, listing, p_cell, percent, whole
-from milkreport.reporting.wording.titles import arm_title, metric_title, metric_words, shown_pairs
+from milkreport.reporting.wording.titles import arm_title, metric_title, metric_words
 
 
 def rank_sentence(results: Results) -> str:

@@ -124,7 +124,7 @@ def _clear_derm(f: _Facts) -> Guideline:
         ("Performance measures", ("With definitions and intervals", "comparison")),
         (
             "Benchmarking and comparison",
-            ("Arms against one another, and against reported figures", "reference"),
+            ("Arms against one another, and against a reference where one was named", "comparison"),
         ),
         (
             "Bias assessment",

@@ -12,12 +12,17 @@ from milkreport.reporting.blocks import Cell, Column, Figure, Footnote, Row, Tab
 from milkreport.reporting.figures import roc_pr
 from milkreport.reporting.sections.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
+from milkreport.reporting.wording.order import (
+    MOST_COLUMNS,
+    column_words,
+    drawn_arms,
+    drawn_words,
+)
 from milkreport.reporting.wording.text import (
     MISSING,
     capital,
     decimal,
     listing,
-    numeral,
     shorten,
     signed,
     signed_interval,
@@ -35,7 +40,6 @@ NO_INTERVAL = (
 BRIER_SUM = "sum over classes, 0 to 2"
 #: Threshold probabilities at which the decision curve is printed.
 _SHOWN_THRESHOLDS = (0.1, 0.3, 0.5)
-MOST_ARMS = 5
 
 Arms = Sequence[tuple[str, PartResult]]
 
@@ -58,7 +62,7 @@ def decision_figure(results: Results) -> Figure | None:
     part = headline_part(results)
     decided = [
         (i, arm.title or arm.name, found.positive)
-        for i, arm in enumerate(results.arms)
+        for i, arm in enumerate(drawn_arms(results))
         if (found := arm.part(part)) and found.positive and found.positive.net_benefit
     ]
     if not decided:
@@ -67,6 +71,7 @@ def decision_figure(results: Results) -> Figure | None:
     caption = (
         f"Decision curve: net benefit of acting on the summed probability of {classes}, with 95% "
         "intervals. At a threshold of t, one true positive is held to be worth (1 − t)/t false ones."
+        f"{drawn_words(results)}"
     )
     return Figure("decision-curve", caption, roc_pr.decision_curve("decision-curve", decided))
 
@@ -79,8 +84,7 @@ def _arms(results: Results) -> tuple[Arms, str]:
         for arm in results.arms
         if (found := arm.part(part)) is not None
     ]
-    more = f" The first {numeral(MOST_ARMS)} arms; all stand in metrics.csv."
-    return arms[:MOST_ARMS], more if len(arms) > MOST_ARMS else ""
+    return arms[:MOST_COLUMNS], column_words(results, MOST_COLUMNS, len(arms))
 
 
 def calibration_sentence(part: PartResult) -> str:

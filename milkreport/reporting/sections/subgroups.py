@@ -10,6 +10,7 @@ from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
 from milkreport.reporting.sections.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
+from milkreport.reporting.wording.order import MOST_COLUMNS, column_words
 from milkreport.reporting.wording.text import MISSING, decimal, listing, numeral, shorten, whole
 from milkreport.reporting.wording.titles import (
     arm_title,
@@ -20,7 +21,6 @@ from milkreport.reporting.wording.titles import (
 )
 from milkreport.tables import plural
 
-MOST_ARMS = 5
 #: Arms that fit beside one another with two columns each.
 MOST_SIDES = 3
 
@@ -34,14 +34,13 @@ class SubgroupsView:
     remarks: tuple[str, ...]
 
 
-def build_subgroups(results: Results) -> SubgroupsView:
-    """The primary metric of every arm on every subgroup, and how far subgroups lie apart."""
+def build_subgroups(results: Results) -> SubgroupsView | None:
+    """The primary metric of every arm on every subgroup, and how far apart they are; ``None`` without any."""
     part = headline_part(results)
     arms = [(arm, r) for arm in results.arms if (r := arm.part(part)) is not None and r.slices]
     if not arms:
-        none = "No columns were given that tell subgroups apart, so none were examined."
         withheld = _withheld(results)
-        return SubgroupsView((none,), (), (withheld,) if withheld else ())
+        return SubgroupsView((), (), (withheld,)) if withheld else None
     metric = _metric(results)
     words = metric_words(results, metric)
     texts = [
@@ -85,7 +84,7 @@ def _metric(results: Results) -> str:
 
 def _values(results: Results, arms: list[tuple[ArmResult, PartResult]], metric: str) -> Table:
     part = headline_part(results)
-    shown = [arm for arm, _ in arms[:MOST_ARMS]]
+    shown = [arm for arm, _ in arms[:MOST_COLUMNS]]
     by_arm: list[dict[tuple[str, str], SliceResult]] = []
     for arm in shown:
         found = arm.part(part)
@@ -104,8 +103,7 @@ def _values(results: Results, arms: list[tuple[ArmResult, PartResult]], metric: 
         "*", "The interval of the difference from all other cases excludes 0, untested."
     )
     caption = f"{metric_title(results, metric)} by subgroup, {part}, with 95% intervals."
-    if len(arms) > MOST_ARMS:
-        caption += f" The first {numeral(MOST_ARMS)} arms; the others stand in metrics.csv."
+    caption += column_words(results, MOST_COLUMNS, len(arms))
     every = [row for rows in groups.values() for row in rows]
     marked = any("*" in c.mark for row in every for c in row.cells)
     return Table(
@@ -142,8 +140,7 @@ def _sides(results: Results, arms: list[tuple[ArmResult, PartResult]]) -> Table 
         "intervals; none where a "
         "side has fewer than five cases."
     )
-    if len(arms) > MOST_SIDES:
-        caption += f" The first {numeral(MOST_SIDES)} arms; the others stand in metrics.csv."
+    caption += column_words(results, MOST_SIDES, len(arms))
     every = [row for rows in groups.values() for row in rows]
     return Table(
         "subgroup-sides",

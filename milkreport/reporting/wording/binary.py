@@ -5,6 +5,7 @@ from __future__ import annotations
 from milkreport.evaluation.binary.rules import OperatingRule, parse_rule
 from milkreport.evaluation.records.binary import BinaryResult, OperatingPoint
 from milkreport.evaluation.records.results import Results
+from milkreport.reporting.wording.order import places
 from milkreport.reporting.wording.text import capital, decimal, listing, shorten
 from milkreport.reporting.wording.titles import headline_part
 
@@ -31,11 +32,11 @@ MEANINGS = {
 
 
 def binary_arms(results: Results) -> list[tuple[int, str, BinaryResult]]:
-    """Position, name and record of every arm that has one."""
-    part = headline_part(results)
+    """Place (see :func:`places`), name and record of every arm that has one."""
+    part, place = headline_part(results), places(results)
     return [
-        (index, arm.name, found.binary)
-        for index, arm in enumerate(results.arms)
+        (place[arm.name], arm.name, found.binary)
+        for arm in results.arms
         if (found := arm.part(part)) is not None and found.binary is not None
     ]
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from milkreport.evaluation.compare import find, is_better
 from milkreport.evaluation.intervals.coverage import Range, simulated
 from milkreport.evaluation.records.results import SEEDS_TO_RANK, Comparison, Difference, Results
+from milkreport.reporting.wording.leading import choice_sentence, lead_sentences
+from milkreport.reporting.wording.order import is_many
 from milkreport.reporting.wording.pairs import better_word, between, tell_rest, trained
 from milkreport.reporting.wording.text import (
     capital,
@@ -59,9 +61,14 @@ def result_statement(results: Results) -> Statement:
     if comparison is None or not pairs:
         return Statement(_values(results) or "No arm has a result.", _alone(results))
     shown = [d for d in pairs if find(d) in ("better", "worse")]
-    headline = [*_found(results, comparison, shown), *_best(results, shown)]
-    headline += tell_rest(results, [d for d in pairs if d not in shown])
-    return Statement(" ".join(headline), _reach(results, comparison))
+    reach = [_reach(results, comparison)]
+    if is_many(results):
+        headline = lead_sentences(results, comparison)
+        reach.append(choice_sentence(results))
+    else:
+        headline = [*_found(results, comparison, shown), *_best(results, shown)]
+        headline += tell_rest(results, [d for d in pairs if d not in shown])
+    return Statement(" ".join(headline), " ".join(reach))
 
 
 def _alone(results: Results) -> str:
