@@ -79,15 +79,15 @@ def _notice_ties(inputs: EvaluationInputs) -> list[str]:
 
 
 def _notice_order(found: Mapping[str, Sequence[PartResult]], plan: Plan) -> list[str]:
-    """A notice of an AUC that is surely below chance: columns or classes are mostly turned round then."""
+    """A notice of an AUC that is surely below chance: columns or classes are mostly exchanged then."""
     notices = []
     for name, parts in found.items():
         binary = next((p.binary for p in parts if p.binary is not None), None)
         auc = binary.auc if binary is not None else None
         if auc is not None and auc.value is not None and auc.high is not None and auc.high < 0.5:
             notices.append(
-                f"{name}: its AUC for {', '.join(plan.positive)} is {auc.value:.3f}, below chance: are "
-                "classes, or the column of a probability, turned round?"
+                f"{name}: its AUC for {', '.join(plan.positive)} is {auc.value:.3f}, below chance: check "
+                "whether classes, or the column of a probability, are exchanged"
             )
     return notices
 
@@ -98,8 +98,8 @@ def _notice_few_groups(inputs: EvaluationInputs) -> list[str]:
     if groups is None or (n := len(np.unique(groups))) >= FEWEST_GROUPS:
         return []
     return [
-        f"the cases are of {plural(n, 'group', 'groups')} only: intervals of fewer than {FEWEST_GROUPS} were "
-        "not tried in simulations; read them as a hint"
+        f"the cases are of {plural(n, 'group', 'groups')} only: intervals of fewer than {FEWEST_GROUPS} "
+        "were not simulated; take them as rough"
     ]
 
 

@@ -206,7 +206,7 @@ def _partial(results: Results) -> str:
     text = "This run is partial"
     if failed:
         text += f": {whole(failed)} of {whole(len(cells))} trainings failed"
-    return text + ". What is shown rests on the trainings that are complete."
+    return text + ". The results are of the completed trainings."
 
 
 def _contents(

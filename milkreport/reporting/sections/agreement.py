@@ -22,8 +22,8 @@ def rank_sentence(results: Results) -> str:
         return f"Ranks by {metric}: all arms share the first place; none was shown to be better."
     parts = [f"{rank}: {listing(names)}" for rank, names in sorted(by_rank.items())]
     return (
-        f"Ranks by {metric} (1 + the number of arms shown to be better; equal ranks are not told "
-        f"apart): {'; '.join(parts)}."
+        f"Ranks by {metric} (1 + the number of arms shown to be better; arms of "
+        f"equal rank were not shown to differ): {'; '.join(parts)}."
     )
 
 

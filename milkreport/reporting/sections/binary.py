@@ -117,7 +117,7 @@ def _dashes(found: Sequence[BinaryResult], metrics: Sequence[str]) -> tuple[Foot
     """Why a value stands without an interval, or there is none."""
     notes = []
     if any((e := read(f, m)) is not None and e.value is None for f in found for m in metrics):
-        text = "Undefined: nothing to divide by, as LR+ without a false positive."
+        text = "Undefined: the denominator is 0, for example LR+ without false positives."
         notes.append(Footnote(MISSING, text))
     bounded = any(
         (e := read(f, m)) is not None and e.low is not None for f in found for m in metrics
@@ -131,7 +131,7 @@ def _dashes(found: Sequence[BinaryResult], metrics: Sequence[str]) -> tuple[Foot
     ]
     if bounded and bare:
         names = ", ".join(TITLES[m] for m in bare)
-        text = f"{names}: no interval, too few cases carry the value (docs/statistics.md)."
+        text = f"{names}: no interval, because the value depends on too few cases (docs/statistics.md)."
         notes.append(Footnote("95%", text))
     return tuple(notes)
 

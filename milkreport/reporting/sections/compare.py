@@ -179,7 +179,7 @@ def _scores(results: Results) -> Chapter:
     if calibrated:
         caption = (
             "Reliability: share of right answers over the largest probability, 15 bins, dots as large as "
-            "their bins; below the dotted line an arm is too sure. Number: expected calibration error."
+            "their bins; below the dotted line an arm is overconfident. Number: expected calibration error."
             f"{drawn_words(results)}"
         )
         svg = roc_pr.reliability("reliability", calibrated)

@@ -33,7 +33,7 @@ from milkreport.tables import plural
 
 #: Why some values stand alone.
 NO_INTERVAL = (
-    "no interval, because none of those tried includes the true value often enough in such a situation "
+    "no interval, because no method that was tried on such data included the true value often enough "
     "(docs/statistics.md)"
 )
 #: What the Brier score of all classes is; that of one class's probability goes from 0 to 1.
@@ -70,7 +70,7 @@ def decision_figure(results: Results) -> Figure | None:
     classes = ", ".join(shorten(name, 20) for name in decided[0][2].classes)
     caption = (
         f"Decision curve: net benefit of acting on the summed probability of {classes}, with 95% "
-        "intervals. At a threshold of t, one true positive is held to be worth (1 − t)/t false ones."
+        "intervals. At a threshold of t, one true positive counts as much as (1 − t)/t false positives."
         f"{drawn_words(results)}"
     )
     return Figure("decision-curve", caption, roc_pr.decision_curve("decision-curve", decided))
@@ -93,8 +93,8 @@ def calibration_sentence(part: PartResult) -> str:
     if found is None or ece is None or ece.value is None:
         return ""
     text = (
-        f"Calibration: the largest probability is {_side(found)} on average; over its bins it is off by "
-        f"{decimal(ece.value)} (expected calibration error)"
+        f"Calibration: the largest probability is {_side(found)} on average; the expected calibration error "
+        f"is {decimal(ece.value)}"
     )
     if found.temperature is None or found.ece_after is None:
         return text + "."
@@ -201,7 +201,7 @@ def _rules(results: Results, arms: Arms, note: str) -> Table | None:
     if any(rule.in_sample for rule in kinds.values()):
         text = (
             "In-sample: the thresholds were fitted on the cases that they are scored on, so the value is too "
-            "high. It has no interval and is not to be compared."
+            "high. It has no interval. Do not compare it."
         )
         notes.append(Footnote("‡", text))
     if "isic" in kinds:

@@ -49,8 +49,8 @@ _OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 
 #: What takes the place of the protocol of predictions that were made elsewhere.
 GIVEN = (
-    "These predictions were made elsewhere: how the models were trained and chosen, and whether the scored "
-    "cases were kept from both, is not known here."
+    "These predictions were made elsewhere. This report does not know how the models were trained and "
+    "selected, or whether the scored cases were kept out of both."
 )
 
 

@@ -44,11 +44,11 @@ def build_subgroups(results: Results) -> SubgroupsView | None:
     metric = _metric(results)
     words = metric_words(results, metric)
     texts = [
-        f"Each {results.data.unit} counts in one subgroup of each column. A macro average is over the "
-        "classes that the subgroup has, so subgroups with other classes differ without a fault of the model; "
-        "with a single class it is undefined (a dash). With many subgroups some differ by chance: the "
-        f"gap is shown beside {_chance(arms[0][1])}. A gap has no interval, because resampling widens a "
-        "largest difference.",
+        f"Each {results.data.unit} is in one subgroup per column. A macro average is over the classes that "
+        "occur in the subgroup, so that subgroups with different classes can differ although the model is "
+        "equally good; with a single class it is undefined (a dash). With many subgroups some differ by "
+        f"chance: the gap is shown beside {_chance(arms[0][1])}. A gap has no interval, because resampling "
+        "overestimates a largest difference.",
     ]
     tables = [_values(results, arms, metric)]
     if sides := _sides(results, arms):
@@ -64,9 +64,7 @@ def _chance(part: PartResult) -> str:
     """What gaps are compared with."""
     if part.n_groups is None:
         return "the gap that 95% of 200 shuffles of the subgroups within each class do not exceed"
-    return (
-        "the gap that 95% of resamples of whole groups do not exceed once all subgroups are alike"
-    )
+    return "the gap that 95% of resamples of whole groups do not exceed if all subgroups are equal"
 
 
 def _metric(results: Results) -> str:
@@ -206,11 +204,11 @@ def _gap_sentence(results: Results, metric: str, words: str) -> str:
     if not seen or results.data.synthetic:
         return ""
     if not beyond:
-        return f"No gap in {words} is larger than the gaps that chance alone gives in 95% of draws."
+        return f"No gap in {words} is larger than 95% of the gaps that occur by chance."
     named = [f"{shorten(column)} ({listing(arms)})" for column, arms in beyond.items()]
     return (
-        f"Larger than 95% of the gaps by chance: the gap in {words} by {listing(named)}. Of "
-        f"{numeral(seen)} gaps examined, about one in twenty would be so by chance."
+        f"Larger than 95% of the gaps that occur by chance: the gap in {words} by {listing(named)}. By chance "
+        f"about one in twenty gaps is so large; examined: {numeral(seen)}."
     )
 
 

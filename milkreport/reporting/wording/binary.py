@@ -22,10 +22,10 @@ TITLES = {
 }
 #: What each asks; a note in its row.
 MEANINGS = {
-    "sensitivity": "share of the positive that are called",
-    "specificity": "share of the negative that are not",
-    "ppv": "share of the called that are positive",
-    "npv": "share of the others that are negative",
+    "sensitivity": "share of positive cases that are called positive",
+    "specificity": "share of negative cases that are called negative",
+    "ppv": "share of cases called positive that are positive",
+    "npv": "share of cases called negative that are negative",
     "lr_positive": "sensitivity / (1 − specificity)",
     "lr_negative": "(1 − sensitivity) / specificity",
 }

@@ -147,7 +147,7 @@ def _many(results: Results, finding: str, pairs: Sequence[Difference]) -> str:
 def _power(pairs: Sequence[Difference]) -> str:
     largest = max(d.detectable for d in pairs)
     if largest == 0:
-        return "the predictions leave nothing to resample, so these cases say nothing about it"
+        return "resampling changes nothing here, so these cases cannot show a difference"
     if largest > widest_difference(pairs[0].metric):
         return "no difference, however large, would have been found with 80% power"
     return f"a difference of {decimal(largest)} would have been found with 80% power"

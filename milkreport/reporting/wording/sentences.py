@@ -221,7 +221,8 @@ def yardstick_sentence(results: Results) -> str:
         return ""
     metric = metric_words(results, results.primary_metric)
     return (
-        f"Always answering {shorten(found[0], 24)} would reach a {metric} of {decimal(found[1])}."
+        f"A classifier that always answers {shorten(found[0], 24)} would reach a {metric} of "
+        f"{decimal(found[1])}."
     )
 
 
@@ -237,9 +238,10 @@ def imbalance_note(results: Results, too_few: int) -> str:
     share = percent(sum(row.support for row in rare) / max(result.n_cases, 1), 1)
     terms = sum(row.support > 0 for row in rare)
     return (
-        f"Fewer than {too_few} {result.part} {results.data.units}, too few to judge: {names}. Together "
-        f"they are {share} of the part, yet {numeral(terms)} of the "
-        f"{numeral(sum(row.support > 0 for row in result.classes))} terms of every macro average."
+        f"These classes have fewer than {too_few} {result.part} {results.data.units} each, too few to judge: "
+        f"{names}. They are {share} of the part, but {numeral(terms)} of the "
+        f"{numeral(sum(row.support > 0 for row in result.classes))} classes that every macro average counts "
+        "equally."
     )
 
 
