@@ -72,7 +72,7 @@ def test_turned_probabilities_are_noticed() -> None:
 
 def test_few_groups_are_noticed_and_empty_ones_refused() -> None:
     (line,) = notices(milkreport.evaluate(P, Y, groups=np.arange(120) % 3), "3 groups only")
-    assert "simulations" in line
+    assert "not simulated" in line
     assert not notices(milkreport.evaluate(P, Y, groups=np.arange(120) // 2), "groups only")
     for empty in (np.full(120, np.nan), [None] * 120):
         with pytest.raises(DataError, match="no case has a value in 'group'"):

@@ -186,10 +186,11 @@ def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
         columns.append(Column(_REPORTED[metric]))
         columns += [Column("95%")] if metric in bounded else []
     rows, few = [], False
-    for row in part.classes:
+    names = shorten_apart([row.name for row in part.classes], 40)
+    for name, row in zip(names, part.classes, strict=True):
         mark = "†" if row.support < TOO_FEW else ""
         few = few or bool(mark)
-        cells = [Cell(shorten(row.name), mark=mark), Cell(whole(row.support))]
+        cells = [Cell(name, mark=mark), Cell(whole(row.support))]
         cells.append(Cell(whole(row.predicted)))
         for metric in metrics:
             cells += _value(row.estimate(metric), metric in bounded)
@@ -292,8 +293,9 @@ def build_exposure(results: Results) -> Table | None:
     trained = _shares([s.class_counts for s in results.splits if s.part == "train"])
     drawn = [_shares([c.exposure for c in arm.cells if c.exposure]) for arm in arms]
     rows = []
-    for name in results.classes:
-        cells = [Cell(shorten(name)), Cell(percent(trained.get(name), 1))]
+    short = shorten_apart(results.classes, 40)
+    for title, name in zip(short, results.classes, strict=True):
+        cells = [Cell(title), Cell(percent(trained.get(name), 1))]
         cells += [Cell(percent(shares.get(name, 0.0), 1)) for shares in drawn]
         rows.append(Row(tuple(cells)))
     columns = [Column("Class", text=True), Column(f"Training {results.data.units}")]

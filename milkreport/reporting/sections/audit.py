@@ -116,8 +116,8 @@ def _lead(audit: Audit, findings: Sequence[Finding]) -> str:
     if not findings:
         return said + "No statement contradicts another."
     return said + (
-        "Only the publication was read. A difference may be a misprint, a different definition or an error; the "
-        "numbers alone do not show which."
+        "Only the publication was read. A difference may be a misprint, a different definition or an "
+        "error; the numbers alone do not show which."
     )
 
 

@@ -81,10 +81,11 @@ def build_gallery(
         arms.append(ArmMistakes(arm_title(results, arm), note, views))
     if not arms:
         return None
-    unit, units = results.data.unit, results.data.units
+    units = results.data.units
     text = (
         f"For each arm, its wrong answers with the highest probability, on test {units}. They show which "
-        f"{units} the arm confuses, and sometimes a doubtful label; they are not a random sample of its errors."
+        f"{units} the arm confuses, and sometimes a doubtful label; they are not a random sample of its "
+        "errors."
     )
     view = GalleryView((text, *_how_to_read(results, gallery, shown, images)), tuple(arms), "")
     if not view.has_pictures:

@@ -207,8 +207,8 @@ def _gap_sentence(results: Results, metric: str, words: str) -> str:
         return f"No gap in {words} is larger than 95% of the gaps that occur by chance."
     named = [f"{shorten(column)} ({listing(arms)})" for column, arms in beyond.items()]
     return (
-        f"Larger than 95% of the gaps that occur by chance: the gap in {words} by {listing(named)}. By chance "
-        f"about one in twenty gaps is so large; examined: {numeral(seen)}."
+        f"Larger than 95% of the gaps that occur by chance: the gap in {words} by {listing(named)}. By "
+        f"chance about one in twenty gaps is so large; examined: {numeral(seen)}."
     )
 
 

@@ -62,7 +62,7 @@ def _cases(plan: PowerPlan) -> str:
 def _seeds(plan: PowerPlan) -> str:
     n = plan.seeds_needed
     if n is None:
-        return f"no number of seeds up to {whole(MOST_SEEDS)} is enough on these cases, because their noise remains"
+        return f"no number of seeds up to {whole(MOST_SEEDS)} is enough on these cases: their noise remains"
     return f"or {plural(n, 'seed', 'seeds')} on these cases"
 
 
