@@ -15,10 +15,14 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 from typer.testing import CliRunner
 
+import milkreport
 from milkreport.cli.app import app
 from milkreport.evaluation.compare import find
+from milkreport.evaluation.metrics.confusion import score_confusion
+from milkreport.evaluation.metrics.named import title_of
 from milkreport.evaluation.records.parts import Estimate
 from milkreport.evaluation.records.results import Results
+from milkreport.reporting.blocks import Entry, in_columns
 from milkreport.reporting.html import render_html, render_print
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.view import build_view
@@ -34,6 +38,7 @@ from milkreport.reporting.wording.order import (
     turned,
 )
 from milkreport.reporting.wording.sentences import result_statement
+from milkreport.reporting.wording.text import mid_sentence
 from tests import report_samples as samples
 
 
@@ -145,6 +150,49 @@ def test_the_first_of_many_is_called_better_only_where_it_was_shown() -> None:
         assert len(said.headline) < 900
     first = with_values([0.9, *(0.2 + 0.01 * i for i in range(7))])
     assert "It is the reference arm." in result_statement(first).headline
+
+
+@pytest.mark.parametrize(
+    ("metric", "title", "inside"),
+    [
+        ("mcc", "Matthews correlation", "Matthews correlation"),
+        ("macro_auc", "Macro AUC", "macro AUC"),
+        ("brier", "Brier score", "Brier score"),
+        ("kappa", "Cohen's kappa", "Cohen's kappa"),
+        ("weighted_auroc", "Weighted AUROC", "weighted AUROC"),
+    ],
+)
+def test_titles_keep_acronyms_and_names(metric: str, title: str, inside: str) -> None:
+    assert title_of(metric) == title
+    assert mid_sentence(title) == inside
+
+
+def test_the_contents_fill_two_columns_in_their_order() -> None:
+    entries = tuple(
+        Entry(str(i), str(i), "t", tuple(Entry(f"{i}{c}", "", "c") for c in range(children)))
+        for i, children in enumerate([0, 6, 0, 0, 4, 7, 0, 0])
+    )
+    left, right = in_columns(entries)
+    assert (*left, *right) == entries
+    lines = [sum(1 + len(entry.children) for entry in column) for column in (left, right)]
+    assert abs(lines[0] - lines[1]) <= 8
+
+
+def test_one_notice_speaks_of_all_arms_of_which_the_same_is_true() -> None:
+    answers = np.array(["a", "b", "a", "b", "a", "b"])
+    truth = np.array(["a", "b", "b", "b", "a", "a"])
+    arms = {f"m{i}": answers for i in range(8)}
+    found = milkreport.evaluate(arms, truth, intervals=False)
+    hard = [notice for notice in found.notices if "hard labels" in notice]
+    assert len(hard) == 1
+    assert hard[0].startswith("m0, m1, m2, m3, m4 and 3 more: ")
+
+
+def test_one_metric_alone_is_what_it_is_among_all() -> None:
+    counts = np.random.default_rng(0).integers(0, 9, (50, 4, 4))
+    for name, values in score_confusion(counts).items():
+        (alone,) = score_confusion(counts, only=name).values()
+        assert np.array_equal(alone, values, equal_nan=True), name
 
 
 @pytest.fixture(scope="module")

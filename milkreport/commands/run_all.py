@@ -18,6 +18,7 @@ from milkreport.commands.console import note, say, show_files
 from milkreport.commands.execute import combined, draw, synthetic_folder
 from milkreport.commands.progress import progress
 from milkreport.errors import ConfigError
+from milkreport.evaluation.metrics.named import title_of
 from milkreport.evaluation.records.results import Results
 from milkreport.execution.grid import Point
 from milkreport.gate.checking import check_run, is_comparable, refuse_unknown
@@ -250,7 +251,7 @@ def _finish_grid(order: Order, found: Sequence[Results]) -> None:
     metric = order.suite.primary_metric
     best = best_on_validation(points, metric)
     for arm, name, value in best:
-        say(f"{arm}: {name} is best on the validation part ({metric} {value:.4f})")
+        say(f"{arm}: {name} is best on the validation part ({title_of(metric)} {value:.4f})")
     if not best:
         say("no validation part, so nothing is chosen: set split.validation")
     say(f"each point has its own run folder and report in {order.out}")

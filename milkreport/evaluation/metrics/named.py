@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-_ACRONYMS = ("auc", "ece", "f1", "mcc", "npv", "ppv", "pr", "roc")
+_ACRONYMS = (
+    "auc", "auprc", "auroc", "ece", "f1", "iou", "mcc", "npv", "ppv", "pr", "roc",
+)  # fmt: skip
 
 #: Has no interval: resampling adds to it.
 _WITHOUT = ("ece",)

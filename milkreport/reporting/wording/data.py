@@ -49,10 +49,10 @@ def data_sentence(data: DataSummary, classes: Sequence[str]) -> str:
         most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
         ratio = present[most] / present[least]
         said = whole(round(ratio)) if ratio >= 10 else decimal(ratio, 1)
-        names = shorten_apart([most, least], 24)
+        largest, smallest = shorten_apart([most, least], 24)
         text += (
-            f". The largest class, {names[0]}, has {whole(present[most])}, the smallest, "
-            f"{names[1]}, {whole(present[least])}: {said} to 1"
+            f". The largest class, {largest}, has {whole(present[most])}, the smallest, "
+            f"{smallest}, {whole(present[least])}: {said} to 1"
         )
     text += "."
     if len(counts) > len(present):

@@ -48,7 +48,7 @@ def _test(results: Results, comparison: Comparison, units: str) -> str:
         return "p: two-sided, Student's t of the difference over its standard error."
     least = 1 / (most_permutations(comparison.resamples, len(primary_pairs(results))) + 1)
     return (
-        f"p: two-sided test that exchanges the answers of the two models at random, {units} by {units}; the "
+        f"p: two-sided test that exchanges the two models' answers to the same {units} at random; the "
         f"smallest possible p is {least:.2g}."
     )
 

@@ -10,6 +10,7 @@ from unicodedata import east_asian_width
 
 MISSING = "—"
 MINUS = "−"
+_PEOPLE = ("Brier", "Cohen", "Matthews")
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 _PATHS = re.compile(
@@ -211,7 +212,9 @@ def without_paths(text: str) -> str:
 
 
 def mid_sentence(title: str) -> str:
-    """A title as it stands inside a sentence: ``Macro F1`` as ``macro F1``."""
+    """A title as it stands inside a sentence: ``Macro F1`` as ``macro F1``; a person keeps the capital."""
+    if title.startswith(_PEOPLE):
+        return title
     return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
 
