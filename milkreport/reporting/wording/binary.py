@@ -87,7 +87,7 @@ def point_sentence(results: Results) -> str:
     words = shorten(results.data.units, 24)
     text = f"{name} counts as positive"
     if found.by_default:
-        text += " (the second of two classes; nobody named another)"
+        text += " (the second of two classes, because none was named)"
     if rule.kind == "argmax":
         half = ""
         if len(results.classes) == 2:  # of equal probabilities the first class is answered

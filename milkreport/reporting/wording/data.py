@@ -45,7 +45,9 @@ def data_sentence(data: DataSummary, classes: Sequence[str]) -> str:
         return f"{text}, without labels."
     text += f" in {plural(len(classes), 'class', 'classes')}"
     present = {name: n for name, n in counts.items() if n > 0}
-    if len(present) > 1:
+    if len(present) > 1 and len(set(present.values())) == 1:
+        text += f", {whole(next(iter(present.values())))} in each"
+    elif len(present) > 1:
         most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
         ratio = present[most] / present[least]
         said = whole(round(ratio)) if ratio >= 10 else decimal(ratio, 1)
