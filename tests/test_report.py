@@ -414,7 +414,7 @@ def test_the_gallery_speaks_of_what_it_shows() -> None:
     whole = build_gallery(results, gallery, files, suite)
     assert whole is not None
     assert whole.has_pictures
-    assert "Blue on grey" in whole.texts[1]
+    assert "Blue: regions" in whole.texts[1]
     assert "Columns" in whole.texts[1]
     bare = [m.model_copy(update={"attributions": {}}) for m in gallery.mistakes]
     arms = [arm.model_dump() | {"inputs": {"images": False}} for arm in suite.arms]
