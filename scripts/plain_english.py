@@ -37,6 +37,17 @@ PATTERNS = {
     r"\bgives? (the diagnosis|it) away\b": "reveals",
     r"\bof then\b": "from that time",
     r"\bas it must\b": "as required",
+    r"\bspoke for\b": "raised the score of",
+    r"\bsurest of\b": "most confident",
+    r"\blike with like\b": "comparable",
+    r"\btoo sure\b": "overconfident",
+    r"\bheld to be\b": "counts as",
+    r"\bturned round\b": "exchanged",
+    r"\bas a hint\b": "as rough",
+    r"\bcarry the value\b": "the value depends on",
+    r"\bnothing to divide by\b": "the denominator is 0",
+    r"\bhash to\b": "the hash of",
+    r"\b(is|are) no (sample|result)\b": "is not a",
 }
 
 

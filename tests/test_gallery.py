@@ -1,4 +1,4 @@
-"""The mistakes gallery: the right cases, the network's own probabilities, and what the answers rest on."""
+"""The mistakes gallery: the right cases, the network's own probabilities, and explanations."""
 
 from __future__ import annotations
 

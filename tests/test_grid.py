@@ -120,7 +120,7 @@ def test_what_is_best_is_said_of_the_validation_part(grid) -> None:
             table = pd.read_csv(out / name / f"cells/{arm}/seed-0/fold-0/history.csv")
             reached[name] = table["validation_macro_f1"].iloc[-1]
         best = max(reached, key=lambda name: reached[name])
-        line = f"{arm}: {best} is best on the validation part (macro_f1 {reached[best]:.4f})"
+        line = f"{arm}: {best} is best on the validation part (Macro F1 {reached[best]:.4f})"
         assert line in said
 
 

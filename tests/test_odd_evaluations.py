@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 import milkreport
+from milkreport.commands import run_all
 from milkreport.errors import ConfigError, DataError
+from milkreport.execution.grid import Point
+from milkreport.reporting.wording.data import data_sentence
+from milkreport.runs.folder import RunFolder
+from milkreport.suite.suite import load_suite
+from tests import report_samples as samples
 
 RNG = np.random.default_rng(8)
 Y = (RNG.random(120) < 0.35).astype(int)
@@ -64,15 +70,15 @@ def test_an_operating_point_that_cannot_be_set_is_said() -> None:
 
 
 def test_turned_probabilities_are_noticed() -> None:
-    (line,) = notices(milkreport.evaluate(1 - P, Y), "turned round")
+    (line,) = notices(milkreport.evaluate(1 - P, Y), "are exchanged")
     assert "below chance" in line
-    assert not notices(milkreport.evaluate(P, Y), "turned round")
-    assert not notices(milkreport.evaluate(np.full(120, 0.4), Y), "turned round")
+    assert not notices(milkreport.evaluate(P, Y), "are exchanged")
+    assert not notices(milkreport.evaluate(np.full(120, 0.4), Y), "are exchanged")
 
 
 def test_few_groups_are_noticed_and_empty_ones_refused() -> None:
     (line,) = notices(milkreport.evaluate(P, Y, groups=np.arange(120) % 3), "3 groups only")
-    assert "simulations" in line
+    assert "not simulated" in line
     assert not notices(milkreport.evaluate(P, Y, groups=np.arange(120) // 2), "groups only")
     for empty in (np.full(120, np.nan), [None] * 120):
         with pytest.raises(DataError, match="no case has a value in 'group'"):
@@ -138,3 +144,28 @@ def test_a_reader_who_skipped_cases_is_told_how_many() -> None:
     assert whole.readers is not None
     with pytest.raises(DataError, match="reader ann: no answer to 20 of 120 scored cases"):
         milkreport.evaluate(frame, truth, readers={"ann": reader[20:]})
+
+
+def test_equal_classes_have_no_largest_one() -> None:
+    data = samples.sample_results().data.model_copy(update={"class_counts": {"a": 5, "b": 5}})
+    assert data_sentence(data, ["a", "b"]).endswith("in 2 classes, 5 in each.")
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"), [("paper", []), ("mine.toml", ["mine.toml"]), ("", [])]
+)
+def test_a_reference_that_only_the_shipped_suite_named_is_not_mentioned(
+    reference: str, said: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    suite = load_suite("quick").model_copy(update={"reference": reference})
+    order = run_all.Order([(Point("", ()), suite)], tmp_path, tmp_path, "cpu", "", tmp_path)
+    told: list[str] = []
+    monkeypatch.setattr(run_all, "say", told.append)
+    monkeypatch.setattr(run_all, "draw", lambda *_: [])
+    monkeypatch.setattr(run_all, "is_comparable", lambda *_: False)
+    monkeypatch.setattr(run_all.running, "show_results", lambda *_: None)
+    monkeypatch.setattr(run_all, "show_files", lambda *_: None)
+    run_all._finish(order, RunFolder(tmp_path), samples.sample_results(), 0.0)
+    assert [line for line in told if "NOT CHECKED" in line] == [
+        f"NOT CHECKED: reference {name} describes different data than this run" for name in said
+    ]

@@ -15,6 +15,8 @@ from scripts import plain_english
         ("One column a class.", 1),
         ("A file that lacks, is reported.", 1),
         ("Users are told of it.", 1),
+        ("Below the line an arm is too sure; where the image spoke for it.", 2),
+        ("Drawn data is no result.", 1),
         ("One column per class, and a row for the table that lacks an id.", 0),
         ("`one column a class` is code", 0),
         ("```\none column a class\n```", 0),

@@ -51,6 +51,12 @@ def test_versions_agree() -> None:
     assert cited[1] == version
 
 
+def test_the_readme_is_short_and_the_glossary_too() -> None:
+    assert len(text_of("README.md").splitlines()) < 120
+    terms = re.findall(r"^\| \*\*", text_of("docs/glossary.md"), re.MULTILINE)
+    assert 10 < len(terms) <= 20
+
+
 def test_constraints_are_plain_pins() -> None:
     pins = [line for line in text_of("constraints.txt").splitlines() if not line.startswith("#")]
     assert [line for line in pins if not PIN.fullmatch(line)] == []

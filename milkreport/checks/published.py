@@ -1,4 +1,4 @@
-"""A run against published figures: statistically, and like with like only.
+"""A run against published figures: statistically, and only what is comparable.
 
 With D = ours - reported and a margin fixed beforehand, :func:`milkreport.checks.verdict.decide` has the rule.
 The interval includes both sampling errors, the rounding of the print, and from two seeds on the spread over

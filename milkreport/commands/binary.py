@@ -11,6 +11,9 @@ from milkreport.evaluation.records.results import Results
 from milkreport.reporting.sections.binary import read
 from milkreport.reporting.wording.binary import TITLES, positive_name, threshold_words
 
+#: More rows than these stay in the report.
+_MOST_ROWS = 12
+
 
 def show(results: Results, found: BinaryResult) -> None:
     """Sensitivity, specificity and what follows from them at the operating point, with AUC."""
@@ -49,7 +52,11 @@ def show(results: Results, found: BinaryResult) -> None:
 def show_comparison(results: Results) -> None:
     """Sensitivities at the same specificity, and who is reclassified, against the first arm."""
     comparison = results.comparison
-    if comparison is None or not comparison.reclassified:
+    if (
+        comparison is None
+        or not comparison.reclassified
+        or len(comparison.reclassified) > _MOST_ROWS
+    ):
         return
     if comparison.at_specificity:
         table = Table("sensitivity at", "pair", "difference", "95%", box=None, pad_edge=False)

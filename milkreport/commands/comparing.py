@@ -12,11 +12,12 @@ from milkreport.evaluation.compare import find
 from milkreport.evaluation.metrics.definitions import REPEATED
 from milkreport.evaluation.records.results import Difference, Results
 from milkreport.markdown import head, line, plain
+from milkreport.reporting.wording.order import page_one_pairs
 from milkreport.reporting.wording.pairs import superiority_sentences
 from milkreport.reporting.wording.sentences import result_statement
 from milkreport.reporting.wording.text import p_cell
 
-_MOST_SHOWN = 60
+_MOST_SHOWN, _MOST_NOTICES = 60, 12
 
 
 def show(results: Results, title: str = "") -> None:
@@ -35,6 +36,8 @@ def show(results: Results, title: str = "") -> None:
         if name != "pair" or len(pairs) > 1:
             table.add_column(name, no_wrap=name in ("difference", "95%", "p (Holm)", ""))
     once = [d for d in comparison.differences if d.metric not in REPEATED]
+    if len(pairs) > 1:  # the others are in the report and in differences.csv
+        once = page_one_pairs(results)
     for d in once[:_MOST_SHOWN]:
         metric, pair, *others = _row(results, d, "\n")
         table.add_row(*map(escape, [metric, *([pair] if len(pairs) > 1 else []), *others]))
@@ -54,8 +57,11 @@ def show_remarks(notes: Iterable[str], notices: Iterable[str]) -> None:
     """What was taken for what in tables, and what a reader of the values should know; each once."""
     for line_ in dict.fromkeys(notes):
         note(line_)
-    for line_ in dict.fromkeys(notices):
+    told = list(dict.fromkeys(notices))
+    for line_ in told[:_MOST_NOTICES]:
         warn(line_)
+    if len(told) > _MOST_NOTICES:
+        warn(f"{len(told) - _MOST_NOTICES} more notices: in the report, and in --json")
 
 
 def as_markdown(results: Results) -> str:

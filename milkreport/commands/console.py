@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,12 @@ def duration(seconds: float) -> str:
 
 
 def show_files(paths: Sequence[Path], seconds: float | None = None) -> None:
-    """Paths of what was written, and in what time."""
-    for path in paths:
+    """Paths of what was written, and in what time; drawings by their folder."""
+    drawings = Counter(path.parent for path in paths if path.suffix == ".svg")
+    for path in (path for path in paths if path.suffix != ".svg"):
         console.print(f"[green]wrote[/green] {escape(str(path))}", soft_wrap=True)
+    for folder, n in drawings.items():
+        where = f"{folder}: {n} drawing{'s' if n > 1 else ''}"
+        console.print(f"[green]wrote[/green] {escape(where)}", soft_wrap=True)
     if seconds is not None:
         console.print(f"[dim]in {seconds:.0f} s[/dim]")

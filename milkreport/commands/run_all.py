@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from milkreport.checks.reference import shipped_references
 from milkreport.checks.verdict import Verdict
 from milkreport.commands import running
 from milkreport.commands.console import note, say, show_files
@@ -18,6 +19,7 @@ from milkreport.commands.execute import combined, draw, synthetic_folder
 from milkreport.commands.progress import progress
 from milkreport.commands.shell import shell_line
 from milkreport.errors import ConfigError
+from milkreport.evaluation.metrics.named import title_of
 from milkreport.evaluation.records.results import Results
 from milkreport.execution.grid import Point
 from milkreport.execution.options import RunOptions
@@ -166,17 +168,17 @@ def _finish(
 ) -> tuple[Verdict | None, list[Path]]:
     """Check and report one run: its verdict, and the files that are worth keeping elsewhere."""
     reference = order.options.gate or order.suite.reference
-    verdict, unchecked = None, "no reference was named"
+    verdict, unchecked = None, ""
     if order.options.gate or (reference and is_comparable(results, reference)):
         verdict = check_run(folder, reference)
-    elif reference:
-        synthetic = results.data.synthetic
-        unchecked = f"{reference} is of other data than {'synthetic' if synthetic else 'this run'}"
+    elif reference not in ("", *shipped_references()) and not results.data.synthetic:
+        # Shipped suites name a shipped reference, which is nothing to a user with other data.
+        unchecked = f"reference {reference} describes different data than this run"
     in_grid = len(order.runs) > 1  # the PDF is that of all points together
     written = draw(folder, results, verdict, "none" if in_grid else order.pdf, order.options.images)
     if not in_grid:
         running.show_results(results, verdict)
-        if verdict is None:
+        if unchecked:
             say(f"NOT CHECKED: {unchecked}")
         show_files(written, time.monotonic() - started)
     records = [folder.path / name for name in ("results.json", "metrics.csv", "manifest.json")]
@@ -208,7 +210,7 @@ def _finish_grid(order: Order, found: Sequence[Results]) -> None:
     metric = order.suite.primary_metric
     best = best_on_validation(points, metric)
     for arm, name, value in best:
-        say(f"{arm}: {name} is best on the validation part ({metric} {value:.4f})")
+        say(f"{arm}: {name} is best on the validation part ({title_of(metric)} {value:.4f})")
     if not best:
         say("no validation part, so nothing is chosen: set split.validation")
     say(f"each point has its own run folder and report in {order.out}")

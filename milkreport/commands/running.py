@@ -16,6 +16,7 @@ from milkreport.commands.verdicts import show_status
 from milkreport.evaluation.metrics.definitions import HEADLINE
 from milkreport.evaluation.records.parts import Estimate
 from milkreport.evaluation.records.results import Results
+from milkreport.reporting.wording.order import in_display_order
 from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER
 from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
@@ -98,33 +99,15 @@ def show_repeats(repeats: Repeats) -> None:
         warn(f"not as it was: {line}; the same bits are promised for the same environment only")
 
 
+#: Arms that a table holds.
+MOST_ARMS = 30
 #: Heads that leave the table 80 columns wide.
 _SHORT = {"balanced_accuracy": "Balanced", "weighted_f1": "Weighted"}
 
 
 def show_results(results: Results, verdict: Verdict | None) -> None:
     """The comparison as a table, and the verdict's line."""
-    table = Table(title="Test part", title_justify="left", box=None, pad_edge=False)
-    table.add_column("arm", overflow="fold", min_width=18)
-    names = list(dict.fromkeys((*HEADLINE, results.primary_metric)))
-    for name in names:
-        mark = " *" if name == results.primary_metric else ""
-        title = _SHORT.get(name, results.definitions[name].title)
-        table.add_column(escape(title) + mark, justify="right")
-        if mark:
-            table.add_column("95%", justify="right", no_wrap=True)
-    for arm in results.arms:
-        part = arm.part("test")
-        cells = []
-        for name in names:
-            estimate = (part.estimate(name) if part else None) or Estimate(value=None)
-            cells.append(number(estimate.value, 3))
-            if name == results.primary_metric:
-                cells.append(bounds(estimate))
-        table.add_row(escape(arm.title), *cells)
-    console.print(table)
-    lower = results.definitions[results.primary_metric].better == "lower"
-    console.print(f"[dim]* primary metric{', lower is better' if lower else ''}[/dim]")
+    show_arms(results)
     for notice in results.notices:
         warn(notice)
     for arm in results.arms:
@@ -135,3 +118,31 @@ def show_results(results: Results, verdict: Verdict | None) -> None:
         console.print(f"[yellow]{SYNTHETIC_BANNER}[/yellow]")
     if verdict is not None:
         show_status(verdict)
+
+
+def show_arms(results: Results) -> None:
+    """The headline metrics, an arm per row, in the order of the report."""
+    results = in_display_order(results)
+    table = Table(title="Test part", title_justify="left", box=None, pad_edge=False)
+    table.add_column("arm", overflow="fold", min_width=18)
+    names = list(dict.fromkeys((*HEADLINE, results.primary_metric)))
+    for name in names:
+        mark = " *" if name == results.primary_metric else ""
+        title = _SHORT.get(name, results.definitions[name].title)
+        table.add_column(escape(title) + mark, justify="right")
+        if mark:
+            table.add_column("95%", justify="right", no_wrap=True)
+    for arm in results.arms[:MOST_ARMS]:
+        part = arm.part("test")
+        cells = []
+        for name in names:
+            estimate = (part.estimate(name) if part else None) or Estimate(value=None)
+            cells.append(number(estimate.value, 3))
+            if name == results.primary_metric:
+                cells.append(bounds(estimate))
+        table.add_row(escape(arm.title), *cells)
+    console.print(table)
+    lower = results.definitions[results.primary_metric].better == "lower"
+    if len(results.arms) > MOST_ARMS:
+        console.print(f"... and {len(results.arms) - MOST_ARMS:,} more arms: in metrics.csv")
+    console.print(f"[dim]* primary metric{', lower is better' if lower else ''}[/dim]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from milkreport.commands import binary, comparing
+from milkreport.commands import binary, comparing, running
 from milkreport.commands.console import bounds, console, number
 from milkreport.evaluation.apply_thresholds import Thresholds
 from milkreport.evaluation.metrics.definitions import DEFINITIONS, REPEATED
@@ -18,10 +18,18 @@ from milkreport.reporting.sections.measures import (
     without_interval,
 )
 
+#: More arms than these are shown as a row each.
+MOST_IN_FULL = 2
+
 
 def show(results: Results) -> None:
-    """Metrics, classification report and confusion matrix of every arm, and how the arms compare."""
-    for arm in results.arms:
+    """Metrics, classification report and confusion matrix of one or two arms; of more, a table.
+
+    Then how the arms compare.
+    """
+    if len(results.arms) > MOST_IN_FULL:
+        running.show_arms(results)
+    for arm in results.arms if len(results.arms) <= MOST_IN_FULL else []:
         part = arm.part("test")
         if part is not None:
             console.print(

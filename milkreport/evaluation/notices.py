@@ -44,17 +44,17 @@ def list_notices(
 
 def _notice_operating(found: Mapping[str, Sequence[PartResult]], plan: Plan) -> list[str]:
     """A notice of arms for which the operating point that was asked for could not be set."""
-    notices = []
+    notices: dict[str, str] = {}
     for name, parts in found.items():
         point = next((p.binary.operating for p in parts if p.binary is not None), None)
         if point is not None and point.source == "none":
             hard = any(part.kind == "labels" for part in parts)
             why = "hard labels have no threshold" if hard else "too few cases or groups of a side"
-            notices.append(
-                f"{name}: the operating point {plan.operating.text} could not be set ({why}): its values are "
+            notices[name] = (
+                f"the operating point {plan.operating.text} could not be set ({why}): its values are "
                 "those of the predicted class"
             )
-    return notices
+    return _together(notices)
 
 
 def _notice_ties(inputs: EvaluationInputs) -> list[str]:
@@ -79,15 +79,15 @@ def _notice_ties(inputs: EvaluationInputs) -> list[str]:
 
 
 def _notice_order(found: Mapping[str, Sequence[PartResult]], plan: Plan) -> list[str]:
-    """A notice of an AUC that is surely below chance: columns or classes are mostly turned round then."""
+    """A notice of an AUC that is surely below chance: columns or classes are mostly exchanged then."""
     notices = []
     for name, parts in found.items():
         binary = next((p.binary for p in parts if p.binary is not None), None)
         auc = binary.auc if binary is not None else None
         if auc is not None and auc.value is not None and auc.high is not None and auc.high < 0.5:
             notices.append(
-                f"{name}: its AUC for {', '.join(plan.positive)} is {auc.value:.3f}, below chance: are "
-                "classes, or the column of a probability, turned round?"
+                f"{name}: its AUC for {', '.join(plan.positive)} is {auc.value:.3f}, below chance: check "
+                "whether classes, or the column of a probability, are exchanged"
             )
     return notices
 
@@ -98,8 +98,8 @@ def _notice_few_groups(inputs: EvaluationInputs) -> list[str]:
     if groups is None or (n := len(np.unique(groups))) >= FEWEST_GROUPS:
         return []
     return [
-        f"the cases are of {plural(n, 'group', 'groups')} only: intervals of fewer than {FEWEST_GROUPS} were "
-        "not tried in simulations; read them as a hint"
+        f"the cases are of {plural(n, 'group', 'groups')} only: intervals of fewer than {FEWEST_GROUPS} "
+        "were not simulated; take them as rough"
     ]
 
 
@@ -116,19 +116,27 @@ def _notice_dropped(inputs: EvaluationInputs) -> list[str]:
 
 def _notice_kinds(found: Mapping[str, Sequence[PartResult]]) -> list[str]:
     """What is not computed of an arm, and why."""
-    notices = []
+    notices: dict[str, str] = {}
     for name, parts in found.items():
         kinds = {part.kind for part in parts}
         if "labels" in kinds:
-            notices.append(
-                f"{name}: hard labels: ranks, probabilities, calibration and thresholds are NOT COMPUTED"
+            notices[name] = (
+                "hard labels: ranks, probabilities, calibration and thresholds are NOT COMPUTED"
             )
         elif "scores" in kinds:
-            notices.append(
-                f"{name}: values do not sum to 1: argmax, ranks and thresholds only; log loss, Brier "
+            notices[name] = (
+                "values do not sum to 1: argmax, ranks and thresholds only; log loss, Brier "
                 "score and calibration are NOT COMPUTED, and nothing was renormalised"
             )
-    return notices
+    return _together(notices)
+
+
+def _together(notices: Mapping[str, str]) -> list[str]:
+    """What is said of arms by name, once for all arms of which the same is said."""
+    names: dict[str, list[str]] = {}
+    for name, said in notices.items():
+        names.setdefault(said, []).append(name)
+    return [f"{first_few(found)}: {said}" for said, found in names.items()]
 
 
 def _notice_positive(plan: Plan) -> list[str]:

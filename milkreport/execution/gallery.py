@@ -1,4 +1,4 @@
-"""Makes the mistakes gallery: each arm's most confident errors, thumbnails, what the answers rest on."""
+"""Makes the mistakes gallery: each arm's most confident errors, thumbnails, explanations."""
 
 from __future__ import annotations
 

@@ -47,10 +47,10 @@ def build_audit_page(audit: Audit, created: str) -> AuditPageView:
     """The page as frozen values, all of them text."""
     view = build_audit(audit, with_matrices=True)
     titles = {
-        "disagreeing": "What does not agree" if view.disagreeing else "",
+        "disagreeing": "What disagrees" if view.disagreeing else "",
         "metrics": "Metrics computed again" if view.metrics else "",
         "matrices": "The published matrices" if view.matrices else "",
-        "rest": "What was looked at besides" if view.rest else "",
+        "rest": "What else was checked" if view.rest else "",
     }
     named = [(key, title) for key, title in titles.items() if title]
     return AuditPageView(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -128,6 +128,14 @@ class Entry:
     number: str
     title: str
     children: tuple[Entry, ...] = ()
+
+
+def in_columns(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    """The contents in two columns of about as many lines; no entry is parted from its children."""
+    lines = [1 + len(entry.children) for entry in entries]
+    cuts = range(len(entries) + 1)
+    cut = min(cuts, key=lambda n: abs(sum(lines[:n]) - sum(lines[n:])))
+    return tuple(entries[:cut]), tuple(entries[cut:])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cache
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from milkreport.reporting.blocks import Figure
+from milkreport.reporting.blocks import Figure, in_columns
 from milkreport.reporting.figures.svg import for_page, for_paper
 from milkreport.reporting.view import ReportView
 from milkreport.resources import resource_folder
@@ -48,6 +48,7 @@ def render_page(template: str, view: object, paper: bool = False) -> str:
         return Markup(for_paper(figure.svg) if paper else for_page(figure.svg))
 
     environment.globals["drawing"] = drawing
+    environment.globals["in_columns"] = in_columns
     script = "" if paper else _asset("report.js")
     page = environment.get_template(template).render(
         view=view,

@@ -14,6 +14,7 @@ from milkreport.reporting.sections.arms import build_arm
 from milkreport.reporting.sections.binary import build_binary
 from milkreport.reporting.sections.compare import build_comparison
 from milkreport.reporting.view import build_summary
+from milkreport.reporting.wording.order import in_display_order
 from milkreport.tables import first_few
 
 if TYPE_CHECKING:
@@ -102,9 +103,10 @@ class Plots:
 
     def _take(self, *keys: str) -> Figure:
         """The first drawing of *keys* that the report has."""
+        results = in_display_order(self._results)
         with keeping_figures() as kept:
             for build in (build_summary, build_binary, build_comparison):
-                build(self._results)
+                build(results)
                 if found := next((key for key in keys if key in kept), None):
                     return _showing(kept[found])
         what = f"these results have no drawing {' or '.join(map(repr, keys))}"

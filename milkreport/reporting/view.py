@@ -10,7 +10,7 @@ from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
 from milkreport.reporting.figures import curves, interval_plot
-from milkreport.reporting.sections.arms import ArmView, build_arm, build_exposure
+from milkreport.reporting.sections.arms import ArmView, build_arm, build_exposure, detail_note
 from milkreport.reporting.sections.audit import AuditView, build_audit
 from milkreport.reporting.sections.binary import BinaryView, build_binary, page_one_table
 from milkreport.reporting.sections.compare import ComparisonView, build_comparison
@@ -36,6 +36,7 @@ from milkreport.reporting.sections.subgroups import SubgroupsView, build_subgrou
 from milkreport.reporting.sections.tables import comparison_table, pair_table
 from milkreport.reporting.wording.binary import point_sentence
 from milkreport.reporting.wording.data import data_sentence, tidy
+from milkreport.reporting.wording.order import drawn_arms, drawn_words, in_display_order, places
 from milkreport.reporting.wording.pairs import better_word
 from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER, result_statement, yardstick
 from milkreport.reporting.wording.text import (
@@ -98,11 +99,11 @@ class ReportView:
     binary: BinaryView
     exposure: Table | None
     arms: tuple[ArmView, ...]
-    subgroups: SubgroupsView
+    arms_note: str
+    subgroups: SubgroupsView | None
     gallery: GalleryView | None
     reference: ReferenceView | None
     audit: AuditView | None
-    no_reference: str
     against: str
     cost: Chapter | None
     ethics: EthicsView
@@ -142,7 +143,7 @@ def build_view(
         gallery: the mistakes gallery and its thumbnails by file name.
         data_argument: how the command to reproduce names the data's folder.
     """
-    results = results.model_copy(update={"data": tidy(results.data)})
+    results = in_display_order(results.model_copy(update={"data": tidy(results.data)}))
     synthetic = results.data.synthetic
     compared = None if synthetic else verdict
     earlier = compared is not None and compared.kind != PUBLISHED
@@ -153,11 +154,14 @@ def build_view(
     binary = build_binary(results)
     cost = build_cost(results, manifest)
     shown = build_gallery(results, *gallery, suite) if gallery else None
+    subgroups = build_subgroups(results)
     there = {
         "curves": bool(drawn.figures),
         "binary": bool(binary.chapters),
         "cost": cost is not None,
         "mistakes": shown is not None,
+        "subgroups": subgroups is not None,
+        "reference": compared is not None,
     }
     missing = [key for key, present in there.items() if not present]
     return ReportView(
@@ -180,11 +184,11 @@ def build_view(
         binary=binary,
         exposure=build_exposure(results),
         arms=arms,
-        subgroups=build_subgroups(results),
+        arms_note=detail_note(results),
+        subgroups=subgroups,
         gallery=shown,
         reference=build_reference(results, compared) if compared else None,
         audit=build_audit(audit) if audit and compared else None,
-        no_reference=_no_reference(synthetic),
         cost=cost,
         ethics=build_ethics(
             results, manifest.network, shown is not None, shown is not None and shown.has_pictures
@@ -202,13 +206,7 @@ def _partial(results: Results) -> str:
     text = "This run is partial"
     if failed:
         text += f": {whole(failed)} of {whole(len(cells))} trainings failed"
-    return text + ". What is shown rests on the trainings that are complete."
-
-
-def _no_reference(synthetic: bool) -> str:
-    if synthetic:
-        return "Synthetic data is never compared with reported figures."
-    return "No reference was named for this run."
+    return text + ". The results are of the completed trainings."
 
 
 def _contents(
@@ -238,7 +236,7 @@ def _contents(
         "data": [(c.key, c.title) for c in data.chapters],
         "comparison": [(c.key, c.title) for c in comparison.chapters],
         "binary": [(c.key, c.title) for c in binary.chapters],
-        "arms": [(arm.key, arm.title) for arm in arms],
+        "arms": [(arm.key, arm.title) for arm in arms if not arm.is_brief],
     }
     shown = [(key, title) for key, title in titles.items() if key not in missing]
     numbered = [
@@ -256,9 +254,10 @@ def _contents(
 def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
     part = headline_part(results)
     metric = metric_title(results, results.primary_metric)
+    place = places(results)
     rows = [
-        (index, arm_title(results, arm.name, 26), found)
-        for index, arm in enumerate(results.arms)
+        (place[arm.name], arm_title(results, arm.name, 26), found)
+        for arm in results.arms
         if (result := arm.part(part)) is not None
         and (found := result.estimate(results.primary_metric)) is not None
     ]
@@ -293,9 +292,10 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
 
 
 def _curves(results: Results) -> CurvesView:
-    drawn = curves.learning_curves(results.arms)
-    parts = curves.parts_drawn(results.arms)
-    n = max((len(arm.curves) for arm in results.arms), default=0)
+    arms = drawn_arms(results)
+    drawn = curves.learning_curves(arms)
+    parts = curves.parts_drawn(arms)
+    n = max((len(arm.curves) for arm in arms), default=0)
     lead = "Unweighted cross-entropy and scores after each epoch, in evaluation mode."
     if not drawn:
         lead = "No training was watched here, so there are no curves."
@@ -306,9 +306,11 @@ def _curves(results: Results) -> CurvesView:
     caption = f"Learning curves on {listing(parts)}."
     if "test" in parts:
         caption += " Test curves: monitoring, not used for selection."
+    caption += drawn_words(results)
     return CurvesView(lead, tuple(Figure(key, caption, svg) for key, svg in drawn))
 
 
 def build_summary(results: Results) -> SummaryView:
     """Page one of results that no run and no verdict stands behind."""
-    return _summary(results.model_copy(update={"data": tidy(results.data)}), None)
+    tidied = results.model_copy(update={"data": tidy(results.data)})
+    return _summary(in_display_order(tidied), None)

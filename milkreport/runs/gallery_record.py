@@ -11,7 +11,7 @@ FOLDER = "gallery"
 
 
 class Shown(Record):
-    """One image of a case: its thumbnail, and the same with what spoke for the answer tinted.
+    """One image of a case: its thumbnail, and the same with the regions that raised the score tinted.
 
     File names below the gallery's folder; ``heat`` is empty where nothing was explained.
     """

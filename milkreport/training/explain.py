@@ -42,7 +42,7 @@ class Explanation:
 
 
 class Explainer:
-    """A saved model that says what its answers rest on, as far as it is a network."""
+    """A saved model that explains its answers, as far as it is a network."""
 
     def __init__(self, model: SavedModel) -> None:
         self.card, self.reads, self.network = model.card, model.card.reads, model.network

@@ -152,7 +152,7 @@ def _told(reference: Reference, matrix: Matrix, best: Audited, rivals: list[Audi
     """How the reading was told from the others."""
     scores = sorted((audited.n_fitting for audited in rivals), reverse=True)
     if scores[0] == scores[1]:
-        return "which zero is the spare one can't be told from the printed metrics"
+        return "the printed metrics do not show which zero is the extra one"
     n = len(figures_of(reference, matrix))
     return (
         f"so {scores[0]} of the {n} printed metrics agree, by any other of the {len(rivals)} possible "
@@ -241,7 +241,7 @@ def _lacking(reference: Reference, audited: Audited, gaps: Ints) -> list[str]:
         return notes
     figures = len(figures_of(reference, audited.matrix))
     if len(audited.fitting) == len(audited.completions):
-        return [*notes, "what it was answered as can't be told: all answers fit alike"]
+        return [*notes, "which class it was predicted as cannot be decided: all fit equally well"]
     answers = " or ".join(dict.fromkeys(", ".join(c.assumed) for c in audited.fitting))
     return [
         *notes,

@@ -67,7 +67,7 @@ def render(proposal: Proposal, name: str, root: str) -> str:
         _entry("attribution", "not stated"),
         _entry("unit", unit[0]) + "  # what a case is, in a report's sentences",
         _entry("units", unit[1]),
-        "synthetic = false  # true, if a program drew them: a report then says that it is no result",
+        "synthetic = false  # true, if a program drew them: a report then says that it is not a result",
         "",
         *_comment(_POSITIVE),
         "positive = []",

@@ -7,7 +7,9 @@ that have support. Tests hold every value against scikit-learn.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -63,8 +65,8 @@ def score_classes(confusion: npt.NDArray[np.generic]) -> dict[str, Floats]:
     """
     counts = confusion.astype(np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    support, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
-    others = support.sum(axis=-1, keepdims=True) - support
+    support, predicted = _sum(counts, -1), _sum(counts, -2)
+    others = _sum(support)[..., None] - support
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "precision": hits / predicted,
@@ -75,7 +77,9 @@ def score_classes(confusion: npt.NDArray[np.generic]) -> dict[str, Floats]:
 
 
 def score_confusion(
-    confusion: npt.NDArray[np.generic], present: npt.NDArray[np.bool_] | None = None
+    confusion: npt.NDArray[np.generic],
+    present: npt.NDArray[np.bool_] | None = None,
+    only: str = "",
 ) -> dict[str, Floats]:
     """All metrics of hard answers from counts of shape (..., n_classes, n_classes), rows true.
 
@@ -85,35 +89,54 @@ def score_confusion(
     Correlation: R_K of Gorodkin (2004). Kappa: Cohen (1960). The others are averages of
     :func:`score_classes`, defined in :mod:`milkreport.evaluation.metrics.definitions`.
 
+    Args:
+        only: the one metric that is wanted, which saves the work of the others; empty: all.
+
     Returns:
         float64 arrays of shape (...), nan where undefined.
     """
     counts = confusion.astype(np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    support, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
-    total, right = support.sum(axis=-1), hits.sum(axis=-1)
+    support, predicted = _sum(counts, -1), _sum(counts, -2)
+    total, right = _sum(support), _sum(hits)
     classes = score_classes(counts)
     # A class never predicted has no precision; in an average it counts 0, or silence would be rewarded.
     classes["precision"] = np.where(predicted > 0, classes["precision"], 0)
     counted = support > 0 if present is None else present
-    expected = (support * predicted).sum(axis=-1)
+
+    def macro(name: str) -> Floats:
+        usable = counted & np.isfinite(classes[name])
+        return np.asarray(_sum(np.where(usable, classes[name], 0)) / usable.sum(axis=-1))
+
+    def weighted(name: str) -> Floats:
+        usable = counted & np.isfinite(classes[name])
+        weight = np.where(usable, support, 0)
+        known = np.where(usable, classes[name], 0)
+        return np.asarray(_sum(known * weight) / _sum(weight))
+
+    def beyond_chance() -> Floats:
+        return np.asarray(right * total - _sum(support * predicted))
+
+    def correlation() -> Floats:
+        spread = (total**2 - _sum(support**2)) * (total**2 - _sum(predicted**2))
+        return beyond_chance() / np.sqrt(np.where(spread > 0, spread, np.nan))
+
+    ways: dict[str, Callable[[], Floats]] = {
+        "accuracy": lambda: right / total,
+        "balanced_accuracy": lambda: macro("recall"),
+    }
+    for name in classes:
+        ways |= {f"macro_{name}": partial(macro, name), f"weighted_{name}": partial(weighted, name)}
+    ways["mcc"] = correlation
+    ways["kappa"] = lambda: beyond_chance() / (total**2 - _sum(support * predicted))
     with np.errstate(divide="ignore", invalid="ignore"):
-        averages = {}
-        for name, values in classes.items():
-            usable = counted & np.isfinite(values)
-            known = np.where(usable, values, 0)
-            n, weight = usable.sum(axis=-1), np.where(usable, support, 0)
-            averages[f"macro_{name}"] = known.sum(axis=-1) / n
-            averages[f"weighted_{name}"] = (known * weight).sum(axis=-1) / weight.sum(axis=-1)
-        spread = (total**2 - (support**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
-        found = {
-            "accuracy": right / total,
-            "balanced_accuracy": averages["macro_recall"],
-            **averages,
-            "mcc": (right * total - expected) / np.sqrt(np.where(spread > 0, spread, np.nan)),
-            "kappa": (right * total - expected) / (total**2 - expected),
-        }
+        found = {name: ways[name]() for name in ((only,) if only else ways)}
     return {name: np.where(np.isfinite(value), value, np.nan) for name, value in found.items()}
+
+
+def _sum(values: Floats, axis: int = -1) -> Floats:
+    """The sum along a short axis, where einsum takes a third of the time of ``sum``."""
+    return np.asarray(np.einsum("...ij->...j" if axis == -2 else "...i->...", values))
 
 
 def confusion_counts(truth: Ints, predicted: Ints, n_classes: int) -> Ints:

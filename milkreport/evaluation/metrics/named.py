@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-_ACRONYMS = ("auc", "ece", "f1", "mcc", "npv", "ppv", "pr", "roc")
+_ACRONYMS = (
+    "auc", "auprc", "auroc", "ece", "f1", "iou", "mcc", "npv", "ppv", "pr", "roc",
+)  # fmt: skip
 
 #: Has no interval: resampling adds to it.
 _WITHOUT = ("ece",)
@@ -145,7 +147,7 @@ def score_answers(
     if class_name:
         return score_classes(counts)[name][..., list(classes).index(class_name)]
     if metric not in POSITIVE:
-        return score_confusion(counts)[metric]
+        return score_confusion(counts, only=metric)[metric]
     side = [(label in positive) == (metric == "positive_sensitivity") for label in classes]
     rows = counts[..., side, :]
     return np.asarray(rows[..., side].sum(axis=(-2, -1)) / rows.sum(axis=(-2, -1)))

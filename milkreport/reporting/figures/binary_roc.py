@@ -16,7 +16,7 @@ from milkreport.reporting.wording.text import decimal, shorten, shorten_apart
 
 _SIDE = 3.5
 _DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
-    "-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (4, 1.2, 1, 1.2)), (0, (7, 2)),
+    "-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (4, 1.2, 1, 1.2)), (0, (7, 2)), (0, (2, 2)),
 )  # fmt: skip
 
 

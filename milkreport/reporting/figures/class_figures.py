@@ -31,6 +31,7 @@ from milkreport.reporting.wording.text import shorten, shorten_apart, whole
 from milkreport.reporting.wording.titles import full_titles
 
 MOST_CLASSES = 40
+TALLEST = 7.4  # inches of all rows: the figure stays on a page with its caption
 _PART_MARKERS = {"train": "o", "validation": "^", "test": "D"}
 
 
@@ -105,7 +106,8 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
     columns = legend_columns(drawn, WIDTH - 1.2, handle=0.4)
     above = legend_height(drawn, columns)
     with drawing():
-        figure = Figure(figsize=(WIDTH, 0.78 + above + 0.25 * len(shown)))
+        row = min(0.25, TALLEST / max(len(shown), 1))
+        figure = Figure(figsize=(WIDTH, 0.78 + above + row * len(shown)))
         left, right = figure.subplots(1, 2, sharey=True)
         height = figure.get_figheight()
         short = zip(shown, shorten_apart(shown, 14), strict=True)

@@ -1,22 +1,25 @@
-"""The confusion matrix as a heat map, from two classes to some dozens."""
+"""The confusion matrix as a heat map; of many classes the rarer ones share a row and a column."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from milkreport.reporting.figures.svg import INK, WIDTH, drawing, to_svg
-from milkreport.reporting.wording.text import percent, shorten_apart, whole
+from milkreport.reporting.wording.text import percent, shorten_apart, span, whole
 
 TONE = "#0072B2"
 STRONGEST = 0.72  # keeps text in ink readable on the darkest cell, on light and dark pages
 WIDE_FROM = 15  # classes; a page on its side
 NUMBERS_UP_TO = 30  # classes; beyond that the cells are too small to read
-_LANDSCAPE = 9.8
+MOST_CLASSES = 40  # beyond that the names of the rows would overlap
+LETTERS = 18  # of a class name beside its row
+_LANDSCAPE, _LANDSCAPE_HEIGHT = 9.8, 6.1
 
 
 def is_wide(n_classes: int) -> bool:
@@ -28,18 +31,19 @@ def confusion_matrix(
     key: str, counts: Sequence[Sequence[int]], names: Sequence[str], title: str
 ) -> str:
     """Counts with their share of the true class, darker for a greater share; zeros stay blank."""
-    table = np.asarray(counts, dtype=np.int64)
+    table, names = fold_rare(np.asarray(counts, dtype=np.int64), names)
     n = len(names)
     totals = table.sum(axis=1)
     shares = table / np.maximum(totals, 1)[:, None]
     wide = is_wide(n)
     cell = min(0.43 if n > 4 else 0.6, ((_LANDSCAPE if wide else WIDTH) - 1.75) / (n + 1))
-    tall = min(cell, 5.2 / (n + 1)) if wide else min(cell, 0.215 if n > 4 else 0.3)
-    labels = shorten_apart(names, 12)
+    labels = shorten_apart(names, LETTERS)
     size = _size(n)
-    longest = max(map(len, labels), default=0) * size * 0.62 / 72
+    longest = max(map(span, labels), default=0) * size * 0.62 / 72
     crowded = longest > cell  # then the names above the columns stand upright
     above = 0.36 + (max(longest, 0.36) + 0.06 if crowded else 0.12)
+    roomy = 0.215 if n > 4 else 0.3
+    tall = min(cell, (_LANDSCAPE_HEIGHT - above) / (n + 1) if wide else roomy)
     with drawing():
         width, height = 1.3 + cell * (n + 1) + 0.15, above + tall * (n + 1) + 0.06
         figure = Figure(figsize=(width, height))
@@ -72,6 +76,26 @@ def confusion_matrix(
             for i, name in enumerate(shorten_apart(names, 30))
         )
         return to_svg(figure, key, title, f"Share of each true class that was recognised: {hits}")
+
+
+def fold_rare(
+    table: npt.NDArray[np.int64], names: Sequence[str]
+) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Counts in which all but the most frequent classes share the last row and column, and the new names.
+
+    Args:
+        table: int64 (n_classes, n_classes), rows true. Up to ``MOST_CLASSES`` of them stay as they are.
+    """
+    n = len(names)
+    if n <= MOST_CLASSES:
+        return table, list(names)
+    frequent = np.sort(np.argsort(-table.sum(axis=1), kind="stable")[: MOST_CLASSES - 1])
+    place = np.full(n, len(frequent))
+    place[frequent] = np.arange(len(frequent))
+    folded = np.zeros((len(frequent) + 1,) * 2, np.int64)
+    np.add.at(folded, (place[:, None], place[None, :]), table)
+    rest = f"{whole(n - len(frequent))} others"
+    return folded, [*(names[i] for i in frequent), rest]
 
 
 def _size(n: int) -> float:

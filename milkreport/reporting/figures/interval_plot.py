@@ -22,6 +22,9 @@ from milkreport.reporting.figures.axes import (
 from milkreport.reporting.figures.svg import COLOURS, INK, WIDTH, drawing, to_svg
 from milkreport.reporting.wording.text import decimal, interval, signed_interval
 
+#: More rows than this stand closer, so that the figure stays on a page with its text.
+ROOMY = 12
+
 
 def estimates(
     key: str,
@@ -35,7 +38,8 @@ def estimates(
     """
     known = [e for _, _, e in rows if e.value is not None]
     with drawing():
-        height = 0.64 + 0.23 * max(len(rows), 1)
+        row = 0.23 if len(rows) <= ROOMY else 0.145
+        height = 0.64 + row * max(len(rows), 1)
         figure = Figure(figsize=(WIDTH, height))
         axes = plain_axes(
             figure,

@@ -14,7 +14,16 @@ from matplotlib.patches import Rectangle
 from milkreport.evaluation.records.data import NumericSummary
 from milkreport.reporting.figures.confusion import STRONGEST, TONE
 from milkreport.reporting.figures.svg import INK, WIDTH, drawing, to_svg
-from milkreport.reporting.wording.text import MISSING, digits_of, fit, listing, measure, span, whole
+from milkreport.reporting.wording.text import (
+    MISSING,
+    digits_of,
+    fit,
+    listing,
+    measure,
+    shorten_apart,
+    span,
+    whole,
+)
 
 COLUMNS_A_FIGURE = 16
 _BETWEEN = 0.16  # inches between panels
@@ -52,7 +61,8 @@ def median_heat(
     key: str, panels: Sequence[Panel], classes: Sequence[tuple[str, int]], title: str
 ) -> str:
     """One figure: *classes* (names and cases) as rows, the columns of *panels* side by side."""
-    names = [f"{fit(name, 14)} ({whole(n)})" for name, n in classes]
+    short = shorten_apart([name for name, _ in classes], 14)
+    names = [f"{fit(name, 14)} ({whole(n)})" for name, (_, n) in zip(short, classes, strict=True)]
     label = min(1.6, 0.1 + 0.062 * max(map(span, names)))
     heads = {id(panel): _heads(panel) for panel in panels}
     head = 0.08 + 0.047 * max(span(line) for _, h in heads.values() for two in h for line in two)

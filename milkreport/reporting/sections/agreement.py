@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Cell, Column, Row, Table, table
+from milkreport.reporting.wording.order import shown_pairs
 from milkreport.reporting.wording.text import decimal, listing, p_cell, percent, whole
-from milkreport.reporting.wording.titles import arm_title, metric_title, metric_words, shown_pairs
+from milkreport.reporting.wording.titles import arm_title, metric_title, metric_words
 
 
 def rank_sentence(results: Results) -> str:
@@ -21,8 +22,8 @@ def rank_sentence(results: Results) -> str:
         return f"Ranks by {metric}: all arms share the first place; none was shown to be better."
     parts = [f"{rank}: {listing(names)}" for rank, names in sorted(by_rank.items())]
     return (
-        f"Ranks by {metric} (1 + the number of arms shown to be better; equal ranks are not told "
-        f"apart): {'; '.join(parts)}."
+        f"Ranks by {metric} (1 + the number of arms shown to be better; arms of "
+        f"equal rank were not shown to differ): {'; '.join(parts)}."
     )
 
 

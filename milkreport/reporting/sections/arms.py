@@ -11,6 +11,7 @@ from milkreport.evaluation.records.parts import Estimate, PartResult
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
 from milkreport.reporting.figures.confusion import (
+    MOST_CLASSES,
     NUMBERS_UP_TO,
     WIDE_FROM,
     confusion_matrix,
@@ -19,13 +20,21 @@ from milkreport.reporting.figures.confusion import (
 from milkreport.reporting.sections.measures import calibration_sentence
 from milkreport.reporting.sections.provenance import trainings
 from milkreport.reporting.wording.intervals import interval_notes
+from milkreport.reporting.wording.order import (
+    MOST_COLUMNS,
+    MOST_DRAWN,
+    column_words,
+    detailed_names,
+)
 from milkreport.reporting.wording.sentences import coverage_words
 from milkreport.reporting.wording.text import (
     MISSING,
+    capital,
     decimal,
     duration,
     interval,
     listing,
+    numeral,
     percent,
     several,
     shorten,
@@ -34,7 +43,7 @@ from milkreport.reporting.wording.text import (
     whole,
     without_paths,
 )
-from milkreport.reporting.wording.titles import arm_title, headline_part, metric_words
+from milkreport.reporting.wording.titles import arm_title, headline_part, metric_title, metric_words
 from milkreport.tables import plural
 
 TOO_FEW = 10
@@ -58,6 +67,11 @@ class ArmView:
     remarks: tuple[str, ...]
     failures: Table | None
 
+    @property
+    def is_brief(self) -> bool:
+        """Whether only a line stands under its title, as of the arms that are not drawn."""
+        return self.report is None and self.failures is None and not self.facts
+
 
 def is_classical(arm: ArmResult) -> bool:
     """Whether its models are classical classifiers, which are fitted in one go."""
@@ -72,6 +86,9 @@ def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
     part = arm.part(headline_part(results))
     failed = [cell for cell in arm.cells if cell.status == "failed"]
     lead = shorten(without_paths(arm.description), 400)
+    detailed = arm.name in detailed_names(results)
+    if part is not None and not detailed:
+        lead = f"{lead} {_value_sentence(results, part)}"
     if part is None:
         lead = "This arm has no result."
     elif failed:
@@ -81,12 +98,34 @@ def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
         title=title,
         in_tables=arm_title(results, arm.name),
         lead=lead.strip(),
-        facts=_facts(results, arm),
-        report=_report(results, part, key, title) if part else None,
-        matrix=_matrix(results, part, key, title) if part else None,
-        remarks=_remarks(results, part) if part else (),
+        facts=_facts(results, arm) if detailed else (),
+        report=_report(results, part, key, title) if part and detailed else None,
+        matrix=_matrix(results, part, key, title) if part and detailed else None,
+        remarks=_remarks(results, part) if part and detailed else (),
         failures=trainings(f"{key}-failures", "Trainings that failed.", [("", failed)]),
     )
+
+
+def detail_note(results: Results) -> str:
+    """Which arms are reported class by class; empty if all are."""
+    n = len(results.arms) - len(detailed_names(results))
+    if n < 1:
+        return ""
+    return (
+        f"Reported class by class: the {numeral(MOST_DRAWN)} arms that are drawn, and the reference arm. "
+        f"{capital(plural(n, 'other arm is', 'other arms are'))} listed below them; metrics.csv has their "
+        "values per class, results.json their confusion matrices."
+    )
+
+
+def _value_sentence(results: Results, part: PartResult) -> str:
+    """The primary metric of an arm that is not reported class by class."""
+    found = part.estimate(results.primary_metric)
+    if found is None or found.value is None:
+        return ""
+    within = interval(found.low, found.high)
+    bounds = f" (95% interval {within})" if within else ""
+    return f"{metric_title(results, results.primary_metric)}: {decimal(found.value)}{bounds}."
 
 
 def _facts(results: Results, arm: ArmResult) -> tuple[Fact, ...]:
@@ -147,10 +186,11 @@ def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
         columns.append(Column(_REPORTED[metric]))
         columns += [Column("95%")] if metric in bounded else []
     rows, few = [], False
-    for row in part.classes:
+    names = shorten_apart([row.name for row in part.classes], 40)
+    for name, row in zip(names, part.classes, strict=True):
         mark = "†" if row.support < TOO_FEW else ""
         few = few or bool(mark)
-        cells = [Cell(shorten(row.name), mark=mark), Cell(whole(row.support))]
+        cells = [Cell(name, mark=mark), Cell(whole(row.support))]
         cells.append(Cell(whole(row.predicted)))
         for metric in metrics:
             cells += _value(row.estimate(metric), metric in bounded)
@@ -205,6 +245,11 @@ def _matrix(results: Results, part: PartResult, key: str, title: str) -> Figure:
         what = "cells tinted by their share of the true class; too many classes to print counts"
     summed = f", summed over {plural(part.n_seeds, 'seed', 'seeds')}" if part.n_seeds > 1 else ""
     caption = f"{title}: confusion matrix, {part.part}{summed}; {what}. Empty cells are zero."
+    if n > MOST_CLASSES:
+        kept, others = whole(MOST_CLASSES - 1), whole(n - MOST_CLASSES + 1)
+        caption += (
+            f" The {kept} most frequent classes; the {others} others share a row and a column."
+        )
     svg = confusion_matrix(
         f"{key}-matrix", part.confusion, names, f"Confusion matrix of {title}, {part.part}"
     )
@@ -241,21 +286,23 @@ def _remarks(results: Results, part: PartResult) -> tuple[str, ...]:
 
 def build_exposure(results: Results) -> Table | None:
     """How often training saw each class: the share of all draws, beside the share of the cases."""
-    arms = [arm for arm in results.arms if any(cell.exposure for cell in arm.cells)]
+    known = [arm for arm in results.arms if any(cell.exposure for cell in arm.cells)]
+    arms = known[:MOST_COLUMNS]
     if not arms:
         return None
     trained = _shares([s.class_counts for s in results.splits if s.part == "train"])
     drawn = [_shares([c.exposure for c in arm.cells if c.exposure]) for arm in arms]
     rows = []
-    for name in results.classes:
-        cells = [Cell(shorten(name)), Cell(percent(trained.get(name), 1))]
+    short = shorten_apart(results.classes, 40)
+    for title, name in zip(short, results.classes, strict=True):
+        cells = [Cell(title), Cell(percent(trained.get(name), 1))]
         cells += [Cell(percent(shares.get(name, 0.0), 1)) for shares in drawn]
         rows.append(Row(tuple(cells)))
     columns = [Column("Class", text=True), Column(f"Training {results.data.units}")]
     columns += [Column(arm_title(results, arm.name)) for arm in arms]
     caption = (
         f"Share of each class among the training {results.data.units}, and among those that the "
-        "training of each arm saw."
+        f"training of each arm saw.{column_words(results, MOST_COLUMNS, len(known))}"
     )
     return table("exposure", caption, tuple(columns), rows, dense=True)
 

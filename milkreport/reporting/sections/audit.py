@@ -30,7 +30,7 @@ _TOPICS = {
     "count": "Counts and shares",
     "matrix": "Confusion matrices",
     "metric": "Metrics",
-    "claim": "What is said of the arms",
+    "claim": "Statements about the arms",
     "behaviour": "How the arms answer",
 }
 #: More classes, and a matrix of them is no figure of a page in portrait.
@@ -84,7 +84,7 @@ def build_audit(audit: Audit, with_matrices: bool = False) -> AuditView:
     rest = [
         Items(title, tuple(_item(audit, f) for f in audit.of(outcome)))
         for outcome, title in (
-            (Outcome.CANNOT_TELL, "What can't be told from what is published"),
+            (Outcome.CANNOT_TELL, "What cannot be decided from the published figures"),
             (Outcome.AGREES, "What agrees"),
         )
     ]
@@ -111,13 +111,13 @@ def _lead(audit: Audit, findings: Sequence[Finding]) -> str:
         f"Of {plural(n, 'reported statement', 'reported statements')} that could be compared with others, "
         f"{numeral(len(audit.of(Outcome.AGREES)))} agree, {numeral(len(audit.of(Outcome.DIFFERS)))} do not, "
         f"{numeral(len(audit.of(Outcome.QUESTIONABLE)))} are questionable and "
-        f"{numeral(len(audit.of(Outcome.CANNOT_TELL)))} can't be told. "
+        f"{numeral(len(audit.of(Outcome.CANNOT_TELL)))} cannot be decided. "
     )
     if not findings:
-        return said + "Nothing contradicts anything else."
+        return said + "No statement contradicts another."
     return said + (
-        "Nothing but the publication was read. A difference may be a misprint, another definition or an "
-        "error; which of them, the numbers alone do not say."
+        "Only the publication was read. A difference may be a misprint, a different definition or an "
+        "error; the numbers alone do not show which."
     )
 
 

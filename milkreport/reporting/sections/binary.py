@@ -32,10 +32,16 @@ from milkreport.reporting.wording.binary import (
     threshold_words,
 )
 from milkreport.reporting.wording.intervals import interval_notes
+from milkreport.reporting.wording.order import (
+    MOST_COLUMNS,
+    MOST_DRAWN,
+    column_words,
+    drawn_arms,
+    is_many,
+)
 from milkreport.reporting.wording.text import (
     MISSING,
     decimal,
-    numeral,
     signed,
     signed_interval,
     whole,
@@ -43,7 +49,6 @@ from milkreport.reporting.wording.text import (
 from milkreport.reporting.wording.titles import arm_title, headline_part
 
 PAGE_ONE = ("sensitivity", "specificity", "ppv", "npv", "auc", "average_precision")
-MOST_ARMS = 5
 
 Arms = Sequence[tuple[int, str, BinaryResult]]
 
@@ -62,12 +67,14 @@ class BinaryView:
 
 def build_binary(results: Results) -> BinaryView:
     """Operating point, ROC curve, predicted risks, reclassified cases and readers."""
-    arms = binary_arms(results)[:MOST_ARMS]
-    if not arms:
+    known = binary_arms(results)
+    if not known:
         return BinaryView()
+    arms, names = known[:MOST_COLUMNS], {arm.name for arm in drawn_arms(results)}
+    drawn = sorted(arm for arm in known if arm[1] in names) if is_many(results) else known
     chapters = (
         _operating(results, arms),
-        roc_chapter(results, arms, reader_points(results)),
+        roc_chapter(results, arms, drawn, reader_points(results)),
         readers_chapter(results),
         reclassified_chapter(results),
         risk_chapter(results, arms, decision_figure(results)),
@@ -81,7 +88,7 @@ def page_one_table(results: Results) -> Table | None:
     if not arms:
         return None
     rows = []
-    for _, name, found in arms:
+    for _, name, found in arms[:MOST_DRAWN]:
         cells = [Cell(arm_title(results, name), threshold_words(found.operating))]
         cells += [estimate_cell(read(found, metric)) for metric in PAGE_ONE]
         rows.append(Row(tuple(cells)))
@@ -92,7 +99,7 @@ def page_one_table(results: Results) -> Table | None:
         f"{positive_name(first)} against the others, {headline_part(results)}: "
         f"{whole(first.n_positive)} positive, "
         f"{whole(first.n_negative)} negative; 95% intervals below the values. PPV and NPV are those of this "
-        "share of positive cases."
+        f"share of positive cases.{column_words(results, MOST_DRAWN, len(arms))}"
     )
     notes = (*_dashes([found for _, _, found in arms], PAGE_ONE), *interval_notes(rows, ()))
     return table("binary", caption, tuple(columns), rows, notes, dense=True)
@@ -110,7 +117,7 @@ def _dashes(found: Sequence[BinaryResult], metrics: Sequence[str]) -> tuple[Foot
     """Why a value stands without an interval, or there is none."""
     notes = []
     if any((e := read(f, m)) is not None and e.value is None for f in found for m in metrics):
-        text = "Undefined: nothing to divide by, as LR+ without a false positive."
+        text = "Undefined: the denominator is 0, for example LR+ without false positives."
         notes.append(Footnote(MISSING, text))
     bounded = any(
         (e := read(f, m)) is not None and e.low is not None for f in found for m in metrics
@@ -124,7 +131,7 @@ def _dashes(found: Sequence[BinaryResult], metrics: Sequence[str]) -> tuple[Foot
     ]
     if bounded and bare:
         names = ", ".join(TITLES[m] for m in bare)
-        text = f"{names}: no interval, too few cases carry the value (docs/statistics.md)."
+        text = f"{names}: no interval, because the value depends on too few cases (docs/statistics.md)."
         notes.append(Footnote("95%", text))
     return tuple(notes)
 
@@ -166,7 +173,8 @@ def _operating(results: Results, arms: Arms) -> Chapter:
     columns = [Column("Measure", text=True)]
     columns += [Column(arm_title(results, name)) for _, name, _ in arms]
     caption = (
-        f"At the operating point, {headline_part(results)}, with 95% intervals.{_more(results)}"
+        f"At the operating point, {headline_part(results)}, with 95% intervals."
+        f"{column_words(results, MOST_COLUMNS, len(binary_arms(results)))}"
     )
     operating = table("operating", caption, tuple(columns), rows, tuple(notes), dense=True)
     remarks = (
@@ -181,14 +189,6 @@ def _operating(results: Results, arms: Arms) -> Chapter:
         (point_sentence(results),),
         (operating,),
         remarks=remarks,
-    )
-
-
-def _more(results: Results) -> str:
-    return (
-        f" The first {numeral(MOST_ARMS)} arms; all stand in metrics.csv."
-        if len(binary_arms(results)) > MOST_ARMS
-        else ""
     )
 
 

@@ -26,6 +26,14 @@ from milkreport.reporting.sections.agreement import (
 from milkreport.reporting.sections.arms import TOO_FEW
 from milkreport.reporting.sections.measures import decision_figure, metric_tables, positive_table
 from milkreport.reporting.wording.method import method_texts
+from milkreport.reporting.wording.order import (
+    detailed_names,
+    drawn_arms,
+    drawn_words,
+    left_out,
+    reference_name,
+    shown_pairs,
+)
 from milkreport.reporting.wording.pairs import better_word, superiority_sentences
 from milkreport.reporting.wording.sentences import (
     coverage_sentence,
@@ -44,9 +52,7 @@ from milkreport.reporting.wording.titles import (
     arm_title,
     full_titles,
     headline_part,
-    left_out,
     metric_title,
-    shown_pairs,
 )
 
 
@@ -93,11 +99,13 @@ def _primary(results: Results) -> Chapter:
 
 
 def _others(results: Results) -> Chapter:
-    comparison = results.comparison
+    comparison, names = results.comparison, detailed_names(results)
     others = [
         d
         for d in (comparison.differences if comparison else [])
-        if d.metric not in (results.primary_metric, *REPEATED) and d.against == results.arms[0].name
+        if d.metric not in (results.primary_metric, *REPEATED)
+        and d.against == reference_name(results)
+        and d.arm in names
     ]
     described = _other_table(results, others) if others else None
     return Chapter(
@@ -114,29 +122,29 @@ def _differing(results: Results) -> Chapter:
     if any(arm.part(part) for arm in results.arms):
         caption = (
             f"F1 and recall of each class on the {part} part, support in brackets. A class without "
-            "predictions has no F1 mark where its F1 is undefined."
+            f"predictions has no F1 mark where its F1 is undefined.{drawn_words(results)}"
         )
-        drawn.append(
-            Figure("per-class", caption, class_figures.per_class("per-class", results.arms, part))
-        )
+        svg = class_figures.per_class("per-class", drawn_arms(results), part)
+        drawn.append(Figure("per-class", caption, svg))
+    chosen = drawn_arms(results)
     arms = [
         (i, title, found.classes)
-        for i, (arm, title) in enumerate(zip(results.arms, full_titles(results.arms), strict=True))
+        for i, (arm, title) in enumerate(zip(chosen, full_titles(chosen), strict=True))
         if (found := arm.part(part)) is not None and any(row.curve for row in found.classes)
     ]
     if arms:
         seeds = (
             ", means over seeds" if results.comparison and results.comparison.n_seeds > 1 else ""
         )
-        few = _cut(results, len(arms), len(roc_pr.shown_classes(arms)))
+        few = _cut(results, len(roc_pr.shown_classes(arms)))
         caption = (
             f"ROC curve of each class against the others on the {part} part{seeds}; support in brackets. "
             f"Dotted: chance.{few}"
         )
         drawn.append(Figure("roc", caption, roc_pr.roc("roc", arms, part)))
         caption = (
-            "Precision over recall of the same; dotted: the class's share, which chance reaches. Where a "
-            "class is rare, this tells more than the ROC curve."
+            "Precision over recall of the same arms and classes; dotted: the class's share, which chance "
+            f"reaches. Where a class is rare, this tells more than the ROC curve.{few}"
         )
         svg = roc_pr.precision_recall("precision-recall", arms, part)
         drawn.append(Figure("precision-recall", caption, svg))
@@ -148,11 +156,9 @@ def _differing(results: Results) -> Chapter:
     )
 
 
-def _cut(results: Results, n_arms: int, n_classes: int) -> str:
+def _cut(results: Results, n_classes: int) -> str:
     """What a figure leaves out."""
-    said = ""
-    if n_arms > roc_pr.MOST_LINES:
-        said += f" The first {numeral(roc_pr.MOST_LINES)} arms."
+    said = drawn_words(results)
     if n_classes < len(results.classes) and n_classes == roc_pr.MOST_PANELS:
         said += f" The {numeral(n_classes)} most frequent classes."
     return said
@@ -161,7 +167,9 @@ def _cut(results: Results, n_arms: int, n_classes: int) -> str:
 def _scores(results: Results) -> Chapter:
     """Whether probabilities can be taken at their word, and what decisions by them are worth."""
     part = headline_part(results)
-    found = [(i, a.title or a.name, r) for i, a in enumerate(results.arms) if (r := a.part(part))]
+    chosen = drawn_arms(results)
+    titles = zip(chosen, full_titles(chosen), strict=True)
+    found = [(i, title, r) for i, (arm, title) in enumerate(titles) if (r := arm.part(part))]
     calibrated = [
         (i, name, r.calibration, r.metrics["ece"].value)
         for i, name, r in found
@@ -171,7 +179,8 @@ def _scores(results: Results) -> Chapter:
     if calibrated:
         caption = (
             "Reliability: share of right answers over the largest probability, 15 bins, dots as large as "
-            "their bins; below the dotted line an arm is too sure. Number: expected calibration error."
+            "their bins; below the dotted line an arm is overconfident. Number: expected calibration error."
+            f"{drawn_words(results)}"
         )
         svg = roc_pr.reliability("reliability", calibrated)
         drawn.append(Figure("reliability", caption, svg))

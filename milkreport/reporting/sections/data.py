@@ -29,6 +29,7 @@ from milkreport.reporting.wording.text import (
     percent,
     sentence,
     shorten,
+    shorten_apart,
     whole,
     without_paths,
 )
@@ -177,9 +178,9 @@ def _class_table(
     parts = _part_columns(splits)
     columns += [Column(title) for title, _ in parts]
     rows = []
-    for name in classes:
+    for short, name in zip(shorten_apart(classes, 40), classes, strict=True):
         n = data.class_counts.get(name, 0)
-        cells = [Cell(shorten(name))]
+        cells = [Cell(short)]
         title = shorten(data.class_titles.get(name, ""), 70)
         cells += [Cell(title, kind="text")] if titled else []
         cells += [Cell(whole(n)), Cell(percent(n / data.n_used if data.n_used else None, 1))]

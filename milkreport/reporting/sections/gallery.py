@@ -1,4 +1,4 @@
-"""The mistakes gallery: what each arm got wrong and was surest of."""
+"""The mistakes gallery: the most confident errors of each arm."""
 
 from __future__ import annotations
 
@@ -81,10 +81,11 @@ def build_gallery(
         arms.append(ArmMistakes(arm_title(results, arm), note, views))
     if not arms:
         return None
-    unit, units = results.data.unit, results.data.units
+    units = results.data.units
     text = (
-        f"The wrong answers that each arm was surest of, on test {units}. They show what kind of {unit} "
-        "misleads it, and sometimes a doubtful label; they are no sample of its errors."
+        f"For each arm, its wrong answers with the highest probability, on test {units}. They show which "
+        f"{units} the arm confuses, and sometimes a doubtful label; they are not a random sample of its "
+        "errors."
     )
     view = GalleryView((text, *_how_to_read(results, gallery, shown, images)), tuple(arms), "")
     if not view.has_pictures:
@@ -113,20 +114,20 @@ def _how_to_read(
     texts = []
     if heat:
         texts.append(
-            "Blue on grey: where the image spoke for the wrong answer (Grad-CAM at the last convolution)."
+            "Blue: regions that raised the score of the wrong answer (Grad-CAM at the last convolution)."
         )
     if columns:
         texts.append(
-            "Columns: what they add to the log probability of the answer beside an average case (integrated "
-            "gradients)."
+            "Columns: how much each adds to the log probability of the answer, compared with an average case "
+            "(integrated gradients)."
         )
     if texts:
-        who = "Both say" if len(texts) == 2 else "This says"
-        texts.append(f"{who} what the network used, not what is true, and can mislead.")
+        who = "Both show" if len(texts) == 2 else "This shows"
+        texts.append(f"{who} what the network used, not what is correct, and can mislead.")
         return (" ".join(texts),)
     networks = {arm.name for arm in results.arms if not is_classical(arm)}
     if not gallery.explained and any(m.arm in networks for m in shown):
-        return ("What the answers rest on is shown where milkreport[explain] is installed.",)
+        return ("Install milkreport[explain] to see explanations here.",)
     return ()
 
 
@@ -170,7 +171,7 @@ def _pictures(mistake: Mistake, shown: Shown, images: Mapping[str, bytes]) -> li
     found = []
     for file, caption in (
         (shown.file, shown.view),
-        (shown.heat, f"{shown.view}, what spoke for it"),
+        (shown.heat, f"{shown.view}, regions that raised the score"),
     ):
         if file in images:
             address = f"data:image/jpeg;base64,{base64.b64encode(images[file]).decode()}"

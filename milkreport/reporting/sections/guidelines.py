@@ -57,8 +57,8 @@ def build_guidelines(results: Results, suite: Suite | None) -> GuidelinesView:
     ]
     text = (
         "Items of reporting guidelines, shortened, and the section that answers each. This report speaks of "
-        "the evaluation of models; what concerns a study's setting, funding or use in care stands here as "
-        "missing, and is for the authors to add."
+        "the evaluation of models. Items about a study's setting, funding or use in care are listed as "
+        "missing; the authors add them."
     )
     return GuidelinesView((text,), tuple(lists))
 

@@ -12,12 +12,17 @@ from milkreport.reporting.blocks import Cell, Column, Figure, Footnote, Row, Tab
 from milkreport.reporting.figures import roc_pr
 from milkreport.reporting.sections.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
+from milkreport.reporting.wording.order import (
+    MOST_COLUMNS,
+    column_words,
+    drawn_arms,
+    drawn_words,
+)
 from milkreport.reporting.wording.text import (
     MISSING,
     capital,
     decimal,
     listing,
-    numeral,
     shorten,
     signed,
     signed_interval,
@@ -28,14 +33,13 @@ from milkreport.tables import plural
 
 #: Why some values stand alone.
 NO_INTERVAL = (
-    "no interval, because none of those tried includes the true value often enough in such a situation "
+    "no interval, because no method that was tried on such data included the true value often enough "
     "(docs/statistics.md)"
 )
 #: What the Brier score of all classes is; that of one class's probability goes from 0 to 1.
 BRIER_SUM = "sum over classes, 0 to 2"
 #: Threshold probabilities at which the decision curve is printed.
 _SHOWN_THRESHOLDS = (0.1, 0.3, 0.5)
-MOST_ARMS = 5
 
 Arms = Sequence[tuple[str, PartResult]]
 
@@ -58,7 +62,7 @@ def decision_figure(results: Results) -> Figure | None:
     part = headline_part(results)
     decided = [
         (i, arm.title or arm.name, found.positive)
-        for i, arm in enumerate(results.arms)
+        for i, arm in enumerate(drawn_arms(results))
         if (found := arm.part(part)) and found.positive and found.positive.net_benefit
     ]
     if not decided:
@@ -66,7 +70,8 @@ def decision_figure(results: Results) -> Figure | None:
     classes = ", ".join(shorten(name, 20) for name in decided[0][2].classes)
     caption = (
         f"Decision curve: net benefit of acting on the summed probability of {classes}, with 95% "
-        "intervals. At a threshold of t, one true positive is held to be worth (1 − t)/t false ones."
+        "intervals. At a threshold of t, one true positive counts as much as (1 − t)/t false positives."
+        f"{drawn_words(results)}"
     )
     return Figure("decision-curve", caption, roc_pr.decision_curve("decision-curve", decided))
 
@@ -79,8 +84,7 @@ def _arms(results: Results) -> tuple[Arms, str]:
         for arm in results.arms
         if (found := arm.part(part)) is not None
     ]
-    more = f" The first {numeral(MOST_ARMS)} arms; all stand in metrics.csv."
-    return arms[:MOST_ARMS], more if len(arms) > MOST_ARMS else ""
+    return arms[:MOST_COLUMNS], column_words(results, MOST_COLUMNS, len(arms))
 
 
 def calibration_sentence(part: PartResult) -> str:
@@ -89,8 +93,8 @@ def calibration_sentence(part: PartResult) -> str:
     if found is None or ece is None or ece.value is None:
         return ""
     text = (
-        f"Calibration: the largest probability is {_side(found)} on average; over its bins it is off by "
-        f"{decimal(ece.value)} (expected calibration error)"
+        f"Calibration: the largest probability is {_side(found)} on average; the expected calibration error "
+        f"is {decimal(ece.value)}"
     )
     if found.temperature is None or found.ece_after is None:
         return text + "."
@@ -197,7 +201,7 @@ def _rules(results: Results, arms: Arms, note: str) -> Table | None:
     if any(rule.in_sample for rule in kinds.values()):
         text = (
             "In-sample: the thresholds were fitted on the cases that they are scored on, so the value is too "
-            "high. It has no interval and is not to be compared."
+            "high. It has no interval. Do not compare it."
         )
         notes.append(Footnote("‡", text))
     if "isic" in kinds:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from milkreport.evaluation.metrics.named import define
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
+from milkreport.reporting.wording.order import is_many
 from milkreport.reporting.wording.text import (
     decimal,
     mid_sentence,
@@ -48,8 +49,8 @@ _OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 
 #: What takes the place of the protocol of predictions that were made elsewhere.
 GIVEN = (
-    "These predictions were made elsewhere: how the models were trained and chosen, and whether the scored "
-    "cases were kept from both, is not known here."
+    "These predictions were made elsewhere. This report does not know how the models were trained and "
+    "selected, or whether the scored cases were kept out of both."
 )
 
 
@@ -95,7 +96,7 @@ def _arms_table(results: Results, suite: Suite | None) -> Table:
             columns.append(Column("Changed of the suite's settings", text=True))
     columns.append(Column("What it does" if trained else "Where it comes from", text=True))
     caption = "The arms, which exclude one another." if trained else "The predictions."
-    return table("arms", caption, tuple(columns), rows)
+    return table("arms", caption, tuple(columns), rows, dense=is_many(results))
 
 
 def _in_epochs(suite: Suite) -> list[Arm]:

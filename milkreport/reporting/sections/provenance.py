@@ -101,8 +101,8 @@ def build_ethics(
     points.append(
         Fact(
             "Uneven errors",
-            "Rare classes weigh little in accuracy and much in macro averages; what a small group of "
-            "patients gets from these models cannot be told from few cases, and is withheld below ten.",
+            "Rare classes weigh little in accuracy and much in macro averages. Results of small groups of "
+            "patients are uncertain, and are not shown for fewer than ten cases.",
         )
     )
     for name, text in (("Licence of the data", data.licence), ("Attribution", data.attribution)):
@@ -159,7 +159,7 @@ def build_provenance(
         definitions=_definitions(results),
         trainings=trainings(
             "trainings",
-            "All trainings, with what their weights hash to.",
+            "All trainings, with the hash of their weights.",
             [(arm_title(results, arm.name), arm.cells) for arm in results.arms],
         )
         if suite is not None
@@ -189,7 +189,9 @@ def _definitions(results: Results) -> Table:
         )
         for d in results.definitions.values()
     ]
-    caption = "How each metric is computed; two values compare only where this agrees."
+    caption = (
+        "How each metric is computed. Two values are comparable only if their definitions agree."
+    )
     return table("definitions", caption, columns, rows, dense=True)
 
 
@@ -211,7 +213,7 @@ def build_cost(results: Results, manifest: Manifest) -> Chapter | None:
     device = manifest.device_name or manifest.device
     seconds = sum(c.seconds or 0 for arm in results.arms for c in arm.cells)
     text = (
-        f"Trained on {device}, {whole(manifest.threads)} threads, in {duration(seconds)} altogether. Times "
+        f"Trained on {device}, {whole(manifest.threads)} threads, in {duration(seconds)} in total. Times "
         "are wall clock of the trainings themselves, evaluation after each epoch included; peak memory is "
         f"{'the device’s' if manifest.device == 'cuda' else 'the whole process’s so far'}."
     )

@@ -89,14 +89,14 @@ def build_reference(results: Results, verdict: Verdict) -> ReferenceView:
     margins = sorted({row.margin for row in verdict.rows if row.margin is not None})
     published = verdict.kind == PUBLISHED
     explanation = (
-        "Difference is this run minus the reported figure; its interval holds both sampling errors "
-        "and the rounding of the print. "
+        "The difference is this run minus the reported figure; its interval includes the sampling errors of "
+        "both and the rounding of the printed figure. "
         if published
-        else "Difference is this run minus the earlier one, over the same cases. "
+        else "The difference is this run minus the earlier one, on the same cases. "
     )
     explanation += (
-        "PASS: the whole interval lies above minus the margin; FAIL: "
-        "below; INCONCLUSIVE: it holds minus the margin; NOT CHECKED: not like with like."
+        "PASS: the whole interval is above minus the margin. FAIL: the whole interval is below it. "
+        "INCONCLUSIVE: the interval includes it. NOT CHECKED: not comparable; the reason is given."
     )
     if margins:
         said = numeral(len(margins)) + " margins: " if len(margins) > 1 else "margin: "

@@ -11,6 +11,7 @@ from milkreport.reporting.blocks import Cell, Chapter, Column, Figure, Row, Tabl
 from milkreport.reporting.figures.binary_roc import RocArm, RocPoint, roc
 from milkreport.reporting.sections.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
+from milkreport.reporting.wording.order import detailed_names, drawn_words
 from milkreport.reporting.wording.text import (
     MISSING,
     decimal,
@@ -23,11 +24,18 @@ from milkreport.reporting.wording.titles import arm_title, full_titles, headline
 Arms = Sequence[tuple[int, str, BinaryResult]]
 
 
-def roc_chapter(results: Results, arms: Arms, readers: Sequence[RocPoint] = ()) -> Chapter:
-    """The curve with its band and points; sensitivity at fixed specificities; empty for hard labels."""
-    part, titles = headline_part(results), full_titles(results.arms)
+def roc_chapter(
+    results: Results, arms: Arms, curves: Arms, readers: Sequence[RocPoint] = ()
+) -> Chapter:
+    """The curve with its band and points; sensitivity at fixed specificities; empty for hard labels.
+
+    Args:
+        arms: those of the table. curves: those of the figure.
+    """
+    part = headline_part(results)
+    titles = dict(zip((a.name for a in results.arms), full_titles(results.arms), strict=True))
     drawn = []
-    for index, name, found in arms:
+    for index, name, found in curves:
         arm = results.arm(name)
         held = arm.part(part) if arm else None
         positive = held.positive if held else None
@@ -37,7 +45,7 @@ def roc_chapter(results: Results, arms: Arms, readers: Sequence[RocPoint] = ()) 
         drawn.append(
             RocArm(
                 index,
-                titles[index],
+                titles[name],
                 positive.curve.roc,
                 found.band,
                 values["sensitivity"],
@@ -52,10 +60,11 @@ def roc_chapter(results: Results, arms: Arms, readers: Sequence[RocPoint] = ()) 
             f"sensitivity. Large marks "
             "are the operating points with both intervals"
         )
-        nested = any(f.operating.source == "nested" for _, _, f in arms)
+        nested = any(f.operating.source == "nested" for _, _, f in curves)
         caption += "; nested ones may lie off their curve." if nested else "."
         if readers:
             caption += " Hollow marks: human readers, with intervals over the cases."
+        caption += drawn_words(results)
         figures.append(Figure("binary-roc", caption, roc("binary-roc", drawn, readers)))
     tables = [t for t in (_fixed(results, arms), _same(results)) if t is not None]
     return Chapter("binary-roc", "ROC curve", tables=tuple(tables), figures=tuple(figures))
@@ -93,7 +102,8 @@ def _same(results: Results) -> Table | None:
     if not found:
         return None
     specificities = list(dict.fromkeys(d.specificity for d in found))
-    pairs = list(dict.fromkeys((d.arm, d.against) for d in found))
+    names = detailed_names(results)
+    pairs = list(dict.fromkeys((d.arm, d.against) for d in found if d.arm in names))
     by_key = {(d.arm, d.against, d.specificity): d.difference for d in found}
     rows = []
     for arm, against in pairs:
@@ -118,8 +128,9 @@ def reclassified_chapter(results: Results) -> Chapter:
     found = results.comparison.reclassified if results.comparison else []
     if not found:
         return Chapter(key, title)
+    names = detailed_names(results)
     rows = []
-    for r in found:
+    for r in (r for r in found if r.arm in names):
         cells = [
             Cell(f"{arm_title(results, r.arm)} instead of {arm_title(results, r.against)}"),
             Cell(r.outcome, kind="text"),

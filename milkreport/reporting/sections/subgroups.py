@@ -10,6 +10,7 @@ from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
 from milkreport.reporting.sections.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
+from milkreport.reporting.wording.order import MOST_COLUMNS, column_words
 from milkreport.reporting.wording.text import MISSING, decimal, listing, numeral, shorten, whole
 from milkreport.reporting.wording.titles import (
     arm_title,
@@ -20,7 +21,6 @@ from milkreport.reporting.wording.titles import (
 )
 from milkreport.tables import plural
 
-MOST_ARMS = 5
 #: Arms that fit beside one another with two columns each.
 MOST_SIDES = 3
 
@@ -34,22 +34,21 @@ class SubgroupsView:
     remarks: tuple[str, ...]
 
 
-def build_subgroups(results: Results) -> SubgroupsView:
-    """The primary metric of every arm on every subgroup, and how far subgroups lie apart."""
+def build_subgroups(results: Results) -> SubgroupsView | None:
+    """The primary metric of every arm on every subgroup, and how far apart they are; ``None`` without any."""
     part = headline_part(results)
     arms = [(arm, r) for arm in results.arms if (r := arm.part(part)) is not None and r.slices]
     if not arms:
-        none = "No columns were given that tell subgroups apart, so none were examined."
         withheld = _withheld(results)
-        return SubgroupsView((none,), (), (withheld,) if withheld else ())
+        return SubgroupsView((), (), (withheld,)) if withheld else None
     metric = _metric(results)
     words = metric_words(results, metric)
     texts = [
-        f"Each {results.data.unit} counts in one subgroup of each column. A macro average is over the "
-        "classes that the subgroup has, so subgroups with other classes differ without a fault of the model; "
-        "with a single class it is undefined (a dash). With many subgroups some differ by chance: the "
-        f"gap is shown beside {_chance(arms[0][1])}. A gap has no interval, because resampling widens a "
-        "largest difference.",
+        f"Each {results.data.unit} is in one subgroup per column. A macro average is over the classes that "
+        "occur in the subgroup, so that subgroups with different classes can differ although the model is "
+        "equally good; with a single class it is undefined (a dash). With many subgroups some differ by "
+        f"chance: the gap is shown beside {_chance(arms[0][1])}. A gap has no interval, because resampling "
+        "overestimates a largest difference.",
     ]
     tables = [_values(results, arms, metric)]
     if sides := _sides(results, arms):
@@ -65,9 +64,7 @@ def _chance(part: PartResult) -> str:
     """What gaps are compared with."""
     if part.n_groups is None:
         return "the gap that 95% of 200 shuffles of the subgroups within each class do not exceed"
-    return (
-        "the gap that 95% of resamples of whole groups do not exceed once all subgroups are alike"
-    )
+    return "the gap that 95% of resamples of whole groups do not exceed if all subgroups are equal"
 
 
 def _metric(results: Results) -> str:
@@ -85,7 +82,7 @@ def _metric(results: Results) -> str:
 
 def _values(results: Results, arms: list[tuple[ArmResult, PartResult]], metric: str) -> Table:
     part = headline_part(results)
-    shown = [arm for arm, _ in arms[:MOST_ARMS]]
+    shown = [arm for arm, _ in arms[:MOST_COLUMNS]]
     by_arm: list[dict[tuple[str, str], SliceResult]] = []
     for arm in shown:
         found = arm.part(part)
@@ -104,8 +101,7 @@ def _values(results: Results, arms: list[tuple[ArmResult, PartResult]], metric: 
         "*", "The interval of the difference from all other cases excludes 0, untested."
     )
     caption = f"{metric_title(results, metric)} by subgroup, {part}, with 95% intervals."
-    if len(arms) > MOST_ARMS:
-        caption += f" The first {numeral(MOST_ARMS)} arms; the others stand in metrics.csv."
+    caption += column_words(results, MOST_COLUMNS, len(arms))
     every = [row for rows in groups.values() for row in rows]
     marked = any("*" in c.mark for row in every for c in row.cells)
     return Table(
@@ -142,8 +138,7 @@ def _sides(results: Results, arms: list[tuple[ArmResult, PartResult]]) -> Table 
         "intervals; none where a "
         "side has fewer than five cases."
     )
-    if len(arms) > MOST_SIDES:
-        caption += f" The first {numeral(MOST_SIDES)} arms; the others stand in metrics.csv."
+    caption += column_words(results, MOST_SIDES, len(arms))
     every = [row for rows in groups.values() for row in rows]
     return Table(
         "subgroup-sides",
@@ -209,11 +204,11 @@ def _gap_sentence(results: Results, metric: str, words: str) -> str:
     if not seen or results.data.synthetic:
         return ""
     if not beyond:
-        return f"No gap in {words} is larger than the gaps that chance alone gives in 95% of draws."
+        return f"No gap in {words} is larger than 95% of the gaps that occur by chance."
     named = [f"{shorten(column)} ({listing(arms)})" for column, arms in beyond.items()]
     return (
-        f"Larger than 95% of the gaps by chance: the gap in {words} by {listing(named)}. Of "
-        f"{numeral(seen)} gaps examined, about one in twenty would be so by chance."
+        f"Larger than 95% of the gaps that occur by chance: the gap in {words} by {listing(named)}. By "
+        f"chance about one in twenty gaps is so large; examined: {numeral(seen)}."
     )
 
 

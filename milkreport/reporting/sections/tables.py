@@ -9,22 +9,23 @@ from milkreport.evaluation.records.parts import Estimate, PartResult
 from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
 from milkreport.reporting.wording.intervals import LOPSIDED, interval_notes, is_lopsided
+from milkreport.reporting.wording.order import is_many, page_one_pairs, reference_name
 from milkreport.reporting.wording.text import (
     MISSING,
     decimal,
     interval,
+    numeral,
     p_cell,
     shorten,
     signed,
     signed_interval,
+    whole,
     without_paths,
 )
 from milkreport.reporting.wording.titles import arm_title, metric_title, primary_pairs
 from milkreport.tables import plural
 
 _PARTS = ("test", "validation", "train")
-#: Pairs of the summary; the comparison holds more.
-_ON_PAGE_ONE = 6
 
 
 def headline_metrics(results: Results) -> list[str]:
@@ -56,12 +57,13 @@ def comparison_table(results: Results) -> Table:
         groups.append(Group("Without a result", tuple(rows)))
     rows = [row for group in groups for row in group.rows]
     notes = (*_marks(results), *interval_notes(rows, ()))
-    return Table("headline", _caption(results), tuple(columns), tuple(groups), notes)
+    dense = is_many(results)
+    return Table("headline", _caption(results), tuple(columns), tuple(groups), notes, dense=dense)
 
 
 def pair_table(results: Results) -> Table | None:
     """Differences on the primary metric, as the summary shows them."""
-    pairs = primary_pairs(results)
+    pairs = page_one_pairs(results)
     if not pairs:
         return None
     rows = [
@@ -75,12 +77,13 @@ def pair_table(results: Results) -> Table | None:
                 Cell(find(d), kind="word"),
             )
         )
-        for d in pairs[:_ON_PAGE_ONE]
+        for d in pairs
     ]
     heads = ("Difference", "95% interval", "p\u00a0(Holm)", "Detectable")
     metric = metric_title(results, results.primary_metric)
+    n, of = len(pairs), len(primary_pairs(results))
     caption = f"{metric}, differences between the arms"
-    caption += ", the first of them" if len(pairs) > _ON_PAGE_ONE else ""
+    caption += f", {numeral(n)} of {whole(of)}" if n < of else ""
     caption += "; detectable: found with 80% power."
     columns = (Column("Pair", text=True), *map(Column, heads), Column("Finding", text=True))
     return table("pairs", caption, columns, rows, dense=True)
@@ -121,15 +124,15 @@ def _arm_row(results: Results, arm: ArmResult, result: PartResult, metrics: list
     for metric in metrics:
         mark = ""
         if metric == results.primary_metric and result.part == "test":
-            mark = "*" if _differs_from_first(results, arm) else ""
+            mark = "*" if _differs_from_reference(results, arm) else ""
         cells.append(estimate_cell(result.estimate(metric), mark))
     return Row(tuple(cells))
 
 
-def _differs_from_first(results: Results, arm: ArmResult) -> bool:
-    if results.data.synthetic or not results.arms or arm.name == results.arms[0].name:
+def _differs_from_reference(results: Results, arm: ArmResult) -> bool:
+    if results.data.synthetic or not results.arms or arm.name == reference_name(results):
         return False
-    pair = {arm.name, results.arms[0].name}
+    pair = {arm.name, reference_name(results)}
     return any(is_shown(d) for d in primary_pairs(results) if {d.arm, d.against} == pair)
 
 
@@ -142,9 +145,9 @@ def _caption(results: Results) -> str:
 
 
 def _marks(results: Results) -> tuple[Footnote, ...]:
-    if not any(_differs_from_first(results, arm) for arm in results.arms):
+    if not any(_differs_from_reference(results, arm) for arm in results.arms):
         return ()
-    first = arm_title(results, results.arms[0].name)
+    first = arm_title(results, reference_name(results))
     text = (
         f"Differs from {first} on the primary metric: Holm-adjusted p below 0.05 and an interval of "
         "the difference without 0."

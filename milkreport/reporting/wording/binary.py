@@ -5,6 +5,7 @@ from __future__ import annotations
 from milkreport.evaluation.binary.rules import OperatingRule, parse_rule
 from milkreport.evaluation.records.binary import BinaryResult, OperatingPoint
 from milkreport.evaluation.records.results import Results
+from milkreport.reporting.wording.order import places
 from milkreport.reporting.wording.text import capital, decimal, listing, shorten
 from milkreport.reporting.wording.titles import headline_part
 
@@ -21,21 +22,21 @@ TITLES = {
 }
 #: What each asks; a note in its row.
 MEANINGS = {
-    "sensitivity": "share of the positive that are called",
-    "specificity": "share of the negative that are not",
-    "ppv": "share of the called that are positive",
-    "npv": "share of the others that are negative",
+    "sensitivity": "share of positive cases that are called positive",
+    "specificity": "share of negative cases that are called negative",
+    "ppv": "share of cases called positive that are positive",
+    "npv": "share of cases called negative that are negative",
     "lr_positive": "sensitivity / (1 − specificity)",
     "lr_negative": "(1 − sensitivity) / specificity",
 }
 
 
 def binary_arms(results: Results) -> list[tuple[int, str, BinaryResult]]:
-    """Position, name and record of every arm that has one."""
-    part = headline_part(results)
+    """Place (see :func:`places`), name and record of every arm that has one."""
+    part, place = headline_part(results), places(results)
     return [
-        (index, arm.name, found.binary)
-        for index, arm in enumerate(results.arms)
+        (place[arm.name], arm.name, found.binary)
+        for arm in results.arms
         if (found := arm.part(part)) is not None and found.binary is not None
     ]
 
@@ -86,7 +87,7 @@ def point_sentence(results: Results) -> str:
     words = shorten(results.data.units, 24)
     text = f"{name} counts as positive"
     if found.by_default:
-        text += " (the second of two classes; nobody named another)"
+        text += " (the second of two classes, because none was named)"
     if rule.kind == "argmax":
         half = ""
         if len(results.classes) == 2:  # of equal probabilities the first class is answered

@@ -12,6 +12,7 @@ from milkreport.reporting.wording.text import (
     numeral,
     sentence,
     shorten,
+    shorten_apart,
     whole,
     without_paths,
 )
@@ -44,13 +45,16 @@ def data_sentence(data: DataSummary, classes: Sequence[str]) -> str:
         return f"{text}, without labels."
     text += f" in {plural(len(classes), 'class', 'classes')}"
     present = {name: n for name, n in counts.items() if n > 0}
-    if len(present) > 1:
+    if len(present) > 1 and len(set(present.values())) == 1:
+        text += f", {whole(next(iter(present.values())))} in each"
+    elif len(present) > 1:
         most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
         ratio = present[most] / present[least]
         said = whole(round(ratio)) if ratio >= 10 else decimal(ratio, 1)
+        largest, smallest = shorten_apart([most, least], 24)
         text += (
-            f". The largest class, {shorten(most, 24)}, has {whole(present[most])}, the smallest, "
-            f"{shorten(least, 24)}, {whole(present[least])}: {said} to 1"
+            f". The largest class, {largest}, has {whole(present[most])}, the smallest, "
+            f"{smallest}, {whole(present[least])}: {said} to 1"
         )
     text += "."
     if len(counts) > len(present):

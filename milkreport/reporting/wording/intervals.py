@@ -66,8 +66,8 @@ def interval_notes(rows: Sequence[Row], metrics: Iterable[str]) -> tuple[Footnot
         notes.append(Footnote("95%", capital(said.removeprefix("95% intervals: "))))
     if any(LOPSIDED in cell.mark for row in rows for cell in row.cells):
         text = (
-            "Reaches at least twice as far to one side: it allows for errors or hits that few cases, as of "
-            "rare classes, may not have shown."
+            "The interval extends at least twice as far to one side: it allows for errors or hits that did "
+            "not occur among few cases, for example of rare classes."
         )
         notes.append(Footnote(LOPSIDED, text))
     return tuple(notes)

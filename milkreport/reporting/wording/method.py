@@ -19,7 +19,7 @@ def method_texts(results: Results, comparison: Comparison) -> tuple[str, ...]:
         f"Differences are paired over the same {whole(comparison.n_cases)} {comparison.part} "
         f"{results.data.units}{_grouped(results, comparison)}. Intervals come from {drawn}, so that the "
         f"class mix varies too. {_test(results, comparison, units)} Holm's correction is over the pairs. "
-        "Detectable: the difference found with 80% power, one pair alone.",
+        "Detectable: the difference that a test of this pair alone finds with 80% power.",
         *([] if results.data.synthetic else [_findings(results)]),
     ]
     if own := interval_methods(HEADLINE):
@@ -47,7 +47,10 @@ def _test(results: Results, comparison: Comparison, units: str) -> str:
     if not is_permuted(results.primary_metric, comparison.n_seeds):
         return "p: two-sided, Student's t of the difference over its standard error."
     least = 1 / (most_permutations(comparison.resamples, len(primary_pairs(results))) + 1)
-    return f"p: two-sided permutation of both models' answers over {units}, not below {least:.2g}."
+    return (
+        f"p: two-sided test that exchanges the two models' answers to the same {units} at random; the "
+        f"smallest possible p is {least:.2g}."
+    )
 
 
 def _findings(results: Results) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from milkreport.evaluation.compare import ALPHA, find, is_better
 from milkreport.evaluation.metrics.named import define, widest_difference
 from milkreport.evaluation.records.results import SEEDS_TO_RANK, Comparison, Difference, Results
+from milkreport.reporting.wording.order import page_one_pairs
 from milkreport.reporting.wording.text import (
     capital,
     decimal,
@@ -64,7 +65,7 @@ def superiority_sentences(results: Results) -> list[str]:
         f"On these {results.data.units}, a new training of {arm_title(results, d.arm)} scores a {word} "
         f"{metric} than a new training of {arm_title(results, d.against)} with a probability of "
         f"{decimal(s.value, 2)} (95% interval {decimal(s.low, 2)} to {decimal(s.high, 2)})."
-        for d in primary_pairs(results)[:MOST_NAMED_PAIRS]
+        for d in page_one_pairs(results)[:MOST_NAMED_PAIRS]
         if (s := d.superiority) is not None
     ]
 
@@ -146,7 +147,7 @@ def _many(results: Results, finding: str, pairs: Sequence[Difference]) -> str:
 def _power(pairs: Sequence[Difference]) -> str:
     largest = max(d.detectable for d in pairs)
     if largest == 0:
-        return "the predictions leave nothing to resample, so these cases say nothing about it"
+        return "resampling changes nothing here, so these cases cannot show a difference"
     if largest > widest_difference(pairs[0].metric):
         return "no difference, however large, would have been found with 80% power"
     return f"a difference of {decimal(largest)} would have been found with 80% power"

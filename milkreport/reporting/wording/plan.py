@@ -18,7 +18,7 @@ from milkreport.tables import plural
 
 ONE_SEED = (
     "One seed per arm compares two trained models, not two methods: with other seeds the difference "
-    "may be another one."
+    "can change."
 )
 REACH = (
     "Power of the two-sided 5% test of one pair of arms, as the comparison analyses it. With more pairs "
@@ -55,14 +55,14 @@ def answer_sentences(plan: PowerPlan) -> list[str]:
 def _cases(plan: PowerPlan) -> str:
     n, seeds = plan.at_hand.cases_needed, plural(plan.at_hand.n_seeds, "seed", "seeds")
     if n is None:
-        return f"no number of cases is enough with {seeds}, for training noise remains"
+        return f"no number of cases is enough with {seeds}, because training noise remains"
     return f"{whole(n)} cases with {seeds}"
 
 
 def _seeds(plan: PowerPlan) -> str:
     n = plan.seeds_needed
     if n is None:
-        return f"no number of seeds up to {whole(MOST_SEEDS)} is enough on these cases, whose noise remains"
+        return f"no number of seeds up to {whole(MOST_SEEDS)} is enough on these cases: their noise remains"
     return f"or {plural(n, 'seed', 'seeds')} on these cases"
 
 
@@ -80,6 +80,6 @@ def assumption_sentence(plan: PowerPlan) -> str:
         few = "" if c.arms * (c.seeds - 1) > 8 else ", so they are rough themselves"
         return f"Estimated from {c.arms} arms of {c.seeds} seeds each{few}: {noise}.{pooled}"
     return (
-        "Assumed, for no run was given: the noise of small networks on real data of eleven classes "
+        "Assumed, because no run was given: the noise of small networks on real data of eleven classes "
         f"(docs/planning.md), scaled to these classes: {noise}.{pooled}"
     )

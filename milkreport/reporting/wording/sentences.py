@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from milkreport.evaluation.compare import find, is_better
 from milkreport.evaluation.intervals.coverage import Range, simulated
 from milkreport.evaluation.records.results import SEEDS_TO_RANK, Comparison, Difference, Results
+from milkreport.reporting.wording.leading import choice_sentence, lead_sentences
+from milkreport.reporting.wording.order import is_many
 from milkreport.reporting.wording.pairs import better_word, between, tell_rest, trained
 from milkreport.reporting.wording.text import (
     capital,
@@ -59,9 +61,14 @@ def result_statement(results: Results) -> Statement:
     if comparison is None or not pairs:
         return Statement(_values(results) or "No arm has a result.", _alone(results))
     shown = [d for d in pairs if find(d) in ("better", "worse")]
-    headline = [*_found(results, comparison, shown), *_best(results, shown)]
-    headline += tell_rest(results, [d for d in pairs if d not in shown])
-    return Statement(" ".join(headline), _reach(results, comparison))
+    reach = [_reach(results, comparison)]
+    if is_many(results):
+        headline = lead_sentences(results, comparison)
+        reach.append(choice_sentence(results))
+    else:
+        headline = [*_found(results, comparison, shown), *_best(results, shown)]
+        headline += tell_rest(results, [d for d in pairs if d not in shown])
+    return Statement(" ".join(headline), " ".join(reach))
 
 
 def _alone(results: Results) -> str:
@@ -214,7 +221,8 @@ def yardstick_sentence(results: Results) -> str:
         return ""
     metric = metric_words(results, results.primary_metric)
     return (
-        f"Always answering {shorten(found[0], 24)} would reach a {metric} of {decimal(found[1])}."
+        f"A classifier that always answers {shorten(found[0], 24)} would reach a {metric} of "
+        f"{decimal(found[1])}."
     )
 
 
@@ -230,9 +238,10 @@ def imbalance_note(results: Results, too_few: int) -> str:
     share = percent(sum(row.support for row in rare) / max(result.n_cases, 1), 1)
     terms = sum(row.support > 0 for row in rare)
     return (
-        f"Fewer than {too_few} {result.part} {results.data.units}, too few to judge: {names}. Together "
-        f"they are {share} of the part, yet {numeral(terms)} of the "
-        f"{numeral(sum(row.support > 0 for row in result.classes))} terms of every macro average."
+        f"These classes have fewer than {too_few} {result.part} {results.data.units} each, too few to judge: "
+        f"{names}. They are {share} of the part, but {numeral(terms)} of the "
+        f"{numeral(sum(row.support > 0 for row in result.classes))} classes that every macro average counts "
+        "equally."
     )
 
 

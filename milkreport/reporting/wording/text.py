@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from unicodedata import east_asian_width
 
 MISSING = "—"
 MINUS = "−"
+_PEOPLE = ("Brier", "Cohen", "Matthews")
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 _PATHS = re.compile(
@@ -138,20 +138,57 @@ def shorten(name: str, most: int = 40) -> str:
 
 
 def shorten_apart(names: Sequence[str], most: int) -> list[str]:
-    """*names* as by :func:`shorten`; those that would look alike keep their ends, or get a number."""
+    """*names* as by :func:`shorten`, and none like another: names that begin alike are cut in the middle.
+
+    Of a long name that shares its beginning with others, the middle is left out and what follows the shared
+    part is kept; names that are still alike get a number. Equal names stay equal but for that number.
+
+    Args:
+        most: characters, at least 6 or so; fewer leave room for the number alone.
+    """
+    lines = [shorten(name, len(name) + 1) for name in names]
     short = [shorten(name, most) for name in names]
-    twins = {s for s, n in Counter(short).items() if n > 1}
-    tail = most // 2
-    kept = []
-    for name, cut in zip(names, short, strict=True):
-        line = shorten(name, len(name) + 1)
-        alike = cut in twins and len(line) > most
-        kept.append(f"{line[: most - tail - 1]}…{line[-tail:]}" if alike else cut)
-    again = {s for s, n in Counter(kept).items() if n > 1}
-    return [
-        shorten(f"{number} {cut}", most) if cut in again else cut
-        for number, cut in enumerate(kept, 1)
-    ]
+    alike = _alike(short)
+    for group in alike.values():
+        begin = _shared([lines[i] for i in group])
+        for i in group:
+            short[i] = _cut_middle(lines[i], begin, most)
+    taken: set[str] = set()
+    number = 0
+    for group in _alike(short).values():
+        for i in group:
+            cut = short[i]
+            while short[i] in taken or short.count(short[i]) > 1:
+                number += 1
+                short[i] = shorten(f"{number} {cut}", most)
+            taken.add(short[i])
+    return short
+
+
+def _alike(names: Sequence[str]) -> dict[str, list[int]]:
+    """Names that occur more than once, with their positions."""
+    places: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        places.setdefault(name, []).append(i)
+    return {name: found for name, found in places.items() if len(found) > 1}
+
+
+def _shared(lines: Sequence[str]) -> int:
+    """Letters that all *lines* begin with."""
+    least, most = min(lines), max(lines)
+    return next(
+        (i for i, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), len(least)
+    )
+
+
+def _cut_middle(line: str, begin: int, most: int) -> str:
+    """*line* in *most* characters: a third of them its beginning, the others from *begin* on, or its end."""
+    if len(line) <= most:
+        return line
+    head = most // 3
+    tail = most - head - 1
+    start = max(head, min(begin, len(line) - tail))
+    return f"{line[:head]}…{shorten(line[start:], tail)}"
 
 
 def span(text: str) -> int:
@@ -175,7 +212,9 @@ def without_paths(text: str) -> str:
 
 
 def mid_sentence(title: str) -> str:
-    """A title as it stands inside a sentence: ``Macro F1`` as ``macro F1``."""
+    """A title as it stands inside a sentence: ``Macro F1`` as ``macro F1``; a person keeps the capital."""
+    if title.startswith(_PEOPLE):
+        return title
     return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
 

@@ -10,9 +10,6 @@ from milkreport.evaluation.records.parts import PartResult
 from milkreport.evaluation.records.results import ArmResult, Difference, Results
 from milkreport.reporting.wording.text import mid_sentence, shorten, shorten_apart
 
-#: More pairs than this, and a table holds those against the first arm and the surest others.
-MOST_PAIRS = 24
-
 
 def metric_title(results: Results, metric: str) -> str:
     """A metric's name as it stands in a heading."""
@@ -63,22 +60,3 @@ def primary_pairs(results: Results) -> list[Difference]:
     if results.comparison is None:
         return []
     return [d for d in results.comparison.differences if d.metric == results.primary_metric]
-
-
-def shown_pairs(results: Results) -> list[Difference]:
-    """The pairs that a table holds; all of them stand in ``differences.csv``."""
-    pairs = primary_pairs(results)
-    if len(pairs) <= MOST_PAIRS:
-        return pairs
-    first = results.arms[0].name
-    order = sorted(pairs, key=lambda d: (first not in (d.arm, d.against), d.p_holm or 0.0))
-    return order[:MOST_PAIRS]
-
-
-def left_out(results: Results) -> str:
-    """What tables of pairs leave out."""
-    n = len(primary_pairs(results))
-    if n <= MOST_PAIRS:
-        return ""
-    rest = "those with the first arm, then the surest; all in differences.csv."
-    return f" The first {MOST_PAIRS} of {n} pairs: {rest}"
