@@ -10,11 +10,12 @@ from milkreport.evaluation.evaluate import PARTS, evaluate_arms
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import define_all
 from milkreport.evaluation.mistakes import list_mistakes
-from milkreport.evaluation.pooled_predictions import Cells
+from milkreport.evaluation.pooled_predictions import Cells, count_copied_cases
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.data import Part
 from milkreport.evaluation.records.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Curve, Results
+from milkreport.evaluation.review.review import review
 from milkreport.runs.cells import Cell
 from milkreport.runs.folder import RunFolder
 from milkreport.suite.models import Classifier
@@ -83,8 +84,12 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         splits=record.splits,
         arms=arms,
         comparison=comparison,
+        copies=count_copied_cases(
+            {a: parts["test"] for a, parts in cells.items() if "test" in parts}
+        ),
         notices=notices,
     )
+    results = review(results, suite.findings.mute)
     tables = {
         "metrics": tabulate(results, cells),
         "mistakes": list_mistakes(cells),
