@@ -31,7 +31,9 @@ def outside_interval(verdict: Verdict | None) -> Outcome | None:
     ]
     n = plural(len(rows), "figure", "figures")
     if not apart:
-        return passed(f"No figure of {verdict.title} is shown to differ from this run ({n} compared).")
+        return passed(
+            f"No figure of {verdict.title} is shown to differ from this run ({n} compared)."
+        )
     said = [
         f"{verdict.arms.get(row.arm, row.arm)}, {title_of(row.metric)}"
         f"{f' of {row.class_name}' if row.class_name else ''}: {row.printed} (this run {signed(difference)})"

@@ -11,18 +11,22 @@ import typer
 from milkreport.cli.options import (
     PRIMARY_HELP,
     ClassesOption,
+    FailOnOption,
     GroupOption,
     IdOption,
     JsonOption,
     LabelOption,
     MarginOption,
     MissingOption,
+    MuteOption,
     NoPdfOption,
     OperatingOption,
     PdfOption,
     PositiveOption,
     PrevalenceOption,
     ReaderOption,
+    exit_on_findings,
+    fail_on_wish,
     pdf_wish,
     refuse_to_overwrite,
 )
@@ -80,6 +84,8 @@ def evaluate(
         ),
     ] = False,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
+    mute: MuteOption = None,
+    fail_on: FailOnOption = "",
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     as_json: JsonOption = False,
@@ -108,7 +114,9 @@ def evaluate(
     from milkreport.evaluation.metrics.named import check_margin, check_metric
     from milkreport.evaluation.reading.inputs import load_inputs
     from milkreport.evaluation.reading.options import join_names, split_names
+    from milkreport.evaluation.review.review import parse_mutes
 
+    fail_on, muted = fail_on_wish(fail_on), parse_mutes(mute or [])
     named, titles = _named_files(predictions)
     options = _table_options(ids, label, classes, missing, positive)
     if margin is not None:
@@ -160,15 +168,18 @@ def evaluate(
         command += ["--slice", column]
     for name, path in readers.items():
         command += ["--reader", f"{name}={path.name}"]
+    for code, reason in muted.items():
+        command += ["--mute", f"{code}={reason}"]
     command += ["--no-intervals"] if no_intervals else []
     line = shell_line([*command, "--out", "$OUT"])
-    results = work.evaluate(inputs, plan, title, out, line, pdf_wish(pdf, no_pdf))
+    results = work.evaluate(inputs, plan, title, out, line, pdf_wish(pdf, no_pdf), muted)
     if as_json:
         print(results.model_dump_json(indent=1))
     else:
         from milkreport.commands import scores
 
         scores.show(results)
+    exit_on_findings([results], fail_on)
 
 
 def compare(
@@ -192,6 +203,8 @@ def compare(
     label: LabelOption = "",
     classes: ClassesOption = None,
     missing: MissingOption = "error",
+    mute: MuteOption = None,
+    fail_on: FailOnOption = "",
     as_markdown: Annotated[bool, typer.Option("--md", help="Markdown on stdout.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -207,12 +220,16 @@ def compare(
     - milkreport compare new.csv old.csv --truth truth.csv --primary recall:CLASS --margin 0.02 --md
     """
     from milkreport.commands import comparing
+    from milkreport.commands.findings import show_findings
+    from milkreport.evaluation.review.review import parse_mutes, review
     from milkreport.runs.evaluated import compare_two
 
     if as_markdown and as_json:
         raise ConfigError("--md and --json", "choose one")
     options = _table_options(ids, label, classes, missing, positive)
+    fail_on, muted = fail_on_wish(fail_on), parse_mutes(mute or [])
     found = compare_two(one, other, truth, primary, margin, options)
+    found = [review(results, muted) for results in found]
     if as_json:
         print(json.dumps([json.loads(r.model_dump_json()) for r in found], indent=1))
     elif as_markdown:
@@ -223,6 +240,9 @@ def compare(
     if not as_json:
         notices = [notice for results in found for notice in results.notices]
         comparing.show_remarks(found[0].data.notes, notices)
+        for results in found:
+            show_findings(results)
+    exit_on_findings(found, fail_on)
 
 
 def thresholds(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from milkreport.errors import ConfigError, EnvironmentProblem
+
+if TYPE_CHECKING:
+    from milkreport.evaluation.records.results import Results
 
 #: Text near the head of every page of ours, list of problems and JUnit file.
 PAGE, PROBLEMS, JUNIT = '"generator" content="milkreport', "severity,", "milkreport check against"
@@ -135,6 +138,21 @@ NoImagesOption = Annotated[
         "--no-images", help="No mistakes gallery: no image, case id or metadata of a case."
     ),
 ]
+MuteOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mute",
+        metavar="CODE=REASON",
+        help="Do not count a finding, as in MR011='few by design'; the report prints why. Repeatable.",
+    ),
+]
+FailOnOption = Annotated[
+    str,
+    typer.Option(
+        metavar="error|warning",
+        help="Exit with code 1 if a finding is as bad as this and not muted.",
+    ),
+]
 NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]
 PdfOption = Annotated[
     str,
@@ -191,6 +209,21 @@ def allow(
     from milkreport.commands.console import note
 
     trust.grant(modules or (), folders or (), download, weights, note)
+
+
+def fail_on_wish(fail_on: str) -> str:
+    """error, warning or nothing."""
+    if fail_on not in ("", "error", "warning"):
+        raise ConfigError(f"--fail-on is {fail_on!r}", "give error or warning")
+    return fail_on
+
+
+def exit_on_findings(found: Iterable[Results], fail_on: str) -> None:
+    """Exit with code 1 where a finding reaches *fail_on*: error, warning, or empty for never."""
+    from milkreport.evaluation.review.review import reaches
+
+    if fail_on and any(reaches(results.findings, fail_on) for results in found):  # type: ignore[arg-type]
+        raise typer.Exit(1)
 
 
 def pdf_wish(pdf: str, no_pdf: bool) -> str:

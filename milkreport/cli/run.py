@@ -11,13 +11,17 @@ from milkreport.cli.options import (
     AllowRootOption,
     CacheOption,
     DeviceOption,
+    FailOnOption,
     ModuleDirOption,
+    MuteOption,
     NoImagesOption,
     NoPdfOption,
     PdfOption,
     UnlabelledOption,
     allow,
     cache_of,
+    exit_on_findings,
+    fail_on_wish,
     pdf_wish,
 )
 from milkreport.errors import ConfigError
@@ -71,6 +75,8 @@ def run_all(
         str | None,
         typer.Option(help="Check against this reference or run; the verdict is the exit code."),
     ] = None,
+    mute: MuteOption = None,
+    fail_on: FailOnOption = "",
     checkpoint_every: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Keep a training's progress this often.")
     ] = 30,
@@ -142,16 +148,18 @@ def run_all(
     from milkreport.checks.verdict import exit_code
     from milkreport.commands import run_all as main_job
     from milkreport.commands.shell import shell_line
+    from milkreport.evaluation.review.review import parse_mutes
     from milkreport.execution.grid import parse_grid
     from milkreport.suite.suite import load_suite
     from milkreport.trust import trust_suite
 
-    wish = pdf_wish(pdf, no_pdf)
+    wish, fail_on = pdf_wish(pdf, no_pdf), fail_on_wish(fail_on)
+    muted = parse_mutes(mute or [])
     allow(folders=module_dir)
     settings = [*(overrides or []), *(["data.unlabelled=drop"] if allow_unlabelled else [])]
     runs = []
     for point in parse_grid(grid or []):
-        chosen = load_suite(suite, [*settings, *point.overrides])
+        chosen = load_suite(suite, [*settings, *point.overrides]).with_mutes(muted)
         if seeds is not None:
             chosen = chosen.with_seeds(seeds)
         if point.name:
@@ -174,6 +182,8 @@ def run_all(
         command += ["--set", override]
     for axis in grid or []:
         command += ["--grid", axis]
+    for finding, reason in muted.items():
+        command += ["--mute", f"{finding}={reason}"]
     order = main_job.Order(
         runs=runs,
         data=data,
@@ -201,8 +211,9 @@ def run_all(
     found, verdict = main_job.run(order)
     if any(results.status == "partial" for results in found):
         raise typer.Exit(6)
-    if gate is not None:
-        raise typer.Exit(exit_code(verdict) if verdict else 5)
+    if gate is not None and (code := exit_code(verdict) if verdict else 5):
+        raise typer.Exit(code)
+    exit_on_findings(found, fail_on)
 
 
 def report(
@@ -220,6 +231,8 @@ def report(
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     no_images: NoImagesOption = False,
+    mute: MuteOption = None,
+    fail_on: FailOnOption = "",
 ) -> None:
     """Draw the report of a run folder again, without training; or one report of several runs.
 
@@ -234,13 +247,17 @@ def report(
     - milkreport report runs/cv5 runs/cv5-128px --arm baseline --out runs/sizes
     """
     from milkreport.commands import execute
+    from milkreport.evaluation.review.review import parse_mutes
 
-    wish = pdf_wish(pdf, no_pdf)
+    wish, fail_on = pdf_wish(pdf, no_pdf), fail_on_wish(fail_on)
+    muted = parse_mutes(mute or [])
     if len(runs) == 1:
         if out or arm or primary:
             raise ConfigError("--out, --arm and --primary are for several runs", "name two or more")
-        execute.redraw(runs[0], pdf=wish, images=not no_images)
+        drawn = execute.redraw(runs[0], pdf=wish, images=not no_images, muted=muted)
+        exit_on_findings(drawn, fail_on)
         return
     if out is None:
         raise ConfigError("a report of several runs needs a place", "give --out FOLDER")
-    execute.combined(runs, out, arm or [], primary, wish)
+    results = execute.combined(runs, out, arm or [], primary, wish, muted=muted)
+    exit_on_findings([results], fail_on)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from milkreport.checks.verdict import Verdict
 from milkreport.commands import running
 from milkreport.commands.console import note, say, show_files
-from milkreport.commands.execute import combined, draw, synthetic_folder
+from milkreport.commands.execute import combined, draw, reviewed, synthetic_folder
 from milkreport.commands.progress import progress
 from milkreport.errors import ConfigError
 from milkreport.evaluation.records.results import Results
@@ -122,9 +122,9 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
                 every, fail_fast = order.checkpoint_every, order.fail_fast
                 found = run_suites(jobs, executor, watcher, every, fail_fast)
         verdict: Verdict | None = None
-        for job, results in zip(jobs, found, strict=True):
-            verdict, files = _finish(order, RunFolder(job.out), results, started)
-            trackers.tell(partial(_tell_end, job.name, results, files))
+        for place, job in enumerate(jobs):
+            found[place], verdict, files = _finish(order, RunFolder(job.out), found[place], started)
+            trackers.tell(partial(_tell_end, job.name, found[place], files))
     if len(found) > 1:
         _finish_grid(order, found)
     return found, verdict
@@ -206,8 +206,8 @@ def _open_trackers(order: Order) -> list[Tracker]:
 
 def _finish(
     order: Order, folder: RunFolder, results: Results, started: float
-) -> tuple[Verdict | None, list[Path]]:
-    """Check and report one run: its verdict, and the files that are worth keeping elsewhere."""
+) -> tuple[Results, Verdict | None, list[Path]]:
+    """Check and report one run: its results with findings, its verdict, and files worth keeping elsewhere."""
     reference = order.gate or order.suite.reference
     verdict, unchecked = None, "no reference was named"
     if order.gate or (reference and is_comparable(results, reference)):
@@ -215,6 +215,7 @@ def _finish(
     elif reference:
         synthetic = results.data.synthetic
         unchecked = f"{reference} is of other data than {'synthetic' if synthetic else 'this run'}"
+    results = reviewed(folder, results, verdict)
     in_grid = len(order.runs) > 1  # the PDF is that of all points together
     written = draw(folder, results, verdict, "none" if in_grid else order.pdf, order.images)
     if not in_grid:
@@ -223,7 +224,7 @@ def _finish(
             say(f"NOT CHECKED: {unchecked}")
         show_files(written, time.monotonic() - started)
     records = [folder.path / name for name in ("results.json", "metrics.csv", "manifest.json")]
-    return verdict, [*(path for path in written if path.parent == folder.path), *records]
+    return results, verdict, [*(path for path in written if path.parent == folder.path), *records]
 
 
 def _finish_grid(order: Order, found: Sequence[Results]) -> None:

@@ -1,10 +1,10 @@
 """Labels to look at again: the cases whose given label is least believable by held-out probabilities.
 
-Confident learning (Northcutt, Jiang and Chuang, 2021, doi:10.1613/jair.1.12125). A class's threshold is the mean
-probability that its own cases get. A case whose probability of another class reaches that class's threshold
-is counted off the diagonal of the confident joint; where the predicted class is another one too, its
-label is to be looked at. The order is that of the normalized margin. Cases that are merely hard are among them:
-docs/findings.md says how many.
+Confident learning (Northcutt, Jiang and Chuang, 2021, doi:10.1613/jair.1.12125). A class's threshold is the
+mean probability that its own cases get. A case whose probability of another class reaches that class's
+threshold is counted off the diagonal of the confident joint; if the predicted class is another one, too, its
+label is to be looked at. The order is that of the normalized margin. Cases that are merely hard are among
+them: docs/findings.md says how many.
 """
 
 from __future__ import annotations
@@ -69,8 +69,9 @@ def normalized_margin(truth: Ints, probabilities: Floats) -> Floats:
 def find_label_errors(truth: Ints, probabilities: Floats) -> Ints:
     """Positions of the labels to look at again, the least believable first, int64.
 
-    Off the diagonal of the confident joint, and predicted as another class (``filter_by="confident_learning"``,
-    ``normalized_margin`` in cleanlab 2.9). The class to look for is that of :func:`confident_classes`.
+    Off the diagonal of the confident joint, and predicted as another class (in cleanlab 2.9
+    ``filter_by="confident_learning"`` and ``normalized_margin``). The class that is more believable is that of
+    :func:`confident_classes`.
     """
     likely = confident_classes(truth, probabilities)
     chosen = (likely >= 0) & (likely != truth) & (probabilities.argmax(axis=1) != truth)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.records.results import Results
@@ -17,6 +19,8 @@ from milkreport.reporting.sections.compare import ComparisonView, build_comparis
 from milkreport.reporting.sections.data import DataView, build_data
 from milkreport.reporting.sections.gallery import GalleryView, build_gallery
 from milkreport.reporting.sections.guidelines import GuidelinesView, build_guidelines
+from milkreport.reporting.sections.labels import TITLE as LABELS_TITLE
+from milkreport.reporting.sections.labels import LabelsView, build_labels
 from milkreport.reporting.sections.protocol import ProtocolView, build_protocol
 from milkreport.reporting.sections.provenance import (
     EthicsView,
@@ -32,6 +36,8 @@ from milkreport.reporting.sections.reference import (
     count_badges,
     status_badge,
 )
+from milkreport.reporting.sections.review import TITLE as REVIEW_TITLE
+from milkreport.reporting.sections.review import ReviewView, build_review
 from milkreport.reporting.sections.subgroups import SubgroupsView, build_subgroups
 from milkreport.reporting.sections.tables import comparison_table, pair_table
 from milkreport.reporting.wording.binary import point_sentence
@@ -100,6 +106,8 @@ class ReportView:
     arms: tuple[ArmView, ...]
     subgroups: SubgroupsView
     gallery: GalleryView | None
+    labels: LabelsView | None
+    review: ReviewView
     reference: ReferenceView | None
     audit: AuditView | None
     no_reference: str
@@ -108,6 +116,9 @@ class ReportView:
     ethics: EthicsView
     provenance: ProvenanceView
     guidelines: GuidelinesView
+
+    review_title: str = REVIEW_TITLE
+    labels_title: str = LABELS_TITLE
 
     @property
     def numbers(self) -> dict[str, str]:
@@ -132,6 +143,7 @@ def build_view(
     audit: Audit | None = None,
     gallery: tuple[Gallery, Mapping[str, bytes]] | None = None,
     *,
+    labels: pd.DataFrame | None = None,
     data_argument: str = "$MILKREPORT_DATA",
 ) -> ReportView:
     """Turn the records of a run into text and drawings.
@@ -140,6 +152,7 @@ def build_view(
         verdict: what ``check`` found, if anything was checked; never read for synthetic data.
         audit: what was found of the reference's own figures; shown beside the verdict.
         gallery: the mistakes gallery and its thumbnails by file name.
+        labels: labels to look at again (:mod:`milkreport.evaluation.label_errors`), which name cases.
         data_argument: how the command to reproduce names the data's folder.
     """
     results = results.model_copy(update={"data": tidy(results.data)})
@@ -153,11 +166,13 @@ def build_view(
     binary = build_binary(results)
     cost = build_cost(results, manifest)
     shown = build_gallery(results, *gallery, suite) if gallery else None
+    doubted = build_labels(results, labels)
     there = {
         "curves": bool(drawn.figures),
         "binary": bool(binary.chapters),
         "cost": cost is not None,
         "mistakes": shown is not None,
+        "labels": doubted is not None,
     }
     missing = [key for key, present in there.items() if not present]
     return ReportView(
@@ -182,6 +197,8 @@ def build_view(
         arms=arms,
         subgroups=build_subgroups(results),
         gallery=shown,
+        labels=doubted,
+        review=build_review(results),
         reference=build_reference(results, compared) if compared else None,
         audit=build_audit(audit) if audit and compared else None,
         no_reference=_no_reference(synthetic),
@@ -229,7 +246,9 @@ def _contents(
         "arms": "Arm by arm",
         "subgroups": "Subgroups",
         "mistakes": "Most confident mistakes",
+        "labels": LABELS_TITLE,
         "reference": against,
+        "review": REVIEW_TITLE,
         "cost": "Cost",
         "ethics": "Limitations, ethics and privacy",
         "provenance": "Provenance",

@@ -32,11 +32,10 @@ def train_test_gap(results: Results) -> Outcome:
     wide = sorted((a for a in gaps if gaps[a][2] > GAP), key=lambda a: -gaps[a][2])
     if not wide:
         most = max(gaps, key=lambda a: gaps[a][2])
-        train, test, *_ = gaps[most]
         return passed(
             f"No accuracy on the training part is shown to exceed that on the test part by {GAP:g}; the "
             "largest "
-            f"gap is that of {most} ({train:.3f} and {test:.3f})."
+            f"gap is that of {most} ({gaps[most][0]:.3f} and {gaps[most][1]:.3f})."
         )
     said = [
         f"{arm} {gaps[arm][0]:.3f} and {gaps[arm][1]:.3f} (gap {gaps[arm][0] - gaps[arm][1]:.3f}, 95% "
