@@ -35,14 +35,14 @@ def outside_interval(verdict: Verdict | None) -> Outcome | None:
             f"No figure of {verdict.title} is shown to differ from this run ({n} compared)."
         )
     said = [
-        f"{verdict.arms.get(row.arm, row.arm)}, {title_of(row.metric)}"
-        f"{f' of {row.class_name}' if row.class_name else ''}: {row.printed} (this run {signed(difference)})"
+        f"{verdict.arms.get(row.arm, row.arm)}, "
+        f"{title_of(row.metric)}{f' of {row.class_name}' if row.class_name else ''}: {row.printed} (this "
+        f"run {signed(difference)})"
         for row, difference in apart
     ]
     return Outcome(
         "warning",
         f"{len(apart)} of {n} of {verdict.title} lie outside the interval of this run: {named(said, '; ')}.",
-        "Find what differs (split, epoch, preprocessing, definition of the metric) before either figure is "
-        "quoted; "
-        "the section on the reference has all of them.",
+        "Find what differs (split, epoch, preprocessing, definition of the metric) before either figure "
+        "is quoted; the section on the reference has all of them.",
     )

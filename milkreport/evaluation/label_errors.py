@@ -70,7 +70,7 @@ def find_label_errors(truth: Ints, probabilities: Floats) -> Ints:
     """Positions of the labels to look at again, the least believable first, int64.
 
     Off the diagonal of the confident joint, and predicted as another class (in cleanlab 2.9
-    ``filter_by="confident_learning"`` and ``normalized_margin``). The class that is more believable is that of
+    ``filter_by="confident_learning"`` and ``normalized_margin``). The more believable class is that of
     :func:`confident_classes`.
     """
     likely = confident_classes(truth, probabilities)

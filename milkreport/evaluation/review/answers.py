@@ -7,7 +7,6 @@ import numpy as np
 from milkreport.evaluation.records.parts import PartResult
 from milkreport.evaluation.records.results import Results
 from milkreport.evaluation.review.rule import Outcome, absent, named, passed, tested
-from milkreport.tables import plural
 
 #: Share of the cases of all other classes that get the majority's answer, from which an arm has no other.
 ALMOST_ALL = 0.95
@@ -27,22 +26,19 @@ def majority_only(results: Results) -> Outcome:
     if not shares:
         return absent("No arm was tested on cases of several classes.")
     major = _majority(next(part for _, part in tested(results)))
-    found = [f"{arm} ({share:.1%} of them)" for arm, share in shares.items() if share >= ALMOST_ALL]
+    found = [f"{arm} ({share:.1%})" for arm, share in shares.items() if share >= ALMOST_ALL]
     if found:
         return Outcome(
             "error",
-            f"The {results.data.units} of all other classes are answered as {major}, the most frequent "
-            "class, "
-            f"by {named(found)}.",
+            f"Arms that answer {major}, the most frequent class, for nearly all {results.data.units} of "
+            f"other classes: {named(found)}.",
             "Do not quote accuracy: it is the share of one class. Weight the loss or the sampling, train "
-            "longer "
-            "or at another learning rate, and look at recall per class.",
+            "longer or at another learning rate, and look at recall per class.",
         )
     most = max(shares, key=shares.__getitem__)
     return passed(
         f"At most {shares[most]:.1%} of the {results.data.units} of other classes are answered as {major}, "
-        "the "
-        f"most frequent class ({most})."
+        f"the most frequent class ({most})."
     )
 
 
@@ -71,14 +67,15 @@ def never_predicted(results: Results) -> Outcome:
         silent = [row for row in part.classes if row.support > 0 and row.predicted == 0]
         if silent:
             most = max(most, *(row.support for row in silent))
-            found.append(f"{arm}: {named([f'{row.name} ({row.support:,})' for row in silent])}")
+            silent.sort(key=lambda row: -row.support)
+            found.append(f"{arm} {named([f'{row.name} ({row.support:,})' for row in silent])}")
     if not found:
         return passed("Every arm answers every class that has cases at least once.")
     return Outcome(
         "warning" if most >= TOO_FEW else "note",
-        f"Never answered, with the number of test {results.data.units} in parentheses: {named(found, '; ')}.",
-        "Say so beside every average over classes: the recall of these classes is 0. More cases, a weighted "
-        "loss or thresholds per class may give them answers.",
+        f"Classes that are never answered, with their test {results.data.units}: {named(found, '; ')}.",
+        "Say so beside every average over classes: the recall of these classes is 0. More cases, a "
+        "weighted loss or thresholds per class may give them answers.",
     )
 
 
@@ -94,8 +91,7 @@ def copied_cases(results: Results) -> Outcome:
     return Outcome(
         "warning" if results.copies >= 0.01 * n else "note",
         f"{results.copies:,} of {n:,} test {results.data.units} have the same label and identical "
-        "probabilities "
-        "as another one in every arm and seed.",
+        "probabilities as another one in every arm and seed.",
         "Copies are not independent, and intervals are too narrow: remove them, or name their group by "
         "--group.",
     )
@@ -118,13 +114,12 @@ def few_cases(results: Results) -> Outcome:
         )
     said = [f"without any test {units}: {named(empty)}"] if empty else []
     if rare:
-        listed = named([f"{row.name} ({row.support})" for row in rare])
+        listed = named([f"{row.name} ({row.support:,})" for row in rare])
         # Clopper and Pearson's lower end where all of n cases are right.
         floor = 0.025 ** (1 / rare[0].support)
-        n = plural(rare[0].support, "case", "cases")
         said.append(
-            f"fewer than {TOO_FEW} test {units}: {listed}; even with every answer right, the recall behind "
-            f"{n} may be {floor:.2f}"
+            f"fewer than {TOO_FEW} test {units}: {listed}; the recall of {rare[0].name} may be as low as "
+            f"{floor:.2f} even if every answer is right"
         )
     macro = results.primary_metric.startswith(_MACRO)
     of_class = results.primary_metric.partition(":")[2] in {row.name for row in rare}
@@ -135,7 +130,6 @@ def few_cases(results: Results) -> Outcome:
     return Outcome(
         "warning" if (macro or of_class) and rare else "note",
         f"{text[:1].upper()}{text[1:]}.",
-        "Claim nothing about these classes, merge them beforehand where that makes sense, or pool the test "
-        "parts "
-        "of several folds.",
+        "Claim nothing about these classes, merge them beforehand where that makes sense, or pool the "
+        "test parts of several folds.",
     )

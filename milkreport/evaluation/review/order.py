@@ -50,8 +50,7 @@ def contradiction(results: Results) -> Outcome:
         "warning",
         f"Metrics contradict each other beyond noise: {named(found, '; ')}.",
         f"Decide by {metric_words(results, results.primary_metric)}, which was declared beforehand; show "
-        "both, and "
-        "say whose question each answers.",
+        "both, and say whose question each answers.",
     )
 
 
@@ -97,15 +96,15 @@ def order_at_thresholds(results: Results) -> Outcome:
         )
         return passed(f"Arms that differ in macro F1 {kept}.")
     said = [
-        f"{arm_words(results, d.arm)} minus {arm_words(results, d.against)} {signed(d.value)} by the largest "
-        f"probability, {signed(tuned[d.arm] - tuned[d.against])} at thresholds"
+        f"{arm_words(results, d.arm)} minus {arm_words(results, d.against)} {signed(d.value)} by the "
+        f"largest probability, {signed(tuned[d.arm] - tuned[d.against])} at thresholds"
         for d in turned
     ]
     return Outcome(
         "warning",
         f"The order by macro F1 turns round once thresholds are tuned: {named(said, '; ')}.",
-        "Do not credit the training with it: a correction that thresholds replace moves the operating point. "
-        "Compare arms at tuned thresholds, or by a metric of ranks such as macro AUC.",
+        "Do not credit the training with it: a correction that thresholds replace moves the operating "
+        "point. Compare arms at tuned thresholds, or by a metric of ranks such as macro AUC.",
     )
 
 
@@ -137,8 +136,8 @@ def order_by_seed(results: Results) -> Outcome:
         )
     return Outcome(
         "note",
-        f"{names[best]} has the best {metric_words(results, metric)} on average, but with only {wins} of {n} "
-        "training seeds.",
+        f"{names[best]} has the best {metric_words(results, metric)} on average, but with only {wins} of "
+        f"{n} training seeds.",
         "Name no winner from a single seed. The finding about each pair allows for this; more seeds make "
         "it surer.",
     )

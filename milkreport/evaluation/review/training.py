@@ -34,21 +34,18 @@ def train_test_gap(results: Results) -> Outcome:
         most = max(gaps, key=lambda a: gaps[a][2])
         return passed(
             f"No accuracy on the training part is shown to exceed that on the test part by {GAP:g}; the "
-            "largest "
-            f"gap is that of {most} ({gaps[most][0]:.3f} and {gaps[most][1]:.3f})."
+            f"largest gap is that of {most} ({gaps[most][0]:.3f} and {gaps[most][1]:.3f})."
         )
     said = [
         f"{arm} {gaps[arm][0]:.3f} and {gaps[arm][1]:.3f} (gap {gaps[arm][0] - gaps[arm][1]:.3f}, 95% "
-        "interval "
-        f"{gaps[arm][2]:.3f} to {gaps[arm][3]:.3f})"
+        f"interval {gaps[arm][2]:.3f} to {gaps[arm][3]:.3f})"
         for arm in wide
     ]
     return Outcome(
         "warning",
         f"Accuracy on training and test part: {named(said, '; ')}.",
         "The arm has learned its training cases by heart: regularise, augment or stop earlier, and choose "
-        "that on "
-        "the validation part. Quote no training figure as performance.",
+        "that on the validation part. Quote no training figure as performance.",
     )
 
 
@@ -95,16 +92,14 @@ def training_end(results: Results) -> Outcome:
             "error",
             f"Training diverged: {named(broken, '; ')}.",
             "Lower the learning rate or clip gradients, and train again; the arm's figures say nothing "
-            "about its "
-            "method.",
+            "about its method.",
         )
     if falling:
         return Outcome(
             "warning",
             f"The held-out loss was still falling in the last fifth of the epochs: {named(falling, '; ')}.",
             "Train longer, with the same epochs for every arm, before arms are compared: one that learns "
-            "more "
-            "slowly is stopped too early.",
+            "more slowly is stopped too early.",
         )
     if not seen:
         return absent(f"There are no learning curves of {FEWEST_EPOCHS} epochs and more.")

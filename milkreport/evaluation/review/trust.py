@@ -51,17 +51,16 @@ def calibration(results: Results) -> Outcome:
         size = f", calibration error {ece:.3f}" if ece is not None else ""
         p_text = "< 0.001" if p < 0.001 else f"= {p:.3f}"
         found.append(
-            f"{arm} states {stated:.3f} on average and is right in {right:.3f}{size} (p {p_text})"
+            f"{arm}, mean confidence {stated:.3f} and accuracy {right:.3f}{size} (p {p_text})"
         )
     if not found:
         n = plural(len(arms), "arm", "arms")
         return passed(f"No departure from calibration is shown ({n}, corrected for their number).")
     return Outcome(
         "warning" if matters else "note",
-        f"Probabilities are not what happens: {named(found, '; ')}.",
+        f"Probabilities do not match what happened: {named(found, '; ')}.",
         "Show no probability to a reader as it is: recalibrate on the validation part (a temperature, or "
-        "Platt's "
-        "two parameters), and report calibration on the test part again.",
+        "Platt's two parameters), and report calibration on the test part again.",
     )
 
 
@@ -117,7 +116,9 @@ def reliability_p(part: PartResult) -> float:
         bins = part.calibration.bins
         expected = sum(b.n * (1 - b.confidence) for b in bins if b.confidence is not None)
         wrong = sum(b.n * (1 - b.accuracy) for b in bins if b.accuracy is not None)
-        return float(pdtrc(max(math.ceil(wrong / effect) - 1, 0), max(expected / effect, 1e-9)))
+        return float(
+            pdtrc(max(math.ceil(wrong / effect - 1e-9) - 1, 0), max(expected / effect, 1e-9))
+        )
     statistic = sum(
         (right - expected) ** 2 / (expected * (1 - expected / n)) for n, expected, right in groups
     )
@@ -177,8 +178,8 @@ def subgroups(results: Results) -> Outcome:
         worst, best = min(slices, key=lambda s: s[1]), max(slices, key=lambda s: s[1])
         found.append(
             f"{arm}: {metric_words(results, gap.metric)} {worst[1]:.3f} where {gap.column} = "
-            f"{worst[0].value} and "
-            f"{best[1]:.3f} where it is {best[0].value} (p = {p:.3f} after Holm's correction)"
+            f"{worst[0].value} and {best[1]:.3f} where it is {best[0].value} (p = {p:.3f} after Holm's "
+            "correction)"
         )
     n = plural(len(looks), "gap", "gaps")
     if not found:
@@ -189,8 +190,7 @@ def subgroups(results: Results) -> Outcome:
         "warning",
         f"Subgroups differ beyond chance: {named(found, '; ')}.",
         "Report the figure of each subgroup beside the overall one, look at how many training cases it "
-        "has, and "
-        "say for whom the model is not shown to work.",
+        "has, and say for whom the model is not shown to work.",
     )
 
 
@@ -201,8 +201,7 @@ def leak(results: Results) -> Outcome:
         return Outcome(
             "error",
             f"Parts share {proof.shared_cases:,} cases, {proof.shared_groups:,} groups and "
-            f"{proof.shared_images:,} "
-            "images.",
+            f"{proof.shared_images:,} images.",
             "Split again so that all of a group is in one part; no figure of these results can be used.",
         )
     found = [(a, p.metrics.get("accuracy")) for a, p in tested(results)]
@@ -218,8 +217,7 @@ def leak(results: Results) -> Outcome:
             f"A single column names the class about as well as the best arm ({best}, accuracy {top:.3f}): "
             f"{named(telling)}.",
             "Ask whether it was known before the diagnosis. If not, leave it out; if so, report an arm "
-            "that reads "
-            "this column alone.",
+            "that reads this column alone.",
         )
     counts = [*results.data.class_counts.values()]
     share = max(counts) / sum(counts) if counts and sum(counts) else 1.0
@@ -227,11 +225,9 @@ def leak(results: Results) -> Outcome:
         return Outcome(
             "warning",
             f"{best} is right in {top:.1%} of the test {results.data.units} (95% interval from {low:.1%}), "
-            "which is "
-            "rare in practice.",
+            "which is rare in practice.",
             "Look for what gives the answer away before believing it: rulers, borders, file names, one "
-            "source per "
-            "class, patients in two parts.",
+            "source per class, patients in two parts.",
         )
     shared = "parts share no case, group or image; " if proof is not None else ""
     text = f"{shared}no column does as well as the best arm ({best}, accuracy {top:.3f})"

@@ -41,10 +41,8 @@ def build_labels(
     lead = (
         f"By the probabilities of all arms, another class is more believable than the given one for {n} "
         "(confident learning, Northcutt et al., 2021). Most are hard cases with a right label: the list "
-        "says where "
-        "to look, not what is wrong. Change no label because a model says so, and none of a test part "
-        "after the "
-        "results are known."
+        "says where to look, not what is wrong. Change no label because a model says so, and none of a "
+        "test part after the results are known."
     )
     if not len(found):
         lead = f"No given label of the test {units} is less believable than another one."

@@ -1,4 +1,4 @@
-"""What a reviewer would ask: the three worst findings for page one, and all of them with those that passed."""
+"""What a reviewer would ask: the three worst findings for page one, and all of them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def build_review(results: Results) -> ReviewView:
     found = worst(findings, len(findings))
     shown = worst(findings)
     others = [f for f in findings if not f.is_open]
-    others.sort(key=lambda f: (SEVERITIES.index(f.severity), bool(f.muted)))
+    others.sort(key=lambda f: SEVERITIES.index(f.severity))
     rest = len(found) - len(shown)
     return ReviewView(
         lead=_lead(findings, len(found)),
@@ -69,13 +69,11 @@ def build_review(results: Results) -> ReviewView:
 
 def _lead(findings: Sequence[Finding], n_open: int) -> str:
     rules = plural(len(findings), "rule", "rules")
-    found = "nothing" if not n_open else plural(n_open, "question", "questions")
+    left = "no question stays" if not n_open else plural(n_open, "question stays", "questions stay")
     return (
-        f"The {rules} of a fixed list were applied to the numbers of this report; they leave {found} open. "
-        "What "
-        "they can't see: whether the question is the right one, and whether the labels are. "
-        "docs/findings.md has "
-        "each rule and how often it is a false alarm."
+        f"{rules} of a fixed list were applied to the numbers of this report; {left} open. The rules "
+        "cannot judge whether the question is the right one, or whether labels are correct. "
+        "docs/findings.md explains each rule and states its false-alarm rate."
     )
 
 
@@ -89,7 +87,9 @@ def _counts(findings: Sequence[Finding]) -> tuple[Badge, ...]:
 
 
 def _state(finding: Finding) -> str:
-    return "muted" if finding.muted else finding.severity
+    """A finding is muted only where there is one."""
+    found = finding.severity in ("error", "warning", "note")
+    return "muted" if finding.muted and found else finding.severity
 
 
 def _view(finding: Finding) -> FindingView:
