@@ -5,7 +5,7 @@ that a report uses, and reviewed. The arms are equal, their probabilities are ca
 subgroups are drawn by lot, and the published figures come from another sample of the same methods, so every
 finding is a false alarm. ``docs/findings.md`` has the figures.
 
-    python scripts/simulate_findings.py [--simulations 40] [--what alarms|gaps|labels|curves] [--out FILE]
+    python scripts/simulate_findings.py [--simulations 40] [--what PART] [--out FILE]
 """
 
 from __future__ import annotations
@@ -22,41 +22,40 @@ from populations import Cases, Population, make
 from milkreport.checks.expand import difference_bounds
 from milkreport.checks.reported import outside_interval
 from milkreport.checks.verdict import CheckRow, Status, Verdict
+from milkreport.evaluation.binary.describe_risk import describe_risk
+from milkreport.evaluation.calibration_summary import calibrate
 from milkreport.evaluation.evaluate import evaluate_arms
+from milkreport.evaluation.intervals.bounds import bound_share
 from milkreport.evaluation.intervals.closed_form import share_bounds
 from milkreport.evaluation.label_errors import find_label_errors
-from milkreport.evaluation.metrics.measures import Plan, measure
+from milkreport.evaluation.metrics.measures import Plan, draw, measure
 from milkreport.evaluation.metrics.named import define_all
 from milkreport.evaluation.pooled_predictions import CaseFacts
 from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.binary import BinaryResult
 from milkreport.evaluation.records.data import DataSummary
 from milkreport.evaluation.records.parts import Estimate, PartResult
 from milkreport.evaluation.records.results import ArmResult, Curve, Results
 from milkreport.evaluation.review.review import review
 from milkreport.evaluation.review.training import GAP, STILL_FALLING, accuracy_gap, still_falling
+from milkreport.evaluation.review.trust import calibration, subgroups
+from milkreport.evaluation.subgroups import describe_slices
 
-#: Population, cases and seeds per arm.
+#: Population and cases.
 SITUATIONS = (
-    ("middling, 2 classes, 20%", 100, 1),
-    ("middling, 2 classes, 20%", 1000, 1),
-    ("strong, 2 classes, 20%", 1000, 1),
-    ("middling, 2 classes, 20%, strongly alike groups", 1000, 1),
-    ("middling, 3 classes", 100, 1),
-    ("middling, 3 classes", 1000, 1),
-    ("middling, 3 classes", 1000, 3),
-    ("middling, 3 classes", 5000, 1),
-    ("middling, 11 classes", 300, 1),
-    ("middling, 11 classes", 1000, 1),
-    ("strong, 11 classes", 1000, 1),
-    ("middling, 11 classes, strongly alike groups", 1000, 1),
+    ("middling, 2 classes, 20%", 100),
+    ("middling, 2 classes, 20%", 1000),
+    ("middling, 2 classes, 20%, strongly alike groups", 1000),
+    ("middling, 3 classes", 100),
+    ("middling, 3 classes", 1000),
+    ("middling, 3 classes", 5000),
+    ("middling, 11 classes", 300),
+    ("middling, 11 classes", 1000),
+    ("middling, 11 classes, strongly alike groups", 1000),
+    ("strong, 11 classes", 1000),
 )
-#: The rules that are tests.
-TESTED = ("MR004", "MR005", "MR006", "MR008", "MR013")
 N_ARMS = 3
-#: Subgroups cost the most and are looked at in every third simulation.
-SUBGROUPS_EVERY = 3
-#: Over all situations: how often a rule had something to look at, and how often it found something.
-TOTAL: Counter[str] = Counter()
+PARTS = ("alarms", "calibration", "subgroups", "gaps", "curves", "labels")
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 
 
@@ -77,47 +76,44 @@ def answer(population: Population, cases: Cases, rng: np.random.Generator) -> Pr
     return Predictions(np.char.mod("%07d", np.arange(n)), cases.truth, values, names)
 
 
-def evaluate(
-    population: Population, n: int, seeds: int, rng: np.random.Generator, with_subgroups: bool
-) -> Results:
-    """Equal arms on new cases, as results; with columns of two and four values drawn by lot."""
-    cases = population.draw_cases(n, rng)
-    first = answer(population, cases, rng)
-    table = pd.DataFrame({f"by {m}": rng.integers(0, m, n).astype(str) for m in (2, 4)})
-    groups = {}
-    if cases.groups is not None:
-        # A subgroup is a trait of the patient.
-        table = table.iloc[cases.groups].reset_index(drop=True)
-        groups = dict(zip(first.case_ids, map(str, cases.groups), strict=True))
-    facts = CaseFacts(groups, table.set_index(first.case_ids) if with_subgroups else None)
-    arms = {
-        f"arm {i}": {"test": {(s, 0): answer(population, cases, rng) for s in range(seeds)}}
-        for i in range(N_ARMS)
-    }
-    positive = (first.classes[1],) if len(first.classes) == 2 else ()
-    found, comparison = evaluate_arms(arms, Plan(positive=positive, n_resamples=200), facts)
+def with_parts(parts: dict[str, list[PartResult]], classes: tuple[str, ...]) -> Results:
+    """Parts of arms as results, of data that nothing else is known of."""
     data = DataSummary.model_construct(
-        name="",
-        synthetic=False,
-        units="cases",
-        unit="case",
-        proof=None,
-        categorical=[],
-        class_counts={},
+        synthetic=False, units="cases", unit="case", proof=None, categorical=[]
     )
+    data = data.model_copy(update={"class_counts": {}})
     return Results.model_construct(
         primary_metric="macro_f1",
-        classes=list(first.classes),
+        classes=list(classes),
         definitions=define_all("macro_f1"),
         data=data,
         arms=[
-            ArmResult(name=a, title=a, description="", correction="", parts=parts)
-            for a, parts in found.items()
+            ArmResult.model_construct(name=a, title=a, parts=p, curves=[], cells=[])
+            for a, p in parts.items()
         ],
-        comparison=comparison,
+        comparison=None,
         copies=None,
         findings=[],
     )
+
+
+def facts_of(cases: Cases, table: pd.DataFrame | None = None) -> CaseFacts:
+    """Groups of the cases, and subgroups by *table*; a subgroup is a trait of the group."""
+    ids = np.char.mod("%07d", np.arange(len(cases.truth)))
+    groups = {}
+    if cases.groups is not None:
+        groups = dict(zip(ids, map(str, cases.groups), strict=True))
+        table = None if table is None else table.iloc[cases.groups].reset_index(drop=True)
+    return CaseFacts(groups, None if table is None else table.set_index(ids))
+
+
+def evaluate(population: Population, n: int, rng: np.random.Generator) -> Results:
+    """Equal arms on new cases, compared."""
+    cases = population.draw_cases(n, rng)
+    arms = {f"arm {i}": {"test": {(0, 0): answer(population, cases, rng)}} for i in range(N_ARMS)}
+    found, comparison = evaluate_arms(arms, Plan(n_resamples=200), facts_of(cases))
+    classes = arms["arm 0"]["test"][0, 0].classes
+    return with_parts(found, classes).model_copy(update={"comparison": comparison})
 
 
 def publish(results: Results, population: Population, n: int, rng: np.random.Generator) -> Verdict:
@@ -156,21 +152,70 @@ def publish(results: Results, population: Population, n: int, rng: np.random.Gen
     )
 
 
-def alarms(name: str, n: int, seeds: int, simulations: int) -> dict[str, float]:
-    """Share of simulations in which each rule finds something, of those where it can look at something."""
-    population = make(name)
-    rng = np.random.default_rng([n, seeds, len(name)])
-    seen: Counter[str] = Counter()
+def alarms(name: str, n: int, simulations: int) -> dict[str, float]:
+    """MR005, MR006 and MR013: share of simulations in which each finds something."""
+    population, rng = make(name), np.random.default_rng([n, len(name)])
     alarmed: Counter[str] = Counter()
-    for i in range(simulations):
-        results = evaluate(population, n, seeds, rng, i % SUBGROUPS_EVERY == 0)
+    for _ in range(simulations):
+        results = evaluate(population, n, rng)
         published = outside_interval(publish(results, population, n, rng))
-        for finding in review(results, published=published).findings:
-            seen[finding.code] += finding.severity != "not applicable"
-            alarmed[finding.code] += finding.is_open
-    TOTAL.update({f"{code} seen": seen[code] for code in TESTED})
-    TOTAL.update({f"{code} alarmed": alarmed[code] for code in TESTED})
-    return {code: round(alarmed[code] / seen[code], 3) for code in TESTED if seen[code]}
+        alarmed.update(f.code for f in review(results, published=published).findings if f.is_open)
+    return {code: round(alarmed[code] / simulations, 3) for code in ("MR005", "MR006", "MR013")}
+
+
+def calibrated(name: str, n: int, simulations: int) -> dict[str, float]:
+    """MR004: share of simulations in which three calibrated arms are said not to be."""
+    population, rng = make(name), np.random.default_rng([n, len(name), 4])
+    plan, alarmed = Plan(intervals=False), 0
+    for _ in range(simulations):
+        cases, parts = population.draw_cases(n, rng), {}
+        groups = facts_of(cases).group_positions(np.char.mod("%07d", np.arange(n)))
+        for i in range(N_ARMS):
+            p = answer(population, cases, rng)
+            right = p.predicted == p.truth
+            low, high = (float(end) for end in bound_share(right, None, groups))
+            error = (high - low) / (2 * 1.96)
+            binary = None
+            if len(p.classes) == 2:
+                risk = describe_risk(
+                    [(p.truth == 1, p.probabilities[:, 1], p.probabilities[:, 0])],
+                    groups,
+                    Plan(n_resamples=20),
+                    resampled=True,
+                )
+                binary = BinaryResult.model_construct(risk=risk)
+            parts[f"arm {i}"] = [
+                PartResult.model_construct(
+                    part="test",
+                    n_cases=n,
+                    n_groups=None if groups is None else int(groups.max()) + 1,
+                    calibration=calibrate([p], groups, plan),
+                    metrics={"accuracy": Estimate(value=float(right.mean()), sampling_error=error)},
+                    binary=binary,
+                )
+            ]
+        severity = calibration(with_parts(parts, p.classes)).severity
+        alarmed += severity in ("note", "warning")
+    return {"MR004": round(alarmed / simulations, 3)}
+
+
+def sliced(name: str, n: int, simulations: int) -> dict[str, float]:
+    """MR008: share of simulations in which columns of two, three and five values, drawn by lot, differ."""
+    population, rng = make(name), np.random.default_rng([n, len(name), 8])
+    alarmed = 0
+    for _ in range(simulations):
+        cases = population.draw_cases(n, rng)
+        table = pd.DataFrame({f"by {m}": rng.integers(0, m, n).astype(str) for m in (2, 3, 5)})
+        facts = facts_of(cases, table)
+        p = answer(population, cases, rng)
+        groups, plan = facts.group_positions(p.case_ids), Plan(n_resamples=400)
+        found = facts.slices(p.case_ids)
+        # Resamples tell what chance gives to groups; single cases are shuffled.
+        draws = {} if groups is None else draw({"": {0: p}}, plan, groups, found)[""]
+        slices = describe_slices({0: p}, draws, plan, found, groups)
+        part = PartResult.model_construct(part="test", slices=slices.rows, gaps=slices.gaps)
+        alarmed += subgroups(with_parts({"": [part]}, p.classes)).severity == "warning"
+    return {"MR008": round(alarmed / simulations, 3)}
 
 
 def gaps(share: float, n: int, simulations: int) -> dict[str, float]:
@@ -202,8 +247,8 @@ def ends(time: float, noise: float, simulations: int) -> dict[str, float]:
 
 
 def labels(name: str, n: int, rate: float, simulations: int) -> dict[str, float]:
-    """Labels flipped to another class at *rate*: how many are named, how many of these and of the first 20 were
-    flipped, and which share of the flipped is named.
+    """Labels flipped to another class at *rate*: how many are named, the share of these and of the first 20
+    that was flipped, and the share of the flipped that is named.
     """
     population = make(name)
     k = len(population.classes)
@@ -233,9 +278,7 @@ def main() -> None:
     """Simulate, print and write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--simulations", type=int, default=40)
-    parser.add_argument(
-        "--what", choices=("all", "alarms", "gaps", "labels", "curves"), default="all"
-    )
+    parser.add_argument("--what", choices=("all", *PARTS), default="all")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     what, times, results = arguments.what, arguments.simulations, Found(arguments.out)
@@ -265,18 +308,14 @@ def main() -> None:
             for rate in (0.0, 0.02, 0.05, 0.1):
                 key = f"labels: {name}; 1,000 cases; {rate:.0%} flipped"
                 results.keep(key, labels(name, 1000, rate, max(times // 5, 1)))
-    if what in ("all", "alarms"):
-        for name, n, seeds in SITUATIONS:
-            key = f"alarms: {name}; {n} cases, {seeds} seeds"
-            results.keep(key, alarms(name, n, seeds, times if n < 5000 else times // 2))
-        results.keep(
-            "alarms: all situations together",
-            {
-                code: round(TOTAL[f"{code} alarmed"] / TOTAL[f"{code} seen"], 3)
-                for code in TESTED
-                if TOTAL[f"{code} seen"]
-            },
-        )
+    for name, n in SITUATIONS:
+        key, few = f"{name}; {n} cases", times if n < 5000 else times // 2
+        if what in ("all", "calibration"):
+            results.keep(f"calibration: {key}", calibrated(name, n, 5 * few))
+        if what in ("all", "subgroups"):
+            results.keep(f"subgroups: {key}", sliced(name, n, few))
+        if what in ("all", "alarms"):
+            results.keep(f"alarms: {key}", alarms(name, n, few))
 
 
 if __name__ == "__main__":
