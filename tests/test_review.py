@@ -117,7 +117,7 @@ def test_mr002_a_class_without_an_answer_is_named_unless_mr001_says_it() -> None
     silent = [[90, 10, 0], [8, 42, 0], [20, 20, 0]]
     f = found(results_of(GOOD, silent), "MR002")
     assert f.severity == "warning"
-    assert "Arm 1 rare (40)" in f.text
+    assert "Arm 1 never answers rare (40) (test" in f.text
     assert found(results_of(GOOD), "MR002").severity == "passed"
     stuck = [[100, 0, 0], [50, 0, 0], [40, 0, 0]]
     assert found(results_of(stuck), "MR002").severity == "not applicable"
@@ -406,7 +406,7 @@ def test_page_one_has_the_three_worst_and_the_section_all() -> None:
     assert [f.code for f in view.worst] == ["MR005", "MR002", "MR004"]
     assert [f.code for f in view.open] == ["MR005", "MR002", "MR004", "MR001"]
     assert [(f.code, f.badge.word) for f in view.rest] == [("MR003", "muted"), ("MR006", "passed")]
-    assert view.more == "One more below."
+    assert view.more == "and one more"
     assert reaches(findings, "error")
     assert not reaches(findings[:4], "error")
     assert reaches(findings[:4], "warning")

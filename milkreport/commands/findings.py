@@ -17,7 +17,7 @@ def show_findings(results: Results) -> None:
     for finding in shown:
         style = _STYLES[finding.severity]
         console.print(
-            f"[{style}]{finding.code} {finding.severity}:[/{style}] {escape(finding.text)}",
+            f"[{style}]{finding.code} {finding.severity}:[/{style}] {escape(finding.brief)}",
             soft_wrap=True,
         )
     rest = sum(f.is_open for f in results.findings) - len(shown)

@@ -32,6 +32,12 @@ class Finding(Record):
         return f"docs/findings.md#{self.code.lower()}"
 
     @property
+    def brief(self) -> str:
+        """The sentence up to its first semicolon: one arm or one class group of several."""
+        first, more, _ = self.text.partition("; ")
+        return f"{first} …" if more else first
+
+    @property
     def is_open(self) -> bool:
         """Whether something was found that is not muted."""
         return self.severity in ("error", "warning", "note") and not self.muted

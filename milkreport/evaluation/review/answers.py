@@ -68,12 +68,13 @@ def never_predicted(results: Results) -> Outcome:
         if silent:
             most = max(most, *(row.support for row in silent))
             silent.sort(key=lambda row: -row.support)
-            found.append(f"{arm} {named([f'{row.name} ({row.support:,})' for row in silent])}")
+            listed = named([f"{row.name} ({row.support:,})" for row in silent])
+            found.append(f"{arm} never answers {listed}")
     if not found:
         return passed("Every arm answers every class that has cases at least once.")
     return Outcome(
         "warning" if most >= TOO_FEW else "note",
-        f"Classes that are never answered, with their test {results.data.units}: {named(found, '; ')}.",
+        f"{named(found, '; ')} (test {results.data.units} in parentheses).",
         "Say so beside every average over classes: the recall of these classes is 0. More cases, a "
         "weighted loss or thresholds per class may give them answers.",
     )

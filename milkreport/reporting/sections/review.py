@@ -32,6 +32,7 @@ class FindingView:
     title: str
     badge: Badge
     text: str
+    brief: str
     advice: str
     reason: str
     docs: str
@@ -59,7 +60,7 @@ def build_review(results: Results) -> ReviewView:
     rest = len(found) - len(shown)
     return ReviewView(
         lead=_lead(findings, len(found)),
-        more=f"{numeral(rest).capitalize()} more below." if rest else "",
+        more=f"and {numeral(rest)} more" if rest else "",
         counts=_counts(findings),
         worst=tuple(map(_view, shown)),
         open=tuple(map(_view, found)),
@@ -101,6 +102,7 @@ def _view(finding: Finding) -> FindingView:
         title=finding.title,
         badge=Badge(symbol, state, kind),
         text=shorten(without_paths(finding.text), 700),
+        brief=shorten(without_paths(finding.brief), 160),
         advice=finding.advice,
         reason=shorten(without_paths(finding.muted), 300),
         docs=finding.docs,
