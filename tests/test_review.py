@@ -12,7 +12,10 @@ import milkreport
 from milkreport.checks.reported import outside_interval
 from milkreport.checks.verdict import CheckRow
 from milkreport.errors import ConfigError
+from milkreport.evaluation.calibration_summary import calibrate
 from milkreport.evaluation.intervals.closed_form import share_bounds
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.data import CategoricalSummary
 from milkreport.evaluation.records.findings import Finding
 from milkreport.evaluation.records.parts import (
@@ -187,6 +190,22 @@ def test_mr004_of_two_classes_tests_intercept_and_slope() -> None:
     f = found(milkreport.evaluate(risk**2, truth), "MR004")
     assert f.severity == "warning"
     assert "calibration intercept" in f.text
+
+
+def test_calibrated_probabilities_are_rarely_said_not_to_be() -> None:
+    rng = np.random.default_rng(4)
+    found = {1.0: 0, 2.0: 0}
+    for _ in range(200):
+        p = rng.dirichlet([0.5, 0.7, 1.0], 300)
+        truth = (p.cumsum(axis=1) < rng.random((300, 1))).sum(axis=1).clip(max=2)
+        for power in found:
+            stated = p**power / (p**power).sum(axis=1, keepdims=True)
+            given = Predictions(np.arange(300).astype(str), truth, stated, ("a", "b", "c"))
+            calibration = calibrate([given], None, Plan(intervals=False))
+            part = PartResult.model_construct(n_groups=None, calibration=calibration, metrics={})
+            found[power] += reliability_p(part) < 0.05
+    assert found[1.0] / 200 < 0.1  # 0.05 and three standard errors
+    assert found[2.0] / 200 > 0.9  # overconfident ones are seen
 
 
 def test_mr005_needs_both_metrics_beyond_noise() -> None:
