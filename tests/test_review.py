@@ -465,3 +465,20 @@ def test_mutes_of_options_and_suites() -> None:
         load_suite("quick", ["findings.mute.MR11=x"])
     f = found(results_of([[80, 10, 10], [8, 40, 2], [1, 1, 2]]), "MR011", muted=suite.findings.mute)
     assert (f.severity, f.muted, f.is_open) == ("warning", "few by design", False)
+
+
+def test_every_kind_of_results_is_reviewed() -> None:
+    nothing = samples.sample_results()
+    arms = [arm.model_copy(update={"parts": [], "curves": []}) for arm in nothing.arms]
+    nothing = nothing.model_copy(update={"arms": arms, "comparison": None})
+    assert {f.severity for f in review(nothing).findings} == {"not applicable"} | {
+        found(nothing, "MR012").severity
+    }
+    for results in (
+        samples.sample_results(failed=True),
+        samples.sample_results(seeds=3, folds=2, synthetic=True),
+        samples.two_classes(),
+        samples.many_classes(),
+        samples.many_arms(6),
+    ):
+        assert len(review(results).findings) == len(RULES)

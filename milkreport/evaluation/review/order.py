@@ -17,7 +17,6 @@ from milkreport.evaluation.review.rule import (
     named,
     passed,
     signed,
-    tested,
 )
 from milkreport.tables import plural
 
@@ -116,7 +115,6 @@ def order_by_seed(results: Results) -> Outcome:
     assert comparison is not None
     if comparison.n_seeds < SEEDS_TO_RANK:
         return absent("With one training seed per arm, nothing is known of other seeds.")
-    first = next(tested(results))[0]
     metric = results.primary_metric
     rows = [d for d in comparison.differences if d.metric == metric and d.by_seed]
     against = rows[0].against if rows else ""
@@ -124,8 +122,7 @@ def order_by_seed(results: Results) -> Outcome:
     if not rows:
         return absent("Differences by seed are missing; score these results again.")
     sign = 1 if define(metric).better == "higher" else -1
-    first = arm_words(results, against)
-    names = [first, *(arm_words(results, d.arm) for d in rows)]
+    names = [arm_words(results, against), *(arm_words(results, d.arm) for d in rows)]
     by_seed = sign * np.array([[0.0] * len(rows[0].by_seed), *(d.by_seed for d in rows)])
     best = int(by_seed.mean(axis=1).argmax())
     n = by_seed.shape[1]
