@@ -21,6 +21,7 @@ from milkreport.evaluation.label_errors import (
 )
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.reporting.sections.labels import MOST_CASES, build_labels
+from milkreport.runs.folder import RunFolder
 from tests import report_samples as samples
 from tests.test_doc_commands import type_in
 
@@ -110,14 +111,23 @@ def test_the_section_shows_twenty_and_none_where_cases_are_not_shown() -> None:
     results = samples.sample_results()
     view = build_labels(results, table)
     assert view is not None
-    assert view.table is not None
     assert view.table.rows == MOST_CASES
     assert "Most are hard cases" in view.lead
     assert build_labels(results, table, show_cases=False) is None
     assert build_labels(results, None) is None
-    nothing = build_labels(results, table.head(0))
-    assert nothing is not None
-    assert nothing.table is None
+    assert build_labels(results, table.head(0)) is None
+
+
+def test_a_run_without_such_labels_has_a_table_without_rows(tmp_path: Path) -> None:
+    p, _ = drawn()
+    folder = RunFolder(tmp_path)
+    folder.write_tables(label_errors=list_label_errors({"few": {(0, 0): p.take(np.arange(9))}}))
+    assert (tmp_path / "label_errors.csv").read_text(encoding="utf-8") == ",".join(COLUMNS) + "\n"
+    assert folder.load_label_errors() is None
+    folder.write_tables(label_errors=list_label_errors({"one": {(0, 0): p}}))
+    found = folder.load_label_errors()
+    assert found is not None
+    assert list(found.columns) == list(COLUMNS)
 
 
 def test_an_evaluation_writes_them_and_a_report_without_images_names_no_case(

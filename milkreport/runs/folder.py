@@ -224,10 +224,10 @@ class RunFolder:
         return gallery, {name: load_thumbnail(place / name) for name in there}
 
     def load_label_errors(self) -> pd.DataFrame | None:
-        """Labels to look at again, if they were looked for; numbers as text."""
+        """Labels to look at again, numbers as text; ``None`` if there are none, or none were looked for."""
         path = self.path / "label_errors.csv"
-        if not path.is_file():
-            return None
+        if not path.is_file() or path.read_bytes().count(b"\n") < 2:
+            return None  # a header alone
         return load_table(path, LABEL_ERRORS).map(unguard)
 
     def load_verdict(self) -> Verdict | None:

@@ -19,22 +19,22 @@ MOST_CASES = 20
 
 @dataclass(frozen=True)
 class LabelsView:
-    """The cases whose given label is least believable; ``table`` is ``None`` if there are none."""
+    """The cases whose given label is least believable."""
 
     lead: str
-    table: Table | None
+    table: Table
 
 
 def build_labels(
     results: Results, found: pd.DataFrame | None, show_cases: bool = True
 ) -> LabelsView | None:
-    """The first of ``label_errors.csv``; ``None`` if no labels were looked at, or cases must not be shown.
+    """The first of ``label_errors.csv``; ``None`` if it has none, or cases must not be shown.
 
     Args:
         found: the columns of :mod:`milkreport.evaluation.label_errors`, numbers or text.
         show_cases: whether a report may name cases.
     """
-    if found is None or not show_cases:
+    if found is None or found.empty or not show_cases:
         return None
     units = results.data.units
     n = plural(len(found), f"test {results.data.unit}", f"test {units}")
@@ -44,9 +44,6 @@ def build_labels(
         "says where to look, not what is wrong. Change no label because a model says so, and none of a "
         "test part after the results are known."
     )
-    if not len(found):
-        lead = f"No given label of the test {units} is less believable than another one."
-        return LabelsView(lead, None)
     rows = [_row(record) for record in found.head(MOST_CASES).to_dict("records")]
     columns = (
         Column(results.data.unit.capitalize(), text=True),
