@@ -6,7 +6,7 @@ import numpy as np
 
 from milkreport.evaluation.records.parts import PartResult
 from milkreport.evaluation.records.results import Results
-from milkreport.evaluation.review.rule import Outcome, absent, named, passed, tested
+from milkreport.evaluation.review.rule import Outcome, absent, named, passed, short, tested
 
 #: Share of the cases of all other classes that get the majority's answer, from which an arm has no other.
 ALMOST_ALL = 0.95
@@ -43,7 +43,7 @@ def majority_only(results: Results) -> Outcome:
 
 
 def _majority(part: PartResult) -> str:
-    return max(part.classes, key=lambda row: row.support).name
+    return short(max(part.classes, key=lambda row: row.support).name)
 
 
 def _swallowed(part: PartResult) -> float | None:
@@ -68,7 +68,7 @@ def never_predicted(results: Results) -> Outcome:
         if silent:
             most = max(most, *(row.support for row in silent))
             silent.sort(key=lambda row: -row.support)
-            listed = named([f"{row.name} ({row.support:,})" for row in silent])
+            listed = named([f"{short(row.name)} ({row.support:,})" for row in silent])
             found.append(f"{arm} never answers {listed}")
     if not found:
         return passed("Every arm answers every class that has cases at least once.")
@@ -106,21 +106,21 @@ def few_cases(results: Results) -> Outcome:
     units = results.data.units
     rows = [row for row in part.classes if row.support > 0]
     rare = sorted((row for row in rows if row.support < TOO_FEW), key=lambda row: row.support)
-    empty = [row.name for row in part.classes if row.support == 0]
+    empty = [short(row.name) for row in part.classes if row.support == 0]
     if not rare and not empty:
         least = min(rows, key=lambda row: row.support)
         return passed(
-            f"Every class has at least {TOO_FEW} test {units}; {least.name} has the fewest "
+            f"Every class has at least {TOO_FEW} test {units}; {short(least.name)} has the fewest "
             f"({least.support:,})."
         )
     said = [f"without any test {units}: {named(empty)}"] if empty else []
     if rare:
-        listed = named([f"{row.name} ({row.support:,})" for row in rare])
+        listed = named([f"{short(row.name)} ({row.support:,})" for row in rare])
         # Clopper and Pearson's lower end where all of n cases are right.
         floor = 0.025 ** (1 / rare[0].support)
         said.append(
-            f"fewer than {TOO_FEW} test {units}: {listed}; the recall of {rare[0].name} may be as low as "
-            f"{floor:.2f} even if every answer is right"
+            f"fewer than {TOO_FEW} test {units}: {listed}; the recall of {short(rare[0].name)} may be as "
+            f"low as {floor:.2f} even if every answer is right"
         )
     macro = results.primary_metric.startswith(_MACRO)
     of_class = results.primary_metric.partition(":")[2] in {row.name for row in rare}

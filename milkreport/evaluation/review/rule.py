@@ -48,7 +48,12 @@ def arm_words(results: Results, name: str) -> str:
     titles = {arm.name: arm.title or arm.name for arm in results.arms}
     title = titles.get(name, name)
     twins = Counter(titles.values())[title] > 1 and title != name
-    return f"{title} ({name})" if twins else title
+    return short(f"{title} ({name})" if twins else title)
+
+
+def short(name: str, most: int = 40) -> str:
+    """A name of data or an arm, cut to *most* characters: it may have thousands."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def named(items: Sequence[str], joined: str = ", ") -> str:

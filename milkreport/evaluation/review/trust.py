@@ -16,6 +16,7 @@ from milkreport.evaluation.review.rule import (
     metric_words,
     named,
     passed,
+    short,
     tested,
 )
 from milkreport.tables import plural
@@ -177,9 +178,9 @@ def subgroups(results: Results) -> Outcome:
             continue
         worst, best = min(slices, key=lambda s: s[1]), max(slices, key=lambda s: s[1])
         found.append(
-            f"{arm}: {metric_words(results, gap.metric)} {worst[1]:.3f} where {gap.column} = "
-            f"{worst[0].value} and {best[1]:.3f} where it is {best[0].value} (p = {p:.3f} after Holm's "
-            "correction)"
+            f"{arm}: {metric_words(results, gap.metric)} {worst[1]:.3f} where {short(gap.column)} = "
+            f"{short(worst[0].value)} and {best[1]:.3f} where it is {short(best[0].value)} (p = {p:.3f} after "
+            "Holm's correction)"
         )
     n = plural(len(looks), "gap", "gaps")
     if not found:
@@ -254,6 +255,6 @@ def _telling_columns(results: Results, accuracy: float) -> list[str]:
         most = max(sum(counts.values()) for counts in column.by_class.values()) / total
         if share >= accuracy and share - most > (1 - most) / 2:
             said.append(
-                f"{column.title or column.column} ({share:.1%} of all {results.data.units})"
+                f"{short(column.title or column.column)} ({share:.1%} of all {results.data.units})"
             )
     return said
