@@ -179,8 +179,8 @@ def subgroups(results: Results) -> Outcome:
         worst, best = min(slices, key=lambda s: s[1]), max(slices, key=lambda s: s[1])
         found.append(
             f"{arm}: {metric_words(results, gap.metric)} {worst[1]:.3f} where {short(gap.column)} = "
-            f"{short(worst[0].value)} and {best[1]:.3f} where it is {short(best[0].value)} (p = {p:.3f} after "
-            "Holm's correction)"
+            f"{short(worst[0].value)} and {best[1]:.3f} where it is {short(best[0].value)} (p = {p:.3f} "
+            "after Holm's correction)"
         )
     n = plural(len(looks), "gap", "gaps")
     if not found:
