@@ -26,7 +26,7 @@ command shows the traceback of an error, `--version` alone prints the version.
 | exit code | meaning |
 |---|---|
 | 0 | done; for a check: passed |
-| 1 | a check says FAIL, or `check --exact` found other bits |
+| 1 | a check says FAIL, `check --exact` found other bits, or a finding is as bad as `--fail-on` says |
 | 2 | bad usage: an unknown option, suite or setting; a metric that both sides of a check define otherwise |
 | 3 | bad data or predictions |
 | 4 | the environment: a disk that is full, a run in use, a missing extra, no PDF under `--pdf require` |

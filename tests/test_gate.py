@@ -468,9 +468,16 @@ def test_copies_are_named_by_evaluate_and_by_check(evaluated: Path, milkreport: 
         copied = frame.iloc[:20].assign(case_id=[f"copy-{i}" for i in range(20)])
         pd.concat([frame, copied]).to_csv(evaluated / file, index=False)
     evaluate(milkreport, "same.csv", "copied")
-    (notice,) = json.loads((evaluated / "copied/results.json").read_text())["notices"]
-    assert notice.startswith("40 of 2,020 cases have the same label and identical probabilities")
+    (told,) = [f for f in findings_of(evaluated / "copied") if f["code"] == "MR010"]
+    assert told["severity"] == "warning"
+    assert told["text"].startswith("40 of 2,020 test cases have the same label and identical prob")
     done = milkreport("check", "copied", "--against", "copied", "--json")
     (warning,) = json.loads(done.stdout)["warnings"]
     assert warning.startswith("model: 40 cases have the same label and the same probabilities")
-    assert json.loads((evaluated / "same/results.json").read_text())["notices"] == []
+    (told,) = [f for f in findings_of(evaluated / "same") if f["code"] == "MR010"]
+    assert told["severity"] == "passed"
+
+
+def findings_of(folder: Path) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads((folder / "results.json").read_text())["findings"]
+    return found

@@ -10,6 +10,7 @@ import typer
 
 from milkreport.cli.options import (
     PRIMARY_HELP,
+    FindingOptions,
     GroupOption,
     JsonOption,
     MarginOption,
@@ -21,6 +22,7 @@ from milkreport.cli.options import (
     TableSettings,
     pdf_mode,
     refuse_to_overwrite,
+    takes_findings,
     takes_tables,
     takes_tables_alone,
 )
@@ -29,6 +31,7 @@ from milkreport.errors import ConfigError
 
 
 @takes_tables
+@takes_findings
 def evaluate(
     context: typer.Context,
     predictions: Annotated[
@@ -75,6 +78,7 @@ def evaluate(
         ),
     ] = False,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
+    findings: FindingOptions,
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     as_json: JsonOption = False,
@@ -143,17 +147,20 @@ def evaluate(
         "metadata": metadata.name if metadata else "",
         "rules": ",".join(asked),
     }
-    line = recorded_command(context, shown, {"pdf", "no_pdf", "as_json"})
-    results = work.evaluate(inputs, plan, title, out, line, pdf_mode(pdf, no_pdf))
+    line = recorded_command(context, shown, {"pdf", "no_pdf", "as_json", "fail_on"})
+    mode = pdf_mode(pdf, no_pdf)
+    results = work.evaluate(inputs, plan, title, out, line, mode, findings.muted)
     if as_json:
         print(results.model_dump_json(indent=1))
     else:
         from milkreport.commands import scores
 
         scores.show(results)
+    findings.exit_on([results])
 
 
 @takes_tables
+@takes_findings
 def compare(
     one: Annotated[Path, typer.Argument(metavar="A", help="Run folder, or predictions file.")],
     other: Annotated[
@@ -172,6 +179,7 @@ def compare(
     margin: MarginOption = None,
     *,
     tables: TableSettings,
+    findings: FindingOptions,
     as_markdown: Annotated[bool, typer.Option("--md", help="Markdown on stdout.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -187,12 +195,15 @@ def compare(
     - milkreport compare new.csv old.csv --truth truth.csv --primary recall:CLASS --margin 0.02 --md
     """
     from milkreport.commands import comparing
+    from milkreport.commands.findings import show_findings
+    from milkreport.evaluation.review.review import review
     from milkreport.runs.evaluated import compare_two
 
     if as_markdown and as_json:
         raise ConfigError("--md and --json", "choose one")
     options = tables.read()
     found = compare_two(one, other, truth, primary, margin, options)
+    found = [review(results, findings.muted) for results in found]
     if as_json:
         print(json.dumps([json.loads(r.model_dump_json()) for r in found], indent=1))
     elif as_markdown:
@@ -203,6 +214,9 @@ def compare(
     if not as_json:
         notices = [notice for results in found for notice in results.notices]
         comparing.show_remarks(found[0].data.notes, notices)
+        for results in found:
+            show_findings(results)
+    findings.exit_on(found)
 
 
 @takes_tables_alone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ from milkreport.errors import ConfigError, EnvironmentProblem
 
 if TYPE_CHECKING:
     from milkreport.evaluation.reading.options import TableOptions
+    from milkreport.evaluation.records.results import Results
 
 #: Text near the head of every page of ours, list of problems and JUnit file.
 PAGE, PROBLEMS, JUNIT = '"generator" content="milkreport', "severity,", "milkreport check against"
@@ -222,6 +223,51 @@ _TABLES = {
 takes_tables = takes(TableSettings, _TABLES, into="tables")
 takes_tables_alone = takes(
     TableSettings, {name: _TABLES[name] for name in _TABLES if name != "positive"}, into="tables"
+)
+
+
+@dataclass(frozen=True)
+class FindingOptions:
+    """What becomes of a reviewer's findings, as it was typed."""
+
+    mute: list[str] | None = None
+    fail_on: str = ""
+
+    @property
+    def muted(self) -> dict[str, str]:
+        """Reasons by code.
+
+        Raises:
+            ConfigError: no such code, no reason, or a *fail_on* that is no severity.
+        """
+        from milkreport.evaluation.review.review import parse_mutes
+
+        if self.fail_on not in ("", "error", "warning"):
+            raise ConfigError(f"--fail-on is {self.fail_on!r}", "give error or warning")
+        return parse_mutes(self.mute or [])
+
+    def exit_on(self, found: Iterable[Results]) -> None:
+        """Exit with code 1 where a finding is as bad as *fail_on*."""
+        from milkreport.evaluation.review.review import reaches
+
+        if self.fail_on and any(reaches(r.findings, self.fail_on) for r in found):  # type: ignore[arg-type]
+            raise typer.Exit(1)
+
+
+#: A command with these options gets them as ``findings``.
+takes_findings = takes(
+    FindingOptions,
+    {
+        "mute": typer.Option(
+            metavar="CODE=REASON",
+            help="Do not count a finding, as in MR011='few by design'; the report prints why. Repeatable.",
+        ),
+        "fail_on": typer.Option(
+            metavar="error|warning",
+            help="Exit with code 1 if a finding is as bad as this and not muted.",
+        ),
+    },
+    into="findings",
 )
 
 

@@ -14,6 +14,7 @@ from milkreport.cli.options import (
     RESTART,
     AllowRootOption,
     CacheOption,
+    FindingOptions,
     ImagesOption,
     ModuleDirOption,
     NoPdfOption,
@@ -23,6 +24,7 @@ from milkreport.cli.options import (
     allow,
     cache_of,
     pdf_mode,
+    takes_findings,
 )
 from milkreport.cli.parsed import recorded_command, takes
 from milkreport.errors import ConfigError
@@ -31,7 +33,7 @@ from milkreport.execution.options import RunOptions
 #: What a run's command is recorded without: where it ran and what was kept changes no number of it.
 _NOT_RECORDED = {
     *(field.name for field in fields(RunOptions) if field.name != "device"),
-    "allow_unlabelled", "cache_dir", "pdf", "no_pdf", "dry_run",
+    "allow_unlabelled", "cache_dir", "pdf", "no_pdf", "dry_run", "fail_on",
 }  # fmt: skip
 
 
@@ -42,6 +44,7 @@ def _suites() -> list[str]:
     return list_suites()
 
 
+@takes_findings
 @takes(
     RunOptions,
     {
@@ -112,6 +115,7 @@ def run_all(
         ),
     ] = None,
     options: RunOptions,
+    findings: FindingOptions,
     cache_dir: CacheOption = None,
     module_dir: ModuleDirOption = None,
     allow_unlabelled: UnlabelledOption = False,
@@ -147,12 +151,12 @@ def run_all(
     from milkreport.suite.suite import load_suite
     from milkreport.trust import trust_suite
 
-    mode = pdf_mode(pdf, no_pdf)
+    muted, mode = findings.muted, pdf_mode(pdf, no_pdf)
     allow(TrustOptions(module_dir=module_dir))
     settings = [*(overrides or []), *(["data.unlabelled=drop"] if allow_unlabelled else [])]
     runs = []
     for point in parse_grid(grid or []):
-        chosen = load_suite(suite, [*settings, *point.overrides])
+        chosen = load_suite(suite, [*settings, *point.overrides]).with_mutes(muted)
         if seeds is not None:
             chosen = chosen.with_seeds(seeds)
         if point.name:
@@ -185,10 +189,12 @@ def run_all(
     found, verdict = main_job.run(order)
     if any(results.status == "partial" for results in found):
         raise typer.Exit(6)
-    if options.gate is not None:
-        raise typer.Exit(exit_code(verdict) if verdict else 5)
+    if options.gate is not None and (code := exit_code(verdict) if verdict else 5):
+        raise typer.Exit(code)
+    findings.exit_on(found)
 
 
+@takes_findings
 def report(
     context: typer.Context,
     runs: Annotated[
@@ -205,6 +211,8 @@ def report(
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     images: ImagesOption = RunOptions.images,
+    *,
+    findings: FindingOptions,
 ) -> None:
     """Draw the report of a run folder again, without training; or one report of several runs.
 
@@ -220,14 +228,15 @@ def report(
     """
     from milkreport.commands import execute
 
-    mode = pdf_mode(pdf, no_pdf)
+    muted, mode = findings.muted, pdf_mode(pdf, no_pdf)
     if len(runs) == 1:
         if out or arm or primary:
             raise ConfigError("--out, --arm and --primary are for several runs", "name two or more")
-        execute.redraw(runs[0], pdf=mode, images=images)
+        findings.exit_on(execute.redraw(runs[0], pdf=mode, images=images, muted=muted))
         return
     if out is None:
         raise ConfigError("a report of several runs needs a place", "give --out FOLDER")
     shown = {"runs": [path.name or str(path) for path in runs], "out": "$OUT"}
-    line = recorded_command(context, shown, {"pdf", "no_pdf", "images"})
-    execute.combined(runs, out, arm or [], primary, line, mode)
+    line = recorded_command(context, shown, {"pdf", "no_pdf", "images", "mute", "fail_on"})
+    results = execute.combined(runs, out, arm or [], primary, line, mode, muted=muted)
+    findings.exit_on([results])

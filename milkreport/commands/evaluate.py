@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from milkreport.evaluation.evaluate import evaluate_inputs
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.reading.inputs import EvaluationInputs
 from milkreport.evaluation.records.results import Results
+from milkreport.evaluation.review.review import review
 
 
 def evaluate(
-    inputs: EvaluationInputs, plan: Plan, title: str, out: Path | None, command: str, pdf: str
+    inputs: EvaluationInputs,
+    plan: Plan,
+    title: str,
+    out: Path | None,
+    command: str,
+    pdf: str,
+    muted: Mapping[str, str],
 ) -> Results:
-    """Score and compare predictions; where *out* is named, write results and report into it."""
+    """Score and compare predictions; where *out* is named, write results and report into it.
+
+    Args:
+        muted: findings that do not count, code to reason.
+    """
     if out is not None:
         from milkreport.commands.console import note
         from milkreport.runs.evaluated import refuse_other
@@ -21,6 +33,7 @@ def evaluate(
         if refuse_other(out, command, inputs.sources_sha256):
             note(f"replacing the evaluation in {out}, which the same command made")
     results = evaluate_inputs(inputs, plan, title=title, suite=out.name if out else "evaluate")
+    results = review(results, muted)
     if out is not None:
         from milkreport.commands import execute
         from milkreport.commands.console import show_files

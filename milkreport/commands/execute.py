@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milkreport.checks.audit.findings import Audit
+from milkreport.checks.reported import outside_interval
 from milkreport.checks.verdict import Verdict
 from milkreport.commands import running, sources
 from milkreport.commands.console import say, show_files, warn
+from milkreport.commands.findings import show_findings
 from milkreport.commands.progress import bar, progress
 from milkreport.data.adapters.load import load_cases
 from milkreport.data.pixels.store import list_stores, open_store
 from milkreport.data.prepare import image_problems
 from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
 from milkreport.evaluation.records.results import Results
+from milkreport.evaluation.review.review import review
 from milkreport.finetuning.record import NEW, OLD, is_finetuning
 from milkreport.inside import refuse_links
 from milkreport.runs.collect import collect, plan_cells
@@ -40,10 +43,18 @@ def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
         return repeat_run(folder, root, cache, watcher)
 
 
-def redraw(run_path: Path, pdf: str, images: bool = True) -> None:
+def redraw(
+    run_path: Path, pdf: str, images: bool = True, muted: Mapping[str, str] | None = None
+) -> list[Results]:
     """Draw the report of a run folder again; cells that were finished since are scored first.
 
     A fine-tuning has two reports, of the new cases and of the original ones.
+
+    Args:
+        muted: findings that do not count in this report, code to reason.
+
+    Returns:
+        the results that were drawn.
     """
     folders = [RunFolder(run_path)]
     if is_finetuning(run_path):
@@ -52,12 +63,38 @@ def redraw(run_path: Path, pdf: str, images: bool = True) -> None:
         if not folders:
             do = "do the same finetune again: it goes on where it was stopped"
             raise DataError("this fine-tuning is not finished", do, str(run_path))
+    drawn = []
     for folder in folders:
         if folder.is_run() and not folder.has_suite:
             results = folder.load_results()
         else:
             results = _results_so_far(folder)
-        show_files(draw(folder, results, folder.load_verdict(), pdf, images))
+        verdict = folder.load_verdict()
+        results = reviewed(folder, results, verdict, muted)
+        show_findings(results)
+        show_files(draw(folder, results, verdict, pdf, images))
+        drawn.append(results)
+    return drawn
+
+
+def reviewed(
+    folder: RunFolder,
+    results: Results,
+    verdict: Verdict | None,
+    muted: Mapping[str, str] | None = None,
+) -> Results:
+    """The results with the findings of now, by the verdict of now; ``results.json`` is brought up to date.
+
+    Args:
+        muted: code to reason, beside those that the suite mutes, or the evaluation was made with.
+    """
+    mute = {f.code: f.muted for f in results.findings if f.muted}
+    if folder.has_suite:
+        mute = folder.load_suite().findings.mute
+    found = review(results, {**mute, **(muted or {})}, outside_interval(verdict))
+    if found.findings != results.findings:
+        folder.write_results(found, {})
+    return found
 
 
 def combined(
@@ -68,7 +105,8 @@ def combined(
     command: str,
     pdf: str,
     replace: bool = False,
-) -> None:
+    muted: Mapping[str, str] | None = None,
+) -> Results:
     """Write one report of several runs, and show the outcome; *replace*: whatever report *out* holds.
 
     *command* is recorded; a report by another one is not written over.
@@ -80,9 +118,11 @@ def combined(
     if not replace:
         refuse_other(out, command, hash_paths(runs))
     results = combine(runs, out, arms, primary, command)
+    results = reviewed(RunFolder(out), results, None, muted)
     written = draw(RunFolder(out), results, None, pdf)
     running.show_results(results, None)
     show_files(written)
+    return results
 
 
 def _results_so_far(folder: RunFolder) -> Results:
@@ -113,11 +153,12 @@ def draw(
     suite = folder.load_suite() if folder.has_suite else None
     found = folder.load_audit() if verdict is not None else None
     gallery = folder.load_gallery() if images else None
+    labels = folder.load_label_errors() if images else None  # case by case, as the gallery is
     if pdf == "none" and (folder.path / "report.pdf").is_file():
         say("removed the older report.pdf: it would not be of this report")
     arguments = (folder.path, results, folder.load_manifest(), suite, verdict, found, gallery)
     try:
-        return write_report(*arguments, pdf=pdf != "none")
+        return write_report(*arguments, labels=labels, pdf=pdf != "none")
     except PdfProblem as problem:
         if pdf == "require":
             raise
@@ -136,7 +177,9 @@ def export(run_path: Path, out: Path | None) -> None:
     verdict = folder.load_verdict()
     found = folder.load_audit() if verdict is not None else None
     with keeping_pictures() as pictures:
-        view = build_view(folder.load_results(), folder.load_manifest(), suite, verdict, found)
+        labels = folder.load_label_errors()
+        results, manifest = folder.load_results(), folder.load_manifest()
+        view = build_view(results, manifest, suite, verdict, found, labels=labels)
     show_files(write_export(view, pictures, out or run_path / "export"))
 
 

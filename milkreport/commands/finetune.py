@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from milkreport.atomic import write_text
 from milkreport.commands.console import show_files
-from milkreport.commands.execute import draw, synthetic_folder
+from milkreport.commands.execute import draw, reviewed, synthetic_folder
 from milkreport.commands.finetuned import as_markdown, show
 from milkreport.commands.progress import progress
 from milkreport.finetuning.finetune import Job, finetune
@@ -26,7 +26,8 @@ def run(job: Job, pdf: str) -> FineTuning:
     for name, compared in ((NEW, record.new), (OLD, record.old)):
         if compared is not None:
             folder = RunFolder(job.out / name)
-            files += draw(folder, folder.load_results(), None, pdf)[:2]
+            results = reviewed(folder, folder.load_results(), None)
+            files += draw(folder, results, None, pdf)[:2]
     write_text(job.out / SUMMARY, as_markdown(record))
     show(record)
     files = [path for path in files if path.suffix != ".svg"]

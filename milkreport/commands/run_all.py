@@ -15,7 +15,7 @@ from milkreport.checks.reference import shipped_references
 from milkreport.checks.verdict import Verdict
 from milkreport.commands import running
 from milkreport.commands.console import note, say, show_files
-from milkreport.commands.execute import combined, draw, synthetic_folder
+from milkreport.commands.execute import combined, draw, reviewed, synthetic_folder
 from milkreport.commands.progress import progress
 from milkreport.commands.shell import shell_line
 from milkreport.errors import ConfigError
@@ -81,9 +81,9 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
             with progress() as bars:
                 found = run_suites(jobs, executor, Tracked(bars, trackers), options)
         verdict: Verdict | None = None
-        for job, results in zip(jobs, found, strict=True):
-            verdict, files = _finish(order, RunFolder(job.out), results, started)
-            trackers.tell(partial(_tell_end, job.name, results, files))
+        for place, job in enumerate(jobs):
+            found[place], verdict, files = _finish(order, RunFolder(job.out), found[place], started)
+            trackers.tell(partial(_tell_end, job.name, found[place], files))
     if len(found) > 1:
         _finish_grid(order, found)
     return found, verdict
@@ -165,8 +165,8 @@ def _open_trackers(options: RunOptions) -> list[Tracker]:
 
 def _finish(
     order: Order, folder: RunFolder, results: Results, started: float
-) -> tuple[Verdict | None, list[Path]]:
-    """Check and report one run: its verdict, and the files that are worth keeping elsewhere."""
+) -> tuple[Results, Verdict | None, list[Path]]:
+    """Check and report one run: its results with findings, its verdict, and files worth keeping elsewhere."""
     reference = order.options.gate or order.suite.reference
     verdict, unchecked = None, ""
     if order.options.gate or (reference and is_comparable(results, reference)):
@@ -174,6 +174,7 @@ def _finish(
     elif reference not in ("", *shipped_references()) and not results.data.synthetic:
         # Shipped suites name a shipped reference, which is nothing to a user with other data.
         unchecked = f"reference {reference} describes different data than this run"
+    results = reviewed(folder, results, verdict)
     in_grid = len(order.runs) > 1  # the PDF is that of all points together
     written = draw(folder, results, verdict, "none" if in_grid else order.pdf, order.options.images)
     if not in_grid:
@@ -182,7 +183,7 @@ def _finish(
             say(f"NOT CHECKED: {unchecked}")
         show_files(written, time.monotonic() - started)
     records = [folder.path / name for name in ("results.json", "metrics.csv", "manifest.json")]
-    return verdict, [*(path for path in written if path.parent == folder.path), *records]
+    return results, verdict, [*(path for path in written if path.parent == folder.path), *records]
 
 
 def _finish_grid(order: Order, found: Sequence[Results]) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from milkreport.checks.verdict import Verdict
 from milkreport.commands.console import bounds, console, duration, number, warn
+from milkreport.commands.findings import show_findings
 from milkreport.commands.verdicts import show_status
 from milkreport.evaluation.metrics.definitions import HEADLINE
 from milkreport.evaluation.records.parts import Estimate
@@ -110,6 +111,7 @@ def show_results(results: Results, verdict: Verdict | None) -> None:
     show_arms(results)
     for notice in results.notices:
         warn(notice)
+    show_findings(results)
     for arm in results.arms:
         for cell in arm.cells:
             if cell.status == "failed":

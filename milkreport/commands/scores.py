@@ -7,6 +7,7 @@ from rich.table import Table
 
 from milkreport.commands import binary, comparing, running
 from milkreport.commands.console import bounds, console, number
+from milkreport.commands.findings import show_findings
 from milkreport.evaluation.apply_thresholds import Thresholds
 from milkreport.evaluation.metrics.definitions import DEFINITIONS, REPEATED
 from milkreport.evaluation.records.parts import POSITIVE, Estimate, PartResult
@@ -42,6 +43,7 @@ def show(results: Results) -> None:
         comparing.show(results)
         binary.show_comparison(results)
     comparing.show_remarks(results.data.notes, results.notices)
+    show_findings(results)
 
 
 def _show_part(results: Results, part: PartResult) -> None:

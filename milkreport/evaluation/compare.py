@@ -28,7 +28,7 @@ from milkreport.evaluation.records.results import (
     Agreement,
     Comparison,
     Difference,
-    Finding,
+    PairFinding,
 )
 from milkreport.streams import stream
 
@@ -48,7 +48,7 @@ def is_better(difference: Difference) -> bool:
     return (difference.value > 0) == (define(difference.metric).better == "higher")
 
 
-def find(difference: Difference) -> Finding:
+def find(difference: Difference) -> PairFinding:
     """What may be said of a difference on the primary metric, within its margin where it has one.
 
     ``equivalent``: the 90% interval lies within plus and minus the margin, and no difference was shown.

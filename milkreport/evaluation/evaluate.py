@@ -18,6 +18,7 @@ from milkreport.evaluation.notices import list_notices
 from milkreport.evaluation.pooled_predictions import (
     CaseFacts,
     Cells,
+    count_copied_cases,
     pool_arms,
 )
 from milkreport.evaluation.reading.arrays import as_tables, is_array
@@ -26,6 +27,7 @@ from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions, as
 from milkreport.evaluation.records.data import DataSummary, Part, SplitSummary
 from milkreport.evaluation.records.parts import PartResult
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Comparison, Results
+from milkreport.evaluation.review.review import review
 from milkreport.evaluation.summarise import summarise_pool
 from milkreport.tables import first_few
 
@@ -171,7 +173,7 @@ def evaluate_inputs(
         )
         for name, parts in found.items()
     ]
-    return Results(
+    results = Results(
         suite=suite,
         title=title or "Evaluation of predictions",
         question="How good are these predictions, and how sure is that?"
@@ -197,8 +199,10 @@ def evaluate_inputs(
         readers=describe_readers(
             inputs.readers, inputs.facts.group_positions(inputs.first.case_ids), plan
         ),
+        copies=count_copied_cases({name: parts["test"] for name, parts in inputs.arms.items()}),
         notices=list_notices(inputs, found, plan),
     )
+    return review(results)
 
 
 def evaluate_arms(

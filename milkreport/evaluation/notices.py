@@ -9,7 +9,6 @@ import numpy as np
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.slices import MOST_VALUES, skipped_columns
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, notice_groups, pool_folds
-from milkreport.evaluation.reading.copies import count_copies, find_copies
 from milkreport.evaluation.reading.inputs import EvaluationInputs
 from milkreport.evaluation.records.data import Part
 from milkreport.evaluation.records.parts import PartResult
@@ -34,7 +33,6 @@ def list_notices(
         *_notice_operating(found, plan),
         *_notice_ties(inputs),
         *_notice_order(found, plan),
-        *_notice_copies(inputs.arms),
         *_notice_seeds(inputs.arms),
         *notice_groups(inputs.facts, inputs.first.case_ids),
         *_notice_few_groups(inputs),
@@ -159,21 +157,6 @@ def _notice_skipped(facts: CaseFacts) -> list[str]:
     return [
         f"no subgroups by {named}: more than {MOST_VALUES} values; name the columns to include them, as in "
         f"{options}"
-    ]
-
-
-def _notice_copies(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
-    """A notice of test cases to which every arm and seed gives the same probabilities, to the bit."""
-    pooled = [p for parts in arms.values() for p in pool_folds(parts["test"]).values()]
-    ids = pooled[0].case_ids
-    if not all(np.array_equal(p.case_ids, ids) for p in pooled):
-        return []
-    roots = find_copies(pooled[0].truth, np.concatenate([p.probabilities for p in pooled], axis=1))
-    if roots is None:
-        return []
-    return [
-        f"{count_copies(roots):,} of {len(ids):,} cases have the same label and identical probabilities as "
-        "another case: copies are not independent cases; remove them, or name their group by --group"
     ]
 
 

@@ -114,6 +114,7 @@ def paired_difference(
         detectable=detectable(found),
         sampling_error=spread((one_draws - other_draws).mean(axis=1)),
         seed_sd=float(gaps.std(ddof=1)) if len(gaps) > 1 else None,
+        by_seed=gaps.tolist() if len(gaps) > 1 else [],
         df=df if np.isfinite(df) else None,
         margin=margin,
         superiority=_superiority(one, other, define(metric).better),

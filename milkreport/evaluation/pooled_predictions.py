@@ -14,6 +14,7 @@ from milkreport.evaluation.binary.answers import Answers, answer_cells
 from milkreport.evaluation.metrics.calibration import apply_temperature, fit_temperature
 from milkreport.evaluation.metrics.measures import Measured, Plan, draw
 from milkreport.evaluation.metrics.slices import FEWEST, Slice, make_slices
+from milkreport.evaluation.reading.copies import count_copies, find_copies
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.data import Part
 from milkreport.tables import first_few
@@ -108,6 +109,19 @@ def pool_folds(cells: Cells) -> dict[int, Predictions]:
             folds[0].classes,
         )
     return pooled
+
+
+def count_copied_cases(arms: Mapping[str, Cells]) -> int | None:
+    """Cases to which every arm and seed gives the label and probabilities of another one, to the bit.
+
+    ``None`` where arms have different cases.
+    """
+    pooled = [p for cells in arms.values() for p in pool_folds(cells).values()]
+    if not pooled or not all(np.array_equal(p.case_ids, pooled[0].case_ids) for p in pooled):
+        return None
+    rows = np.concatenate([p.probabilities for p in pooled], axis=1)
+    roots = find_copies(pooled[0].truth, rows)
+    return 0 if roots is None else count_copies(roots)
 
 
 def pool_arms(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,14 @@ from milkreport.evaluation.intervals.label_bounds import bound_labels
 from milkreport.evaluation.metrics.confusion import confusion_counts, defined, score_confusion
 from milkreport.evaluation.metrics.measures import Measured, Plan
 from milkreport.evaluation.metrics.positive import split_positive
-from milkreport.evaluation.metrics.slices import FEWEST, Slice, chance_gaps, score_slices, widest
+from milkreport.evaluation.metrics.slices import (
+    FEWEST,
+    Slice,
+    chance_gaps,
+    reaching,
+    score_slices,
+    widest,
+)
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.parts import Estimate, SliceGap, SliceResult, Withheld
 
@@ -90,21 +98,25 @@ def describe_slices(
         places = [i for i, piece in enumerate(shown) if piece.column == column]
         if len(places) < 2:
             continue
-        chance: dict[str, float] = {}
+        observed = {
+            name: float(widest(np.mean([p[name][places, 0] for p in points], axis=0)))
+            for name in names
+        }
+        chance: dict[str, tuple[float, float]] = {}
         if plan.intervals and groups is None:
-            chance = chance_gaps(pooled, [shown[i] for i in places], plan.positive)
+            chance = chance_gaps(pooled, [shown[i] for i in places], plan.positive, observed)
         elif plan.intervals and draws and groups is not None and enough_groups(groups):
-            chance = {name: _chance_of_draws(drawn[name], places) for name in names}
+            chance = {name: _chance_of_draws(drawn[name], places, observed[name]) for name in names}
         for name in names:
-            value = defined(float(widest(np.mean([p[name][places, 0] for p in points], axis=0))))
+            below, p_value = chance.get(name, (math.nan, math.nan))
             gaps_found.append(
                 SliceGap(
                     column=column,
                     metric=name,
-                    gap=Estimate(
-                        value=value
-                    ),  # no interval: resampling widens a largest difference
-                    chance=defined(chance[name]) if name in chance else None,
+                    # No interval: resampling widens a largest difference.
+                    gap=Estimate(value=defined(observed[name])),
+                    chance=defined(below),
+                    p=defined(p_value) if math.isfinite(observed[name]) else None,
                 )
             )
     return Slices(rows, gaps_found, withheld)
@@ -151,9 +163,13 @@ def enough_groups(groups: Ints) -> bool:
     return int(groups.max()) + 1 >= FEWEST_GROUPS
 
 
-def _chance_of_draws(draws: Sequence[Floats], places: list[int]) -> float:
-    """What the gap stays below in 95% of resamples whose slices are moved to one value: groups stay whole."""
+def _chance_of_draws(draws: Sequence[Floats], places: list[int], gap: float) -> tuple[float, float]:
+    """What the gap stays below in 95% of resamples whose slices are moved to one value, and the p of *gap*:
+    groups stay whole.
+    """
     inside = np.mean([d[:, places, 0] for d in draws], axis=0)
     gaps = widest(inside - np.nanmean(inside, axis=0))
     known = gaps[np.isfinite(gaps)]
-    return float(np.quantile(known, 0.95)) if len(known) else float("nan")
+    if not len(known):
+        return math.nan, math.nan
+    return float(np.quantile(known, 0.95)), reaching(known, gap)

@@ -8,7 +8,7 @@ from typing import Literal
 from milkreport.errors import DataError
 from milkreport.evaluation.records.data import Record
 from milkreport.evaluation.records.parts import Estimate
-from milkreport.evaluation.records.results import Finding
+from milkreport.evaluation.records.results import PairFinding
 from milkreport.inside import refuse_links
 from milkreport.parse import parse_json
 
@@ -51,7 +51,7 @@ class Compared(Record):
     synthetic: bool
     metrics: dict[str, Pair]
     shown: bool
-    finding: Finding | None = None
+    finding: PairFinding | None = None
     margin: float | None = None
 
 

@@ -118,6 +118,11 @@ def summarise(view: ReportView) -> str:
     ]
     if s.badge:
         parts += [f"{s.badge.symbol} **{s.badge.word}** {plain(s.badge.text)}".strip(), ""]
+    for asked in view.review.worst:
+        parts += [
+            f"{asked.badge.symbol} **{asked.code} {asked.badge.word}** {plain(asked.text)}",
+            "",
+        ]
     for table in (s.binary, s.pairs, s.table):
         if table is not None:
             parts += [as_markdown(table)]

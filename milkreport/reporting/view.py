@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.records.results import Results
@@ -17,6 +19,8 @@ from milkreport.reporting.sections.compare import ComparisonView, build_comparis
 from milkreport.reporting.sections.data import DataView, build_data
 from milkreport.reporting.sections.gallery import GalleryView, build_gallery
 from milkreport.reporting.sections.guidelines import GuidelinesView, build_guidelines
+from milkreport.reporting.sections.labels import TITLE as LABELS_TITLE
+from milkreport.reporting.sections.labels import LabelsView, build_labels
 from milkreport.reporting.sections.protocol import ProtocolView, build_protocol
 from milkreport.reporting.sections.provenance import (
     EthicsView,
@@ -32,6 +36,8 @@ from milkreport.reporting.sections.reference import (
     count_badges,
     status_badge,
 )
+from milkreport.reporting.sections.review import TITLE as REVIEW_TITLE
+from milkreport.reporting.sections.review import ReviewView, build_review
 from milkreport.reporting.sections.subgroups import SubgroupsView, build_subgroups
 from milkreport.reporting.sections.tables import comparison_table, pair_table
 from milkreport.reporting.wording.binary import point_sentence
@@ -102,6 +108,8 @@ class ReportView:
     arms_note: str
     subgroups: SubgroupsView | None
     gallery: GalleryView | None
+    labels: LabelsView | None
+    review: ReviewView
     reference: ReferenceView | None
     audit: AuditView | None
     against: str
@@ -109,6 +117,9 @@ class ReportView:
     ethics: EthicsView
     provenance: ProvenanceView
     guidelines: GuidelinesView
+
+    review_title: str = REVIEW_TITLE
+    labels_title: str = LABELS_TITLE
 
     @property
     def numbers(self) -> dict[str, str]:
@@ -133,6 +144,7 @@ def build_view(
     audit: Audit | None = None,
     gallery: tuple[Gallery, Mapping[str, bytes]] | None = None,
     *,
+    labels: pd.DataFrame | None = None,
     data_argument: str = "$MILKREPORT_DATA",
 ) -> ReportView:
     """Turn the records of a run into text and drawings.
@@ -141,6 +153,7 @@ def build_view(
         verdict: what ``check`` found, if anything was checked; never read for synthetic data.
         audit: what was found of the reference's own figures; shown beside the verdict.
         gallery: the mistakes gallery and its thumbnails by file name.
+        labels: labels to look at again (:mod:`milkreport.evaluation.label_errors`), which name cases.
         data_argument: how the command to reproduce names the data's folder.
     """
     results = in_display_order(results.model_copy(update={"data": tidy(results.data)}))
@@ -155,6 +168,7 @@ def build_view(
     cost = build_cost(results, manifest)
     shown = build_gallery(results, *gallery, suite) if gallery else None
     subgroups = build_subgroups(results)
+    doubted = build_labels(results, labels)
     there = {
         "curves": bool(drawn.figures),
         "binary": bool(binary.chapters),
@@ -162,6 +176,7 @@ def build_view(
         "mistakes": shown is not None,
         "subgroups": subgroups is not None,
         "reference": compared is not None,
+        "labels": doubted is not None,
     }
     missing = [key for key, present in there.items() if not present]
     return ReportView(
@@ -187,6 +202,8 @@ def build_view(
         arms_note=detail_note(results),
         subgroups=subgroups,
         gallery=shown,
+        labels=doubted,
+        review=build_review(results),
         reference=build_reference(results, compared) if compared else None,
         audit=build_audit(audit) if audit and compared else None,
         cost=cost,
@@ -227,7 +244,9 @@ def _contents(
         "arms": "Arm by arm",
         "subgroups": "Subgroups",
         "mistakes": "Most confident mistakes",
+        "labels": LABELS_TITLE,
         "reference": against,
+        "review": REVIEW_TITLE,
         "cost": "Cost",
         "ethics": "Limitations, ethics and privacy",
         "provenance": "Provenance",

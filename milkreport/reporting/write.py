@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from milkreport.atomic import write_text
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
@@ -29,15 +31,19 @@ def write_report(
     audit: Audit | None = None,
     gallery: tuple[Gallery, Mapping[str, bytes]] | None = None,
     *,
+    labels: pd.DataFrame | None = None,
     pdf: bool = True,
 ) -> list[Path]:
     """Write ``report.html``, ``figures/*.svg`` and, if *pdf*, ``report.pdf``; return their paths.
+
+    Args:
+        labels: labels to look at again, which name cases; ``None`` leaves the section out.
 
     Raises:
         EnvironmentProblem: nothing can be written there.
         PdfProblem: the PDF could not be made; HTML and figures stand.
     """
-    view = build_view(results, manifest, suite, verdict, audit, gallery)
+    view = build_view(results, manifest, suite, verdict, audit, gallery, labels=labels)
     written = []
     for figure in view.figures:
         path = folder / "figures" / f"{figure.key}.svg"

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import pandas as pd
 
 from milkreport.evaluation.evaluate import PARTS, evaluate_arms
+from milkreport.evaluation.label_errors import list_label_errors
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import define_all
 from milkreport.evaluation.mistakes import list_mistakes
-from milkreport.evaluation.pooled_predictions import Cells
+from milkreport.evaluation.pooled_predictions import Cells, count_copied_cases
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.data import Part
 from milkreport.evaluation.records.long_form import tabulate, tabulate_differences
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Curve, Results
+from milkreport.evaluation.review.review import review
 from milkreport.runs.cells import Cell
 from milkreport.runs.folder import RunFolder
 from milkreport.suite.models import Classifier
@@ -35,7 +37,8 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
     """Score every finished cell of a run; a run under way or with failed cells gives partial results.
 
     Returns:
-        The results, and their tables: ``metrics``, the long form, and ``mistakes``.
+        The results, and their tables: ``metrics``, the long form, ``mistakes``, ``label_errors`` and
+        ``differences``.
 
     Raises:
         DataError: not a run folder, or a damaged predictions file.
@@ -46,6 +49,7 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
     positive, rules = tuple(record.data.positive), tuple(record.data.rules)
     plan = Plan(suite.primary_metric, positive, rules, margin=suite.margin)
     parts, comparison = evaluate_arms(cells, plan, folder.load_case_facts())
+    tested = {name: mine["test"] for name, mine in cells.items() if "test" in mine}
     arms = []
     for arm in suite.arms:
         records, curves = _records(folder, suite, arm)
@@ -83,11 +87,14 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         splits=record.splits,
         arms=arms,
         comparison=comparison,
+        copies=count_copied_cases(tested),
         notices=notices,
     )
+    results = review(results, suite.findings.mute)
     tables = {
         "metrics": tabulate(results, cells),
         "mistakes": list_mistakes(cells),
+        "label_errors": list_label_errors(tested),
         "differences": tabulate_differences(comparison),
     }
     return results, tables

@@ -11,6 +11,7 @@ import pandas as pd
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.evaluate import evaluate_inputs
+from milkreport.evaluation.label_errors import list_label_errors
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import check_metric
 from milkreport.evaluation.mistakes import list_mistakes
@@ -80,6 +81,9 @@ def write_evaluation(
         tables = {
             "metrics": tabulate(results, inputs.arms),
             "mistakes": list_mistakes(inputs.arms),
+            "label_errors": list_label_errors(
+                {name: parts["test"] for name, parts in inputs.arms.items()}
+            ),
             "differences": tabulate_differences(results.comparison),
         }
         folder.write_results(results, tables)

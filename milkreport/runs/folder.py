@@ -15,6 +15,7 @@ from milkreport.atomic import disk_problem, is_temporary, write_text
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
+from milkreport.evaluation.label_errors import COLUMNS as LABEL_ERRORS
 from milkreport.evaluation.pooled_predictions import CaseFacts
 from milkreport.evaluation.records.data import DataSummary, Record, SplitSummary
 from milkreport.evaluation.records.results import Results
@@ -42,7 +43,7 @@ _OWN_FOLDERS = ("cells", "figures", "export", GALLERY, TENSORBOARD)
 _OWN_FILES = (
     *("report.html", "report.pdf", "checks.json", "audit.json", "results.json", "metrics.csv"),
     *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "subgroups.csv", "groups.csv"),
-    *("data.json", "mistakes.csv", "differences.csv", ".progress.json"),
+    *("data.json", "mistakes.csv", "label_errors.csv", "differences.csv", ".progress.json"),
     *("suite.toml", "manifest.json"),
 )
 
@@ -221,6 +222,13 @@ class RunFolder:
         files |= {shown.heat for m in gallery.mistakes for shown in m.images if shown.heat}
         there = [name for name in sorted(files) if (place / name).is_file()]
         return gallery, {name: load_thumbnail(place / name) for name in there}
+
+    def load_label_errors(self) -> pd.DataFrame | None:
+        """Labels to look at again, numbers as text; ``None`` if there are none, or none were looked for."""
+        path = self.path / "label_errors.csv"
+        if not path.is_file() or path.read_bytes().count(b"\n") < 2:
+            return None  # a header alone
+        return load_table(path, LABEL_ERRORS).map(unguard)
 
     def load_verdict(self) -> Verdict | None:
         """The last verdict, if the run was checked."""

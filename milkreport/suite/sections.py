@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from milkreport.errors import ConfigError
+from milkreport.evaluation.review.review import check_mute
 from milkreport.limits import ImageSize
 from milkreport.suite.toml import Section
 
@@ -24,6 +26,20 @@ class Synthetic(Section):
     cases: Annotated[int, Field(ge=66, le=100_000)] = 600
     seed: Seed = 0
     size: ImageSize = 64
+
+
+class Findings(Section):
+    """What a reviewer would ask: ``mute`` has the reason why a code does not count (docs/findings.md)."""
+
+    mute: dict[str, str] = {}
+
+    @field_validator("mute")
+    @classmethod
+    def _known(cls, mute: dict[str, str]) -> dict[str, str]:
+        try:
+            return dict(check_mute(code, reason) for code, reason in mute.items())
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
 
 
 class Data(Section):

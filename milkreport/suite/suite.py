@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ from milkreport.parse import parse_toml
 from milkreport.resources import resource_folder
 from milkreport.suite.arms import ON_CASES, ON_LOGITS, SHARED, Arm, ArmInputs, Correction
 from milkreport.suite.models import AnyModel, Classifier, Model
-from milkreport.suite.sections import Data, Precision, Seed, Split, Synthetic, Training
+from milkreport.suite.sections import Data, Findings, Precision, Seed, Split, Synthetic, Training
 from milkreport.suite.toml import Name, S, Section, load_toml, validate
 
 __all__ = ["Arm", "ArmInputs", "Correction", "Data", "Model", "Split", "Suite", "Training"]
@@ -49,6 +49,7 @@ class Suite(Section):
     split: Split = Split()
     model: AnyModel = Model()
     training: Training = Training()
+    findings: Findings = Findings()
     arms: Annotated[list[Arm], Field(min_length=1, max_length=100)]
 
     @field_validator("primary_metric")
@@ -183,9 +184,14 @@ class Suite(Section):
         seeds += range(first, first + n - len(seeds))
         return build_suite(self.model_dump() | {"seeds": seeds}, f"--seeds {n}")
 
+    def with_mutes(self, mutes: Mapping[str, str]) -> Suite:
+        """The suite with these findings muted as well: code to reason."""
+        findings = Findings(mute=self.findings.mute | dict(mutes))
+        return self.model_copy(update={"findings": findings})
+
     def flat(self) -> dict[str, Any]:
-        """All settings as ``dotted.key -> value``."""
-        return dict(_flatten("", self.model_dump(mode="json")))
+        """All settings as ``dotted.key -> value``; without ``findings``, which change no number."""
+        return dict(_flatten("", self.model_dump(mode="json", exclude={"findings"})))
 
     def fingerprint(self) -> str:
         """SHA-256 of the resolved settings."""

@@ -25,9 +25,9 @@ ALL = "all"
 
 
 def tabulate_differences(comparison: Comparison | None) -> pd.DataFrame:
-    """Every paired difference, one a row, as the records have it."""
+    """Every paired difference, one a row, as the records have it; without those of single seeds."""
     rows = [d.model_dump() for d in comparison.differences] if comparison else []
-    return pd.DataFrame(rows, columns=list(Difference.model_fields))
+    return pd.DataFrame(rows, columns=[c for c in Difference.model_fields if c != "by_seed"])
 
 
 def tabulate(results: Results, cells: Mapping[str, Mapping[Part, Cells]]) -> pd.DataFrame:

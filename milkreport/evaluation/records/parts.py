@@ -165,13 +165,15 @@ class SliceResult(Record):
 class SliceGap(Record):
     """Largest minus smallest value of a metric over the slices of a column.
 
-    ``chance``: what the gap stays below in 95% of the draws where all slices are alike: it is not 0.
+    ``chance``: what the gap stays below in 95% of the draws where all slices are alike: it is not 0. ``p``:
+    share of these draws that reach the gap (``None`` in results of older versions).
     """
 
     column: str
     metric: str
     gap: Estimate
     chance: float | None
+    p: float | None = None
 
 
 class Withheld(Record):

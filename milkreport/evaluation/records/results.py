@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from milkreport.errors import ConfigError
 from milkreport.evaluation.records.binary import AtSpecificity, ReadingStudy, Reclassified
 from milkreport.evaluation.records.data import DataSummary, Part, Record, SplitSummary
+from milkreport.evaluation.records.findings import Finding
 from milkreport.evaluation.records.parts import Definition, PartResult
 from milkreport.inside import FileName
 
@@ -80,7 +81,7 @@ class ArmResult(Record):
 
 
 #: What may be said of a difference on the primary metric; see :func:`milkreport.evaluation.compare.find`.
-Finding = Literal["better", "worse", "equivalent", "not worse", "undecided"]
+PairFinding = Literal["better", "worse", "equivalent", "not worse", "undecided"]
 
 
 class Superiority(Record):
@@ -102,7 +103,8 @@ class Difference(Record):
     the pairs; the primary metric alone. ``detectable``: the difference found with 80% power.
 
     ``standard_error`` is of all spread that the interval holds; ``sampling_error`` that of the cases
-    alone, ``seed_sd`` the standard deviation of the difference over seeds. ``mcnemar`` and
+    alone, ``seed_sd`` the standard deviation of the difference over seeds, ``by_seed`` the differences
+    themselves (empty with one seed, and in results of older versions). ``mcnemar`` and
     ``mcnemar_holm``: exact McNemar p of the accuracy, one seed and cases without groups only.
     """
 
@@ -120,6 +122,7 @@ class Difference(Record):
     high90: float | None = None
     sampling_error: float | None = None
     seed_sd: float | None = None
+    by_seed: list[float] = []
     df: float | None = None
     margin: float | None = None
     superiority: Superiority | None = None
@@ -166,7 +169,8 @@ class Results(Record):
 
     ``primary_metric``: by a name of :mod:`milkreport.evaluation.metrics.named`. ``margin``: the difference in
     it that was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is
-    known and no suite tells.
+    known and no suite tells. ``copies``: test cases with the label and the probabilities of another one
+    (``None``: not counted, by an older version). ``findings``: what a reviewer would ask, a finding per rule.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -185,7 +189,9 @@ class Results(Record):
     arms: list[ArmResult]
     comparison: Comparison | None = None
     readers: ReadingStudy | None = None
+    copies: int | None = None
     notices: list[str] = []
+    findings: list[Finding] = []
 
     def arm(self, name: str) -> ArmResult | None:
         """The arm called *name*, if there is one."""
