@@ -17,6 +17,7 @@ from milkreport.cli.options import (
     LabelOption,
     MarginOption,
     MissingOption,
+    NoCasesOption,
     NoPdfOption,
     OperatingOption,
     PdfOption,
@@ -82,6 +83,7 @@ def evaluate(
     title: Annotated[str, typer.Option(help="Title of the report.")] = "",
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
+    no_cases: NoCasesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Score any model's predictions, and compare them where there are several.
@@ -162,7 +164,7 @@ def evaluate(
         command += ["--reader", f"{name}={path.name}"]
     command += ["--no-intervals"] if no_intervals else []
     line = shell_line([*command, "--out", "$OUT"])
-    results = work.evaluate(inputs, plan, title, out, line, pdf_wish(pdf, no_pdf))
+    results = work.evaluate(inputs, plan, title, out, line, pdf_wish(pdf, no_pdf), not no_cases)
     if as_json:
         print(results.model_dump_json(indent=1))
     else:

@@ -131,8 +131,13 @@ ModelArgument = Annotated[
 ]
 NoImagesOption = Annotated[
     bool,
+    typer.Option("--no-images", help="No mistakes gallery: no image and no metadata of a case."),
+]
+NoCasesOption = Annotated[
+    bool,
     typer.Option(
-        "--no-images", help="No mistakes gallery: no image, case id or metadata of a case."
+        "--no-cases",
+        help="Nothing about single cases in the report and the tables beside it: no list, no id, no gallery.",
     ),
 ]
 NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]

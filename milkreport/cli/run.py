@@ -12,6 +12,7 @@ from milkreport.cli.options import (
     CacheOption,
     DeviceOption,
     ModuleDirOption,
+    NoCasesOption,
     NoImagesOption,
     NoPdfOption,
     PdfOption,
@@ -60,6 +61,7 @@ def run_all(
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     no_images: NoImagesOption = False,
+    no_cases: NoCasesOption = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -184,6 +186,7 @@ def run_all(
         gate=gate,
         pdf=wish,
         images=not no_images,
+        cases=not no_cases,
         workers=workers,
         executor=executor,
         ray_address=ray_address,
@@ -220,6 +223,7 @@ def report(
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     no_images: NoImagesOption = False,
+    no_cases: NoCasesOption = False,
 ) -> None:
     """Draw the report of a run folder again, without training; or one report of several runs.
 
@@ -239,8 +243,8 @@ def report(
     if len(runs) == 1:
         if out or arm or primary:
             raise ConfigError("--out, --arm and --primary are for several runs", "name two or more")
-        execute.redraw(runs[0], pdf=wish, images=not no_images)
+        execute.redraw(runs[0], pdf=wish, images=not no_images, cases=not no_cases)
         return
     if out is None:
         raise ConfigError("a report of several runs needs a place", "give --out FOLDER")
-    execute.combined(runs, out, arm or [], primary, wish)
+    execute.combined(runs, out, arm or [], primary, wish, cases=not no_cases)

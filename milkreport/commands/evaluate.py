@@ -11,7 +11,13 @@ from milkreport.evaluation.records.results import Results
 
 
 def evaluate(
-    inputs: EvaluationInputs, plan: Plan, title: str, out: Path | None, command: str, pdf: str
+    inputs: EvaluationInputs,
+    plan: Plan,
+    title: str,
+    out: Path | None,
+    command: str,
+    pdf: str,
+    cases: bool = True,
 ) -> Results:
     """Score and compare predictions; where *out* is named, write results and report into it."""
     if out is not None:
@@ -28,5 +34,5 @@ def evaluate(
         from milkreport.runs.folder import RunFolder
 
         results = write_evaluation(out, inputs, results, command)
-        show_files(execute.draw(RunFolder(out), results, None, pdf))
+        show_files(execute.draw(RunFolder(out), results, None, pdf, cases=cases))
     return results

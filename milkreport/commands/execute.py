@@ -16,10 +16,11 @@ from milkreport.data.adapters.load import load_cases
 from milkreport.data.pixels.store import list_stores, open_store
 from milkreport.data.prepare import image_problems
 from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
+from milkreport.evaluation.case_table import CaseTable
 from milkreport.evaluation.records.results import Results
 from milkreport.finetuning.record import NEW, OLD, is_finetuning
 from milkreport.inside import refuse_links
-from milkreport.runs.collect import collect, plan_cells
+from milkreport.runs.collect import collect, load_cases, plan_cells
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_clock
 from milkreport.suite.suite import Data, Suite
@@ -41,7 +42,7 @@ def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
         return repeat_run(folder, root, cache, watcher)
 
 
-def redraw(run_path: Path, pdf: str, images: bool = True) -> None:
+def redraw(run_path: Path, pdf: str, images: bool = True, cases: bool = True) -> None:
     """Draw the report of a run folder again; cells that were finished since are scored first.
 
     A fine-tuning has two reports, of the new cases and of the original ones.
@@ -58,7 +59,7 @@ def redraw(run_path: Path, pdf: str, images: bool = True) -> None:
             results = folder.load_results()
         else:
             results = _results_so_far(folder)
-        show_files(draw(folder, results, folder.load_verdict(), pdf, images))
+        show_files(draw(folder, results, folder.load_verdict(), pdf, images, cases))
 
 
 def combined(
@@ -67,6 +68,7 @@ def combined(
     arms: Sequence[str],
     primary: str,
     pdf: str,
+    cases: bool = True,
     replace: bool = False,
 ) -> None:
     """Write one report of several runs, and show the outcome; *replace*: whatever report *out* holds."""
@@ -83,7 +85,7 @@ def combined(
     if not replace:
         refuse_other(out, line, hash_paths(runs))
     results = combine(runs, out, arms, primary, line)
-    written = draw(RunFolder(out), results, None, pdf)
+    written = draw(RunFolder(out), results, None, pdf, cases=cases)
     running.show_results(results, None)
     show_files(written)
 
@@ -108,24 +110,48 @@ def _results_so_far(folder: RunFolder) -> Results:
 
 
 def draw(
-    folder: RunFolder, results: Results, verdict: Verdict | None, pdf: str, images: bool = True
+    folder: RunFolder,
+    results: Results,
+    verdict: Verdict | None,
+    pdf: str,
+    images: bool = True,
+    cases: bool = True,
 ) -> list[Path]:
-    """Write the report; where no PDF can be made, say why in one line and keep the HTML."""
+    """Write the report; where no PDF can be made, say why in one line and keep the HTML.
+
+    Args:
+        images: show the gallery. cases: list single cases, in the report and in tables beside it.
+    """
     from milkreport.reporting.write import write_report
 
     suite = folder.load_suite() if folder.has_suite else None
     found = folder.load_audit() if verdict is not None else None
-    gallery = folder.load_gallery() if images else None
+    gallery = folder.load_gallery() if images and cases else None
+    table = _load_cases(folder, results) if cases else None
+    if not cases:
+        (folder.path / "mistakes.csv").unlink(missing_ok=True)
     if pdf == "none" and (folder.path / "report.pdf").is_file():
         say("removed the older report.pdf: it would not be of this report")
     arguments = (folder.path, results, folder.load_manifest(), suite, verdict, found, gallery)
     try:
-        return write_report(*arguments, pdf=pdf != "none")
+        return write_report(*arguments, table, pdf=pdf != "none")
     except PdfProblem as problem:
         if pdf == "require":
             raise
         warn(f"no PDF: {problem}")
         return [folder.path / "report.html"]
+
+
+def _load_cases(folder: RunFolder, results: Results) -> CaseTable | None:
+    """The cases that the report lists; it stands without them where predictions are missing or damaged."""
+    try:
+        table, mistakes = load_cases(folder, results)
+    except DataError as error:
+        warn(f"no list of cases: {error}")
+        return None
+    if not (folder.path / "mistakes.csv").is_file():  # a report without cases was written before
+        folder.write_tables(mistakes=mistakes)
+    return table
 
 
 def export(run_path: Path, out: Path | None) -> None:

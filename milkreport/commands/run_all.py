@@ -47,6 +47,7 @@ class Order:
     gate: str | None = None
     pdf: str = "auto"
     images: bool = True
+    cases: bool = True
     workers: str = "auto"
     executor: str = "local"
     ray_address: str = ""
@@ -105,7 +106,7 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
                 command=order.command,
                 cache=order.cache,
                 restart=order.restart,
-                gallery=order.images,
+                gallery=order.images and order.cases,
                 name=point.name,
                 reuse=order.reuse,
                 network=order.network,
@@ -216,14 +217,16 @@ def _finish(
         synthetic = results.data.synthetic
         unchecked = f"{reference} is of other data than {'synthetic' if synthetic else 'this run'}"
     in_grid = len(order.runs) > 1  # the PDF is that of all points together
-    written = draw(folder, results, verdict, "none" if in_grid else order.pdf, order.images)
+    pdf = "none" if in_grid else order.pdf
+    written = draw(folder, results, verdict, pdf, order.images, order.cases)
     if not in_grid:
         running.show_results(results, verdict)
         if verdict is None:
             say(f"NOT CHECKED: {unchecked}")
         show_files(written, time.monotonic() - started)
     records = [folder.path / name for name in ("results.json", "metrics.csv", "manifest.json")]
-    return verdict, [*(path for path in written if path.parent == folder.path), *records]
+    reports = [path for path in written if path.suffix in (".html", ".pdf")]
+    return verdict, [*reports, *records]
 
 
 def _finish_grid(order: Order, found: Sequence[Results]) -> None:
@@ -242,7 +245,7 @@ def _finish_grid(order: Order, found: Sequence[Results]) -> None:
         say(f"each point has its own run folder and report in {order.out}")
         return
     if sum(len(results.arms) for results in found) <= MOST_ARMS:
-        combined(folders, order.out / "combined", [], "", order.pdf, replace=True)
+        combined(folders, order.out / "combined", [], "", order.pdf, order.cases, replace=True)
     else:
         what = f"more than {MOST_ARMS} arms: choose for one report of several points"
         note(f"{what}: milkreport report RUN RUN --arm NAME --out FOLDER")

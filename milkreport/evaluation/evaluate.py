@@ -10,6 +10,7 @@ from typing import Any
 from milkreport.errors import ConfigError
 from milkreport.evaluation.binary.reading_study import describe_readers
 from milkreport.evaluation.binary.rules import check_prevalence, parse_prevalences, parse_rule
+from milkreport.evaluation.case_table import make_case_table
 from milkreport.evaluation.compare import compare_pools
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import check_margin, check_name, define_all
@@ -171,7 +172,7 @@ def evaluate_inputs(
         )
         for name, parts in found.items()
     ]
-    return Results(
+    results = Results(
         suite=suite,
         title=title or "Evaluation of predictions",
         question="How good are these predictions, and how sure is that?"
@@ -199,6 +200,8 @@ def evaluate_inputs(
         ),
         notices=list_notices(inputs, found, plan),
     )
+    tested = {name: parts["test"] for name, parts in inputs.arms.items()}
+    return results.with_cases(make_case_table(tested, inputs.facts))
 
 
 def evaluate_arms(

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
+from milkreport.evaluation.case_table import CaseTable
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
+from milkreport.reporting.cases import CasesView, build_cases
 from milkreport.reporting.figures import curves, interval_plot
 from milkreport.reporting.sections.arms import ArmView, build_arm, build_exposure
 from milkreport.reporting.sections.audit import AuditView, build_audit
@@ -100,6 +102,7 @@ class ReportView:
     arms: tuple[ArmView, ...]
     subgroups: SubgroupsView
     gallery: GalleryView | None
+    cases: CasesView | None
     reference: ReferenceView | None
     audit: AuditView | None
     no_reference: str
@@ -131,6 +134,7 @@ def build_view(
     verdict: Verdict | None,
     audit: Audit | None = None,
     gallery: tuple[Gallery, Mapping[str, bytes]] | None = None,
+    cases: CaseTable | None = None,
     *,
     data_argument: str = "$MILKREPORT_DATA",
 ) -> ReportView:
@@ -140,6 +144,7 @@ def build_view(
         verdict: what ``check`` found, if anything was checked; never read for synthetic data.
         audit: what was found of the reference's own figures; shown beside the verdict.
         gallery: the mistakes gallery and its thumbnails by file name.
+        cases: the test cases, which the page lists; ``None``: no list.
         data_argument: how the command to reproduce names the data's folder.
     """
     results = results.model_copy(update={"data": tidy(results.data)})
@@ -182,12 +187,17 @@ def build_view(
         arms=arms,
         subgroups=build_subgroups(results),
         gallery=shown,
+        cases=build_cases(results, cases) if cases is not None else None,
         reference=build_reference(results, compared) if compared else None,
         audit=build_audit(audit) if audit and compared else None,
         no_reference=_no_reference(synthetic),
         cost=cost,
         ethics=build_ethics(
-            results, manifest.network, shown is not None, shown is not None and shown.has_pictures
+            results,
+            manifest.network,
+            shown is not None,
+            shown is not None and shown.has_pictures,
+            cases is not None,
         ),
         provenance=build_provenance(results, manifest, suite, data_argument),
         guidelines=build_guidelines(results, suite),

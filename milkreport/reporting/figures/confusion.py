@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from milkreport.reporting.cases import opens
+from milkreport.reporting.figures.marks import say
 from milkreport.reporting.figures.svg import INK, WIDTH, drawing, to_svg
 from milkreport.reporting.wording.text import percent, shorten_apart, whole
 
@@ -25,9 +27,17 @@ def is_wide(n_classes: int) -> bool:
 
 
 def confusion_matrix(
-    key: str, counts: Sequence[Sequence[int]], names: Sequence[str], title: str
+    key: str,
+    counts: Sequence[Sequence[int]],
+    names: Sequence[str],
+    title: str,
+    arm: str = "",
 ) -> str:
-    """Counts with their share of the true class, darker for a greater share; zeros stay blank."""
+    """Counts with their share of the true class, darker for a greater share; zeros stay blank.
+
+    Args:
+        arm: name of the arm whose cases the cells list on the page; empty: they list none.
+    """
     table = np.asarray(counts, dtype=np.int64)
     n = len(names)
     totals = table.sum(axis=1)
@@ -58,6 +68,7 @@ def confusion_matrix(
             spine.set_visible(False)
         _cells(axes, table, shares, n)
         _totals(axes, table, n)
+        _say_counts(axes, table, names, arm)
         axes.set_yticks([i + 0.5 for i in range(n + 1)], [*labels, "predicted"], fontsize=size)
         axes.set_xticks([i + 0.5 for i in range(n + 1)], [*labels, "cases"], fontsize=size)
         axes.xaxis.tick_top()
@@ -129,3 +140,22 @@ def _totals(axes: Axes, table: np.ndarray, n: int) -> None:
             fontsize=size,
             alpha=0.8,
         )
+
+
+def _say_counts(axes: Axes, table: np.ndarray, names: Sequence[str], arm: str) -> None:
+    """Counts and shares in words, in cells that are not empty and in the totals."""
+    labels, n = shorten_apart(names, 40), len(names)
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+
+    def tell(i: int, j: int, text: str, **query: int) -> None:
+        listed = opens(arm=arm, **query) if arm else ""
+        say(axes, text, (j, i), (j + 1, i + 1), listed)
+
+    for i in range(n):
+        for j in np.flatnonzero(table[i]).tolist():
+            of = f"{whole(int(table[i, j]))} of {whole(int(rows[i]))} ({percent(table[i, j] / rows[i])})"
+            tell(i, j, f"{labels[i]} \N{RIGHTWARDS ARROW} {labels[j]}: {of}", truth=i, answer=j)
+        if rows[i]:
+            tell(i, n, f"true class {labels[i]}: {whole(int(rows[i]))}", truth=i)
+        if columns[i]:
+            tell(n, i, f"predicted {labels[i]}: {whole(int(columns[i]))}", answer=i)

@@ -10,6 +10,7 @@ from milkreport.evaluation.intervals.coverage import simulated_classes
 from milkreport.evaluation.records.parts import Estimate, PartResult
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
+from milkreport.reporting.cases import opens
 from milkreport.reporting.figures.confusion import (
     NUMBERS_UP_TO,
     WIDE_FROM,
@@ -57,6 +58,7 @@ class ArmView:
     matrix: Figure | None
     remarks: tuple[str, ...]
     failures: Table | None
+    errors: str  # what lists its errors on the page
 
 
 def is_classical(arm: ArmResult) -> bool:
@@ -82,10 +84,11 @@ def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
         in_tables=arm_title(results, arm.name),
         lead=lead.strip(),
         facts=_facts(results, arm),
-        report=_report(results, part, key, title) if part else None,
-        matrix=_matrix(results, part, key, title) if part else None,
+        report=_report(results, part, key, title, arm.name) if part else None,
+        matrix=_matrix(part, key, title, arm.name) if part else None,
         remarks=_remarks(results, part) if part else (),
         failures=trainings(f"{key}-failures", "Trainings that failed.", [("", failed)]),
+        errors=opens(arm=arm.name, answer="wrong", sort="top") if part else "",
     )
 
 
@@ -139,7 +142,7 @@ def _number(value: float) -> str:
     return decimal(value) if 0.001 <= abs(value) < 100 else f"{value:.3g}"
 
 
-def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
+def _report(results: Results, part: PartResult, key: str, title: str, name: str) -> Table:
     metrics = [m for m in _REPORTED if any(getattr(row, m) is not None for row in part.classes)]
     bounded = [m for m in metrics[1:] if any(m in row.intervals for row in part.classes)]
     columns = [Column("Class", text=True), Column("Support"), Column("Predicted")]
@@ -147,14 +150,15 @@ def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
         columns.append(Column(_REPORTED[metric]))
         columns += [Column("95%")] if metric in bounded else []
     rows, few = [], False
-    for row in part.classes:
+    for position, row in enumerate(part.classes):
         mark = "†" if row.support < TOO_FEW else ""
         few = few or bool(mark)
         cells = [Cell(shorten(row.name), mark=mark), Cell(whole(row.support))]
         cells.append(Cell(whole(row.predicted)))
         for metric in metrics:
             cells += _value(row.estimate(metric), metric in bounded)
-        rows.append(Row(tuple(cells), "few" if mark else ""))
+        listed = opens(arm=name, truth=position) if part.part == "test" and row.support else ""
+        rows.append(Row(tuple(cells), "few" if mark else "", listed))
     supported = plural(sum(row.support > 0 for row in part.classes), "class", "classes")
     averages = {f"macro, {supported}": "macro", "weighted": "weighted"}
     for name, kind in averages.items():
@@ -195,7 +199,7 @@ def _value(estimate: Estimate, bounded: bool) -> list[Cell]:
     return [Cell(decimal(estimate.value)), *([bounds] if bounded else [])]
 
 
-def _matrix(results: Results, part: PartResult, key: str, title: str) -> Figure:
+def _matrix(part: PartResult, key: str, title: str, name: str) -> Figure:
     names = [row.name for row in part.classes]
     n = len(names)
     what = "count and share of the true class"
@@ -206,7 +210,11 @@ def _matrix(results: Results, part: PartResult, key: str, title: str) -> Figure:
     summed = f", summed over {plural(part.n_seeds, 'seed', 'seeds')}" if part.n_seeds > 1 else ""
     caption = f"{title}: confusion matrix, {part.part}{summed}; {what}. Empty cells are zero."
     svg = confusion_matrix(
-        f"{key}-matrix", part.confusion, names, f"Confusion matrix of {title}, {part.part}"
+        f"{key}-matrix",
+        part.confusion,
+        names,
+        f"Confusion matrix of {title}, {part.part}",
+        name if part.part == "test" else "",
     )
     return Figure(f"{key}-matrix", caption, svg, wide=is_wide(n))
 
