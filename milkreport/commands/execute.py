@@ -20,7 +20,7 @@ from milkreport.evaluation.case_table import CaseTable
 from milkreport.evaluation.records.results import Results
 from milkreport.finetuning.record import NEW, OLD, is_finetuning
 from milkreport.inside import refuse_links
-from milkreport.runs.collect import collect, load_cases, plan_cells
+from milkreport.runs.collect import collect, load_case_table, plan_cells
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_clock
 from milkreport.suite.suite import Data, Suite
@@ -145,7 +145,7 @@ def draw(
 def _load_cases(folder: RunFolder, results: Results) -> CaseTable | None:
     """The cases that the report lists; it stands without them where predictions are missing or damaged."""
     try:
-        table, mistakes = load_cases(folder, results)
+        table, mistakes = load_case_table(folder, results)
     except DataError as error:
         warn(f"no list of cases: {error}")
         return None

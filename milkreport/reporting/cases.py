@@ -21,7 +21,7 @@ from milkreport.reporting.wording.titles import arm_title
 FILE = "confusions.csv"
 #: More cases, or more bytes of packed text, and the page names the file instead: it must open at once.
 MOST_CASES = 25_000
-MOST_BYTES = 600_000
+MOST_BYTES = 500_000
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class CasesView:
 
 
 def opens(**query: int | str) -> str:
-    """What a place of the page lists: ``arm``, ``truth``, ``answer`` (positions, or ``wrong``), ``column`` and
-    ``value`` of a subgroup, ``id`` of a case, ``sort``.
+    """What a place of the page lists: ``arm`` (a name), ``truth`` and ``answer`` (positions of classes, or
+    ``wrong``), ``column`` and ``value`` of a subgroup, ``id`` of a case, ``sort``.
     """
     return urlencode(query, errors="replace")
 
@@ -46,17 +46,17 @@ def opens(**query: int | str) -> str:
 def build_cases(results: Results, table: CaseTable) -> CasesView:
     """Pack the cases; where they are too many, what remains tells the page's script to name the file."""
     n = len(table.case_ids)
-    note = f"Each {results.data.unit} with its class and the answers of every arm: {FILE}, beside this report."
+    note = f"Each {results.data.unit} with its class and the answers of each arm: {FILE}, beside this report."
     record = _record(results, table)
     packed = _pack(record) if n <= MOST_CASES else ""
     if not packed or len(packed) > MOST_BYTES:
         note += f" The {whole(n)} {results.data.units} are too many to list on this page."
-        bare = {"ids": None, "truth": None, "groups": [], "note": note}
+        bare: dict[str, Any] = {"ids": None, "truth": None, "groups": [], "note": note}
         arms = [{"name": a["name"], "title": a["title"], "seeds": 1} for a in record["arms"]]
         return CasesView(note, "", _pack({**record, **bare, "arms": arms}))
     hint = (
-        f"To list the {results.data.units} behind a number, select a cell of a confusion matrix, a class or a "
-        "subgroup in a table."
+        f"To list the {results.data.units} behind a number, select a cell of a confusion matrix, or a class "
+        "or subgroup in a table."
     )
     return CasesView(note, hint, packed)
 

@@ -171,7 +171,7 @@ def load_test_predictions(folder: RunFolder, results: Results) -> dict[str, Cell
     }
 
 
-def load_cases(folder: RunFolder, results: Results) -> tuple[CaseTable | None, pd.DataFrame]:
+def load_case_table(folder: RunFolder, results: Results) -> tuple[CaseTable | None, pd.DataFrame]:
     """The test cases of a run with each arm's answers, and its most confident mistakes.
 
     Raises:

@@ -18,6 +18,7 @@ from milkreport.reporting.figures.axes import (
     name_rows,
     plain_axes,
 )
+from milkreport.reporting.figures.marks import say
 from milkreport.reporting.figures.svg import (
     INK,
     PART_COLOURS,
@@ -27,10 +28,11 @@ from milkreport.reporting.figures.svg import (
     marker,
     to_svg,
 )
-from milkreport.reporting.wording.text import shorten, shorten_apart, whole
+from milkreport.reporting.wording.text import decimal, shorten, shorten_apart, whole
 from milkreport.reporting.wording.titles import full_titles
 
 MOST_CLASSES = 40
+_SAID = {"f1": "F1", "recall": "recall"}
 _PART_MARKERS = {"train": "o", "validation": "^", "test": "D"}
 
 
@@ -71,7 +73,11 @@ def class_distribution(
                 markersize=4,
                 label=f"{part}, each fold" if len(folds) > 1 else part,
             )
+            for n, row in points if len(folds) == 1 else ():
+                say(axes, f"{shown[row]}: {whole(n)} {data.units}, {part}", (n, row))
         for row, n in enumerate(counts):
+            whole_bar = f"{shown[row]}: {whole(n)} {data.units}"
+            say(axes, whole_bar, (0.8, row - 0.31), (max(n, 1), row + 0.31))
             axes.annotate(
                 whole(n),
                 (max(n, 1), row),
@@ -139,6 +145,13 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
                     label=titles[index],
                     clip_on=False,
                 )
+                for value, row in points:
+                    name = shown[round(row - shift)]
+                    say(
+                        axes,
+                        f"{name}, {titles[index]}: {_SAID[metric]} {decimal(value)}",
+                        (value, row),
+                    )
             for position in range(len(shown) - 1):
                 axes.axhline(position + 0.5, color=INK, alpha=0.1, linewidth=0.5)
             axes.set_xlim(0, 1)
