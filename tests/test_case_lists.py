@@ -176,19 +176,19 @@ def test_filters_narrow_the_list(opened: Opened) -> None:
     cell(page, "MEL → NV").click()
     heading(page)
     fields = page.locator("dialog.cases .fields")
-    fields.get_by_label("Answer").select_option(label="all")
+    fields.locator("span:text-is('Answer') + *").select_option(label="all")
     assert status(page) == "83 lesions"
-    fields.get_by_label("Answer").select_option(label="right")
+    fields.locator("span:text-is('Answer') + *").select_option(label="right")
     assert status(page) == "0 lesions"
-    fields.get_by_label("Answer").select_option(label="all")
-    fields.get_by_label("Arm").select_option(label="all")
+    fields.locator("span:text-is('Answer') + *").select_option(label="all")
+    fields.locator("span:text-is('Arm') + *").select_option(label="all")
     assert status(page) == "249 answers to 83 lesions"
-    fields.get_by_label("Subgroup").select_option(label="site = leg")
+    fields.locator("span:text-is('Subgroup') + *").select_option(label="site = leg")
     assert status(page) == "123 answers to 41 lesions"
-    fields.get_by_label("Text").fill("000004")
+    fields.locator("span:text-is('Text') + *").fill("000004")
     assert status(page) == "15 answers to 5 lesions"
     assert set(column(page, 1)) == {f"IL_000004{i}" for i in (0, 2, 4, 6, 8)}
-    fields.get_by_label("Text").fill("nobody")
+    fields.locator("span:text-is('Text') + *").fill("nobody")
     assert status(page) == "0 lesions"
     assert page.locator(ROWS).count() == 0
 

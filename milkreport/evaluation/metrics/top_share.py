@@ -35,6 +35,11 @@ def top_shares(seeds: Sequence[Predictions]) -> list[list[TopShare]]:
     return found
 
 
+def count_reviewed(share: float, n: int) -> int:
+    """How many of *n* cases a share is, rounded up; ties of the lowest score come on top."""
+    return math.ceil(round(share * n, 9))  # 0.1 * 30 is a little more than 3
+
+
 def review(score: Floats, mine: Bools, share: float) -> tuple[float, int, int]:
     """The lowest score that is reviewed, and the hits and false alarms among what is.
 
@@ -44,7 +49,7 @@ def review(score: Floats, mine: Bools, share: float) -> tuple[float, int, int]:
         score: float64 (n,). mine: bool (n,), cases of the class.
         share: of the cases, above 0 and at most 1, rounded up to whole cases.
     """
-    n = math.ceil(round(share * len(score), 9))
+    n = count_reviewed(share, len(score))
     threshold = float(np.partition(score, -n)[-n])
     reviewed = score >= threshold
     return threshold, int((reviewed & mine).sum()), int((reviewed & ~mine).sum())

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from milkreport.evaluation.metrics.named import define
-from milkreport.evaluation.metrics.top_share import SHARES
+from milkreport.evaluation.metrics.top_share import SHARES, count_reviewed
 from milkreport.evaluation.records.parts import ClassRow, PartResult, TopShare
 from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Chapter, Column, Figure, Group, Row, Table
 from milkreport.reporting.figures.class_figures import MOST_CLASSES
 from milkreport.reporting.figures.class_heat_map import class_heat_map
 from milkreport.reporting.wording.text import MISSING, decimal, numeral, percent, shorten, whole
-from milkreport.reporting.wording.titles import arm_title, headline_part
+from milkreport.reporting.wording.titles import arm_title, first_part, headline_part
+from milkreport.tables import plural
 
 #: Arms whose values stay readable side by side in the figure, and in the table.
 MOST_PANELS, MOST_ARMS = 3, 4
-MOST_RARE = 6
+MOST_RARE = 4
 
 
 def heat_map(results: Results) -> Figure | None:
@@ -61,15 +62,16 @@ def _tables(results: Results) -> tuple[Table, ...]:
         if (part := arm.part("test")) is not None
     ]
     arms = [(arm, rows) for arm, rows in arms if rows]
-    if not arms:
+    first = first_part(results)
+    if not arms or first is None:
         return ()
     rare = sorted(arms[0][1].values(), key=lambda row: row.support)
-    units = results.data.units
+    n, units = sum(row.support for row in first.classes), results.data.units
     groups = []
     for row in rare[:MOST_RARE]:
         found = [_by_share(rows.get(row.name)) for _, rows in arms[:MOST_ARMS]]
         lines = [
-            Row((Cell(percent(share)), *(_cell(tops.get(share), row) for tops in found)))
+            Row((_reviewed(share, n, results), *(_cell(tops.get(share), row) for tops in found)))
             for share in SHARES
         ]
         groups.append(Group(f"{shorten(row.name)}, {whole(row.support)} {units}", tuple(lines)))
@@ -84,6 +86,11 @@ def _tables(results: Results) -> tuple[Table, ...]:
     columns = [Column("Reviewed", text=True)]
     columns += [Column(arm_title(results, arm.name)) for arm, _ in arms[:MOST_ARMS]]
     return (Table("top-share", caption, tuple(columns), tuple(groups), dense=True),)
+
+
+def _reviewed(share: float, n: int, results: Results) -> Cell:
+    unit, units = results.data.unit, results.data.units
+    return Cell(percent(share), plural(count_reviewed(share, n), unit, units))
 
 
 def _by_share(row: ClassRow | None) -> dict[float, TopShare]:
