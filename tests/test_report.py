@@ -246,7 +246,7 @@ def test_the_layout_of_the_page_applies_to_the_page_alone(plain: ReportView) -> 
 def test_figures_say_what_they_show_and_follow_the_theme(
     plain: ReportView, plain_page: str
 ) -> None:
-    assert len(plain.figures) == 12
+    assert len(plain.figures) == 13
     assert plain_page.count('role="img"') == len(plain.figures)
     assert INK not in plain_page
     assert "currentColor" in plain_page

@@ -45,6 +45,7 @@ def class_distribution(
     parts = [p for p in PART_COLOURS if any(s.part == p for s in splits)]
     if len(folds) > 1:
         parts = ["test"]
+    names = shorten_apart(shown, 30)
     with drawing():
         figure = Figure(figsize=(WIDTH, 0.72 + 0.155 * len(shown)))
         axes = plain_axes(
@@ -74,10 +75,10 @@ def class_distribution(
                 label=f"{part}, each fold" if len(folds) > 1 else part,
             )
             for n, row in points if len(folds) == 1 else ():
-                say(axes, f"{shown[row]}: {whole(n)} {data.units}, {part}", (n, row))
+                say(axes, f"{names[row]}: {whole(n)} {data.units}, {part}", (n, row))
         for row, n in enumerate(counts):
-            whole_bar = f"{shown[row]}: {whole(n)} {data.units}"
-            say(axes, whole_bar, (0.8, row - 0.31), (max(n, 1), row + 0.31))
+            text = f"{names[row]}: {whole(n)} {data.units}"
+            say(axes, text, (0.8, row - 0.31), (max(n, 1), row + 0.31))
             axes.annotate(
                 whole(n),
                 (max(n, 1), row),
@@ -95,7 +96,6 @@ def class_distribution(
         axes.set_xlabel(f"{data.units} (log scale)")
         if parts:
             legend_above(axes, 1 + len(parts))
-        names = shorten_apart(shown, 30)
         said = ", ".join(f"{n} {whole(c)}" for n, c in zip(names, counts, strict=True))
         return to_svg(figure, key, f"{data.units.capitalize()} by class", said)
 
@@ -106,6 +106,7 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
     first = next((r for _, _, r in results if r is not None), None)
     support = {row.name: row.support for row in first.classes} if first else {}
     shown = most_frequent(list(support), support)
+    names = shorten_apart(shown, 30)
     titles = shorten_apart(full_titles(arms), LEGEND_NAME)
     drawn = [titles[i] for i, _, result in results if result is not None]
     columns = legend_columns(drawn, WIDTH - 1.2, handle=0.4)
@@ -146,7 +147,7 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
                     clip_on=False,
                 )
                 for value, row in points:
-                    name = shown[round(row - shift)]
+                    name = names[round(row - shift)]
                     say(
                         axes,
                         f"{name}, {titles[index]}: {_SAID[metric]} {decimal(value)}",

@@ -40,6 +40,7 @@ def class_heat_map(key: str, arms: Sequence[tuple[str, Sequence[ClassRow]]], par
     ]
     short = zip(shown, shorten_apart(shown, 14), strict=True)
     labels = [f"{name} ({whole(support[n])})" for n, name in short]
+    said_as = dict(zip(shown, shorten_apart(shown, 30), strict=True))
     titles = shorten_apart([title for title, _ in arms], 60 // len(arms))
     left = label_width(labels)
     width = min((WIDTH - left - 0.05 - _GAP * (len(arms) - 1)) / len(arms), 0.62 * len(metrics))
@@ -53,20 +54,22 @@ def class_heat_map(key: str, arms: Sequence[tuple[str, Sequence[ClassRow]]], par
             box = (place[0] / WIDTH, place[1] / height, place[2] / WIDTH, place[3] / height)
             axes: Axes = figure.add_axes(box)
             by_name = {row.name: row for row in rows}
-            _panel(axes, title, [by_name[name] for name in shown], metrics)
+            _panel(axes, title, [(said_as[name], by_name[name]) for name in shown], metrics)
             axes.set_yticks([r + 0.5 for r in range(len(shown))], labels if i == 0 else [])
-            values = (f"{row.name} {decimal(row.f1, 2)}" for row in rows if row.name in shown)
+            values = (f"{said_as[name]} {decimal(by_name[name].f1, 2)}" for name in shown)
             said.append(f"{title}: {', '.join(values)}")
         return to_svg(figure, key, f"Metrics of each class, {part}", f"F1. {'; '.join(said)}")
 
 
-def _panel(axes: Axes, title: str, rows: Sequence[ClassRow], metrics: Sequence[str]) -> None:
+def _panel(
+    axes: Axes, title: str, rows: Sequence[tuple[str, ClassRow]], metrics: Sequence[str]
+) -> None:
     axes.set_xlim(0, len(metrics))
     axes.set_ylim(len(rows), 0)
     axes.grid(visible=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    for r, row in enumerate(rows):
+    for r, (name, row) in enumerate(rows):
         for c, metric in enumerate(metrics):
             found = row.estimate(metric)
             if found.value is not None:
@@ -76,7 +79,7 @@ def _panel(axes: Axes, title: str, rows: Sequence[ClassRow], metrics: Sequence[s
                 c + 0.5, r + 0.53, decimal(found.value, 2), ha="center", va="center", fontsize=6.5
             )
             bounds = interval(found.low, found.high)
-            text = f"{row.name}, {title}: {METRICS[metric]} {decimal(found.value)}"
+            text = f"{name}, {title}: {METRICS[metric]} {decimal(found.value)}"
             say(axes, text + (f" ({bounds})" if bounds else ""), (c, r), (c + 1, r + 1))
     for line in range(len(rows) + 1):
         axes.plot([0, len(metrics)], [line, line], color=INK, alpha=0.13, linewidth=0.4)
