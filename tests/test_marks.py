@@ -98,3 +98,15 @@ def test_every_drawn_figure_of_a_report_says_values_within_its_frame() -> None:
             assert -LEAST <= y <= y + h <= height + LEAST, (figure.key, text)
     page = render_html(view)
     assert page.count("<rect") < 4_000
+
+
+def test_of_very_many_cells_the_largest_say_their_count() -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.permutation(40 * 40).reshape(40, 40)
+    found = marks(confusion_matrix("m", counts.tolist(), [f"c{i}" for i in range(40)], "t"))
+    cells = [text for text in found if "→" in text]
+    said = sorted(int(text.split(": ")[1].split(" of")[0].replace(",", "")) for text in cells)
+    assert said == sorted(counts.ravel())[-250:]
+    assert len(found) == 250 + 80  # and all totals
+    ties = confusion_matrix("m", [[1] * 40] * 40, [f"c{i}" for i in range(40)], "t")
+    assert len(marks(ties)) == 250 + 80

@@ -23,6 +23,7 @@ METRICS = {
     "auc": "AUC",
     "average_precision": "avg. precision",
 }
+MOST_CLASSES = 25
 _GAP, _TALL, _ABOVE = 0.14, 0.19, 0.95
 
 
@@ -34,7 +35,7 @@ def class_heat_map(key: str, arms: Sequence[tuple[str, Sequence[ClassRow]]], par
     """
     first = arms[0][1]
     support = {row.name: row.support for row in first}
-    shown = most_frequent([row.name for row in first], support)
+    shown = most_frequent([row.name for row in first], support, MOST_CLASSES)
     metrics = [
         m for m in METRICS if any(getattr(r, m) is not None for _, rows in arms for r in rows)
     ]

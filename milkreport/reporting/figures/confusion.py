@@ -19,6 +19,7 @@ STRONGEST = 0.72  # keeps text in ink readable on the darkest cell, on light and
 WIDE_FROM = 15  # classes; a page on its side
 NUMBERS_UP_TO = 30  # classes; beyond that the cells are too small to read
 _LANDSCAPE = 9.8
+MOST_SAID = 250  # cells that say their count; each is three nodes of the page
 
 
 def is_wide(n_classes: int) -> bool:
@@ -143,7 +144,10 @@ def _totals(axes: Axes, table: np.ndarray, n: int) -> None:
 
 
 def _say_counts(axes: Axes, table: np.ndarray, names: Sequence[str], arm: str) -> None:
-    """Counts and shares in words, in cells that are not empty and in the totals."""
+    """Counts and shares in words, in the totals and in cells that are not empty, the largest of very many."""
+    largest = np.argsort(-table, axis=None, kind="stable")[:MOST_SAID]
+    kept = np.zeros(table.shape, bool)
+    kept.flat[largest] = True
     labels, n = shorten_apart(names, 40), len(names)
     rows, columns = table.sum(axis=1), table.sum(axis=0)
 
@@ -152,7 +156,7 @@ def _say_counts(axes: Axes, table: np.ndarray, names: Sequence[str], arm: str) -
         say(axes, text, (j, i), (j + 1, i + 1), listed)
 
     for i in range(n):
-        for j in np.flatnonzero(table[i]).tolist():
+        for j in np.flatnonzero(kept[i] & (table[i] > 0)).tolist():
             of = f"{whole(int(table[i, j]))} of {whole(int(rows[i]))} ({percent(table[i, j] / rows[i])})"
             tell(i, j, f"{labels[i]} \N{RIGHTWARDS ARROW} {labels[j]}: {of}", truth=i, answer=j)
         if rows[i]:

@@ -7,8 +7,7 @@ from milkreport.evaluation.metrics.top_share import SHARES, count_reviewed
 from milkreport.evaluation.records.parts import ClassRow, PartResult, TopShare
 from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Chapter, Column, Figure, Group, Row, Table
-from milkreport.reporting.figures.class_figures import MOST_CLASSES
-from milkreport.reporting.figures.class_heat_map import class_heat_map
+from milkreport.reporting.figures.class_heat_map import MOST_CLASSES, class_heat_map
 from milkreport.reporting.wording.text import MISSING, decimal, numeral, percent, shorten, whole
 from milkreport.reporting.wording.titles import arm_title, first_part, headline_part
 from milkreport.tables import plural
@@ -24,7 +23,7 @@ def heat_map(results: Results) -> Figure | None:
     found = [(arm, r) for arm in results.arms if (r := arm.part(part)) is not None]
     if not found:
         return None
-    caption = f"Metrics of each class on the {part} part, support in brackets; darker is higher"
+    caption = f"Metrics of each class on the {part} part, support in brackets; darker: nearer to 1"
     if len(found) > MOST_PANELS:
         best = _best(results, found)
         found = found[:1] if best is found[0] else [found[0], best]
@@ -76,7 +75,7 @@ def _tables(results: Results) -> tuple[Table, ...]:
         ]
         groups.append(Group(f"{shorten(row.name)}, {whole(row.support)} {units}", tuple(lines)))
     caption = (
-        f"If the {units} with the highest score for a rare class are reviewed: how many of its {units} are "
+        f"If the {units} with the top scores for a rare class are reviewed: how many of its {units} are "
         "among them, the false alarms, and the lowest score that is reviewed. Test part, no intervals."
     )
     if len(rare) > MOST_RARE:
