@@ -106,7 +106,17 @@ def test_of_very_many_cells_the_largest_say_their_count() -> None:
     found = marks(confusion_matrix("m", counts.tolist(), [f"c{i}" for i in range(40)], "t"))
     cells = [text for text in found if "→" in text]
     said = sorted(int(text.split(": ")[1].split(" of")[0].replace(",", "")) for text in cells)
-    assert said == sorted(counts.ravel())[-250:]
-    assert len(found) == 250 + 80  # and all totals
+    assert said == sorted(counts.ravel())[-72:]
+    assert len(found) == 72 + 80  # and all totals
     ties = confusion_matrix("m", [[1] * 40] * 40, [f"c{i}" for i in range(40)], "t")
-    assert len(marks(ties)) == 250 + 80
+    assert len(marks(ties)) == 72 + 80
+    full = confusion_matrix("m", [[1] * 12] * 12, [f"c{i}" for i in range(12)], "t")
+    assert len(marks(full)) == 144 + 24
+
+
+@pytest.mark.parametrize("n", [12, 30, 45])
+def test_a_page_of_many_classes_keeps_its_nodes(n: int) -> None:
+    """With the button that the page's script lays over each mark that opens a list."""
+    view = build_view(samples.many_classes(n), samples.sample_manifest(), None, None)
+    page = render_html(view)
+    assert len(re.findall(r"<[a-zA-Z]", page)) + page.count("data-opens") < 20_000

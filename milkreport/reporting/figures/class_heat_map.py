@@ -23,7 +23,7 @@ METRICS = {
     "auc": "AUC",
     "average_precision": "avg. precision",
 }
-MOST_CLASSES = 25
+MOST_CLASSES = 15
 _GAP, _TALL, _ABOVE = 0.14, 0.19, 0.95
 
 

@@ -19,7 +19,9 @@ STRONGEST = 0.72  # keeps text in ink readable on the darkest cell, on light and
 WIDE_FROM = 15  # classes; a page on its side
 NUMBERS_UP_TO = 30  # classes; beyond that the cells are too small to read
 _LANDSCAPE = 9.8
-MOST_SAID = 250  # cells that say their count; each is three nodes of the page
+MOST_SAID = (
+    144  # cells that say their count, half where none is printed: each is three nodes of the page
+)
 
 
 def is_wide(n_classes: int) -> bool:
@@ -145,7 +147,8 @@ def _totals(axes: Axes, table: np.ndarray, n: int) -> None:
 
 def _say_counts(axes: Axes, table: np.ndarray, names: Sequence[str], arm: str) -> None:
     """Counts and shares in words, in the totals and in cells that are not empty, the largest of very many."""
-    largest = np.argsort(-table, axis=None, kind="stable")[:MOST_SAID]
+    most = MOST_SAID if len(names) <= NUMBERS_UP_TO else MOST_SAID // 2
+    largest = np.argsort(-table, axis=None, kind="stable")[:most]
     kept = np.zeros(table.shape, bool)
     kept.flat[largest] = True
     labels, n = shorten_apart(names, 40), len(names)
