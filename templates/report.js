@@ -89,11 +89,11 @@
     text.splice(1, 0, "|" + " --- |".repeat(rows[0].length));
     return text.join("\n") + "\n";
   }
-  function copy(text, done) {
+  function copy(text, done, within) {
     function old() {
       var area = document.createElement("textarea");
       area.value = text;
-      document.body.appendChild(area);
+      (within || document.body).appendChild(area);  // a modal dialog keeps the focus
       area.select();
       document.execCommand("copy");
       area.remove();
@@ -101,6 +101,7 @@
     }
     if (navigator.clipboard) { navigator.clipboard.writeText(text).then(done, old); } else { old(); }
   }
+  window.milkreport = { copy: copy };
   document.querySelectorAll("div.table").forEach(function (box) {
     var bar = document.createElement("p");
     bar.className = "copy";

@@ -13,6 +13,8 @@ from milkreport.checks.audit.audit import audit
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.reference import load_reference
 from milkreport.checks.verdict import CheckRow, Status, Verdict, overall_status
+from milkreport.evaluation.case_table import ArmAnswers, CaseTable
+from milkreport.evaluation.metrics.slices import Slice
 from milkreport.evaluation.records.data import (
     CategoricalSummary,
     DataSummary,
@@ -723,3 +725,31 @@ def sample_gallery() -> tuple[Gallery, dict[str, bytes]]:
         name: stream.getvalue() for m in mistakes for i in m.images for name in (i.file, i.heat)
     }
     return Gallery(key="k", explained=True, mistakes=mistakes), files
+
+
+def sample_cases(results: Results) -> CaseTable:
+    """Cases that the confusion matrices of :func:`sample_results` (one seed) are made of.
+
+    ``IL_0000001`` is a MEL, as in :func:`sample_gallery`; half of the cases are from the site "arm".
+    """
+    rng = np.random.default_rng(1)
+    first = results.arms[0].part("test")
+    assert first is not None
+    support = np.array(first.confusion).sum(axis=1)
+    order = sorted(range(len(support)), key=lambda c: (results.classes[c] != "MEL", c))
+    truth = np.concatenate([np.full(support[c], c) for c in order])
+    arms = {}
+    for arm in results.arms:
+        part = arm.part("test")
+        assert part is not None
+        answer = np.concatenate(
+            [np.repeat(np.arange(len(support)), part.confusion[c]) for c in order]
+        )
+        top = np.round(rng.uniform(0.4, 0.99, len(truth)), 3)
+        own = np.where(answer == truth, top, np.round((1 - top) / 2, 3))
+        ones = np.ones(len(truth), np.int64)
+        arms[arm.name] = ArmAnswers(np.arange(len(truth)), answer, ones, top, own, 1)
+    ids = np.array([f"IL_{i + 1:07d}" for i in range(len(truth))])
+    even = np.arange(len(truth)) % 2 == 0
+    slices = (Slice("site", "arm", even), Slice("site", "leg", ~even))
+    return CaseTable(ids, truth, tuple(results.classes), arms, slices)

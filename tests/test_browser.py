@@ -36,7 +36,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     verdict = samples.sample_verdict(results)
     view = build_view(
         results, samples.sample_manifest(), samples.sample_suite(), verdict, samples.sample_audit(),
-        samples.sample_gallery(),
+        samples.sample_gallery(), samples.sample_cases(results),
     )  # fmt: skip
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(render_html(view), encoding="utf-8")

@@ -16,7 +16,7 @@ from milkreport.evaluation.intervals import coverage
 from milkreport.evaluation.metrics.named import define_all
 from milkreport.evaluation.records.results import Results, Superiority
 from milkreport.reporting.sections.compare import build_comparison
-from milkreport.reporting.sections.tables import comparison_table, pair_table
+from milkreport.reporting.tables import comparison_table, pair_table
 from milkreport.reporting.wording.pairs import superiority_sentences
 from milkreport.reporting.wording.sentences import coverage_sentence, result_statement
 

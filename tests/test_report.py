@@ -33,7 +33,7 @@ from milkreport.reporting.html import render_html, render_print
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.sections.gallery import build_gallery
 from milkreport.reporting.sections.provenance import build_ethics
-from milkreport.reporting.sections.tables import comparison_table
+from milkreport.reporting.tables import comparison_table
 from milkreport.reporting.view import ReportView, build_view
 from milkreport.reporting.wording.sentences import result_statement
 from milkreport.reporting.wording.text import decimal, several, shorten_apart, signed, without_paths
@@ -205,17 +205,19 @@ def test_forty_characters_of_a_common_beginning_leave_what_differs() -> None:
 def test_rare_classes_share_a_row_and_no_case_is_lost() -> None:
     table = np.random.default_rng(0).poisson(3, (100, 100))
     names = [f"class {i}" for i in range(100)]
-    folded, kept = fold_rare(table, names)
+    folded, kept, places = fold_rare(table, names)
     assert folded.shape == (MOST_CLASSES, MOST_CLASSES)
     assert kept[-1] == "61 others"
     assert folded.sum() == table.sum()
     place = [names.index(name) for name in kept[:-1]]
+    assert places == [*place, -1]
     assert (folded[:-1, :-1] == table[np.ix_(place, place)]).all()
     assert folded[:-1].sum(axis=1).tolist() == table[place].sum(axis=1).tolist()
     assert min(table.sum(axis=1)[place]) >= max(np.delete(table.sum(axis=1), place))
-    same, all_names = fold_rare(table[:40, :40], names[:40])
+    same, all_names, every = fold_rare(table[:40, :40], names[:40])
     assert same.shape == (40, 40)
     assert all_names == names[:40]
+    assert every == list(range(40))
 
 
 @pytest.mark.parametrize("n", [15, 40, 100])
@@ -299,7 +301,7 @@ def test_the_layout_of_the_page_applies_to_the_page_alone(plain: ReportView) -> 
 def test_figures_say_what_they_show_and_follow_the_theme(
     plain: ReportView, plain_page: str
 ) -> None:
-    assert len(plain.figures) == 12
+    assert len(plain.figures) == 13
     assert plain_page.count('role="img"') == len(plain.figures)
     assert INK not in plain_page
     assert "currentColor" in plain_page

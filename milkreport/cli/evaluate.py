@@ -10,6 +10,7 @@ import typer
 
 from milkreport.cli.options import (
     PRIMARY_HELP,
+    CasesOption,
     FindingOptions,
     GroupOption,
     JsonOption,
@@ -81,6 +82,7 @@ def evaluate(
     findings: FindingOptions,
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
+    cases: CasesOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Score any model's predictions, and compare them where there are several.
@@ -147,9 +149,9 @@ def evaluate(
         "metadata": metadata.name if metadata else "",
         "rules": ",".join(asked),
     }
-    line = recorded_command(context, shown, {"pdf", "no_pdf", "as_json", "fail_on"})
+    line = recorded_command(context, shown, {"pdf", "no_pdf", "as_json", "fail_on", "cases"})
     mode = pdf_mode(pdf, no_pdf)
-    results = work.evaluate(inputs, plan, title, out, line, mode, findings.muted)
+    results = work.evaluate(inputs, plan, title, out, line, mode, findings.muted, cases)
     if as_json:
         print(results.model_dump_json(indent=1))
     else:

@@ -101,9 +101,15 @@ ModelArgument = Annotated[
 IMAGES = typer.Option(
     " /--no-images",
     show_default=False,
-    help="No mistakes gallery: no image, case id or metadata of a case.",
+    help="No mistakes gallery: no image and no metadata of a case.",
 )
 ImagesOption = Annotated[bool, IMAGES]
+CASES = typer.Option(
+    " /--no-cases",
+    show_default=False,
+    help="Nothing about single cases in the report and the tables beside it: no list, no id, no gallery.",
+)
+CasesOption = Annotated[bool, CASES]
 RESTART = typer.Option("--restart", help="Delete what the folder holds, and begin anew.")
 NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]
 PdfOption = Annotated[

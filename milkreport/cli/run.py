@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from milkreport.cli.options import (
+    CASES,
     DEVICE,
     IMAGES,
     RESTART,
     AllowRootOption,
     CacheOption,
+    CasesOption,
     FindingOptions,
     ImagesOption,
     ModuleDirOption,
@@ -53,6 +55,7 @@ def _suites() -> list[str]:
             help="Check against this reference or run; the verdict is the exit code."
         ),
         "images": IMAGES,
+        "cases": CASES,
         "checkpoint_every": typer.Option(
             metavar="SECONDS", min=0, help="Keep a training's progress this often."
         ),
@@ -211,6 +214,7 @@ def report(
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     images: ImagesOption = RunOptions.images,
+    cases: CasesOption = RunOptions.cases,
     *,
     findings: FindingOptions,
 ) -> None:
@@ -232,11 +236,11 @@ def report(
     if len(runs) == 1:
         if out or arm or primary:
             raise ConfigError("--out, --arm and --primary are for several runs", "name two or more")
-        findings.exit_on(execute.redraw(runs[0], pdf=mode, images=images, muted=muted))
+        findings.exit_on(execute.redraw(runs[0], mode, images, cases, muted))
         return
     if out is None:
         raise ConfigError("a report of several runs needs a place", "give --out FOLDER")
     shown = {"runs": [path.name or str(path) for path in runs], "out": "$OUT"}
-    line = recorded_command(context, shown, {"pdf", "no_pdf", "images", "mute", "fail_on"})
-    results = execute.combined(runs, out, arm or [], primary, line, mode, muted=muted)
+    line = recorded_command(context, shown, {"pdf", "no_pdf", "images", "cases", "mute", "fail_on"})
+    results = execute.combined(runs, out, arm or [], primary, line, mode, cases, muted=muted)
     findings.exit_on([results])

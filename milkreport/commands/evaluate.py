@@ -20,6 +20,7 @@ def evaluate(
     command: str,
     pdf: str,
     muted: Mapping[str, str],
+    cases: bool = True,
 ) -> Results:
     """Score and compare predictions; where *out* is named, write results and report into it.
 
@@ -41,5 +42,5 @@ def evaluate(
         from milkreport.runs.folder import RunFolder
 
         results = write_evaluation(out, inputs, results, command)
-        show_files(execute.draw(RunFolder(out), results, None, pdf))
+        show_files(execute.draw(RunFolder(out), results, None, pdf, cases=cases))
     return results

@@ -17,11 +17,12 @@ from milkreport.data.adapters.load import load_cases
 from milkreport.data.pixels.store import list_stores, open_store
 from milkreport.data.prepare import image_problems
 from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
+from milkreport.evaluation.case_table import CaseTable
 from milkreport.evaluation.records.results import Results
 from milkreport.evaluation.review.review import review
 from milkreport.finetuning.record import NEW, OLD, is_finetuning
 from milkreport.inside import refuse_links
-from milkreport.runs.collect import collect, plan_cells
+from milkreport.runs.collect import collect, load_case_table, plan_cells
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_clock
 from milkreport.suite.suite import Data, Suite
@@ -44,7 +45,11 @@ def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
 
 
 def redraw(
-    run_path: Path, pdf: str, images: bool = True, muted: Mapping[str, str] | None = None
+    run_path: Path,
+    pdf: str,
+    images: bool = True,
+    cases: bool = True,
+    muted: Mapping[str, str] | None = None,
 ) -> list[Results]:
     """Draw the report of a run folder again; cells that were finished since are scored first.
 
@@ -72,7 +77,7 @@ def redraw(
         verdict = folder.load_verdict()
         results = reviewed(folder, results, verdict, muted)
         show_findings(results)
-        show_files(draw(folder, results, verdict, pdf, images))
+        show_files(draw(folder, results, verdict, pdf, images, cases))
         drawn.append(results)
     return drawn
 
@@ -104,6 +109,7 @@ def combined(
     primary: str,
     command: str,
     pdf: str,
+    cases: bool = True,
     replace: bool = False,
     muted: Mapping[str, str] | None = None,
 ) -> Results:
@@ -119,7 +125,7 @@ def combined(
         refuse_other(out, command, hash_paths(runs))
     results = combine(runs, out, arms, primary, command)
     results = reviewed(RunFolder(out), results, None, muted)
-    written = draw(RunFolder(out), results, None, pdf)
+    written = draw(RunFolder(out), results, None, pdf, cases=cases)
     running.show_results(results, None)
     show_files(written)
     return results
@@ -145,25 +151,50 @@ def _results_so_far(folder: RunFolder) -> Results:
 
 
 def draw(
-    folder: RunFolder, results: Results, verdict: Verdict | None, pdf: str, images: bool = True
+    folder: RunFolder,
+    results: Results,
+    verdict: Verdict | None,
+    pdf: str,
+    images: bool = True,
+    cases: bool = True,
 ) -> list[Path]:
-    """Write the report; where no PDF can be made, say why in one line and keep the HTML."""
+    """Write the report; where no PDF can be made, say why in one line and keep the HTML.
+
+    Args:
+        images: show the gallery. cases: list single cases, in the report and in tables beside it.
+    """
     from milkreport.reporting.write import write_report
 
     suite = folder.load_suite() if folder.has_suite else None
     found = folder.load_audit() if verdict is not None else None
-    gallery = folder.load_gallery() if images else None
-    labels = folder.load_label_errors() if images else None  # case by case, as the gallery is
+    gallery = folder.load_gallery() if images and cases else None
+    labels = folder.load_label_errors() if cases else None
+    table = _load_cases(folder, results) if cases else None
+    if not cases:
+        for name in ("mistakes.csv", "label_errors.csv"):
+            (folder.path / name).unlink(missing_ok=True)
     if pdf == "none" and (folder.path / "report.pdf").is_file():
         say("removed the older report.pdf: it would not be of this report")
     arguments = (folder.path, results, folder.load_manifest(), suite, verdict, found, gallery)
     try:
-        return write_report(*arguments, labels=labels, pdf=pdf != "none")
+        return write_report(*arguments, table, labels=labels, pdf=pdf != "none")
     except PdfProblem as problem:
         if pdf == "require":
             raise
         warn(f"no PDF: {problem}")
         return [folder.path / "report.html"]
+
+
+def _load_cases(folder: RunFolder, results: Results) -> CaseTable | None:
+    """The cases that the report lists; it stands without them where predictions are missing or damaged."""
+    try:
+        table, mistakes = load_case_table(folder, results)
+    except DataError as error:
+        warn(f"no list of cases: {error}")
+        return None
+    if not (folder.path / "mistakes.csv").is_file():  # a report without cases was written before
+        folder.write_tables(mistakes=mistakes)
+    return table
 
 
 def export(run_path: Path, out: Path | None) -> None:

@@ -176,14 +176,16 @@ def _finish(
         unchecked = f"reference {reference} describes different data than this run"
     results = reviewed(folder, results, verdict)
     in_grid = len(order.runs) > 1  # the PDF is that of all points together
-    written = draw(folder, results, verdict, "none" if in_grid else order.pdf, order.options.images)
+    pdf = "none" if in_grid else order.pdf
+    written = draw(folder, results, verdict, pdf, order.options.images, order.options.cases)
     if not in_grid:
         running.show_results(results, verdict)
         if unchecked:
             say(f"NOT CHECKED: {unchecked}")
         show_files(written, time.monotonic() - started)
     records = [folder.path / name for name in ("results.json", "metrics.csv", "manifest.json")]
-    return results, verdict, [*(path for path in written if path.parent == folder.path), *records]
+    reports = [path for path in written if path.suffix in (".html", ".pdf")]
+    return results, verdict, [*reports, *records]
 
 
 def _finish_grid(order: Order, found: Sequence[Results]) -> None:
@@ -204,7 +206,8 @@ def _finish_grid(order: Order, found: Sequence[Results]) -> None:
     if sum(len(results.arms) for results in found) <= MOST_ARMS:
         names = [path.name for path in folders]
         line = shell_line(["milkreport", "report", *names, "--out", "$OUT"])
-        combined(folders, order.out / "combined", [], "", line, order.pdf, replace=True)
+        cases = order.options.cases
+        combined(folders, order.out / "combined", [], "", line, order.pdf, cases, replace=True)
     else:
         what = f"more than {MOST_ARMS} arms: choose for one report of several points"
         note(f"{what}: milkreport report RUN RUN --arm NAME --out FOLDER")

@@ -10,6 +10,7 @@ from typing import Any
 from milkreport.errors import ConfigError
 from milkreport.evaluation.binary.reading_study import describe_readers
 from milkreport.evaluation.binary.rules import check_prevalence, parse_prevalences, parse_rule
+from milkreport.evaluation.case_table import make_case_table
 from milkreport.evaluation.compare import compare_pools
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import check_margin, check_name, define_all
@@ -202,7 +203,8 @@ def evaluate_inputs(
         copies=count_copied_cases({name: parts["test"] for name, parts in inputs.arms.items()}),
         notices=list_notices(inputs, found, plan),
     )
-    return review(results)
+    tested = {name: parts["test"] for name, parts in inputs.arms.items()}
+    return review(results).with_cases(make_case_table(tested, inputs.facts))
 
 
 def evaluate_arms(

@@ -17,7 +17,6 @@ from milkreport.evaluation.metrics.slices import FEWEST, Slice, make_slices
 from milkreport.evaluation.reading.copies import count_copies, find_copies
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.data import Part
-from milkreport.tables import first_few
 
 #: Predictions of one part of one arm: (seed, fold) to predictions.
 Cells = Mapping[tuple[int, int], Predictions]
@@ -69,7 +68,7 @@ def notice_groups(facts: CaseFacts, case_ids: npt.NDArray[np.str_]) -> list[str]
         return []
     return [
         f"{len(alone):,} of {len(case_ids):,} cases have no group in the metadata and count as independent, "
-        f"which makes intervals and nested values too optimistic if they are not: {first_few(alone)}"
+        "which makes intervals and nested values too optimistic if they are not"
     ]
 
 

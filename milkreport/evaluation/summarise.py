@@ -22,6 +22,7 @@ from milkreport.evaluation.metrics.definitions import (
 )
 from milkreport.evaluation.metrics.measures import Measured, Plan, measure, shared, weakest
 from milkreport.evaluation.metrics.rank_curves import class_curves
+from milkreport.evaluation.metrics.top_share import top_shares
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, PooledPredictions, pool_arms
 from milkreport.evaluation.records.data import Part
 from milkreport.evaluation.records.parts import ClassRow, PartResult
@@ -62,8 +63,8 @@ def summarise_pool(pool: PooledPredictions, plan: Plan, facts: CaseFacts) -> Par
     }
     rows = make_class_rows(first.classes, points, bounds, draws, confusions)
     if tested and kind != "labels":
-        curves = class_curves(seeds)
-        rows = [row.model_copy(update={"curve": c}) for row, c in zip(rows, curves, strict=True)]
+        found_of = zip(rows, class_curves(seeds), top_shares(seeds), strict=True)
+        rows = [row.model_copy(update={"curve": c, "top": top}) for row, c, top in found_of]
     found = facts.slices(first.case_ids) if tested else []  # of other parts no slice is resampled
     slices = describe_slices(pool.seeds, pool.draws, plan, found, groups)
     return PartResult(

@@ -14,6 +14,7 @@ class RunOptions:
         device: auto, cpu, cuda, or cuda:N.
         gate: a reference or run to check against.
         images: keep thumbnails of the most confident mistakes.
+        cases: say something of single cases beside the predictions themselves.
         checkpoint_every: seconds between two checkpoints of a training: far more than writing one takes, far
             less than anyone minds to lose.
         restart: forget what the folder holds.
@@ -30,6 +31,7 @@ class RunOptions:
     device: str = "auto"
     gate: str | None = None
     images: bool = True
+    cases: bool = True
     checkpoint_every: float = 30
     restart: bool = False
     workers: str = "auto"

@@ -131,7 +131,7 @@ def run_suites(
                 with stop.watching():
                     executor.run(studies, tasks, recorder)
         stop.obey()
-        return [_collect(studies[job.name], options.images) for job in jobs]
+        return [_collect(studies[job.name], options.images and options.cases) for job in jobs]
 
 
 def _open_tasks(studies: Mapping[str, Study], recorder: RunRecorder) -> list[Task]:

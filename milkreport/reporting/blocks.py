@@ -27,10 +27,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One row; its first cell names it. ``kind``: "", "total" or "failed"."""
+    """One row; its first cell names it. ``kind``: "", "total" or "failed".
+
+    ``opens``: the cases that its name lists on the page, see :func:`milkreport.reporting.cases.opens`.
+    """
 
     cells: tuple[Cell, ...]
     kind: str = ""
+    opens: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -25,7 +26,8 @@ _FACES = (
 
 def render_html(view: ReportView) -> str:
     """The report as one page that needs no network and, to be read, no script."""
-    return render_page("report.html.j2", view)
+    scripts = ("report.js", "cases.js") if view.cases else ("report.js",)
+    return render_page("report.html.j2", view, scripts=scripts)
 
 
 def render_print(view: ReportView) -> str:
@@ -33,8 +35,10 @@ def render_print(view: ReportView) -> str:
     return render_page("report.html.j2", view, paper=True)
 
 
-def render_page(template: str, view: object, paper: bool = False) -> str:
-    """*template*, which extends ``page.html.j2``, filled from *view*."""
+def render_page(
+    template: str, view: object, paper: bool = False, scripts: Sequence[str] = ("report.js",)
+) -> str:
+    """*template*, which extends ``page.html.j2``, filled from *view*; *scripts* run on a page."""
     environment = Environment(
         loader=FileSystemLoader(resource_folder("templates")),
         autoescape=True,
@@ -49,7 +53,7 @@ def render_page(template: str, view: object, paper: bool = False) -> str:
 
     environment.globals["drawing"] = drawing
     environment.globals["in_columns"] = in_columns
-    script = "" if paper else _asset("report.js")
+    script = "" if paper else "".join(map(_asset, scripts))
     page = environment.get_template(template).render(
         view=view,
         paper=paper,

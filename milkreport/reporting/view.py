@@ -9,16 +9,18 @@ import pandas as pd
 
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
+from milkreport.evaluation.case_table import CaseTable
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
+from milkreport.reporting.cases import CasesView, build_cases
 from milkreport.reporting.figures import curves, interval_plot
+from milkreport.reporting.guidelines import GuidelinesView, build_guidelines
 from milkreport.reporting.sections.arms import ArmView, build_arm, build_exposure, detail_note
 from milkreport.reporting.sections.audit import AuditView, build_audit
 from milkreport.reporting.sections.binary import BinaryView, build_binary, page_one_table
 from milkreport.reporting.sections.compare import ComparisonView, build_comparison
 from milkreport.reporting.sections.data import DataView, build_data
 from milkreport.reporting.sections.gallery import GalleryView, build_gallery
-from milkreport.reporting.sections.guidelines import GuidelinesView, build_guidelines
 from milkreport.reporting.sections.labels import TITLE as LABELS_TITLE
 from milkreport.reporting.sections.labels import LabelsView, build_labels
 from milkreport.reporting.sections.protocol import ProtocolView, build_protocol
@@ -39,7 +41,7 @@ from milkreport.reporting.sections.reference import (
 from milkreport.reporting.sections.review import TITLE as REVIEW_TITLE
 from milkreport.reporting.sections.review import ReviewView, build_review
 from milkreport.reporting.sections.subgroups import SubgroupsView, build_subgroups
-from milkreport.reporting.sections.tables import comparison_table, pair_table
+from milkreport.reporting.tables import comparison_table, pair_table
 from milkreport.reporting.wording.binary import point_sentence
 from milkreport.reporting.wording.data import data_sentence, tidy
 from milkreport.reporting.wording.order import drawn_arms, drawn_words, in_display_order, places
@@ -110,6 +112,7 @@ class ReportView:
     gallery: GalleryView | None
     labels: LabelsView | None
     review: ReviewView
+    cases: CasesView | None
     reference: ReferenceView | None
     audit: AuditView | None
     against: str
@@ -143,6 +146,7 @@ def build_view(
     verdict: Verdict | None,
     audit: Audit | None = None,
     gallery: tuple[Gallery, Mapping[str, bytes]] | None = None,
+    cases: CaseTable | None = None,
     *,
     labels: pd.DataFrame | None = None,
     data_argument: str = "$MILKREPORT_DATA",
@@ -154,6 +158,7 @@ def build_view(
         audit: what was found of the reference's own figures; shown beside the verdict.
         gallery: the mistakes gallery and its thumbnails by file name.
         labels: labels to look at again (:mod:`milkreport.evaluation.label_errors`), which name cases.
+        cases: the test cases, which the page lists; ``None``: no list.
         data_argument: how the command to reproduce names the data's folder.
     """
     results = in_display_order(results.model_copy(update={"data": tidy(results.data)}))
@@ -204,11 +209,16 @@ def build_view(
         gallery=shown,
         labels=doubted,
         review=build_review(results),
+        cases=build_cases(results, cases) if cases is not None else None,
         reference=build_reference(results, compared) if compared else None,
         audit=build_audit(audit) if audit and compared else None,
         cost=cost,
         ethics=build_ethics(
-            results, manifest.network, shown is not None, shown is not None and shown.has_pictures
+            results,
+            manifest.network,
+            shown is not None,
+            shown is not None and shown.has_pictures,
+            cases is not None,
         ),
         provenance=build_provenance(results, manifest, suite, data_argument),
         guidelines=build_guidelines(results, suite),

@@ -11,11 +11,14 @@ from milkreport.atomic import write_text
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.errors import ConfigError, EnvironmentProblem
+from milkreport.evaluation.case_table import CaseTable
 from milkreport.evaluation.records.results import Results
+from milkreport.reporting.cases import FILE as CASES_FILE
 from milkreport.reporting.figures.svg import for_paper
 from milkreport.reporting.html import render_html, render_print
 from milkreport.reporting.pdf import write_pdf
 from milkreport.reporting.view import build_view
+from milkreport.runs.csv_files import write_csv
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.gallery_record import Gallery
 from milkreport.runs.manifest import Manifest, describe_evaluation
@@ -30,6 +33,7 @@ def write_report(
     verdict: Verdict | None,
     audit: Audit | None = None,
     gallery: tuple[Gallery, Mapping[str, bytes]] | None = None,
+    cases: CaseTable | None = None,
     *,
     labels: pd.DataFrame | None = None,
     pdf: bool = True,
@@ -37,18 +41,25 @@ def write_report(
     """Write ``report.html``, ``figures/*.svg`` and, if *pdf*, ``report.pdf``; return their paths.
 
     Args:
+        cases: the test cases, which the page and ``confusions.csv`` list; ``None``: neither does.
         labels: labels to look at again, which name cases; ``None`` leaves the section out.
 
     Raises:
         EnvironmentProblem: nothing can be written there.
         PdfProblem: the PDF could not be made; HTML and figures stand.
     """
-    view = build_view(results, manifest, suite, verdict, audit, gallery, labels=labels)
+    view = build_view(results, manifest, suite, verdict, audit, gallery, cases, labels=labels)
     written = []
     for figure in view.figures:
         path = folder / "figures" / f"{figure.key}.svg"
         write_text(path, for_paper(figure.svg) + "\n")
         written.append(path)
+    listed = folder / CASES_FILE
+    if cases is not None:
+        write_csv(listed, cases.to_frame())
+        written.append(listed)
+    else:  # an older list must not stand beside this page
+        listed.unlink(missing_ok=True)
     page, paper = folder / "report.html", folder / "report.pdf"
     write_text(page, render_html(view))
     written.insert(0, page)
@@ -60,12 +71,16 @@ def write_report(
     return written
 
 
-def report(results: Results, folder: str | Path, *, pdf: bool = True) -> list[Path]:
+def report(
+    results: Results, folder: str | Path, *, pdf: bool = True, cases: bool = True
+) -> list[Path]:
     """Write the report of *results*, which need no run folder, as ``milkreport.report``.
 
     Args:
         folder: where ``report.html``, ``report.pdf`` and ``figures/`` go; made where it is missing.
         pdf: ``False`` leaves the PDF out.
+        cases: ``False`` leaves out all that is about single cases: lists, ids and ``confusions.csv``. Results
+            that were read from a file have no cases.
 
     Returns:
         the files that were written, the page first.
@@ -83,4 +98,5 @@ def report(results: Results, folder: str | Path, *, pdf: bool = True) -> list[Pa
         )
     command = "milkreport.report(results, folder)"
     manifest = describe_evaluation(results.suite, results.data.fingerprint, command)
-    return write_report(path, results, manifest, None, None, pdf=pdf)
+    table = results.cases if cases else None
+    return write_report(path, results, manifest, None, None, cases=table, pdf=pdf)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from milkreport.evaluation.case_table import CaseTable, make_case_table
 from milkreport.evaluation.evaluate import PARTS, evaluate_arms
 from milkreport.evaluation.label_errors import list_label_errors
 from milkreport.evaluation.metrics.measures import Plan
@@ -175,3 +176,14 @@ def load_test_predictions(folder: RunFolder, results: Results) -> dict[str, Cell
         for arm in results.arms
         if arm.part("test") is not None
     }
+
+
+def load_case_table(folder: RunFolder, results: Results) -> tuple[CaseTable | None, pd.DataFrame]:
+    """The test cases of a run with each arm's answers, and its most confident mistakes.
+
+    Raises:
+        DataError: predictions are missing or damaged.
+    """
+    tested = load_test_predictions(folder, results)
+    mistakes = list_mistakes({arm: {"test": cells} for arm, cells in tested.items()})
+    return make_case_table(tested, folder.load_case_facts()), mistakes

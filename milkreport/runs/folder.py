@@ -43,7 +43,8 @@ _OWN_FOLDERS = ("cells", "figures", "export", GALLERY, TENSORBOARD)
 _OWN_FILES = (
     *("report.html", "report.pdf", "checks.json", "audit.json", "results.json", "metrics.csv"),
     *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "subgroups.csv", "groups.csv"),
-    *("data.json", "mistakes.csv", "label_errors.csv", "differences.csv", ".progress.json"),
+    *("data.json", "mistakes.csv", "confusions.csv", "label_errors.csv", "differences.csv"),
+    ".progress.json",
     *("suite.toml", "manifest.json"),
 )
 

@@ -45,11 +45,25 @@ class RankCurve(Record):
     roc: list[tuple[float, float]] = []
 
 
+class TopShare(Record):
+    """What a review of the ``share`` of cases with the highest score for a class finds, means over seeds.
+
+    ``threshold``: the lowest score that is reviewed; all cases that have it are. ``hits``: cases of the
+    class among them; ``false_alarms``: the others.
+    """
+
+    share: float
+    threshold: float
+    hits: float
+    false_alarms: float
+
+
 class ClassRow(Record):
     """One row of the classification report, means over seeds.
 
     ``intervals``: metric to its 95% interval (see ``label_bounds`` and ``bounds``). ``auc``,
-    ``average_precision`` and ``curve`` (test part alone) are ``None`` where labels hold no ranks.
+    ``average_precision`` and ``curve`` (test part alone) are ``None`` where labels hold no ranks. ``top``: of
+    a class with at most a tenth of the cases, on the test part.
     """
 
     name: str
@@ -63,6 +77,7 @@ class ClassRow(Record):
     average_precision: float | None = None
     intervals: dict[str, tuple[float, float]] = {}
     curve: RankCurve | None = None
+    top: list[TopShare] = []
 
     def estimate(self, metric: str) -> Estimate:
         """One of the row's metrics with its interval."""

@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import PrivateAttr
+
 from milkreport.errors import ConfigError
 from milkreport.evaluation.records.binary import AtSpecificity, ReadingStudy, Reclassified
 from milkreport.evaluation.records.data import DataSummary, Part, Record, SplitSummary
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
+    from milkreport.evaluation.case_table import CaseTable
     from milkreport.reporting.notebook import Plots
 
 SCHEMA_VERSION = 2
@@ -192,6 +195,25 @@ class Results(Record):
     copies: int | None = None
     notices: list[str] = []
     findings: list[Finding] = []
+    # Cases are no part of the record: results.json holds aggregates.
+    _cases: CaseTable | None = PrivateAttr(default=None)
+
+    @property
+    def cases(self) -> CaseTable | None:
+        """The test cases with each arm's answers, if these results were computed here and not read."""
+        return self._cases
+
+    def with_cases(self, cases: CaseTable | None) -> Results:
+        """The same results with their test cases."""
+        found = self.model_copy()
+        found._cases = cases
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the records are equal; cases are no part of them."""
+        if not isinstance(other, Results):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
 
     def arm(self, name: str) -> ArmResult | None:
         """The arm called *name*, if there is one."""
@@ -220,11 +242,11 @@ class Results(Record):
         columns = ["arm", "split", *named, "metric", "value", "low", "high", "n"]
         return plain[columns].reset_index(drop=True)
 
-    def report(self, folder: str | Path, *, pdf: bool = True) -> list[Path]:
+    def report(self, folder: str | Path, *, pdf: bool = True, cases: bool = True) -> list[Path]:
         """Write ``report.html``, ``report.pdf`` and figures; see :func:`milkreport.report`."""
         import milkreport
 
-        written: list[Path] = milkreport.report(self, folder, pdf=pdf)
+        written: list[Path] = milkreport.report(self, folder, pdf=pdf, cases=cases)
         return written
 
     @property

@@ -11,6 +11,7 @@ from matplotlib.ticker import MultipleLocator
 
 from milkreport.evaluation.records.binary import BandPoint
 from milkreport.evaluation.records.estimate import Estimate
+from milkreport.reporting.figures.marks import say
 from milkreport.reporting.figures.svg import INK, MARKERS, WIDTH, colour, drawing, marker, to_svg
 from milkreport.reporting.wording.text import decimal, shorten, shorten_apart
 
@@ -59,12 +60,14 @@ def roc(key: str, arms: Sequence[RocArm], readers: Sequence[RocPoint] = ()) -> s
             axes.plot(
                 across, up, color=colour(arm.index), linestyle=style, linewidth=1.2, label=label
             )
-        for arm in arms:
+        for title, arm in zip(titles, arms, strict=True):
             _cross(axes, arm.sensitivity, arm.specificity, colour(arm.index), marker(arm.index))
+            _say_point(axes, f"{title}, operating point", arm.sensitivity, arm.specificity)
         names = shorten_apart([reader.name for reader in readers], 24)
         for i, (name, reader) in enumerate(zip(names, readers, strict=True)):
             sign = MARKERS[i % len(MARKERS)]
             _cross(axes, reader.sensitivity, reader.specificity, INK, sign, f"reader {name}")
+            _say_point(axes, f"reader {name}", reader.sensitivity, reader.specificity)
         axes.set_xlim(-0.015, 1.015)
         axes.set_ylim(-0.015, 1.015)
         for axis in (axes.xaxis, axes.yaxis):
@@ -89,6 +92,12 @@ def _band(axes: Axes, arm: RocArm) -> None:
     if len(known) > 1:
         across, low, high = zip(*known, strict=True)
         axes.fill_between(across, low, high, color=colour(arm.index), alpha=0.13, linewidth=0)
+
+
+def _say_point(axes: Axes, name: str, sensitivity: Estimate, specificity: Estimate) -> None:
+    if sensitivity.value is not None and specificity.value is not None:
+        text = f"sensitivity {decimal(sensitivity.value)}, specificity {decimal(specificity.value)}"
+        say(axes, f"{name}: {text}", (1 - specificity.value, sensitivity.value))
 
 
 def _cross(

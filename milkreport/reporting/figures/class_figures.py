@@ -18,6 +18,7 @@ from milkreport.reporting.figures.axes import (
     name_rows,
     plain_axes,
 )
+from milkreport.reporting.figures.marks import say
 from milkreport.reporting.figures.svg import (
     INK,
     PART_COLOURS,
@@ -27,11 +28,12 @@ from milkreport.reporting.figures.svg import (
     marker,
     to_svg,
 )
-from milkreport.reporting.wording.text import shorten, shorten_apart, whole
+from milkreport.reporting.wording.text import decimal, shorten, shorten_apart, whole
 from milkreport.reporting.wording.titles import full_titles
 
 MOST_CLASSES = 40
 TALLEST = 7.4  # inches of all rows: the figure stays on a page with its caption
+_SAID = {"f1": "F1", "recall": "recall"}
 _PART_MARKERS = {"train": "o", "validation": "^", "test": "D"}
 
 
@@ -44,6 +46,7 @@ def class_distribution(
     parts = [p for p in PART_COLOURS if any(s.part == p for s in splits)]
     if len(folds) > 1:
         parts = ["test"]
+    names = shorten_apart(shown, 30)
     with drawing():
         figure = Figure(figsize=(WIDTH, 0.72 + 0.155 * len(shown)))
         axes = plain_axes(
@@ -72,7 +75,11 @@ def class_distribution(
                 markersize=4,
                 label=f"{part}, each fold" if len(folds) > 1 else part,
             )
+            for n, row in points if len(folds) == 1 else ():
+                say(axes, f"{names[row]}: {whole(n)} {data.units}, {part}", (n, row))
         for row, n in enumerate(counts):
+            text = f"{names[row]}: {whole(n)} {data.units}"
+            say(axes, text, (0.8, row - 0.31), (max(n, 1), row + 0.31))
             axes.annotate(
                 whole(n),
                 (max(n, 1), row),
@@ -90,7 +97,6 @@ def class_distribution(
         axes.set_xlabel(f"{data.units} (log scale)")
         if parts:
             legend_above(axes, 1 + len(parts))
-        names = shorten_apart(shown, 30)
         said = ", ".join(f"{n} {whole(c)}" for n, c in zip(names, counts, strict=True))
         return to_svg(figure, key, f"{data.units.capitalize()} by class", said)
 
@@ -101,6 +107,7 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
     first = next((r for _, _, r in results if r is not None), None)
     support = {row.name: row.support for row in first.classes} if first else {}
     shown = most_frequent(list(support), support)
+    names = shorten_apart(shown, 30)
     titles = shorten_apart(full_titles(arms), LEGEND_NAME)
     drawn = [titles[i] for i, _, result in results if result is not None]
     columns = legend_columns(drawn, WIDTH - 1.2, handle=0.4)
@@ -141,6 +148,13 @@ def per_class(key: str, arms: Sequence[ArmResult], part: str) -> str:
                     label=titles[index],
                     clip_on=False,
                 )
+                for value, row in points:
+                    name = names[round(row - shift)]
+                    say(
+                        axes,
+                        f"{name}, {titles[index]}: {_SAID[metric]} {decimal(value)}",
+                        (value, row),
+                    )
             for position in range(len(shown) - 1):
                 axes.axhline(position + 0.5, color=INK, alpha=0.1, linewidth=0.5)
             axes.set_xlim(0, 1)

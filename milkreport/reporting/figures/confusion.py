@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from milkreport.reporting.cases import opens
+from milkreport.reporting.figures.marks import say
 from milkreport.reporting.figures.svg import INK, WIDTH, drawing, to_svg
 from milkreport.reporting.wording.text import percent, shorten_apart, span, whole
 
@@ -20,6 +22,9 @@ NUMBERS_UP_TO = 30  # classes; beyond that the cells are too small to read
 MOST_CLASSES = 40  # beyond that the names of the rows would overlap
 LETTERS = 18  # of a class name beside its row
 _LANDSCAPE, _LANDSCAPE_HEIGHT = 9.8, 6.1
+MOST_SAID = (
+    144  # cells that say their count, half where none is printed: each is three nodes of the page
+)
 
 
 def is_wide(n_classes: int) -> bool:
@@ -28,10 +33,18 @@ def is_wide(n_classes: int) -> bool:
 
 
 def confusion_matrix(
-    key: str, counts: Sequence[Sequence[int]], names: Sequence[str], title: str
+    key: str,
+    counts: Sequence[Sequence[int]],
+    names: Sequence[str],
+    title: str,
+    arm: str = "",
 ) -> str:
-    """Counts with their share of the true class, darker for a greater share; zeros stay blank."""
-    table, names = fold_rare(np.asarray(counts, dtype=np.int64), names)
+    """Counts with their share of the true class, darker for a greater share; zeros stay blank.
+
+    Args:
+        arm: name of the arm whose cases the cells list on the page; empty: they list none.
+    """
+    table, names, places = fold_rare(np.asarray(counts, dtype=np.int64), names)
     n = len(names)
     totals = table.sum(axis=1)
     shares = table / np.maximum(totals, 1)[:, None]
@@ -62,6 +75,7 @@ def confusion_matrix(
             spine.set_visible(False)
         _cells(axes, table, shares, n)
         _totals(axes, table, n)
+        _say_counts(axes, table, names, arm, places)
         axes.set_yticks([i + 0.5 for i in range(n + 1)], [*labels, "predicted"], fontsize=size)
         axes.set_xticks([i + 0.5 for i in range(n + 1)], [*labels, "cases"], fontsize=size)
         axes.xaxis.tick_top()
@@ -80,22 +94,25 @@ def confusion_matrix(
 
 def fold_rare(
     table: npt.NDArray[np.int64], names: Sequence[str]
-) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Counts in which all but the most frequent classes share the last row and column, and the new names.
+) -> tuple[npt.NDArray[np.int64], list[str], list[int]]:
+    """Counts in which all but the most frequent classes share the last row and column.
 
     Args:
         table: int64 (n_classes, n_classes), rows true. Up to ``MOST_CLASSES`` of them stay as they are.
+
+    Returns:
+        the counts, the names of rows and columns, and which class each is: -1 for those that share one.
     """
     n = len(names)
     if n <= MOST_CLASSES:
-        return table, list(names)
+        return table, list(names), list(range(n))
     frequent = np.sort(np.argsort(-table.sum(axis=1), kind="stable")[: MOST_CLASSES - 1])
     place = np.full(n, len(frequent))
     place[frequent] = np.arange(len(frequent))
     folded = np.zeros((len(frequent) + 1,) * 2, np.int64)
     np.add.at(folded, (place[:, None], place[None, :]), table)
     rest = f"{whole(n - len(frequent))} others"
-    return folded, [*(names[i] for i in frequent), rest]
+    return folded, [*(names[i] for i in frequent), rest], [*frequent.tolist(), -1]
 
 
 def _size(n: int) -> float:
@@ -153,3 +170,29 @@ def _totals(axes: Axes, table: np.ndarray, n: int) -> None:
             fontsize=size,
             alpha=0.8,
         )
+
+
+def _say_counts(
+    axes: Axes, table: np.ndarray, names: Sequence[str], arm: str, places: Sequence[int]
+) -> None:
+    """Counts and shares in words, in the totals and in cells that are not empty, the largest of very many."""
+    most = MOST_SAID if len(names) <= NUMBERS_UP_TO else MOST_SAID // 2
+    largest = np.argsort(-table, axis=None, kind="stable")[:most]
+    kept = np.zeros(table.shape, bool)
+    kept.flat[largest] = True
+    labels, n = shorten_apart(names, 40), len(names)
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+
+    def tell(i: int, j: int, text: str, **query: int) -> None:
+        classes = {what: places[at] for what, at in query.items()}
+        listed = opens(arm=arm, **classes) if arm and min(classes.values()) >= 0 else ""
+        say(axes, text, (j, i), (j + 1, i + 1), listed)
+
+    for i in range(n):
+        for j in np.flatnonzero(kept[i] & (table[i] > 0)).tolist():
+            of = f"{whole(int(table[i, j]))} of {whole(int(rows[i]))} ({percent(table[i, j] / rows[i])})"
+            tell(i, j, f"{labels[i]} \N{RIGHTWARDS ARROW} {labels[j]}: {of}", truth=i, answer=j)
+        if rows[i]:
+            tell(i, n, f"true class {labels[i]}: {whole(int(rows[i]))}", truth=i)
+        if columns[i]:
+            tell(n, i, f"predicted {labels[i]}: {whole(int(columns[i]))}", answer=i)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from milkreport.evaluation.records.results import ArmResult, Curve
 from milkreport.reporting.figures.axes import legend_entries
+from milkreport.reporting.figures.marks import say
 from milkreport.reporting.figures.svg import PART_COLOURS, WIDTH, drawing, to_svg
-from milkreport.reporting.wording.text import shorten_apart
+from milkreport.reporting.wording.text import decimal, shorten_apart
 from milkreport.reporting.wording.titles import full_titles
 
 MEASURES = {
@@ -25,6 +26,7 @@ MEASURES = {
 DASHES = {"train": "-", "validation": (0, (1.2, 1.2)), "test": (0, (5, 1.6))}
 MARKS = {"train": "o", "validation": "^", "test": "s"}
 MOST_POINTS = 500
+SAID_POINTS = 4  # of each line, where it says its value
 MOST_LINES = 5  # more cells than this become a band
 ARMS_A_FIGURE = 4
 MOST_LETTERS = 22  # of an arm beside its row
@@ -132,3 +134,7 @@ def _draw(axes: Axes, curves: Sequence[Curve], part: str, measure: str, points: 
         marker=MARKS[part] if alone else None,
         label=part,
     )
+    for at in thin(epochs, SAID_POINTS).tolist():
+        if filled[at]:
+            text = f"{part}, {MEASURES[measure].lower()} {decimal(mean[at])} after epoch {epochs[at]:g}"
+            say(axes, text, (float(epochs[at]), float(mean[at])))

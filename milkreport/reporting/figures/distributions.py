@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from milkreport.evaluation.records.data import CategoricalSummary, NumericSummary
+from milkreport.reporting.figures.marks import say
 from milkreport.reporting.figures.svg import COLOURS, INK, WIDTH, drawing, to_svg
 from milkreport.reporting.wording.text import digits_of, fit, listing, measure, whole
 from milkreport.tables import plural
@@ -124,6 +125,9 @@ def _histogram(axes: Axes, column: NumericSummary) -> None:
         t for t in MaxNLocator(4).tick_values(edges[0], edges[-1]) if edges[0] <= t <= edges[-1]
     ]
     digits = digits_of(ticks)
+    for n, low, high in zip(counts, edges, edges[1:], strict=False):
+        said = f"{measure(low, digits + 1)} to {measure(high, digits + 1)}: {whole(n)}"
+        say(axes, said, (low, 0), (high, n))
     axes.set_xticks(ticks, [measure(t, digits) for t in ticks])
     _count_axis(axes)
 
@@ -135,6 +139,8 @@ def _levels(axes: Axes, column: NumericSummary, width: float) -> None:
     axes.bar(places, counts, width=0.72, color=TONE, alpha=ALPHA, linewidth=0)
     axes.set_xlim(-0.6, len(bars) - 0.4)
     axes.set_ylim(0, max([*counts, 1]) * 1.18)
+    for place, (name, n) in enumerate(bars):
+        say(axes, f"{name}: {whole(n)}", (place - 0.36, 0), (place + 0.36, n))
     # As many names as fit beside each other.
     longest = max(len(name) for name, _ in bars)
     step = math.ceil(len(bars) * (0.065 * longest + 0.06) / width)
@@ -171,6 +177,7 @@ def _bars(axes: Axes, values: Sequence[tuple[str, int]]) -> None:
     for spine in ("left", "bottom"):
         axes.spines[spine].set_visible(False)
     for row, (value, n) in enumerate(values):
+        say(axes, f"{value}: {whole(n)}", (0, row - 0.33), (n, row + 0.33))
         for text, x, shift in ((fit(value, 24), 0, -72 * _LABEL), (whole(n), n, 4)):
             axes.annotate(
                 text,

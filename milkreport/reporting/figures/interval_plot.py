@@ -19,6 +19,7 @@ from milkreport.reporting.figures.axes import (
     set_limits,
     whisker,
 )
+from milkreport.reporting.figures.marks import say
 from milkreport.reporting.figures.svg import COLOURS, INK, WIDTH, drawing, to_svg
 from milkreport.reporting.wording.text import decimal, interval, signed_interval
 
@@ -48,12 +49,13 @@ def estimates(
             top=0.2,
             right=1.35,
         )
-        for position, (index, _, estimate) in enumerate(rows):
+        for position, (index, name, estimate) in enumerate(rows):
             text = decimal(estimate.value)
             if estimate.value is not None:
                 dot(axes, estimate.value, position, index, estimate.low, estimate.high)
                 bounds = interval(estimate.low, estimate.high)
                 text += f"  ({bounds})" if bounds else ""
+                say(axes, f"{name}: {metric} {text}", (estimate.value, position))
             axes.annotate(
                 text,
                 (1, position),
@@ -120,10 +122,13 @@ def against_reference(
                 whisker(axes, low, high, position, COLOURS[0])
                 axes.plot(row.ours, position, linestyle="none", marker="o", color=COLOURS[0])
                 _diamond(axes, row.reference, position)
-                said.append(
+                text = (
                     f"{names[position]}, {metric}: {theirs} {row.printed}, this run "
                     f"{decimal(row.ours)}, difference {signed_interval(row.low, row.high)}"
                 )
+                said.append(text)
+                for value in (row.ours, row.reference):
+                    say(axes, text, (value, position))
             axes.spines["left"].set_visible(False)
             axes.set_xlabel(metric)
             axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from milkreport.evaluation.records.binary import RiskCalibration, RisksOf
+from milkreport.reporting.figures.marks import say
 from milkreport.reporting.figures.svg import COLOURS, INK, WIDTH, colour, drawing, marker, to_svg
 from milkreport.reporting.wording.text import decimal, shorten, shorten_apart
 
@@ -72,6 +73,10 @@ def _draw_curve(axes: Axes, index: int, found: RiskCalibration) -> None:
         linewidth=1.0,
         clip_on=False,
     )
+    for g in found.curve:
+        if g.share.value is not None:
+            text = f"mean risk {decimal(g.risk)}, share positive {decimal(g.share.value)}"
+            say(axes, text, (g.risk, g.share.value))
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(axis="x", labelbottom=False)

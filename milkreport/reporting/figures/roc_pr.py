@@ -17,6 +17,7 @@ from milkreport.reporting.figures.axes import (
     legend_height,
 )
 from milkreport.reporting.figures.class_figures import most_frequent
+from milkreport.reporting.figures.marks import say
 from milkreport.reporting.figures.svg import INK, WIDTH, colour, drawing, marker, to_svg
 from milkreport.reporting.wording.text import decimal, shorten_apart, whole
 
@@ -28,6 +29,8 @@ _DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     "-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (4, 1.2, 1, 1.2)), (0, (7, 2)), (0, (2, 2)),
 )  # fmt: skip
 _X = np.arange(51) / 50
+#: False positive rates, and recalls, at which a curve says its value; one title a vertex would be too many.
+_SAID_AT = (0.1, 0.2, 0.5)
 
 #: An arm as a figure draws it: its position, which gives colour and dashes everywhere, name, class rows.
 ArmRows = tuple[int, str, Sequence[ClassRow]]
@@ -109,6 +112,14 @@ def _line(axes: Axes, curve: RankCurve, index: int, arm: str, precision: bool) -
         drawstyle="steps-pre" if precision else "default",
         label=arm,
     )
+    for place in _SAID_AT:
+        value = float(np.interp(place, across, up))
+        what = (
+            f"precision {decimal(value)} at recall {place:g}"
+            if precision
+            else f"sensitivity {decimal(value)} at false positive rate {place:g}"
+        )
+        say(axes, f"{arm}: {what}", (place, value))
 
 
 def reliability(key: str, arms: Sequence[tuple[int, str, Calibration, float | None]]) -> str:
@@ -142,6 +153,8 @@ def reliability(key: str, arms: Sequence[tuple[int, str, Calibration, float | No
                     markersize=2.2 + 7 * (n / total) ** 0.5,
                     alpha=0.85,
                 )
+                counted = f"probability {decimal(sure)}, right {decimal(right)}, {whole(n)} cases"
+                say(axes, f"{title}: {counted}", (sure, right))
             axes.set_title(f"{title}\n{decimal(error)}", pad=3)
             pairs = ", ".join(f"{decimal(a, 2)} {decimal(b, 2)}" for a, b in zip(x, y, strict=True))
             said.append(f"{title}: {pairs}")
@@ -172,6 +185,12 @@ def decision_curve(key: str, arms: Sequence[tuple[int, str, PositiveResult]]) ->
             axes.fill_between(x, low, high, color=colour(index), alpha=0.12, linewidth=0)
             style = _DASHES[index % len(_DASHES)]
             axes.plot(x, y, color=colour(index), linestyle=style, label=title)
+            for across, up in list(zip(x, y, strict=True))[::10]:
+                say(
+                    axes,
+                    f"{title}: net benefit {decimal(up)} at {decimal(across, 2)}",
+                    (across, up),
+                )
         x = [point.threshold for point in first]
         axes.plot(
             x, [p.treat_all for p in first], color=INK, alpha=0.6, linewidth=0.9, label="treat all"

@@ -20,6 +20,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from milkreport.reporting.figures.marks import draw_marks
+
 INK = "#010203"
 PAPER_INK = "#1b2128"
 FONT = "Inter, Helvetica, Arial, sans-serif"
@@ -129,7 +131,7 @@ def marker(index: int) -> str:
 
 
 def to_svg(figure: Figure, key: str, title: str, description: str) -> str:
-    """*figure* as an ``<svg>`` element that says in words what it shows."""
+    """*figure* as an ``<svg>`` element that says in words what it shows, and at its marks their values."""
     figures = _FIGURES.get()
     if figures is not None:
         figure.draw_without_rendering()  # ticks are made when drawn, by the settings of that moment
@@ -153,6 +155,8 @@ def to_svg(figure: Figure, key: str, title: str, description: str) -> str:
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text[:root_end])
     assert box is not None
     body = _tidy(_prefix_ids(text[root_end + 1 :], key))
+    marks = draw_marks(figure, float(box[1]), float(box[2]))
+    body = body.replace("</svg>", f"{marks}</svg>")
     root = (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
         f' role="img" aria-labelledby="{key}-title {key}-desc" viewBox="0 0 {box[1]} {box[2]}"'
@@ -172,8 +176,11 @@ def for_page(svg: str) -> str:
 
 
 def for_paper(svg: str) -> str:
-    """Ink is dark, on paper and in files of their own."""
-    return svg.replace(INK, PAPER_INK)
+    """Ink is dark, on paper and in files of their own; nobody points at paper."""
+    return _MARKS.sub("", svg.replace(INK, PAPER_INK))
+
+
+_MARKS = re.compile(r'<g class="marks".*?</g>', re.DOTALL)
 
 
 def _prefix_ids(body: str, key: str) -> str:

@@ -10,6 +10,7 @@ from milkreport.evaluation.intervals.coverage import simulated_classes
 from milkreport.evaluation.records.parts import Estimate, PartResult
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Figure, Footnote, Row, Table, table
+from milkreport.reporting.cases import opens
 from milkreport.reporting.figures.confusion import (
     MOST_CLASSES,
     NUMBERS_UP_TO,
@@ -66,6 +67,7 @@ class ArmView:
     matrix: Figure | None
     remarks: tuple[str, ...]
     failures: Table | None
+    errors: str  # what lists its errors on the page
 
     @property
     def is_brief(self) -> bool:
@@ -99,10 +101,11 @@ def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
         in_tables=arm_title(results, arm.name),
         lead=lead.strip(),
         facts=_facts(results, arm) if detailed else (),
-        report=_report(results, part, key, title) if part and detailed else None,
-        matrix=_matrix(results, part, key, title) if part and detailed else None,
+        report=_report(results, part, key, title, arm.name) if part and detailed else None,
+        matrix=_matrix(part, key, title, arm.name) if part and detailed else None,
         remarks=_remarks(results, part) if part and detailed else (),
         failures=trainings(f"{key}-failures", "Trainings that failed.", [("", failed)]),
+        errors=opens(arm=arm.name, answer="wrong", sort="top") if part else "",
     )
 
 
@@ -178,7 +181,7 @@ def _number(value: float) -> str:
     return decimal(value) if 0.001 <= abs(value) < 100 else f"{value:.3g}"
 
 
-def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
+def _report(results: Results, part: PartResult, key: str, title: str, name: str) -> Table:
     metrics = [m for m in _REPORTED if any(getattr(row, m) is not None for row in part.classes)]
     bounded = [m for m in metrics[1:] if any(m in row.intervals for row in part.classes)]
     columns = [Column("Class", text=True), Column("Support"), Column("Predicted")]
@@ -187,14 +190,15 @@ def _report(results: Results, part: PartResult, key: str, title: str) -> Table:
         columns += [Column("95%")] if metric in bounded else []
     rows, few = [], False
     names = shorten_apart([row.name for row in part.classes], 40)
-    for name, row in zip(names, part.classes, strict=True):
+    for position, (name, row) in enumerate(zip(names, part.classes, strict=True)):
         mark = "†" if row.support < TOO_FEW else ""
         few = few or bool(mark)
         cells = [Cell(name, mark=mark), Cell(whole(row.support))]
         cells.append(Cell(whole(row.predicted)))
         for metric in metrics:
             cells += _value(row.estimate(metric), metric in bounded)
-        rows.append(Row(tuple(cells), "few" if mark else ""))
+        listed = opens(arm=name, truth=position) if part.part == "test" and row.support else ""
+        rows.append(Row(tuple(cells), "few" if mark else "", listed))
     supported = plural(sum(row.support > 0 for row in part.classes), "class", "classes")
     averages = {f"macro, {supported}": "macro", "weighted": "weighted"}
     for name, kind in averages.items():
@@ -235,7 +239,7 @@ def _value(estimate: Estimate, bounded: bool) -> list[Cell]:
     return [Cell(decimal(estimate.value)), *([bounds] if bounded else [])]
 
 
-def _matrix(results: Results, part: PartResult, key: str, title: str) -> Figure:
+def _matrix(part: PartResult, key: str, title: str, name: str) -> Figure:
     names = [row.name for row in part.classes]
     n = len(names)
     what = "count and share of the true class"
@@ -251,7 +255,11 @@ def _matrix(results: Results, part: PartResult, key: str, title: str) -> Figure:
             f" The {kept} most frequent classes; the {others} others share a row and a column."
         )
     svg = confusion_matrix(
-        f"{key}-matrix", part.confusion, names, f"Confusion matrix of {title}, {part.part}"
+        f"{key}-matrix",
+        part.confusion,
+        names,
+        f"Confusion matrix of {title}, {part.part}",
+        name if part.part == "test" else "",
     )
     return Figure(f"{key}-matrix", caption, svg, wide=is_wide(n))
 

@@ -22,7 +22,7 @@ from milkreport.reporting.sections.measures import decision_figure
 from milkreport.reporting.sections.readers import reader_points, readers_chapter
 from milkreport.reporting.sections.risk import risk_chapter
 from milkreport.reporting.sections.roc import reclassified_chapter, roc_chapter
-from milkreport.reporting.sections.tables import estimate_cell
+from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.wording.binary import (
     MEANINGS,
     TITLES,

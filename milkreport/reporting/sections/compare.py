@@ -24,6 +24,7 @@ from milkreport.reporting.sections.agreement import (
     spread_table,
 )
 from milkreport.reporting.sections.arms import TOO_FEW
+from milkreport.reporting.sections.classes import heat_map, rare_classes
 from milkreport.reporting.sections.measures import decision_figure, metric_tables, positive_table
 from milkreport.reporting.wording.method import method_texts
 from milkreport.reporting.wording.order import (
@@ -70,7 +71,13 @@ class ComparisonView:
 
 def build_comparison(results: Results) -> ComparisonView:
     """Pairwise differences on the primary metric; the other metrics are described."""
-    chapters = (_primary(results), _others(results), _differing(results), _scores(results))
+    chapters = (
+        _primary(results),
+        _others(results),
+        _differing(results),
+        _scores(results),
+        rare_classes(results),
+    )
     return ComparisonView(tuple(chapter for chapter in chapters if not chapter.is_empty))
 
 
@@ -119,7 +126,8 @@ def _differing(results: Results) -> Chapter:
     """By case, by class, by rank."""
     part = headline_part(results)
     drawn = []
-    if any(arm.part(part) for arm in results.arms):
+    if (map_ := heat_map(results)) is not None:
+        drawn.append(map_)
         caption = (
             f"F1 and recall of each class on the {part} part, support in brackets. A class without "
             f"predictions has no F1 mark where its F1 is undefined.{drawn_words(results)}"

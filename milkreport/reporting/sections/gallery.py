@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Fact
+from milkreport.reporting.cases import opens
 from milkreport.reporting.sections.arms import is_classical
 from milkreport.reporting.wording.text import decimal, listing, percent, shorten, signed
 from milkreport.reporting.wording.titles import arm_title
@@ -29,10 +30,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class MistakeView:
-    """One mistake."""
+    """One mistake. ``opens``: the case in the page's list of cases."""
 
     key: str
     title: str
+    opens: str
     pictures: tuple[Picture, ...]
     facts: tuple[Fact, ...]
 
@@ -149,7 +151,11 @@ def _mistake(mistake: Mistake, images: Mapping[str, bytes]) -> MistakeView:
     facts += [Fact("Columns", _added(mistake.attributions))] if mistake.attributions else []
     title = f"{true} taken for {taken}, {decimal(mistake.probability, 2)}: {shorten(mistake.case_id, 40)}"
     return MistakeView(
-        f"mistake-{mistake.arm}-{mistake.rank}", title, tuple(pictures), tuple(facts)
+        f"mistake-{mistake.arm}-{mistake.rank}",
+        title,
+        opens(id=mistake.case_id),
+        tuple(pictures),
+        tuple(facts),
     )
 
 

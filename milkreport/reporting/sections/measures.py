@@ -10,7 +10,7 @@ from milkreport.evaluation.records.parts import Calibration, Estimate, PartResul
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Cell, Column, Figure, Footnote, Row, Table, table
 from milkreport.reporting.figures import roc_pr
-from milkreport.reporting.sections.tables import estimate_cell
+from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.order import (
     MOST_COLUMNS,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from milkreport.evaluation.records.results import SEEDS_TO_RANK, ArmResult, CellRecord, Results
 from milkreport.reporting.blocks import Cell, Chapter, Column, Fact, Group, Row, Table, table
-from milkreport.reporting.sections.tables import failure
+from milkreport.reporting.tables import failure
 from milkreport.reporting.wording.text import (
     MISSING,
     clock,
@@ -60,12 +60,13 @@ def build_ethics(
     network: Sequence[str] | None,
     has_gallery: bool = False,
     has_pictures: bool = False,
+    has_cases: bool = False,
 ) -> EthicsView:
     """Use, limits and licence.
 
     Args:
         network: what went over a network, ``None`` where it is not known; see the manifest.
-        has_gallery, has_pictures: what the report shows of single cases.
+        has_gallery, has_pictures, has_cases: what the report shows of single cases.
     """
     data = results.data
     held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
@@ -80,6 +81,13 @@ def build_ethics(
         shown = (
             f"The report holds counts and scores, and in the gallery of mistakes {held_too} "
             "of single cases; --no-images leaves these out."
+        )
+    elif has_cases:
+        shown = "The report holds counts and scores, no image and no metadata of a case."
+    if has_cases:
+        shown += (
+            f" The HTML report lists the id, class and answers of every test {data.unit}; --no-cases leaves "
+            "out all that is about single cases."
         )
     points = [
         Fact(

@@ -6,7 +6,7 @@ from milkreport.evaluation.binary.reading_study import FEWEST_READERS
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Cell, Chapter, Column, Footnote, Row, table
 from milkreport.reporting.figures.binary_roc import RocPoint
-from milkreport.reporting.sections.tables import estimate_cell
+from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.wording.binary import TITLES
 from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.text import numeral, shorten, whole

@@ -9,7 +9,7 @@ from milkreport.evaluation.records.estimate import Estimate
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Cell, Chapter, Column, Figure, Row, Table, table
 from milkreport.reporting.figures.binary_roc import RocArm, RocPoint, roc
-from milkreport.reporting.sections.tables import estimate_cell
+from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.order import detailed_names, drawn_words
 from milkreport.reporting.wording.text import (

@@ -8,7 +8,8 @@ from milkreport.evaluation.metrics.slices import FEWEST
 from milkreport.evaluation.records.parts import Estimate, PartResult, SliceResult
 from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Group, Row, Table, table
-from milkreport.reporting.sections.tables import estimate_cell
+from milkreport.reporting.cases import opens
+from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.order import MOST_COLUMNS, column_words
 from milkreport.reporting.wording.text import MISSING, decimal, listing, numeral, shorten, whole
@@ -93,7 +94,8 @@ def _values(results: Results, arms: list[tuple[ArmResult, PartResult]], metric: 
         for slices in by_arm:
             own = slices.get((column, value))
             cells.append(_cell(own, metric))
-        groups.setdefault(column, []).append(Row(tuple(cells)))
+        listed = opens(column=column, value=value) if part == "test" else ""
+        groups.setdefault(column, []).append(Row(tuple(cells), opens=listed))
     columns = [Column("Subgroup", text=True), Column(results.data.units.capitalize())]
     columns.append(Column("Classes"))
     columns += [Column(arm_title(results, arm.name)) for arm in shown]
