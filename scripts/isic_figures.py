@@ -1,4 +1,4 @@
-"""Makes ``tests/data/isic``: stored predictions, and what the ISIC Archive's own scorer says of them.
+"""Makes ``tests/evaluation/isic``: stored predictions, and what the ISIC Archive's own scorer says of them.
 
 Runs in an environment of its own (Python 3.11)::
 

@@ -14,8 +14,7 @@ from milkreport.execution.runner import Job, run_suites
 from milkreport.execution.tasks import Study, Task
 from milkreport.runs.manifest import Manifest
 from milkreport.suite.suite import Suite, build_suite
-
-from . import killing
+from tests import killing
 
 ARMS = [
     {"name": "baseline", "correction": "none"},

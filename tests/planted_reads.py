@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from .device_walk import HostTouched
+from tests.device_walk import HostTouched
 
 Read = Callable[[Tensor], object]
 ZERO = torch.zeros(1, dtype=torch.int64)

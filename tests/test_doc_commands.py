@@ -31,8 +31,7 @@ from milkreport.errors import ConfigError
 from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.execution.grid import parse_grid
 from milkreport.suite.suite import load_suite
-
-from .conftest import call_main
+from tests.conftest import call_main
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -51,66 +50,72 @@ ELSEWHERE = {
     r"source \.venv/bin/activate": "the shell's own",
     r"pip install ": "tests/test_packaging.py::test_evaluation_checks_and_reporting_work_without_torch",
     r"python predict\.py ": "the reader's own program",
-    r"python examples/make_three_class_set\.py": "tests/test_own_data.py::walk",
+    r"python examples/make_three_class_set\.py": "tests/data/test_own_data.py::walk",
     r"python scripts/(choose_nested|study_results)\.py": (
         "tests/test_study.py::test_the_nested_choice_takes_the_best_inner_score_of_each_fold"
     ),
     r"python scripts/simulate_gate\.py": (
-        "tests/test_evidence.py::test_a_worse_method_passes_no_more_often_than_it_may"
+        "tests/checks/test_evidence.py::test_a_worse_method_passes_no_more_often_than_it_may"
     ),
     r"python scripts/(simulate_intervals|simulate_comparisons|tabulate_coverage)\.py": (
-        "tests/test_statistics.py::test_intervals_cover_where_cases_bring_their_own_class_mix"
+        "tests/evaluation/test_statistics.py::test_intervals_cover_where_cases_bring_their_own_class_mix"
     ),
     r"python scripts/simulate_findings\.py": (
-        "tests/test_review.py::test_calibrated_probabilities_are_rarely_said_not_to_be"
+        "tests/evaluation/test_review.py::test_calibrated_probabilities_are_rarely_said_not_to_be"
     ),
     r"python scripts/simulate_operating\.py": (
-        "tests/test_binary.py::test_intervals_hold_what_a_newly_chosen_threshold_is_worth"
+        "tests/evaluation/test_binary.py::test_intervals_hold_what_a_newly_chosen_threshold_is_worth"
     ),
     r"python scripts/simulate_risk\.py": (
-        "tests/test_binary.py::test_calibration_intervals_hold_what_the_population_has"
+        "tests/evaluation/test_binary.py::test_calibration_intervals_hold_what_the_population_has"
     ),
     r"python scripts/simulate_roc\.py": (
-        "tests/test_binary.py::test_bands_and_changes_hold_what_the_population_has"
+        "tests/evaluation/test_binary.py::test_bands_and_changes_hold_what_the_population_has"
     ),
     r"python scripts/simulate_readers\.py": (
-        "tests/test_readers.py::test_intervals_of_readers_hold_what_new_readers_reach"
+        "tests/evaluation/test_readers.py::test_intervals_of_readers_hold_what_new_readers_reach"
     ),
     r"python scripts/simulate_plan\.py": (
-        "tests/test_plan.py::test_between_both_power_is_that_of_the_test_with_its_estimated_error"
+        "tests/evaluation/test_plan.py::test_between_both_power_is_that_of_the_test_with_its_estimated_error"
     ),
     # Many processes, or a cluster.
-    r"milkreport run-all .*--executor ray": "tests/test_ray.py::test_ray_on_the_command_line",
-    r"milkreport run-all .*--workers \d": "tests/test_executors.py::test_processes_give_the_same_bits",
-    r"milkreport run-all .*--grid ": "tests/test_grid.py::test_each_point_is_a_run_and_all_are_one_report",
+    r"milkreport run-all .*--executor ray": "tests/execution/test_ray.py::test_ray_on_the_command_line",
+    r"milkreport run-all .*--workers \d": (
+        "tests/execution/test_executors.py::test_processes_give_the_same_bits"
+    ),
+    r"milkreport run-all .*--grid ": (
+        "tests/execution/test_grid.py::test_each_point_is_a_run_and_all_are_one_report"
+    ),
     # Suites that take long, or live in a folder of their own.
     r"milkreport run-all classical ": (
-        "tests/test_models.py::test_classifiers_are_scikit_learns_on_standardised_columns"
+        "tests/models/test_models.py::test_classifiers_are_scikit_learns_on_standardised_columns"
     ),
     r"milkreport (run-all study/planning|plan --from runs/planning) ": (
-        "tests/test_plan.py::test_a_run_is_planned_from"
+        "tests/evaluation/test_plan.py::test_a_run_is_planned_from"
     ),
-    r"milkreport run-all own_model\.toml": "tests/test_models.py::test_the_example_is_an_arm",
+    r"milkreport run-all own_model\.toml": "tests/models/test_models.py::test_the_example_is_an_arm",
     r"milkreport run-all .*--gate paper": (
-        "tests/test_run.py::test_a_gate_makes_the_verdict_the_exit_code"
+        "tests/runs/test_run.py::test_a_gate_makes_the_verdict_the_exit_code"
     ),
     # Data, runs and files that are not those of the kit.
     r"milkreport predict .*--thresholds validation": (
-        "tests/test_trained_models.py::test_thresholds_of_the_validation_part_are_folded_in"
+        "tests/inference/test_trained_models.py::test_thresholds_of_the_validation_part_are_folded_in"
     ),
     r"milkreport predict .*--trust-module ": (
         "tests/security/test_trusted.py::test_an_own_model_runs_where_the_user_names_it"
     ),
     r"milkreport import-pickle ": (
-        "tests/test_trained_models.py::test_foreign_pickles_take_the_card_of_a_model_alike"
+        "tests/inference/test_trained_models.py::test_foreign_pickles_take_the_card_of_a_model_alike"
     ),
-    r"milkreport finetune ": "tests/test_finetune.py::test_ctrl_c_keeps_what_is_done",
-    r"milkreport data init DIR": "tests/test_own_data.py::walk",
-    r"milkreport report runs/cv5 runs/cv5-128px ": "tests/test_grid.py::test_runs_are_paired_case_by_case",
+    r"milkreport finetune ": "tests/finetuning/test_finetune.py::test_ctrl_c_keeps_what_is_done",
+    r"milkreport data init DIR": "tests/data/test_own_data.py::walk",
+    r"milkreport report runs/cv5 runs/cv5-128px ": (
+        "tests/execution/test_grid.py::test_runs_are_paired_case_by_case"
+    ),
 }
 #: Pages that another test types as a whole.
 WHOLE_PAGES = {
-    "docs/your_own_data.md": "tests/test_own_data.py::walk",
+    "docs/your_own_data.md": "tests/data/test_own_data.py::walk",
     "docs/study.md": "hours on the real data; the same suites are typed for docs/your_milk10k.md",
     "docs/commands.md": "written from the help; its examples are parsed",
 }

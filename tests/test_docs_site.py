@@ -19,8 +19,7 @@ import typer
 
 import milkreport
 from milkreport.cli import app
-
-from .test_browser import CHROMIUM, Opened, browser  # noqa: F401
+from tests.reporting.test_browser import CHROMIUM, Opened, browser  # noqa: F401
 
 #: True once the search has its index, and says so instead of that it is starting.
 READY = """() => {
@@ -225,7 +224,7 @@ def test_every_public_name_is_on_the_page_of_python() -> None:
 
 
 def test_the_python_of_the_pages_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from .test_doc_commands import write_tables
+    from tests.test_doc_commands import write_tables
 
     write_tables(tmp_path / "tables")
     monkeypatch.chdir(tmp_path / "tables")

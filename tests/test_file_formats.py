@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import call_main
-from .test_doc_commands import write_tables
+from tests.conftest import call_main
+from tests.test_doc_commands import write_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "file_formats.md").read_text(encoding="utf-8")

@@ -15,8 +15,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from milkreport import __version__
 from milkreport.checks.audit.matrices_check import audit_matrices
 from milkreport.checks.reference import load_reference
-
-from .conftest import Command
+from tests.conftest import Command
 
 CLASSES = ["A", "B", "C", "D"]
 

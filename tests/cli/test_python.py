@@ -12,8 +12,7 @@ import pytest
 import milkreport
 from milkreport.checks.reference import load_reference
 from milkreport.errors import ConfigError, DataError
-
-from .conftest import Command
+from tests.conftest import Command
 
 CLASSES = ["a", "b"]
 

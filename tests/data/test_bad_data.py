@@ -16,8 +16,7 @@ import pytest
 from PIL import Image
 
 from milkreport.data.adapters.milk10k import GROUND_TRUTH, IMAGES, METADATA
-
-from .conftest import Outcome
+from tests.conftest import Outcome
 
 
 def rewrite(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
@@ -204,7 +203,7 @@ def test_row_12_unknown_class_and_other_order(in_process, data: Path) -> None:
 
 
 def test_row_12_columns_are_matched_by_name(small: Path, tmp_path: Path) -> None:
-    from tests.test_milk10k import load
+    from tests.data.test_milk10k import load
 
     folder = tmp_path / "data"
     shutil.copytree(small, folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from milkreport.data.adapters.milk10k import GROUND_TRUTH, METADATA
-from tests.test_bad_data import images_of
+from tests.data.test_bad_data import images_of
 
 
 def test_pack_list_and_clear(in_process, data: Path) -> None:

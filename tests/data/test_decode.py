@@ -19,8 +19,7 @@ from scipy.fft import dctn
 from milkreport.data.pixels.decode import MAX_PIXELS, RULES, BadImage, decode, require_decoder
 from milkreport.data.pixels.perceptual_hash import NEAR_DISTANCE, perceptual_hash
 from milkreport.errors import DataError, EnvironmentProblem
-
-from .conftest import real_folder
+from tests.conftest import real_folder
 
 
 def draw(seed: int = 0, width: int = 90, height: int = 70, patches: int = 8) -> Image.Image:

@@ -21,8 +21,7 @@ from milkreport.data.pixels.perceptual_hash import NEAR_DISTANCE
 from milkreport.data.pixels.store import open_store
 from milkreport.errors import DataError
 from milkreport.runs.proof import prove_splits
-
-from .conftest import real_folder
+from tests.conftest import real_folder
 
 
 def draw(seed: int, width: int = 160, height: int = 120) -> Image.Image:

@@ -21,7 +21,7 @@ from milkreport.data.adapters.spec import DataSpec, FeatureSpec, FolderSpec, Tab
 from milkreport.errors import ConfigError
 from milkreport.suite.toml import validate
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TUTORIAL = (ROOT / "docs" / "your_own_data.md").read_text(encoding="utf-8")
 FINDINGS = ["blight", "healthy", "rust"]
 

@@ -20,7 +20,7 @@ from milkreport.data.splits import (
 )
 from milkreport.errors import DataError
 from milkreport.suite.suite import Split, load_suite
-from tests.test_milk10k import load
+from tests.data.test_milk10k import load
 
 COUNTS = {"common": 120, "some": 40, "rare": 10}
 

@@ -285,7 +285,7 @@ import os, signal, sys
 from pathlib import Path
 from milkreport.data.pixels import decode, sources
 from milkreport.data.pixels.store import open_store
-from tests.test_store import make_cases
+from tests.data.test_store import make_cases
 
 data, folder, log, kill_at = *map(Path, sys.argv[1:4]), int(sys.argv[4])
 
@@ -309,7 +309,7 @@ print(open_store(cases, 16, folder, progress=stop, workers=2).fingerprint)
 def start(data: Path, folder: Path, log: Path, kill_at: int = 0) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, *map(str, (data, folder, log, kill_at))],
-        cwd=Path(__file__).resolve().parents[1],
+        cwd=Path(__file__).resolve().parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

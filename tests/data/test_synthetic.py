@@ -15,7 +15,7 @@ from PIL import Image
 from milkreport.data.synthetic.cases import apportion, draw_cohort
 from milkreport.data.synthetic.write import write_synthetic
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
-from tests.test_milk10k import load
+from tests.data.test_milk10k import load
 
 N = 150
 SIZE = 24
@@ -301,7 +301,7 @@ def test_a_file_in_the_way_of_a_parent(tmp_path: Path) -> None:
 def test_the_profile_is_what_the_real_tables_give(real_data: Path) -> None:
     import importlib.util
 
-    script = Path(__file__).resolve().parents[1] / "scripts" / "synthetic_profile.py"
+    script = Path(__file__).resolve().parents[2] / "scripts" / "synthetic_profile.py"
     spec = importlib.util.spec_from_file_location("synthetic_profile", script)
     assert spec is not None
     assert spec.loader is not None

@@ -39,7 +39,7 @@ from milkreport.evaluation.records.long_form import tabulate
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.sections.subgroups import build_subgroups
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["benign", "malignant"]
 
 

@@ -26,8 +26,7 @@ from milkreport.evaluation.records.results import Results
 from milkreport.reporting.sections.measures import binary_brier
 from milkreport.runs.folder import RunFolder
 from milkreport.tables import load_table
-
-from .conftest import Command
+from tests.conftest import Command
 
 CLASSES = ["A", "B", "C", "D"]
 N = 400

@@ -19,8 +19,7 @@ from milkreport.reporting.sections.compare import build_comparison
 from milkreport.reporting.tables import comparison_table, pair_table
 from milkreport.reporting.wording.pairs import superiority_sentences
 from milkreport.reporting.wording.sentences import coverage_sentence, result_statement
-
-from . import report_samples as samples
+from tests import report_samples as samples
 
 
 def pair(

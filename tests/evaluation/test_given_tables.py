@@ -32,8 +32,7 @@ from milkreport.evaluation.reading.inputs import EvaluationInputs, load_inputs
 from milkreport.evaluation.reading.options import TableOptions, join_names, split_names
 from milkreport.runs.folder import RunFolder
 from milkreport.tables import load_table
-
-from .conftest import Command
+from tests.conftest import Command
 
 CLASSES = ["malignant", "benign"]
 THREE = ["AK", "BCC", "MEL"]

@@ -11,10 +11,9 @@ import pytest
 
 from milkreport.evaluation.metrics.rules import score_archive
 from milkreport.evaluation.reading.predictions import Predictions
+from tests.conftest import Command
 
-from .conftest import Command
-
-FOLDER = Path(__file__).parent / "data" / "isic"
+FOLDER = Path(__file__).parent / "isic"
 SCORES = json.loads((FOLDER / "scores.json").read_text(encoding="utf-8"))["scores"]
 #: The archive's names of what we call by the field's terms.
 NAMES = {"f1": "dice", "precision": "ppv", "average_precision": "ap"}

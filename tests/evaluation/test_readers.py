@@ -18,10 +18,9 @@ from milkreport.evaluation.intervals.closed_form import Z, share_bounds, t_quant
 from milkreport.evaluation.intervals.readers import arm_spread
 from milkreport.evaluation.records.long_form import tabulate
 from milkreport.reporting.sections.readers import reader_points, readers_chapter
+from tests.conftest import Command
 
-from .conftest import Command
-
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 N = 240
 RNG = np.random.default_rng(0)
 Y = (RNG.random(N) < 0.35).astype(int)

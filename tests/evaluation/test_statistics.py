@@ -300,7 +300,7 @@ def test_mcnemar_counts_what_only_one_got_right() -> None:
 
 
 def test_the_published_schemas_are_the_records_own() -> None:
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     spec = importlib.util.spec_from_file_location("schemas", root / "scripts" / "schemas.py")
     assert spec is not None
     assert spec.loader is not None

@@ -21,8 +21,7 @@ from milkreport.evaluation.metrics.thresholds import (
     fold_thresholds,
     nested_answers,
 )
-
-from .conftest import Command
+from tests.conftest import Command
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from milkreport.evaluation.summarise import summarise_part
 from milkreport.reporting.figures.class_heat_map import METRICS
 from milkreport.reporting.sections.classes import heat_map, rare_classes
 from tests import report_samples as samples
-from tests.test_case_table import scored
+from tests.evaluation.test_case_table import scored
 
 
 def test_a_review_by_hand() -> None:

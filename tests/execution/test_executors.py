@@ -40,8 +40,7 @@ from milkreport.runs.folder import RunFolder  # noqa: E402
 from milkreport.runs.progress import Progress, ProgressFile, load_progress  # noqa: E402
 from milkreport.suite.suite import build_suite, load_suite  # noqa: E402
 from milkreport.training.device import list_gpus  # noqa: E402
-
-from .fanout_tools import ARMS, Memory, bits, carry_out, small_suite  # noqa: E402
+from tests.fanout_tools import ARMS, Memory, bits, carry_out, small_suite  # noqa: E402
 
 SMALL = [
     "--set", "data.image_size=16", "--set", "training.threads=1", "--device", "cpu", "--no-pdf",

@@ -26,8 +26,7 @@ from milkreport.runs.evaluated import write_evaluation
 from milkreport.runs.folder import RunFolder
 from milkreport.suite.suite import Split, build_suite, load_suite
 from tests import report_samples as samples
-
-from .fanout_tools import Memory, bits, carry_out, small_suite
+from tests.fanout_tools import Memory, bits, carry_out, small_suite
 
 OPTIONS = [
     "--set", "data.image_size=16", "--set", "training.threads=1", "--set", "training.epochs=2",

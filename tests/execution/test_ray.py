@@ -15,9 +15,8 @@ pytest.importorskip("torch")
 pytest.importorskip("ray")
 
 from milkreport.execution.executors import InProcess
-
-from . import ray_nodes
-from .fanout_tools import Memory, bits, carry_out, small_suite
+from tests import ray_nodes
+from tests.fanout_tools import Memory, bits, carry_out, small_suite
 
 SCRIPT = Path(ray_nodes.__file__)
 
@@ -129,7 +128,7 @@ def test_an_own_model_on_a_cluster_and_nothing_from_the_working_folder(
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w').close()\n")
     modules = tmp_path / "modules"
     modules.mkdir()
-    example = Path(__file__).resolve().parents[1] / "examples" / "own_model.py"
+    example = Path(__file__).resolve().parents[2] / "examples" / "own_model.py"
     # Not by its own name: a module is imported once in a process, and another test has that one.
     (modules / "model_on_a_cluster.py").write_text(example.read_text())
     (tmp_path / "mine.toml").write_text(

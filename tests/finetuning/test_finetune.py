@@ -59,9 +59,8 @@ from milkreport.training.failures import TrainingFailed  # noqa: E402
 from milkreport.training.fit import TrainingPart, fit  # noqa: E402
 from milkreport.training.pixels import MappedPixels  # noqa: E402
 from milkreport.training.saved import load_model  # noqa: E402
-
-from .conftest import Command  # noqa: E402
-from .killing import Silent  # noqa: E402
+from tests.conftest import Command  # noqa: E402
+from tests.killing import Silent  # noqa: E402
 
 SUITE = {
     "name": "original",

@@ -19,7 +19,7 @@ from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.gate.self_test import load_fixture, run_controls, worsen
 from tests.conftest import Command
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write_predictions(path: Path, p: Predictions, probabilities: np.ndarray) -> None:

@@ -28,9 +28,8 @@ from milkreport.errors import DataError
 from milkreport.inference.find_model import ModelRef, find_model
 from milkreport.inference.model_exchange import export_copy
 from milkreport.training.saved import load_card, load_model, read_weights
-
-from .conftest import Outcome
-from .test_bad_data import only_line, rewrite
+from tests.conftest import Outcome
+from tests.data.test_bad_data import only_line, rewrite
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
 Predict = Callable[..., Outcome]
@@ -41,7 +40,7 @@ def run(model_run: Path, tmp_path: Path) -> Path:
     """A copy of a run to break, whose cells do not know their cards' hashes: what is wrong within is looked
     at.
 
-    tests/test_run.py has a card that was edited.
+    tests/runs/test_run.py has a card that was edited.
     """
     folder = tmp_path / "run"
     shutil.copytree(model_run, folder)
@@ -253,7 +252,7 @@ def test_row_42_a_newer_milkreport(predict: Predict, in_process, cell: Path, run
 def test_row_43_a_changed_configuration_is_refused_with_its_keys(
     in_process, run: Path, model_data: Path
 ) -> None:
-    """Here with a finished run; tests/test_run.py has the rest."""
+    """Here with a finished run; tests/runs/test_run.py has the rest."""
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != ".lock"}
     options = ("--set", "training.learning_rate=0.5")
     done = in_process("run-all", run / "suite.toml", "--data", model_data, "--out", run, *options)

@@ -28,8 +28,7 @@ from milkreport.inference.submission import check_submission, write_submission
 from milkreport.inference.validation import fit_on_validation
 from milkreport.training import onnx_model
 from milkreport.training.saved import load_model
-
-from .test_bad_data import only_line, rewrite
+from tests.data.test_bad_data import only_line, rewrite
 
 NAMES = list(CLASSES)
 

@@ -39,7 +39,7 @@ from milkreport.training.pixels import MappedPixels  # noqa: E402
 from milkreport.trust import trust_model, trust_suite  # noqa: E402
 
 CPU = torch.device("cpu")
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_classifiers_are_scikit_learns_on_standardised_columns(
 def test_a_classifier_is_the_same_twice_and_reads_training_labels_alone(
     prepared, suite, fold
 ) -> None:
-    from tests.test_training import relabel
+    from tests.training.test_training import relabel
 
     for name in ("logistic_regression", "gradient_boosting"):
         one = train(prepared, suite, fold, model={"name": name, "trees": 5})

@@ -16,8 +16,8 @@ from milkreport.reporting import cases as packing
 from milkreport.reporting.html import render_html
 from milkreport.reporting.view import build_view
 from tests import report_samples as samples
-from tests.test_browser import CHROMIUM, Opened, browser, opened, report  # noqa: F401
-from tests.test_case_table import HOSTILE, scored
+from tests.evaluation.test_case_table import HOSTILE, scored
+from tests.reporting.test_browser import CHROMIUM, Opened, browser, opened, report  # noqa: F401
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 

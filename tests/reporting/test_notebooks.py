@@ -16,7 +16,7 @@ from sklearn.metrics import confusion_matrix, roc_curve
 import milkreport
 from milkreport.errors import ConfigError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 

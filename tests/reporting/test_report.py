@@ -653,7 +653,7 @@ def test_write_report_names_what_it_wrote(tmp_path: Path) -> None:
 
 
 def test_reporting_knows_no_data_set() -> None:
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     files = [*(root / "milkreport" / "reporting").glob("*.py"), *(root / "templates").rglob("*.j2")]
     for path in files:
         text = path.read_text(encoding="utf-8").lower().replace("multimodallesionnet", "")

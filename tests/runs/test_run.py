@@ -17,8 +17,7 @@ from pypdf import PdfReader
 from sklearn.metrics import accuracy_score, f1_score
 
 from milkreport.evaluation.records.long_form import COLUMNS
-
-from .conftest import Command
+from tests.conftest import Command
 
 pytest.importorskip("torch")
 

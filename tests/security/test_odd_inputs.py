@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from milkreport.parse import parse_json, parse_toml
 from tests.conftest import Outcome
-from tests.test_bad_data import only_line, rewrite
+from tests.data.test_bad_data import only_line, rewrite
 
 DEEP = 100_000
 #: What each is refused with stands beside it in REASONS.

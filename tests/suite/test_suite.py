@@ -115,7 +115,7 @@ def test_all_suites_are_listed_and_the_studys_are_found_by_name() -> None:
     assert list_suites() == [
         "ablations", "backbone", "classical", "corrections", "cv5", "paper", "paper_as_published", "quick",
     ]  # fmt: skip
-    folder = Path(__file__).resolve().parents[1] / "experiments" / "study"
+    folder = Path(__file__).resolve().parents[2] / "experiments" / "study"
     assert sorted(path.stem for path in folder.glob("*.toml")) == sorted(
         name.removeprefix("study/") for name in STUDY
     )

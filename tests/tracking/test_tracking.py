@@ -28,8 +28,7 @@ from milkreport.tracking import tracker as tracker_module
 from milkreport.tracking.names import curve_points
 from milkreport.tracking.tensorboard import TensorBoard
 from milkreport.tracking.tracker import Tracked, Trackers
-
-from .fanout_tools import Memory, carry_out, small_suite
+from tests.fanout_tools import Memory, carry_out, small_suite
 
 OPTIONS = [
     "--set", "data.image_size=16", "--set", "training.threads=1", "--set", "training.epochs=4",

@@ -28,9 +28,8 @@ from milkreport.training.checkpoint import Checkpoints  # noqa: E402
 from milkreport.training.device import pin  # noqa: E402
 from milkreport.training.imbalance import Loss  # noqa: E402
 from milkreport.training.pixels import ResidentPixels, StreamedPixels  # noqa: E402
-
-from .device_walk import META, Walk, set_training, train, walking  # noqa: E402
-from .planted_reads import FEW, READS, REFUSED, WHY, Read, after, flat  # noqa: E402
+from tests.device_walk import META, Walk, set_training, train, walking  # noqa: E402
+from tests.planted_reads import FEW, READS, REFUSED, WHY, Read, after, flat  # noqa: E402
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ from milkreport.training.pixels import (  # noqa: E402
     StreamedPixels,
     choose_pixel_source,
 )
-
-from .device_walk import META, Walk, set_training, train, walking  # noqa: E402
+from tests.device_walk import META, Walk, set_training, train, walking  # noqa: E402
 
 CORRECTIONS = get_args(Correction)
 PRECISIONS = get_args(Precision)

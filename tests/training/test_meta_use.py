@@ -39,9 +39,8 @@ from milkreport.training.pixels import (  # noqa: E402
     StreamedPixels,
 )
 from milkreport.training.saved import SavedModel, load_model, pack_weights  # noqa: E402
-
-from .device_walk import META, Walk, walking  # noqa: E402
-from .planted_reads import FEW, READS, REFUSED, WHY, after  # noqa: E402
+from tests.device_walk import META, Walk, walking  # noqa: E402
+from tests.planted_reads import FEW, READS, REFUSED, WHY, after  # noqa: E402
 
 CELLS = "cells/{}/seed-0/fold-0"
 BACKBONE = {"name": "backbone", "backbone": "resnet18", "weights": "none"}

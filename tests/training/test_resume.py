@@ -35,8 +35,7 @@ from milkreport.training.checkpoint import (  # noqa: E402
 from milkreport.training.device import pin  # noqa: E402
 from milkreport.training.failures import TrainingFailed  # noqa: E402
 from milkreport.training.pixels import MappedPixels  # noqa: E402
-
-from . import killing  # noqa: E402
+from tests import killing  # noqa: E402
 
 CPU = torch.device("cpu")
 FIRST = Position(1)
