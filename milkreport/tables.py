@@ -95,7 +95,9 @@ def load_plain(path: Path, text: Sequence[str], keep_nameless: bool = False) -> 
             raise odd
         with path.open(encoding="utf-8-sig", newline="") as stream:
             first = next(csv.reader([stream.readline()]), [])
-        if len(first) > MOST_COLUMNS:
+            second = next((row for row in csv.reader(stream) if row), [])
+        # Of rows that all have a field too many, pandas makes the first an index.
+        if len(first) > MOST_COLUMNS or len(second) > len(first):
             raise odd
         frame: pd.DataFrame = pd.read_csv(
             path,

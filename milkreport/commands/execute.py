@@ -168,8 +168,8 @@ def draw(
     suite = folder.load_suite() if folder.has_suite else None
     found = folder.load_audit() if verdict is not None else None
     gallery = folder.load_gallery() if images and cases else None
-    labels = folder.load_label_errors() if cases else None
     table = _load_cases(folder, results) if cases else None
+    labels = folder.load_label_errors() if images and cases else None
     if not cases:
         for name in ("mistakes.csv", "label_errors.csv"):
             (folder.path / name).unlink(missing_ok=True)
@@ -188,12 +188,13 @@ def draw(
 def _load_cases(folder: RunFolder, results: Results) -> CaseTable | None:
     """The cases that the report lists; it stands without them where predictions are missing or damaged."""
     try:
-        table, mistakes = load_case_table(folder, results)
+        table, named = load_case_table(folder, results)
     except DataError as error:
         warn(f"no list of cases: {error}")
         return None
-    if not (folder.path / "mistakes.csv").is_file():  # a report without cases was written before
-        folder.write_tables(mistakes=mistakes)
+    # A report without cases was written before, or one by a version that had fewer tables.
+    missing = {n: t for n, t in named.items() if not (folder.path / f"{n}.csv").is_file()}
+    folder.write_tables(**missing)
     return table
 
 

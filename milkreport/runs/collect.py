@@ -178,12 +178,17 @@ def load_test_predictions(folder: RunFolder, results: Results) -> dict[str, Cell
     }
 
 
-def load_case_table(folder: RunFolder, results: Results) -> tuple[CaseTable | None, pd.DataFrame]:
-    """The test cases of a run with each arm's answers, and its most confident mistakes.
+def load_case_table(
+    folder: RunFolder, results: Results
+) -> tuple[CaseTable | None, dict[str, pd.DataFrame]]:
+    """The test cases of a run with each arm's answers, and the tables that name single cases.
 
     Raises:
         DataError: predictions are missing or damaged.
     """
     tested = load_test_predictions(folder, results)
-    mistakes = list_mistakes({arm: {"test": cells} for arm, cells in tested.items()})
-    return make_case_table(tested, folder.load_case_facts()), mistakes
+    tables = {
+        "mistakes": list_mistakes({arm: {"test": cells} for arm, cells in tested.items()}),
+        "label_errors": list_label_errors(tested),
+    }
+    return make_case_table(tested, folder.load_case_facts()), tables

@@ -6,6 +6,7 @@ What a card may have imported, opened or downloaded is what the user allowed: se
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -155,7 +156,9 @@ def read_weights(data: bytes, where: str) -> dict[str, Tensor]:
     _refuse_pickle(data[:HEAD], where)
     try:
         weights = safetensors.torch.load(data)
-    except (SafetensorError, ValueError, KeyError) as error:
+        (n,) = struct.unpack("<Q", data[:8])
+        parse_json(data[8 : 8 + n])  # of two tensors of one name safetensors takes the last
+    except (SafetensorError, ValueError, KeyError, struct.error) as error:
         raise _no_checkpoint(error, where) from error
     refuse_no_numbers(weights, where)
     return weights

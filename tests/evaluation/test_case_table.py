@@ -309,7 +309,9 @@ def test_no_cases_leaves_no_id_beside_the_records_of_a_run(in_process, tmp_path:
     assert "1 of 90 cases have no group" in " ".join(done.stderr.split())
     assert not any(case in done.stderr + done.stdout for case in ids)
     # Negative control: the search finds what there is to find.
-    assert files_with(ids, tmp_path / "with") == ["confusions.csv", "mistakes.csv", "report.html"]
+    assert files_with(ids, tmp_path / "with") == [
+        "confusions.csv", "label_errors.csv", "mistakes.csv", "report.html",
+    ]  # fmt: skip
     assert "no case id" in (tmp_path / "without" / "report.html").read_text(encoding="utf-8")
     assert "no case id" not in (tmp_path / "with" / "report.html").read_text(encoding="utf-8")
 
@@ -373,7 +375,9 @@ def test_a_run_without_cases_has_no_gallery_either(in_process, tmp_path: Path, s
     assert files_with(ids, out) == []
     assert not (out / "gallery").exists()
     assert in_process("report", out, "--no-pdf").code == 0
-    assert files_with(ids, out) == ["confusions.csv", "mistakes.csv", "report.html"]
+    assert files_with(ids, out) == [
+        "confusions.csv", "label_errors.csv", "mistakes.csv", "report.html",
+    ]  # fmt: skip
     frame = pd.read_csv(out / "confusions.csv", dtype={"case_id": str})
     results = json.loads((out / "results.json").read_text())
     (test,) = [p for p in results["arms"][0]["parts"] if p["part"] == "test"]

@@ -23,7 +23,7 @@ from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.reporting.sections.labels import MOST_CASES, build_labels
 from milkreport.runs.folder import RunFolder
 from tests import report_samples as samples
-from tests.test_doc_commands import type_in
+from tests.conftest import call_main
 
 #: Six cases of two classes, worked by hand: thresholds 1.9 / 3 and 2.0 / 3.
 TRUTH = np.array([0, 0, 0, 1, 1, 1])
@@ -142,7 +142,6 @@ def test_an_evaluation_writes_them_and_a_report_without_images_names_no_case(
         tmp_path / "truth.csv", index=False
     )
     command = [
-        "milkreport",
         "evaluate",
         "p.csv",
         "--truth",
@@ -152,14 +151,14 @@ def test_an_evaluation_writes_them_and_a_report_without_images_names_no_case(
         "--no-pdf",
     ]
     # A warning (the changed labels spoil the calibration) is as bad as --fail-on asks for.
-    assert type_in(tmp_path, [*command, "--fail-on", "error"]) == 0
-    assert type_in(tmp_path, [*command, "--fail-on", "warning"]) == 1
+    assert call_main([*command, "--fail-on", "error"], tmp_path).returncode == 0
+    assert call_main([*command, "--fail-on", "warning"], tmp_path).returncode == 1
     table = pd.read_csv(tmp_path / "out" / "label_errors.csv", dtype=str)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Labels to look at again" in page
     assert table["case_id"][0] in page
-    muted = ["milkreport", "report", "out", "--no-pdf", "--mute", "MR004=labels were changed"]
-    assert type_in(tmp_path, [*muted, "--no-images", "--fail-on", "warning"]) == 0
+    muted = ["report", "out", "--no-pdf", "--mute", "MR004=labels were changed"]
+    assert call_main([*muted, "--no-images", "--fail-on", "warning"], tmp_path).returncode == 0
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Labels to look at again" not in page
     assert "labels were changed" in page
@@ -167,8 +166,7 @@ def test_an_evaluation_writes_them_and_a_report_without_images_names_no_case(
     (found,) = [f for f in record["findings"] if f["code"] == "MR004"]
     assert (found["severity"], found["muted"]) == ("warning", "labels were changed")
     # An evaluation keeps what it was muted with.
-    assert (
-        type_in(tmp_path, ["milkreport", "report", "out", "--no-pdf", "--fail-on", "warning"]) == 0
-    )
-    assert type_in(tmp_path, [*muted[:4], "--mute", "MR004"]) == 2
-    assert type_in(tmp_path, [*muted[:4], "--fail-on", "notes"]) == 2
+    words = ["report", "out", "--no-pdf", "--fail-on", "warning"]
+    assert call_main(words, tmp_path).returncode == 0
+    assert call_main([*muted[:3], "--mute", "MR004"], tmp_path).returncode == 2
+    assert call_main([*muted[:3], "--fail-on", "notes"], tmp_path).returncode == 2

@@ -12,6 +12,7 @@ import milkreport
 from milkreport.commands import run_all
 from milkreport.errors import ConfigError, DataError
 from milkreport.execution.grid import Point
+from milkreport.execution.options import RunOptions
 from milkreport.reporting.wording.data import data_sentence
 from milkreport.runs.folder import RunFolder
 from milkreport.suite.suite import load_suite
@@ -158,10 +159,12 @@ def test_a_reference_that_only_the_shipped_suite_named_is_not_mentioned(
     reference: str, said: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     suite = load_suite("quick").model_copy(update={"reference": reference})
-    order = run_all.Order([(Point("", ()), suite)], tmp_path, tmp_path, "cpu", "", tmp_path)
+    runs = [(Point("", ()), suite)]
+    order = run_all.Order(runs, tmp_path, tmp_path, "", tmp_path, "none", RunOptions())
     told: list[str] = []
     monkeypatch.setattr(run_all, "say", told.append)
     monkeypatch.setattr(run_all, "draw", lambda *_: [])
+    monkeypatch.setattr(run_all, "reviewed", lambda folder, results, verdict: results)
     monkeypatch.setattr(run_all, "is_comparable", lambda *_: False)
     monkeypatch.setattr(run_all.running, "show_results", lambda *_: None)
     monkeypatch.setattr(run_all, "show_files", lambda *_: None)

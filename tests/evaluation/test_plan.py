@@ -287,7 +287,7 @@ def test_one_seed_is_about_two_trained_models(in_process: Callable) -> None:
     told = in_process("plan", "--classes", "700,200,100")
     assert "One seed" not in told.stderr
     assert "1,000 cases and 5 seeds per arm" in told.stderr
-    assert "Assumed, for no run was given" in told.stderr
+    assert "Assumed, because no run was given" in told.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Cell, Column, Row, Table, table
-from milkreport.reporting.wording.order import shown_pairs
+from milkreport.reporting.wording.order import is_many, reported_names, shown_pairs
 from milkreport.reporting.wording.text import decimal, listing, p_cell, percent, whole
 from milkreport.reporting.wording.titles import arm_title, metric_title, metric_words
 
@@ -81,7 +81,7 @@ def mcnemar_table(results: Results) -> Table | None:
     )
     caption = (
         "Accuracy: exact McNemar test of the pairs, by the cases that only one of both got right."
-    )
+    ) + _left_out(results)
     return table("mcnemar", caption, columns, rows, dense=True)
 
 
@@ -121,8 +121,17 @@ def agreement_table(results: Results) -> Table | None:
     )
     caption = f"Agreement of the arms, {results.data.units} by who is right"
     caption += ", means over seeds." if comparison.n_seeds > 1 else "."
+    caption += _left_out(results)
     return table("agreement", caption, columns, rows, dense=True)
 
 
 def _shown(results: Results) -> set[tuple[str, str]]:
-    return {(d.arm, d.against) for d in shown_pairs(results)}
+    names = reported_names(results)
+    pairs = [(d.arm, d.against) for d in shown_pairs(results)]
+    return {(a, b) for a, b in pairs if a in names and b in names}
+
+
+def _left_out(results: Results) -> str:
+    if not is_many(results):
+        return ""
+    return " The pairs of the arms that are reported class by class; all are in results.json."

@@ -23,9 +23,9 @@ from milkreport.reporting.sections.provenance import trainings
 from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.order import (
     MOST_COLUMNS,
-    MOST_DRAWN,
+    MOST_REPORTED,
     column_words,
-    detailed_names,
+    reported_names,
 )
 from milkreport.reporting.wording.sentences import coverage_words
 from milkreport.reporting.wording.text import (
@@ -88,9 +88,9 @@ def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
     part = arm.part(headline_part(results))
     failed = [cell for cell in arm.cells if cell.status == "failed"]
     lead = shorten(without_paths(arm.description), 400)
-    detailed = arm.name in detailed_names(results)
+    detailed = arm.name in reported_names(results)
     if part is not None and not detailed:
-        lead = f"{lead} {_value_sentence(results, part)}"
+        lead = _value_sentence(results, part)  # what it is, the table of arms says
     if part is None:
         lead = "This arm has no result."
     elif failed:
@@ -111,11 +111,11 @@ def build_arm(results: Results, arm: ArmResult, index: int) -> ArmView:
 
 def detail_note(results: Results) -> str:
     """Which arms are reported class by class; empty if all are."""
-    n = len(results.arms) - len(detailed_names(results))
+    n = len(results.arms) - len(reported_names(results))
     if n < 1:
         return ""
     return (
-        f"Reported class by class: the {numeral(MOST_DRAWN)} arms that are drawn, and the reference arm. "
+        f"Reported class by class: the first {numeral(MOST_REPORTED)} arms and the reference arm. "
         f"{capital(plural(n, 'other arm is', 'other arms are'))} listed below them; metrics.csv has their "
         "values per class, results.json their confusion matrices."
     )
@@ -190,10 +190,10 @@ def _report(results: Results, part: PartResult, key: str, title: str, name: str)
         columns += [Column("95%")] if metric in bounded else []
     rows, few = [], False
     names = shorten_apart([row.name for row in part.classes], 40)
-    for position, (name, row) in enumerate(zip(names, part.classes, strict=True)):
+    for position, (shown, row) in enumerate(zip(names, part.classes, strict=True)):
         mark = "†" if row.support < TOO_FEW else ""
         few = few or bool(mark)
-        cells = [Cell(name, mark=mark), Cell(whole(row.support))]
+        cells = [Cell(shown, mark=mark), Cell(whole(row.support))]
         cells.append(Cell(whole(row.predicted)))
         for metric in metrics:
             cells += _value(row.estimate(metric), metric in bounded)

@@ -22,6 +22,8 @@ from milkreport.reporting.wording.titles import (
 
 #: Arms whose lines and marks can be told apart in one figure.
 MOST_DRAWN = 6
+#: Of many arms, so many of the best are reported class by class, and the reference.
+MOST_REPORTED = 3
 #: Arms that stand side by side as columns of a table.
 MOST_COLUMNS = 5
 #: More pairs than these, and page one shows the first arm's alone, or a table those of the drawn arms.
@@ -83,6 +85,13 @@ def places(results: Results) -> dict[str, int]:
 def detailed_names(results: Results) -> Collection[str]:
     """The arms that are reported class by class: those drawn, and the reference; up to six, all of them."""
     return {arm.name for arm in drawn_arms(results)} | {reference_name(results)}
+
+
+def reported_names(results: Results) -> Collection[str]:
+    """The arms that are reported one by one with matrix and classes; up to six arms, all of them."""
+    if not is_many(results):
+        return {arm.name for arm in results.arms}
+    return {arm.name for arm in drawn_arms(results)[:MOST_REPORTED]} | {reference_name(results)}
 
 
 def drawn_words(results: Results) -> str:
