@@ -149,7 +149,9 @@ def evaluate(
         "metadata": metadata.name if metadata else "",
         "rules": ",".join(asked),
     }
-    line = recorded_command(context, shown, {"pdf", "no_pdf", "as_json", "fail_on", "cases"})
+    line = recorded_command(
+        context, shown, {"pdf", "no_pdf", "as_json", "cases", "mute", "fail_on"}
+    )
     mode = pdf_mode(pdf, no_pdf)
     results = work.evaluate(inputs, plan, title, out, line, mode, findings.muted, cases)
     if as_json:

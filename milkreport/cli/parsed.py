@@ -100,6 +100,8 @@ def recorded_command(
                 raise TypeError(f"{name} is a path: give a word to show for it")
             if one is True:
                 words.append(option)
+            elif one is False and parameter.secondary_opts:  # --no-...
+                words.append(parameter.secondary_opts[0])
             elif one not in (None, False, ""):
                 words += [option, str(one)] if option else [str(one)]
     return shell_line(words)

@@ -91,15 +91,16 @@ def reviewed(
     """The results with the findings of now, by the verdict of now; ``results.json`` is brought up to date.
 
     Args:
-        muted: code to reason, beside those that the suite mutes, or the evaluation was made with.
+        muted: code to reason, for this drawing alone, beside those that the suite mutes, or the evaluation
+            was made with.
     """
     mute = {f.code: f.muted for f in results.findings if f.muted}
     if folder.has_suite:
         mute = folder.load_suite().findings.mute
-    found = review(results, {**mute, **(muted or {})}, outside_interval(verdict))
-    if found.findings != results.findings:
-        folder.write_results(found, {})
-    return found
+    kept = review(results, mute, outside_interval(verdict))
+    if kept.findings != results.findings:
+        folder.write_results(kept, {})
+    return review(results, {**mute, **muted}, outside_interval(verdict)) if muted else kept
 
 
 def combined(

@@ -34,6 +34,7 @@ def list_notices(
         *_notice_ties(inputs),
         *_notice_order(found, plan),
         *_notice_seeds(inputs.arms),
+        *_notice_same_seeds(inputs.arms),
         *notice_groups(inputs.facts, inputs.first.case_ids),
         *_notice_few_groups(inputs),
         *_notice_skipped(inputs.facts),
@@ -88,6 +89,20 @@ def _notice_order(found: Mapping[str, Sequence[PartResult]], plan: Plan) -> list
                 "whether classes, or the column of a probability, are exchanged"
             )
     return notices
+
+
+def _notice_same_seeds(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
+    """A notice of seeds of one arm with the same predictions: one training, given twice."""
+    notices: dict[str, str] = {}
+    for name, parts in arms.items():
+        rows = [p.probabilities.tobytes() for p in pool_folds(parts["test"]).values()]
+        if (n := len(rows) - len(set(rows))) > 0:
+            more = plural(n, "training seed has", "training seeds have")
+            notices[name] = (
+                f"{more} the same predictions as another one of the arm: counted as a training of its own, it "
+                "makes the noise of training look smaller than it is"
+            )
+    return _together(notices)
 
 
 def _notice_few_groups(inputs: EvaluationInputs) -> list[str]:

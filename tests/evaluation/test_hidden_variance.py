@@ -215,6 +215,19 @@ def test_seeds_and_groups_that_are_left_out_are_named() -> None:
     assert "c30" not in found[1]  # notices name no case
 
 
+def test_one_training_that_is_given_twice_is_named() -> None:
+    rng = np.random.default_rng(0)
+    truth = _truth(rng.choice(list("AB"), 40).tolist())
+    one, two, three = (_table(rng.dirichlet(np.ones(2), 40), list("AB")) for _ in range(3))
+
+    def notices(a: list[pd.DataFrame]) -> list[str]:
+        return milkreport.evaluate({"a": a, "b": [two, three]}, truth, positive="B").notices
+
+    (found,) = notices([one, one.sample(frac=1, random_state=1)])
+    assert found.startswith("a: 1 training seed has the same predictions as another one of the arm")
+    assert notices([one, three]) == []
+
+
 def test_at_a_threshold_where_none_is_positive_net_benefit_has_no_band() -> None:
     """No case has a probability of 0.9 or more there: a net benefit of exactly 0 without an interval."""
     results = milkreport.evaluate(_perfect(1), _truth(["neg"] * 8 + ["pos"] * 4), positive=["pos"])

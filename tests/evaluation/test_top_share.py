@@ -113,7 +113,9 @@ def test_of_many_arms_the_heat_map_shows_the_first_and_the_best() -> None:
     values = {a.name: a.part("test").metrics["macro_f1"].value for a in results.arms}
     best = max(results.arms, key=lambda a: values[a.name])
     figure = heat_map(results)
-    assert "the first arm, and the arm with the best value" in figure.caption
+    assert (
+        "the arm with the best value of the primary metric, and the reference arm" in figure.caption
+    )
     said = {
         t.split(": ")[0].split(", ", 1)[1]
         for t in re.findall(r"<title>([^<]*)</title></rect>", figure.svg)

@@ -98,7 +98,7 @@ def test_the_report_shows_it_and_leaves_it_out_where_asked(run: Path, milkreport
     bare = (copy / "report.html").read_text(encoding="utf-8")
     assert "data:image/jpeg" not in bare
     assert case not in bare  # its lists of cases are packed
-    assert "no image and no metadata of a case" in bare
+    assert "no image and no row of the data" in bare
     assert milkreport("report", copy, "--no-pdf", "--no-cases").returncode == 0
     bare = (copy / "report.html").read_text(encoding="utf-8")
     assert "data:image/jpeg" not in bare

@@ -71,7 +71,12 @@ def never_predicted(results: Results) -> Outcome:
             listed = named([f"{short(row.name)} ({row.support:,})" for row in silent])
             found.append(f"{arm} never answers {listed}")
     if not found:
-        return passed("Every arm answers every class that has cases at least once.")
+        whose = (
+            "Every arm"
+            if len(arms) == len([*tested(results)])
+            else "Every arm that MR001 does not name"
+        )
+        return passed(f"{whose} answers every class that has cases at least once.")
     return Outcome(
         "warning" if most >= TOO_FEW else "note",
         f"{named(found, '; ')} (test {results.data.units} in parentheses).",
@@ -87,7 +92,8 @@ def copied_cases(results: Results) -> Outcome:
     n = max((part.n_cases for _, part in tested(results)), default=0)
     if not results.copies:
         return passed(
-            f"No two of the {n:,} test {results.data.units} have one label and identical probabilities."
+            f"No two of the {n:,} test {results.data.units} have one label and identical probabilities of "
+            "enough digits to tell copies from chance."
         )
     return Outcome(
         "warning" if results.copies >= 0.01 * n else "note",

@@ -8,6 +8,7 @@ from milkreport.evaluation.records.parts import ClassRow, PartResult, TopShare
 from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Chapter, Column, Figure, Group, Row, Table
 from milkreport.reporting.figures.class_heat_map import MOST_CLASSES, class_heat_map
+from milkreport.reporting.wording.order import reference_name
 from milkreport.reporting.wording.text import MISSING, decimal, numeral, percent, shorten, whole
 from milkreport.reporting.wording.titles import arm_title, first_part, headline_part
 from milkreport.tables import plural
@@ -25,9 +26,11 @@ def heat_map(results: Results) -> Figure | None:
         return None
     caption = f"Metrics of each class on the {part} part, support in brackets; darker: nearer to 1"
     if len(found) > MOST_PANELS:
-        best = _best(results, found)
-        found = found[:1] if best is found[0] else [found[0], best]
-        caption += "; the first arm, and the arm with the best value of the primary metric"
+        best, reference = _best(results, found), reference_name(results)
+        found = [best, *(one for one in found if one[0].name == reference and one is not best)]
+        caption += "; the arm with the best value of the primary metric" + (
+            ", and the reference arm" if len(found) > 1 else ", which is the reference arm"
+        )
     n = len(found[0][1].classes)
     caption += f"; the {MOST_CLASSES} most frequent classes" if n > MOST_CLASSES else ""
     panels = [(arm_title(results, arm.name), r.classes) for arm, r in found]

@@ -83,11 +83,11 @@ def build_ethics(
             "of single cases; --no-images leaves these out."
         )
     elif has_cases:
-        shown = "The report holds counts and scores, no image and no metadata of a case."
+        shown = "The report holds counts and scores, no image and no row of the data."
     if has_cases:
         shown += (
-            f" The HTML report lists the id, class and answers of every test {data.unit}; --no-cases leaves "
-            "out all that is about single cases."
+            f" The HTML report lists the id, class, subgroups and answers of every test {data.unit}; "
+            "--no-cases leaves out all that is about single cases."
         )
     points = [
         Fact(
