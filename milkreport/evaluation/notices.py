@@ -99,8 +99,8 @@ def _notice_same_seeds(arms: Mapping[str, Mapping[Part, Cells]]) -> list[str]:
         if (n := len(rows) - len(set(rows))) > 0:
             more = plural(n, "training seed has", "training seeds have")
             notices[name] = (
-                f"{more} the same predictions as another one of the arm: counted as a training of its own, it "
-                "makes the noise of training look smaller than it is"
+                f"{more} the same predictions as another one of the arm: counted as a training of its own, "
+                "it makes the noise of training look smaller than it is"
             )
     return _together(notices)
 

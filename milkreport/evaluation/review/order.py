@@ -43,8 +43,8 @@ def contradiction(results: Results) -> Outcome:
     if not found:
         n = plural(len(rows), "difference", "differences")
         return passed(
-            "No pair of arms is better by one metric and worse by another, beyond noise, among those compared "
-            f"by both ({n} in all)."
+            "No pair of arms is better by one metric and worse by another, beyond noise, among those "
+            f"compared by both ({n} in all)."
         )
     return Outcome(
         "warning",
