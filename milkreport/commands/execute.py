@@ -189,14 +189,10 @@ def draw(
 def _load_cases(folder: RunFolder, results: Results) -> CaseTable | None:
     """The cases that the report lists; it stands without them where predictions are missing or damaged."""
     try:
-        table, named = load_case_table(folder, results)
+        return load_case_table(folder, results)
     except DataError as error:
         warn(f"no list of cases: {error}")
         return None
-    # A report without cases was written before, or one by a version that had fewer tables.
-    missing = {n: t for n, t in named.items() if not (folder.path / f"{n}.csv").is_file()}
-    folder.write_tables(**missing)
-    return table
 
 
 def export(run_path: Path, out: Path | None) -> None:

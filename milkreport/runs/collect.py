@@ -178,17 +178,18 @@ def load_test_predictions(folder: RunFolder, results: Results) -> dict[str, Cell
     }
 
 
-def load_case_table(
-    folder: RunFolder, results: Results
-) -> tuple[CaseTable | None, dict[str, pd.DataFrame]]:
-    """The test cases of a run with each arm's answers, and the tables that name single cases.
+def load_case_table(folder: RunFolder, results: Results) -> CaseTable | None:
+    """The test cases of a run with each arm's answers; writes the tables of single cases that are missing.
+
+    They are where a report without cases was written before, or one by a version that had fewer tables.
 
     Raises:
         DataError: predictions are missing or damaged.
     """
     tested = load_test_predictions(folder, results)
-    tables = {
-        "mistakes": list_mistakes({arm: {"test": cells} for arm, cells in tested.items()}),
-        "label_errors": list_label_errors(tested),
-    }
-    return make_case_table(tested, folder.load_case_facts()), tables
+    if not (folder.path / "mistakes.csv").is_file():
+        found = list_mistakes({arm: {"test": cells} for arm, cells in tested.items()})
+        folder.write_tables(mistakes=found)
+    if not (folder.path / "label_errors.csv").is_file():
+        folder.write_tables(label_errors=list_label_errors(tested))
+    return make_case_table(tested, folder.load_case_facts())

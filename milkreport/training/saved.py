@@ -87,10 +87,8 @@ def load_weights(folder: Path, card: ModelCard) -> bytes:
             if not isinstance(card.model, Classifier):
                 _refuse_pickle(file.read(HEAD), str(path))
                 file.seek(0)
-                with safe_open(
-                    path, framework="pt"
-                ):  # its header is sound; the tensors are not read
-                    pass
+                with safe_open(path, framework="pt"):
+                    pass  # its header is sound; the tensors are not read
             data = file.read()
     except SafetensorError as error:
         raise _no_checkpoint(error, str(path)) from error
