@@ -13,6 +13,8 @@ ARGS ?=
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 
 VENV := .venv
+# A file's tests share what they train, so a file goes to one process; tests/conftest.py says which begin.
+PYTEST = $(VENV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder
 # The stamp is named after all that the set-up was made from: when one of the two files changes, or
 # the folder moves, the set-up is done again, and otherwise never. It is written last, so a set-up
 # that was interrupted leaves none.
@@ -27,10 +29,10 @@ run-all: $(STAMP) ## train, evaluate, check and report one suite (SUITE=quick, A
 	$(VENV)/bin/milkreport run-all $(SUITE) $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS go to pytest)
-	$(VENV)/bin/pytest -n auto --dist loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: lint ## check style and types, and run the quick tests: the loop of daily work
-	$(VENV)/bin/pytest -n auto --dist loadfile -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 lint: $(STAMP) ## check style and types
 	$(VENV)/bin/ruff check .

@@ -12,7 +12,7 @@ commands that look at them take.
 
 Prints a table and, as its last line, one JSON object. Needs ray for ``overhead_ray`` (else null).
 
-    python benchmarks/fanout.py [--epochs 12] [--tiny 1000] [--no-ray]
+    python benchmarks/fanout.py [--epochs 12] [--cases 900] [--tiny 1000] [--no-ray]
 """
 
 from __future__ import annotations
@@ -94,12 +94,12 @@ def processes(n: int) -> Executor:
     return Processes(make_slots(n, [], "cpu"))
 
 
-def measure_efficiency(place: Path, epochs: int) -> dict[str, float]:
+def measure_efficiency(place: Path, epochs: int, cases: int) -> dict[str, float]:
     """Six trainings with one worker and with two."""
     settings = ["training.threads=1", f"training.epochs={epochs}"]
     suite = load_suite("quick", settings).with_seeds(2)
     data = place / "data"
-    write_synthetic(data, cases=900, seed=0, size=64)
+    write_synthetic(data, cases=cases, seed=0, size=64)
     prepare(data, suite.data, place / "cache")
     one, weights = carry_out(suite, data, place / "one", processes(1))
     two, again = carry_out(suite, data, place / "two", processes(2))
@@ -165,11 +165,12 @@ def _ray() -> Executor | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=12, help="of each of the six trainings")
+    parser.add_argument("--cases", type=int, default=900, help="of each of the six trainings")
     parser.add_argument("--tiny", type=int, default=0, help="number of tiny trainings")
     parser.add_argument("--no-ray", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        said: dict[str, Any] = measure_efficiency(Path(place), options.epochs)
+        said: dict[str, Any] = measure_efficiency(Path(place), options.epochs, options.cases)
         if options.tiny:
             said |= measure_overhead(Path(place), options.tiny, not options.no_ray)
     for name, value in said.items():

@@ -33,6 +33,21 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 
+#: Files of few and long tests. They begin first, so that the last one to end is a short one.
+LONGEST = (
+    "test_ray",
+    "test_executors",
+    "test_doc_commands",
+    "test_benchmarks",
+    "test_run",
+    "test_resume",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 def real_folder(name: str) -> Path:
     """A folder of the real data, beside the checkout."""
     return Path(__file__).resolve().parents[2] / "shared" / name

@@ -68,7 +68,7 @@ def test_growth_measures_each_size() -> None:
 @pytest.mark.slow
 def test_fanout_measures_both_ways_and_the_bits_agree() -> None:
     pytest.importorskip("torch")
-    said = run("fanout", "--epochs", "1", "--tiny", "3", "--no-ray")
+    said = run("fanout", "--epochs", "1", "--cases", "66", "--tiny", "3", "--no-ray")
     assert (said["cells"], said["workers"], said["tiny_cells"]) == (6, 2, 3)
     wanted = said["one_worker_s"] / (2 * said["two_workers_s"])
     assert said["efficiency"] == pytest.approx(wanted)

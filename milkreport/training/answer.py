@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 
 from milkreport.data.pixels.store import PixelStore
-from milkreport.models.classifier import score_classifier
 from milkreport.training.card import as_columns, make_inputs
 from milkreport.training.fit import score
 from milkreport.training.pixels import Pixels
@@ -37,6 +36,8 @@ def answer(
     chosen = np.arange(len(table)) if positions is None else positions
     inputs = make_inputs(card.reads, card.model, table, store, pixels)
     if model.classifier is not None:
+        from milkreport.models.classifier import score_classifier
+
         columns, embedded = as_columns(inputs, card.reads, table)
         n_classes = len(card.classes)
         return score_classifier(model.classifier, columns[chosen], embedded[chosen], n_classes)

@@ -20,12 +20,6 @@ from milkreport import __version__
 from milkreport.data.prepare import Prepared
 from milkreport.data.splits import Fold
 from milkreport.models.build import build_network, stages
-from milkreport.models.classifier import (
-    count_numbers,
-    dump_classifier,
-    fit_classifier,
-    score_classifier,
-)
 from milkreport.suite.arms import Arm
 from milkreport.suite.models import AnyModel, Classifier
 from milkreport.suite.suite import Suite, Training
@@ -244,6 +238,14 @@ def _fit_classifier(
     seed: int,
 ) -> tuple[bytes, int]:
     """The classifier's bytes and the count of its numbers; its scores go to the selector as one epoch."""
+    # Not above: scikit-learn and skops cost each process of a network two seconds.
+    from milkreport.models.classifier import (
+        count_numbers,
+        dump_classifier,
+        fit_classifier,
+        score_classifier,
+    )
+
     train = part.positions.numpy()
     plain, embedded = columns
     fitted = fit_classifier(

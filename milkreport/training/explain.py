@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from milkreport.models import host
 from milkreport.models.backbone import load_embedder
 from milkreport.models.build import log_probabilities
-from milkreport.models.classifier import score_classifier
 from milkreport.models.lesion_net import MultiModalLesionNet
 from milkreport.training.saved import SavedModel
 
@@ -96,6 +95,8 @@ class Explainer:
             return [self._embedder(image) for image in images]
 
     def _classify(self, embedded: Sequence[Tensor], table: pd.DataFrame) -> Floats:
+        from milkreport.models.classifier import score_classifier
+
         assert self._classifier is not None
         wide = torch.cat([*embedded], dim=1).numpy() if embedded else np.zeros((1, 0), np.float32)
         columns = self.reads.encoder.encode_once(table)

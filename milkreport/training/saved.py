@@ -10,13 +10,12 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from sklearn.pipeline import Pipeline
 from torch import Tensor, nn
 
 from milkreport.errors import DataError, MilkreportError
@@ -24,13 +23,15 @@ from milkreport.inside import refuse_links
 from milkreport.limits import MOST_WEIGHTS
 from milkreport.models import host
 from milkreport.models.build import build_network, outline
-from milkreport.models.classifier import load_classifier
 from milkreport.parse import parse_json
 from milkreport.suite.models import AnyModel, Backbone, Classifier, Model
 from milkreport.training.card import SCHEMA_VERSION, ModelCard
 from milkreport.training.embeddings import backbone_sha256
 from milkreport.training.files import CARD_FILE, HEAD, is_pickle
 from milkreport.trust import require_trusted
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 #: Bytes of a card, at most: one with 100,000 categories has less.
 _MOST_CARD = 16_000_000
@@ -66,6 +67,8 @@ def load_model(folder: Path) -> SavedModel:
     path = folder / card.weights_file
     if isinstance(card.model, Classifier):
         refuse_other_backbone(card, str(path))
+        from milkreport.models.classifier import load_classifier
+
         return SavedModel(card, None, load_classifier(data, str(path)))
     weights = read_weights(data, str(path))
     refuse_other_backbone(card, str(path))
