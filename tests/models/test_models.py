@@ -442,7 +442,7 @@ def test_a_classifier_keeps_to_the_suites_threads(prepared, suite, fold, monkeyp
     """What is pinned for PyTorch is pinned for scikit-learn's libraries, and given back."""
     from threadpoolctl import threadpool_info
 
-    from milkreport.training import cell as cell_module
+    from milkreport.models import classifier
 
     seen: list[int] = []
 
@@ -451,7 +451,7 @@ def test_a_classifier_keeps_to_the_suites_threads(prepared, suite, fold, monkeyp
         return fit_classifier(*arguments, **named)
 
     before = [library["num_threads"] for library in threadpool_info()]
-    monkeypatch.setattr(cell_module, "fit_classifier", watched)
+    monkeypatch.setattr(classifier, "fit_classifier", watched)
     train(prepared, suite, fold, model="naive_bayes")
     assert suite.training.threads == 1
     assert seen
