@@ -169,7 +169,7 @@ def draw(
     suite = folder.load_suite() if folder.has_suite else None
     found = folder.load_audit() if verdict is not None else None
     gallery = folder.load_gallery() if images and cases else None
-    table = _load_cases(folder, results) if cases else None
+    table = (results.cases or _load_cases(folder, results)) if cases else None
     labels = folder.load_label_errors() if images and cases else None
     if not cases:
         for name in ("mistakes.csv", "label_errors.csv"):

@@ -49,7 +49,8 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
     cells = {arm.name: load_parts(folder, suite, arm.name, classes) for arm in suite.arms}
     positive, rules = tuple(record.data.positive), tuple(record.data.rules)
     plan = Plan(suite.primary_metric, positive, rules, margin=suite.margin)
-    parts, comparison = evaluate_arms(cells, plan, folder.load_case_facts())
+    facts = folder.load_case_facts()
+    parts, comparison = evaluate_arms(cells, plan, facts)
     tested = {name: mine["test"] for name, mine in cells.items() if "test" in mine}
     arms = []
     for arm in suite.arms:
@@ -91,7 +92,7 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         copies=count_copied_cases(tested),
         notices=notices,
     )
-    results = review(results, suite.findings.mute)
+    results = review(results, suite.findings.mute).with_cases(make_case_table(tested, facts))
     tables = {
         "metrics": tabulate(results, cells),
         "mistakes": list_mistakes(cells),

@@ -53,12 +53,12 @@ def find_reliability(truth: Ints, predicted: Ints, probabilities: Floats) -> Rel
     return Reliability(bins, confidence - (predicted == truth), confidence)
 
 
-def fit_temperature(truth: Ints, probabilities: Floats) -> float:
+def fit_temperature(truth: Ints, probabilities: Floats, near: float = 1.0) -> float:
     """The temperature that makes log loss least (Guo et al., 2017), 1/50 to 50; at least one case.
 
     In ``heat`` = 1 / temperature the log loss is convex: its slope is the mean log probability under the
     heated probabilities minus that of the true classes, its curvature the mean variance of the log
-    probabilities. Newton's steps, with the bracket halved where a step leaves it.
+    probabilities. Newton's steps from the temperature *near*, with the bracket halved where a step leaves it.
     """
     logs = np.log(np.clip(probabilities, _LEAST, 1))
     logs -= logs.max(axis=1, keepdims=True)
@@ -76,7 +76,7 @@ def fit_temperature(truth: Ints, probabilities: Floats) -> float:
         return 1 / low
     if slope_and_curvature(high)[0] <= 0:  # the sharper, the better
         return 1 / high
-    heat = 1.0
+    heat = 1 / near
     for _ in range(100):
         slope, curvature = slope_and_curvature(heat)
         low, high = (heat, high) if slope < 0 else (low, heat)
@@ -102,10 +102,11 @@ def nested_temperature(
     Args:
         folds: positions of each fold; together all cases, once.
     """
-    calibrated, found = np.empty_like(probabilities), []
+    calibrated, found = np.empty_like(probabilities), [1.0]
     everyone = np.arange(len(truth))
     for fold in folds:
         rest = np.setdiff1d(everyone, fold, assume_unique=True)
-        found.append(fit_temperature(truth[rest], probabilities[rest]))
+        # From the last fold's, which shares most cases with this one.
+        found.append(fit_temperature(truth[rest], probabilities[rest], near=found[-1]))
         calibrated[fold] = apply_temperature(probabilities[fold], found[-1])
-    return float(np.exp(np.mean(np.log(found)))), calibrated
+    return float(np.exp(np.mean(np.log(found[1:])))), calibrated

@@ -108,28 +108,60 @@ def measure(p: Predictions, positive: tuple[str, ...] = ()) -> Measured:
     return Measured(overall, classes, grouped)
 
 
+@dataclass(frozen=True)
+class ByCase:
+    """What a model's resamples rest on, case by case.
+
+    ``ranks``: of :func:`rank_moves`; ``None`` of hard labels. ``means``: names of the metrics that are means
+    over cases. ``values``: theirs, float32 (n, their number).
+    """
+
+    ranks: tuple[Floats, Weights] | None
+    means: tuple[str, ...]
+    values: Weights
+
+
+def measure_cases(p: Predictions) -> ByCase:
+    """What each case adds to the metrics that are resampled by ranks or as means."""
+    columns: dict[str, npt.NDArray[np.generic]] = {}
+    if p.kind != "labels":
+        places = truth_ranks(p.truth, p.probabilities)
+        columns |= {f"top_{k}_accuracy": places <= k for k in TOP if k < len(p.classes)}
+    if p.kind == "probabilities":
+        columns["log_loss"] = case_log_loss(p.truth, p.probabilities)
+        columns["brier"] = case_brier(p.truth, p.probabilities)
+    values = np.zeros((len(p.truth), len(columns)), np.float32)
+    for i, column in enumerate(columns.values()):
+        values[:, i] = column
+    ranks = None if p.kind == "labels" else rank_moves(p.truth, p.probabilities)
+    return ByCase(ranks, tuple(columns), values)
+
+
 def measure_resamples(
     p: Predictions,
     weights: Weights,
     positive: tuple[str, ...] = (),
     slices: Sequence[Slice] = (),
-    ranked: tuple[Floats, Weights] | None = None,
+    by_case: ByCase | None = None,
 ) -> Measured:
     """The same in each resample: weights (n_resamples, n); first axis the resamples.
 
     Args:
-        ranked: what :func:`rank_moves` finds, for many calls with the same predictions.
+        by_case: what :func:`measure_cases` finds, for many calls with the same predictions.
     """
+    by_case = by_case or measure_cases(p)
     n_classes = len(p.classes)
     counts = resampled_confusion(p.truth, p.predicted, n_classes, weights)
     present = np.bincount(p.truth, minlength=n_classes) > 0
     overall, classes = score_confusion(counts, present), score_classes(counts)
-    if p.kind != "labels":
-        points, moves = ranked or rank_moves(p.truth, p.probabilities)
-        classes["auc"], classes["average_precision"] = resample_ranking(points, moves, weights)
+    if by_case.ranks is not None:
+        classes["auc"], classes["average_precision"] = resample_ranking(*by_case.ranks, weights)
         overall["macro_auc"] = mean_defined(classes["auc"])
         overall["macro_average_precision"] = mean_defined(classes["average_precision"])
-        overall |= _resample_means(p, weights)
+        if by_case.means:
+            means = weights @ by_case.values / weights.sum(axis=1, keepdims=True)
+            found = means.astype(np.float64)
+            overall |= {name: found[:, i] for i, name in enumerate(by_case.means)}
     grouped = resample_positive(p, positive, weights) if positive else {}
     return Measured(
         overall, classes, grouped, resample_slices(p, weights, counts, slices, positive)
@@ -150,40 +182,18 @@ def draw(
     """
     first = next(iter(next(iter(pools.values())).values()))
     pieces: dict[tuple[str, int], list[Measured]] = {}
-    ranked = {
-        (arm, seed): rank_moves(p.truth, p.probabilities)
-        for arm, seeds in pools.items()
-        for seed, p in seeds.items()
-        if p.kind != "labels"
+    by_case = {
+        (arm, seed): measure_cases(p) for arm, seeds in pools.items() for seed, p in seeds.items()
     }
     n = len(first.truth)
     for weights in bootstrap_weights(n, plan.resamples(n), groups):
         for arm, seeds in pools.items():
             for seed, p in seeds.items():
-                found = measure_resamples(
-                    p, weights, plan.positive, slices, ranked.get((arm, seed))
-                )
+                found = measure_resamples(p, weights, plan.positive, slices, by_case[arm, seed])
                 pieces.setdefault((arm, seed), []).append(found)
     return {
         arm: {seed: _join([*pieces[arm, seed]]) for seed in seeds} for arm, seeds in pools.items()
     }
-
-
-def _resample_means(p: Predictions, weights: Weights) -> dict[str, Floats]:
-    """Means over cases in each resample."""
-    ranks = truth_ranks(p.truth, p.probabilities)
-    columns: dict[str, npt.NDArray[np.generic]] = {
-        f"top_{k}_accuracy": ranks <= k for k in TOP if k < len(p.classes)
-    }
-    if p.kind == "probabilities":
-        columns["log_loss"] = case_log_loss(p.truth, p.probabilities)
-        columns["brier"] = case_brier(p.truth, p.probabilities)
-    found: dict[str, Floats] = {}
-    if columns:
-        means = weights @ np.stack([*columns.values()], axis=1).astype(np.float32)
-        means = means / weights.sum(axis=1, keepdims=True)
-        found = {name: means[:, i].astype(np.float64) for i, name in enumerate(columns)}
-    return found
 
 
 def _join(pieces: list[Measured]) -> Measured:

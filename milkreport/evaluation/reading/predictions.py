@@ -16,7 +16,7 @@ from milkreport.columns import read_numbers, refuse_duplicates
 from milkreport.errors import DataError
 from milkreport.evaluation.records.data import Part
 from milkreport.evaluation.records.parts import Needs
-from milkreport.tables import first_few, guard, load_table, unguard
+from milkreport.tables import first_few, guard, load_plain, load_table, require_columns, unguard
 
 ID_COLUMNS = ("case_id", "lesion_id", "image", "id")
 RESERVED = ("case_id", "split", "label")
@@ -83,7 +83,12 @@ def load_predictions(path: Path, classes: Sequence[str]) -> dict[Part, Predictio
     Raises:
         DataError: columns, ids, parts or probabilities are not what they should be.
     """
-    frame = load_table(path, [*RESERVED, *(str(guard(name)) for name in classes)])
+    columns = [*RESERVED, *(str(guard(name)) for name in classes)]
+    try:
+        frame = load_plain(path, RESERVED)
+        require_columns(frame, columns, str(path))
+    except DataError:  # whose line the strict reader says
+        frame = load_table(path, columns)
     frame = frame.rename(columns=unguard)
     for column in ("case_id", "label"):
         frame[column] = frame[column].map(unguard)
