@@ -281,6 +281,10 @@ def pdf_mode(pdf: str, no_pdf: bool) -> str:
     """auto, require or none."""
     if pdf not in ("auto", "require", "none"):
         raise ConfigError(f"--pdf is {pdf!r}", "give auto, require or none")
+    if no_pdf and pdf == "require":
+        raise ConfigError(
+            "--no-pdf and --pdf require contradict each other", "leave one of them out"
+        )
     return "none" if no_pdf else pdf
 
 

@@ -183,6 +183,7 @@ WRONG = {
     "paper on synthetic": (["run-all", "paper"], 2, "--data DIR"),
     "no device": (["run-all", "--device", "tpu", "--data", "."], 2, "unknown device"),
     "few cases": (["data", "synth", "x", "--cases", "3"], 2, "cases"),
+    "a PDF and none": (["run-all", "--no-pdf", "--pdf", "require"], 2, "contradict each other"),
     "zero seeds": (["run-all", "--seeds", "0"], 2, "--seeds 0"),
 }
 

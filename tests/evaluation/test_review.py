@@ -192,6 +192,18 @@ def test_mr004_of_two_classes_tests_intercept_and_slope() -> None:
     assert "calibration intercept" in f.text
 
 
+def test_the_arm_that_is_worst_is_named_first() -> None:
+    """Page one shows the sentence up to its first semicolon."""
+    rng = np.random.default_rng(1)
+    p = rng.dirichlet([0.5, 0.7, 1.0], 900)
+    truth = (p.cumsum(axis=1) < rng.random((900, 1))).sum(axis=1).clip(max=2)
+    sharper = {f"power {k}": p**k / (p**k).sum(axis=1, keepdims=True) for k in (2, 4)}
+    f = found(milkreport.evaluate(sharper, truth, classes=["a", "b", "c"]), "MR004")
+    assert f.text.index("power 4") < f.text.index("power 2")
+    assert "power 4" in f.brief
+    assert "power 2" not in f.brief
+
+
 def test_calibrated_probabilities_are_rarely_said_not_to_be() -> None:
     rng = np.random.default_rng(4)
     found = {1.0: 0, 2.0: 0}

@@ -33,7 +33,7 @@ class Finding(Record):
 
     @property
     def brief(self) -> str:
-        """The sentence up to its first semicolon: one arm or one class group of several."""
+        """The sentence up to its first semicolon: the worst of several arms or pairs."""
         first, more, _ = self.text.partition("; ")
         return f"{first} …" if more else first
 

@@ -26,7 +26,8 @@ def majority_only(results: Results) -> Outcome:
     if not shares:
         return absent("No arm was tested on cases of several classes.")
     major = _majority(next(part for _, part in tested(results)))
-    found = [f"{arm} ({share:.1%})" for arm, share in shares.items() if share >= ALMOST_ALL]
+    worst_first = sorted(shares.items(), key=lambda one: -one[1])
+    found = [f"{arm} ({share:.1%})" for arm, share in worst_first if share >= ALMOST_ALL]
     if found:
         return Outcome(
             "error",
@@ -62,24 +63,24 @@ def never_predicted(results: Results) -> Outcome:
     arms = [(a, p) for a, p in tested(results) if (_swallowed(p) or 0) < ALMOST_ALL]
     if not arms:
         return absent("Every arm answers one class alone (MR001), or none was tested.")
-    found, most = [], 0
+    missed: list[tuple[int, str]] = []
     for arm, part in arms:
         silent = [row for row in part.classes if row.support > 0 and row.predicted == 0]
         if silent:
-            most = max(most, *(row.support for row in silent))
             silent.sort(key=lambda row: -row.support)
             listed = named([f"{short(row.name)} ({row.support:,})" for row in silent])
-            found.append(f"{arm} never answers {listed}")
-    if not found:
+            missed.append((silent[0].support, f"{arm} never answers {listed}"))
+    if not missed:
         whose = (
             "Every arm"
             if len(arms) == len([*tested(results)])
             else "Every arm that MR001 does not name"
         )
         return passed(f"{whose} answers every class that has cases at least once.")
+    missed.sort(key=lambda one: -one[0])
     return Outcome(
-        "warning" if most >= TOO_FEW else "note",
-        f"{named(found, '; ')} (test {results.data.units} in parentheses).",
+        "warning" if missed[0][0] >= TOO_FEW else "note",
+        f"{named([said for _, said in missed], '; ')} (test {results.data.units} in parentheses).",
         "Say so beside every average over classes: the recall of these classes is 0. More cases, a "
         "weighted loss or thresholds per class may give them answers.",
     )

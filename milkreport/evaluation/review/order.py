@@ -35,6 +35,7 @@ def contradiction(results: Results) -> Outcome:
     rows = [d for d in results.comparison.differences if d.metric in metrics]
     shown = [d for d in rows if excludes(d.value, d.low, d.high, 0, len(rows), d.df)]
     found = []
+    shown.sort(key=lambda d: -abs(d.value))
     for one, other in itertools.combinations(shown, 2):
         same = (one.arm, one.against) == (other.arm, other.against)
         if same and _gain(one) * _gain(other) < 0:
@@ -98,7 +99,7 @@ def order_at_thresholds(results: Results) -> Outcome:
     said = [
         f"{arm_words(results, d.arm)} minus {arm_words(results, d.against)} {signed(d.value)} by the "
         f"largest probability, {signed(tuned[d.arm] - tuned[d.against])} at thresholds"
-        for d in turned
+        for d in sorted(turned, key=lambda d: -abs(d.value))
     ]
     return Outcome(
         "warning",

@@ -76,7 +76,9 @@ def accuracy_gap(train: PartResult, test: PartResult) -> tuple[float, float, flo
 
 def training_end(results: Results) -> Outcome:
     """MR012: trainings that diverged, and such whose held-out loss was still falling at the end."""
-    broken, falling, seen = [], [], 0
+    broken: list[str] = []
+    falling: list[tuple[float, str]] = []
+    seen = 0
     for arm in results.arms:
         title = arm_words(results, arm.name)
         lost = _diverged(arm)
@@ -86,7 +88,8 @@ def training_end(results: Results) -> Outcome:
         seen += len(told)
         late = [share for share in told if share > STILL_FALLING]
         if len(late) * 2 > len(told):
-            falling.append(f"{title} ({np.mean(late):.0%} of its whole fall)")
+            share = float(np.mean(late))
+            falling.append((share, f"{title} ({share:.0%} of its whole fall)"))
     if broken:
         return Outcome(
             "error",
@@ -95,9 +98,10 @@ def training_end(results: Results) -> Outcome:
             "about its method.",
         )
     if falling:
+        said = [text for _, text in sorted(falling, key=lambda one: -one[0])]
         return Outcome(
             "warning",
-            f"The held-out loss was still falling in the last fifth of the epochs: {named(falling, '; ')}.",
+            f"The held-out loss was still falling in the last fifth of the epochs: {named(said, '; ')}.",
             "Train longer, with the same epochs for every arm, before arms are compared: one that learns "
             "more slowly is stopped too early.",
         )

@@ -44,12 +44,13 @@ def calibration(results: Results) -> Outcome:
     rest = [(a, p) for a, p in arms if a not in {arm for arm, _ in binary}]
     tests = [(a, p, reliability_p(p)) for a, p in rest]
     off = [(a, p, q) for a, p, q in tests if q * len(tests) < ALPHA]
+    off.sort(key=lambda one: -_ece(one[1]))
     matters = bool(found)
     for arm, part, p in off:
         stated, right = _means(part)
-        ece = part.metrics["ece"].value if "ece" in part.metrics else None
-        matters |= ece is not None and ece >= MATTERS
-        size = f", calibration error {ece:.3f}" if ece is not None else ""
+        ece = _ece(part)
+        matters |= ece >= MATTERS
+        size = f", calibration error {ece:.3f}" if ece else ""
         p_text = "< 0.001" if p < 0.001 else f"= {p:.3f}"
         found.append(
             f"{arm}, mean confidence {stated:.3f} and accuracy {right:.3f}{size} (p {p_text})"
@@ -82,12 +83,19 @@ def _risks(arms: Sequence[tuple[str, PartResult]]) -> list[str]:
         for arm, what, e, null in looks
         if e.value is not None and e.low is not None and e.high is not None
     ]
+    known.sort(key=lambda one: -abs(one[2] - one[5]))
     return [
         f"{arm} has a calibration {what} of {value:.2f} (95% interval {low:.2f} to {high:.2f}; {null:g} is "
         "ideal)"
         for arm, what, value, low, high, null in known
         if excludes(value, low, high, null, len(known))
     ]
+
+
+def _ece(part: PartResult) -> float:
+    """Expected calibration error; 0 where it is not known."""
+    found = part.metrics.get("ece")
+    return (found.value or 0.0) if found is not None else 0.0
 
 
 def _means(part: PartResult) -> tuple[float, float]:

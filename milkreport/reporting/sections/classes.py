@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from milkreport.evaluation.metrics.named import define
 from milkreport.evaluation.metrics.top_share import SHARES, count_reviewed
-from milkreport.evaluation.records.parts import ClassRow, PartResult, TopShare
-from milkreport.evaluation.records.results import ArmResult, Results
+from milkreport.evaluation.records.parts import ClassRow, TopShare
+from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Cell, Chapter, Column, Figure, Group, Row, Table
 from milkreport.reporting.figures.class_heat_map import MOST_CLASSES, class_heat_map
-from milkreport.reporting.wording.order import reference_name
+from milkreport.reporting.wording.order import by_primary, reference_name
 from milkreport.reporting.wording.text import MISSING, decimal, numeral, percent, shorten, whole
 from milkreport.reporting.wording.titles import arm_title, first_part, headline_part
 from milkreport.tables import plural
@@ -26,9 +25,17 @@ def heat_map(results: Results) -> Figure | None:
         return None
     caption = f"Metrics of each class on the {part} part, support in brackets; darker: nearer to 1"
     if len(found) > MOST_PANELS:
-        best, reference = _best(results, found), reference_name(results)
-        found = [best, *(one for one in found if one[0].name == reference and one is not best)]
-        caption += "; the arm with the best value of the primary metric" + (
+        scored = {arm.name: (arm, r) for arm, r in found}
+        best = next(arm.name for arm in by_primary(results) if arm.name in scored)
+        reference = reference_name(results)
+        found = [scored[name] for name in dict.fromkeys((best, reference)) if name in scored]
+        # Synthetic data ranks no arm.
+        which = (
+            "first arm"
+            if results.data.synthetic
+            else "arm with the best value of the primary metric"
+        )
+        caption += f"; the {which}" + (
             ", and the reference arm" if len(found) > 1 else ", which is the reference arm"
         )
     n = len(found[0][1].classes)
@@ -36,20 +43,6 @@ def heat_map(results: Results) -> Figure | None:
     panels = [(arm_title(results, arm.name), r.classes) for arm, r in found]
     svg = class_heat_map("class-metrics", panels, part)
     return Figure("class-metrics", f"{caption}. A dash: undefined.", svg)
-
-
-def _best(
-    results: Results, found: list[tuple[ArmResult, PartResult]]
-) -> tuple[ArmResult, PartResult]:
-    """The arm with the best value of the primary metric, the first of equals."""
-    sign = 1 if define(results.primary_metric).better == "higher" else -1
-
-    def rank(one: tuple[ArmResult, PartResult]) -> float:
-        estimate = one[1].estimate(results.primary_metric)
-        value = None if estimate is None else estimate.value
-        return float("-inf") if value is None else sign * value
-
-    return max(found, key=rank)
 
 
 def rare_classes(results: Results) -> Chapter:
