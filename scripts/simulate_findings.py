@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ SITUATIONS = (
     ("strong, 11 classes", 1000),
 )
 N_ARMS = 3
-PARTS = ("alarms", "calibration", "subgroups", "gaps", "curves", "labels")
+PARTS = ("alarms", "calibration", "subgroups", "gaps", "curves", "labels", "choice")
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 
 
@@ -274,6 +275,31 @@ def labels(name: str, n: int, rate: float, simulations: int) -> dict[str, float]
     return shares
 
 
+def chosen(name: str, n: int, n_arms: int, spread: float, simulations: int) -> dict[str, float]:
+    """The arm with the best macro F1 of *n_arms*, on n new cases: by how much it was too good, and how often.
+
+    *spread*: standard deviation of the arms' mean log odds, 0 where all are the same method.
+    """
+    population = replace(make(name), training_noise=spread, truths={})
+    rng = np.random.default_rng([n, n_arms, int(10 * spread)])
+    excess = []
+    for _ in range(simulations):
+        models = [population.train(rng) for _ in range(n_arms)]
+        cases, new = population.draw_cases(n, rng), population.draw_cases(n, rng)
+        values = [macro_f1(population.answer(cases, model, rng)) for model in models]
+        best = int(np.argmax(values))
+        excess.append(values[best] - macro_f1(population.answer(new, models[best], rng)))
+    return {
+        "too good by": round(float(np.mean(excess)), 4),
+        "less good anew": round(float(np.mean(np.array(excess) > 0)), 3),
+    }
+
+
+def macro_f1(p: Predictions) -> float:
+    """Over the classes that have cases."""
+    return float(measure(p).overall["macro_f1"])
+
+
 def main() -> None:
     """Simulate, print and write."""
     parser = argparse.ArgumentParser()
@@ -308,6 +334,12 @@ def main() -> None:
             for rate in (0.0, 0.02, 0.05, 0.1):
                 key = f"labels: {name}; 1,000 cases; {rate:.0%} flipped"
                 results.keep(key, labels(name, 1000, rate, max(times // 5, 1)))
+    if what in ("all", "choice"):
+        for name in ("middling, 3 classes", "middling, 11 classes", "strong, 11 classes"):
+            for n_arms in (7, 30):
+                for spread in (0.0, 0.3, 1.0):
+                    key = f"best of {n_arms}: {name}; 1000 cases; arms differ by {spread}"
+                    results.keep(key, chosen(name, 1000, n_arms, spread, 5 * times))
     for name, n in SITUATIONS:
         key, few = f"{name}; {n} cases", times if n < 5000 else times // 2
         if what in ("all", "calibration"):
