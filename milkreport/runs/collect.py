@@ -90,6 +90,7 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         comparison=comparison,
         copies=count_copied_cases(tested),
         notices=notices,
+        adherence=folder.load_adherence(),
     )
     results = review(results, suite.findings.mute)
     tables = {
