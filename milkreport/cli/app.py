@@ -15,7 +15,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from milkreport import __version__
-from milkreport.cli import check, data, evaluate, finetune, look, models, plan, reference, register, run
+from milkreport.cli import (
+    check,
+    data,
+    evaluate,
+    finetune,
+    look,
+    models,
+    plan,
+    reference,
+    register,
+    run,
+)
 from milkreport.errors import (
     DataProblems,
     EnvironmentProblem,

@@ -22,9 +22,7 @@ from milkreport.cli.options import (
 
 
 def register(
-    suite: Annotated[
-        str, typer.Argument(help="Name of a shipped suite, or path of a TOML file.")
-    ],
+    suite: Annotated[str, typer.Argument(help="Name of a shipped suite, or path of a TOML file.")],
     data: Annotated[
         Path | None,
         typer.Option(
@@ -58,9 +56,7 @@ def register(
     ] = None,
     from_run: Annotated[
         Path | None,
-        typer.Option(
-            "--from", metavar="RUN", help="Pilot run that the planner's noise is from."
-        ),
+        typer.Option("--from", metavar="RUN", help="Pilot run that the planner's noise is from."),
     ] = None,
     cache_dir: CacheOption = None,
     module_dir: ModuleDirOption = None,

@@ -89,7 +89,8 @@ def _suites() -> list[str]:
             help="Registration of this study: a deviation from it is refused. (default: the run folder's)",
         ),
         "deviate": typer.Option(
-            metavar="REASON", help="Deviate from the registration; the report prints each deviation."
+            metavar="REASON",
+            help="Deviate from the registration; the report prints each deviation.",
         ),
         "timestamp": typer.Option(
             metavar="FILE",

@@ -154,7 +154,9 @@ def _collect(study: Study, keeper: Keeper, images: bool) -> Results:
     folder = RunFolder(study.out)
     cells = plan_cells(study.suite)
     records = {cell: folder.cell(cell).load_record() for cell in cells}
-    end_run(folder, keeper, {c for c, known in records.items() if known and known.status == "complete"})
+    end_run(
+        folder, keeper, {c for c, known in records.items() if known and known.status == "complete"}
+    )
     results, tables = collect(folder)
     folder.write_results(results, tables)
     if images:

@@ -13,7 +13,8 @@ class Binding:
     Attributes:
         file: the registration; ``None``: that of the run folder, if it has one.
         reason: why it deviates; empty: it does not.
-        stamp: a time-stamp token or commit object. ``authority``: certificates that its signature is verified with.
+        stamp: a time-stamp token or commit object. ``authority``: certificates that its signature is
+        verified with.
     """
 
     file: Path | None = None

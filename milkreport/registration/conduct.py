@@ -1,4 +1,4 @@
-"""How a run is bound to its registration: what is refused at its start, recorded in its folder, counted at its end."""
+"""How a run is bound to its registration: refused at its start, recorded in its folder, counted at its end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from milkreport.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class Opening:
-    """What was settled before a run begins; nothing is written yet. ``stamp``: with its file's name and bytes."""
+    """What was settled before a run begins. ``stamp``: with its file's name and bytes."""
 
     registration: Registration | None
     deviations: tuple[Deviation, ...] = ()

@@ -1,7 +1,7 @@
 """The ledger: a line for each training that was begun on this machine, each with the hash of the line before.
 
-It shows what is left out of a report: more seeds, restarts, abandoned trainings, other settings. A line that is
-changed, removed or moved breaks the chain. It holds names, hashes and times, no path and no case.
+It shows what is left out of a report: more seeds, restarts, abandoned trainings, other settings. A line
+that is changed, removed or moved breaks the chain. It holds names, hashes and times, no path and no case.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from milkreport.runs.manifest import read_clock
 FOLDER, FILE = "ledger", "trainings.jsonl"
 #: Before the first line.
 ORIGIN = "0" * 64
-#: Bytes of a line (ours have 600), and of the whole file: 400,000 lines, four for each training of the largest run.
+#: Bytes of a line (ours have 600), and of the whole file: 400,000 lines, four for each training of the
+#: largest run.
 MOST_LINE, MOST_BYTES = 4_096, 250_000_000
 #: Seconds that another process may hold the ledger; an entry takes milliseconds.
 _PATIENCE = 30
 
-#: ``registered``: a registration was written. ``begun``: a training started from its first step; ``resumed``: from a
-#: checkpoint. ``stopped``: by a signal; a killed training has no end. ``reused``: a finished training of
-#: another run was taken over. ``repeated``: ``check --exact`` trained a finished one again, to compare.
-Kind = Literal[
-    "registered", "begun", "resumed", "done", "failed", "stopped", "reused", "repeated"
-]
+#: ``registered``: a registration was written. ``begun``: a training started from its first step;
+#: ``resumed``: from a checkpoint. ``stopped``: by a signal; a killed training has no end. ``reused``: a
+#: finished training of another run was taken over. ``repeated``: ``check --exact`` trained a finished one
+#: again, to compare.
+Kind = Literal["registered", "begun", "resumed", "done", "failed", "stopped", "reused", "repeated"]
 
 
 class Event(Record):
@@ -60,7 +60,7 @@ class Event(Record):
 
 
 class Entry(Event):
-    """A line of the ledger: an event, its number from 1, its time, the hash of the line before, its own hash."""
+    """A line of the ledger: an event with number (from 1), time, hash of the line before and own hash."""
 
     n: int
     time: str  # ISO 8601, UTC
@@ -70,7 +70,7 @@ class Entry(Event):
 
 @dataclass(frozen=True)
 class Chain:
-    """The ledger as it was read. ``problem``: the first line that does not fit, with its number; else empty."""
+    """The ledger as it was read. ``problem``: the first line that does not fit, by number; else empty."""
 
     entries: tuple[Entry, ...]
     problem: str = ""
@@ -126,7 +126,10 @@ class Ledger:
         if not os.path.lexists(self.path):
             return Chain(())
         try:
-            with _opened(self.path, os.O_RDONLY) as handle, open(handle, "rb", closefd=False) as file:
+            with (
+                _opened(self.path, os.O_RDONLY) as handle,
+                open(handle, "rb", closefd=False) as file,
+            ):
                 data = file.read(MOST_BYTES + 1)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()

@@ -40,7 +40,8 @@ class Declared(Record):
 
     ``multiplicity``: the correction for several comparisons. ``settings``: the suite's, by dotted key;
     ``arm_settings``: those of an arm, with the hashes of its own files. ``reuse``: whether trainings of other
-    runs are taken over. ``splits_sha256``: of fold, part and id of every case. ``exclusions``: reason to cases.
+    runs are taken over. ``splits_sha256``: of fold, part and id of every case. ``exclusions``: reason to
+    cases.
     """
 
     question: str
@@ -88,7 +89,7 @@ class Before(Record):
 
 
 class Registration(Record):
-    """A study as it was declared, with who wrote it when. ``planned``: ``None`` for a metric without known noise."""
+    """A study as it was declared, and when. ``planned``: ``None`` for a metric without known noise."""
 
     schema_version: int = 1
     milkreport: str

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from milkreport import __version__
 from milkreport.errors import ConfigError, MilkreportError
-from milkreport.registration.counting import count_others, trained
 from milkreport.registration.conduct import is_trained
+from milkreport.registration.counting import count_others, trained
 from milkreport.registration.ledger import Event, Ledger
 from milkreport.registration.record import (
     Before,

@@ -1,7 +1,8 @@
 """Checks offline what dates a registration from outside: an RFC 3161 time-stamp token, or a git commit.
 
-A token is checked by the program ``openssl``, with which its user has just made the query: RFC 3161 is not in the
-libraries that milkreport needs, and this check is older and more widely read than any of those that are.
+A token is checked by the program ``openssl``, with which its user has just made the query: RFC 3161 is not
+in the libraries that milkreport needs, and this check is older and more widely read than any of those that
+are.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def _check_token(data: bytes, digest: str, authority: Path | None, where: str) -
         do = "install openssl, or leave --timestamp out"
         raise EnvironmentProblem("checking a time stamp needs the program openssl", do, where)
     with tempfile.TemporaryDirectory(prefix="milkreport-") as folder:
-        # Copies under names of our own: no name of a file becomes an option, and what is read is what is kept.
+        # Copies under names of our own: no name of a file becomes an option, and what is read is what is
+        # kept.
         token = Path(folder, "token.tsr")
         token.write_bytes(data)
         signed = Path(folder, "token.der")

@@ -22,7 +22,16 @@ def show(chain: Chain, path: Path) -> None:
         return
     groups = list(dict.fromkeys((e.data, e.suite) for e in chain.entries))
     table = Table(
-        *("last entry", "data", "settings", "registered", "trainings", "restarts", "done", "failed"),
+        *(
+            "last entry",
+            "data",
+            "settings",
+            "registered",
+            "trainings",
+            "restarts",
+            "done",
+            "failed",
+        ),
         box=None,
         pad_edge=False,
     )
@@ -47,4 +56,6 @@ def show(chain: Chain, path: Path) -> None:
     if chain.problem:
         warn(f"{path}: the chain is broken at {chain.problem}")
     else:
-        say(f"{len(chain.entries):,} entries, the chain is whole; hash of the last line {chain.head}")
+        say(
+            f"{len(chain.entries):,} entries, the chain is whole; hash of the last line {chain.head}"
+        )

@@ -39,9 +39,7 @@ def register(
     noise = _load_noise(pilot, suite.primary_metric) if pilot else None
     root = data or synthetic_folder(suite, cache)
     with progress() as watcher:
-        prepared = prepare(
-            root, suite.data, cache, watcher.images, watcher.notice, may_skip=True
-        )
+        prepared = prepare(root, suite.data, cache, watcher.images, watcher.notice, may_skip=True)
     folds = make_folds(prepared.cases, suite.split)
     validate_arms(prepared, suite, folds[0])
     registration = registering.register(

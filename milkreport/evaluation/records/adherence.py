@@ -23,9 +23,10 @@ class Deviation(Record):
 class Registered(Record):
     """The registration of a run.
 
-    ``arms``, ``seeds``, ``folds``: what was to be trained. ``trainings_before``: of the same data and settings,
-    in the ledger at that time; ``other_settings_before``: of the same data with other settings (``None``: the
-    ledger could not be read). ``difference``, ``power``: the planner's; ``None``: not planned.
+    ``arms``, ``seeds``, ``folds``: what was to be trained. ``trainings_before``: of the same data and
+    settings, in the ledger at that time; ``other_settings_before``: of the same data with other settings
+    (``None``: the ledger could not be read). ``difference``, ``power``: the planner's; ``None``: not
+    planned.
     """
 
     hash: str
@@ -44,8 +45,8 @@ class Registered(Record):
 class Stamp(Record):
     """What dates the registration from outside.
 
-    ``kind``: an RFC 3161 time-stamp token, or a git commit whose message has the hash. ``time``: its time, ISO
-    8601, UTC. ``verified``: whether a signature was verified with certificates that the user named; the
+    ``kind``: an RFC 3161 time-stamp token, or a git commit whose message has the hash. ``time``: its time,
+    ISO 8601, UTC. ``verified``: whether a signature was verified with certificates that the user named; the
     time of a commit never is. ``identity``: the name of the authority, or the id of the commit.
     """
 
@@ -59,13 +60,14 @@ class LedgerCount(Record):
     """What the ledger of this machine has of the same data; counted when the run was.
 
     A training is one arm, seed and fold. ``kept``: whether every event of this run was written.
-    ``problem``: what is wrong with its chain; empty: nothing. ``restarts``: how often a training that is shown
-    was begun again from its first step, here or in another run folder; ``resumed``: from a checkpoint.
-    ``reused``: taken over from other runs. ``repeated``: trained again by ``check --exact``. ``not_shown``:
-    trainings of the same settings, whatever their arm and seed, that these results do not show;
-    ``other_settings``: trainings of the same data with other settings. ``before``: trainings of the same
-    settings that were begun before the registration (``None``: not registered here). ``registrations``: of the
-    same data. ``entries`` and ``head``: its length, and the hash of its last line.
+    ``problem``: what is wrong with its chain; empty: nothing. ``restarts``: how often a training that is
+    shown was begun again from its first step, here or in another run folder; ``resumed``: from a
+    checkpoint. ``reused``: taken over from other runs. ``repeated``: trained again by ``check --exact``.
+    ``not_shown``: trainings of the same settings, whatever their arm and seed, that these results do not
+    show; ``other_settings``: trainings of the same data with other settings. ``before``: trainings of the
+    same settings that were begun before the registration (``None``: not registered here).
+    ``registrations``: of the same data. ``entries`` and ``head``: its length, and the hash of its last
+    line.
     """
 
     kept: bool
