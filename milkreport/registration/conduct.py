@@ -1,4 +1,4 @@
-"""How a run is bound to its registration: refused at its start, recorded in its folder, counted at its end."""
+"""How a run is bound to its registration: refused at its start, recorded in it, counted at its end."""
 
 from __future__ import annotations
 

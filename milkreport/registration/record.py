@@ -24,7 +24,7 @@ REGISTRATION, TOKEN, COMMIT = "registration.json", "registration.tsr", "registra
 #: Characters of the hash that a page shows to tell registrations apart.
 SHORT = 16
 #: The fewest that bind the author. Of a shorter prefix two studies can be searched that share it: 16
-#: characters take 2^32 attempts, which is minutes; 32 take 2^64.
+#: characters take 2^32 attempts, hours on one computer; 32 take 2^64.
 BINDING = 32
 #: Bytes of the file: 100 arms have 100 kB.
 MOST_BYTES = 1_000_000

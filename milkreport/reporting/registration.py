@@ -45,7 +45,7 @@ def registered_sentence(results: Results, started: str = "") -> str:
             parts.append(_dated(adherence.stamp, started))
         shown, planned = count_shown(results, registration)
         text = f"{whole(shown)} of {whole(planned)} registered trainings shown"
-        if ledger and not ledger.problem:
+        if ledger and ledger.kept and not ledger.problem:
             text += f"; {plural(ledger.restarts, 'restart', 'restarts')}"
         parts.append(f"{text}.")
         n = len(adherence.deviations)

@@ -9,20 +9,20 @@ import pytest
 
 pytest.importorskip("torch")
 
-from milkreport.data.prepare import Prepared  # noqa: E402
-from milkreport.data.splits import make_folds  # noqa: E402
-from milkreport.errors import ConfigError  # noqa: E402
-from milkreport.evaluation.planning.design import design  # noqa: E402
-from milkreport.evaluation.planning.noise import assume_components  # noqa: E402
-from milkreport.registration.declare import (  # noqa: E402
+from milkreport.data.prepare import Prepared
+from milkreport.data.splits import make_folds
+from milkreport.errors import ConfigError
+from milkreport.evaluation.planning.design import design
+from milkreport.evaluation.planning.noise import assume_components
+from milkreport.registration.declare import (
     declare,
     differences,
     plan_power,
     suite_key,
 )
-from milkreport.registration.deviations import MOST_REASON, settle  # noqa: E402
-from milkreport.suite.suite import Suite, build_suite  # noqa: E402
-from tests.registration.test_record import declared, registration  # noqa: E402
+from milkreport.registration.deviations import MOST_REASON, settle
+from milkreport.suite.suite import Suite, build_suite
+from tests.registration.test_record import declared, registration
 
 
 def changed(suite: Suite, settings: dict[str, Any]) -> Suite:
@@ -158,7 +158,12 @@ def test_what_changes_no_number_is_no_deviation(
 
 def test_the_suites_key_is_of_what_all_trainings_share(suite: Suite) -> None:
     """More seeds, other arms and metrics are the same suite: who shows one of ten has ten of it."""
-    same = [{"seeds": [5]}, {"primary_metric": "accuracy"}, {"arms.0.title": "x"}, {"question": "?"}]
+    same = [
+        {"seeds": [5]},
+        {"primary_metric": "accuracy"},
+        {"arms.0.title": "x"},
+        {"question": "?"},
+    ]
     for settings in same:
         assert suite_key(changed(suite, settings)) == suite_key(suite)
     assert suite_key(suite.model_copy(update={"arms": suite.arms[:1]})) == suite_key(suite)

@@ -97,7 +97,12 @@ def test_neither_order_nor_a_round_trip_changes_the_hash(value: dict[str, Any]) 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("created", "2025-01-01T00:00:00Z"), ("title", "Another"), ("milkreport", "9"), ("hash", "0" * 64)],
+    [
+        ("created", "2025-01-01T00:00:00Z"),
+        ("title", "Another"),
+        ("milkreport", "9"),
+        ("hash", "0" * 64),
+    ],
 )
 def test_a_changed_file_is_refused(key: str, value: str, tmp_path: Path) -> None:
     changed = registration().model_dump(mode="json") | {key: value}
