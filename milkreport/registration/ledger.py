@@ -19,9 +19,10 @@ from filelock import FileLock, Timeout
 
 from milkreport.atomic import disk_problem, sync_folder
 from milkreport.errors import EnvironmentProblem
+from milkreport.evaluation.records.adherence import Moment, Sha256
 from milkreport.evaluation.records.data import Record
 from milkreport.parse import parse_json
-from milkreport.registration.record import Sha256, canonical, hash_of
+from milkreport.registration.record import canonical, hash_of
 from milkreport.runs.manifest import read_clock
 
 #: Below the cache; a folder of its own, because stores lie in the cache itself.
@@ -63,7 +64,7 @@ class Entry(Event):
     """A line of the ledger: an event with number (from 1), time, hash of the line before and own hash."""
 
     n: int
-    time: str  # ISO 8601, UTC
+    time: Moment
     previous: Sha256
     hash: str = ""
 

@@ -10,12 +10,11 @@ import hashlib
 import json
 import stat
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from milkreport.atomic import write_bytes
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
+from milkreport.evaluation.records.adherence import Moment, Sha256
 from milkreport.evaluation.records.data import Record
 from milkreport.parse import parse_json
 
@@ -29,7 +28,6 @@ BINDING = 32
 #: Bytes of the file: 100 arms have 100 kB.
 MOST_BYTES = 1_000_000
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 #: A setting as JSON holds it.
 Setting = str | int | float | bool | None | list[Any] | dict[str, Any]
 Settings = dict[str, Setting]
@@ -93,7 +91,7 @@ class Registration(Record):
 
     schema_version: int = 1
     milkreport: str
-    created: str  # ISO 8601, UTC
+    created: Moment
     title: str
     data_name: str
     declared: Declared

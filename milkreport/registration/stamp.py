@@ -105,9 +105,11 @@ def _check_token(data: bytes, digest: str, authority: Path | None, where: str) -
                 what = f"its signature is not valid by the certificates in {authority.name}"
                 raise DataError(what, "give the authority's own root certificate", where)
     stamped = re.search(r"^Time stamp: (\w{3} +\d+ [\d:]{8})(?:\.\d+)? (\d{4}) GMT$", text, re.M)
-    if stamped is None:
-        raise DataError("the time stamp has no time", "ask for another one", where)
-    moment = datetime.strptime(f"{stamped[1]} {stamped[2]}", "%b %d %H:%M:%S %Y")
+    try:
+        said_time = " ".join(stamped.groups()) if stamped else ""
+        moment = datetime.strptime(said_time, "%b %d %H:%M:%S %Y")
+    except ValueError as error:
+        raise DataError("the time stamp has no time", "ask for another one", where) from error
     name = re.search(r"^TSA: (.+)$", text, re.M)
     said = "" if name is None or name[1] == "unspecified" else name[1][:200]
     return Stamp(
@@ -136,4 +138,4 @@ def _openssl(program: str, *words: str) -> str | None:
 
 
 def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"

@@ -138,7 +138,10 @@ def _registration_facts(
             f"{whole(registration.other_settings_before)} of this data with other settings"
         )
     return [
-        Fact("Registered", f"{clock(registration.created)}, milkreport {registration.milkreport}"),
+        Fact(
+            "Registered",
+            f"{clock(registration.created)}, milkreport {shorten(registration.milkreport, 20)}",
+        ),
         Fact("Registration (SHA-256)", registration.hash),
         Fact("Dated from outside by", dated),
         Fact("Planned", sample),
@@ -162,7 +165,7 @@ def _ledger_facts(ledger: LedgerCount) -> list[Fact]:
     said = "; ".join(f"{whole(n)} {what}" for n, what in counts)
     return [
         Fact("Ledger", f"{plural(ledger.entries, 'entry', 'entries')}, {state}"),
-        Fact("Last line (SHA-256)", ledger.head),
+        Fact("Last line (SHA-256)", shorten(ledger.head, 64)),
         Fact("In the ledger", f"{said}; registrations of this data: {whole(ledger.registrations)}"),
     ]
 

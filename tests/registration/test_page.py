@@ -155,6 +155,15 @@ def test_what_dates_it_is_said_with_its_reach(what: str) -> None:
     assert ("after the run started" in said) == (what == "late")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"hash": "<b>"}, {"hash": "AB" * 32}, {"created": "yesterday " * 99}, {"seeds": "all"}],
+)
+def test_a_record_that_holds_anything_else_is_not_read(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        registered(sample_results(), **changes)
+
+
 def test_deviations_stand_in_a_table_and_their_text_is_no_markup() -> None:
     hostile = "<script>alert(1)</script> \u202e/home/somebody/secret.csv"
     one = Deviation(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from milkreport.evaluation.records.data import Record
+
+#: A hash, and a moment as ISO 8601 in UTC: both are printed, so nothing else may stand there.
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 
 
 class Deviation(Record):
@@ -17,7 +23,7 @@ class Deviation(Record):
     registered: str
     now: str
     reason: str
-    recorded: str  # ISO 8601, UTC
+    recorded: Moment
 
 
 class Registered(Record):
@@ -29,8 +35,8 @@ class Registered(Record):
     planned.
     """
 
-    hash: str
-    created: str
+    hash: Sha256
+    created: Moment
     milkreport: str
     arms: list[str]
     seeds: list[int]
@@ -51,7 +57,7 @@ class Stamp(Record):
     """
 
     kind: Literal["rfc3161", "git"]
-    time: str
+    time: Moment
     verified: bool
     identity: str
 
