@@ -115,11 +115,14 @@ def test_runs_without_a_registration_and_evaluations() -> None:
     older = sample_results()
     manifest = sample_manifest()
     assert build_view(older, manifest, sample_suite(), None).summary.registered == "No."
+    page = render_html(build_view(older, manifest, sample_suite(), None))
+    assert "<span>not registered</span>" in page
     view = build_view(older, manifest, None, None)
     assert view.summary.registered == ""
     assert view.registration is None
     page = render_html(view)
     assert "<dt>Registered</dt>" not in page
+    assert "not registered" not in page
     assert "none of its own" in page
     unfinished = results_with(ledger=None, registration=None)
     bare = unfinished.adherence.model_copy(update={"ledger": None})  # type: ignore[union-attr]
