@@ -14,14 +14,16 @@ from milkreport.checks.audit.findings import Audit
 from milkreport.checks.reference import Reference
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.records.results import Results
+from milkreport.registration.record import Registration
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "schemas"
-#: What each file describes: results.json, checks.json, audit.json, and a reference's TOML.
+#: What each file describes: results.json, checks.json, audit.json, registration.json, a reference's TOML.
 PUBLISHED: dict[str, type[BaseModel]] = {
     "results": Results,
     "checks": Verdict,
     "audit": Audit,
     "reference": Reference,
+    "registration": Registration,
 }
 
 

@@ -43,9 +43,19 @@ def run(small: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MILKREPORT_CACHE", str(cache))
         write_tables(folder / "tables")
-        train = ["run-all", "quick", "--data", str(small), "--out", "run", "--workers", "1"]
-        settings = ["--set", "training.epochs=1", "--set", "data.image_size=16", "--no-pdf"]
-        assert call_main([*map(str, train), *settings], folder).returncode == 0
+        study = ["quick", "--data", str(small)]
+        settings = ["--set", "training.epochs=1", "--set", "data.image_size=16"]
+        assert call_main(["register", *study, *settings], folder).returncode == 0
+        bound = [
+            "--registration",
+            "registration.json",
+            "--out",
+            "run",
+            "--workers",
+            "1",
+            "--no-pdf",
+        ]
+        assert call_main(["run-all", *study, *settings, *bound], folder).returncode == 0
         assert call_main(["check", "run"], folder).returncode == 5  # synthetic
         grouped = ["--metadata", "tables/truth.csv", "--group", "label"]
         tables = ["tables/mine.csv", "--truth", "tables/truth.csv"]
@@ -123,7 +133,7 @@ def undocumented(run: Path) -> list[str]:
 
 #: Files that this run has not, with the option or the state that makes them.
 NOT_HERE = {"report.pdf", "tensorboard/", "export/", ".lock-holder", ".progress.json"} | {
-    "cells/*/*/*/checkpoints/"
+    *("cells/*/*/*/checkpoints/", "registration.tsr", "registration.commit")
 }
 
 

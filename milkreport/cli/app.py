@@ -15,7 +15,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from milkreport import __version__
-from milkreport.cli import check, data, evaluate, finetune, look, models, plan, reference, run
+from milkreport.cli import (
+    check,
+    data,
+    evaluate,
+    finetune,
+    look,
+    models,
+    plan,
+    reference,
+    register,
+    run,
+)
 from milkreport.errors import (
     DataProblems,
     EnvironmentProblem,
@@ -79,6 +90,8 @@ app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(evaluate.thresholds)
 app.command()(plan.plan)
+app.command()(register.register)
+app.command()(register.ledger)
 
 
 @app.command()

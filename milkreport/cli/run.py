@@ -84,6 +84,21 @@ def _suites() -> list[str]:
             metavar="URI", help="Log to this MLflow server; artefacts are sent to it."
         ),
         "fail_fast": typer.Option("--fail-fast", help="Stop after the first training that fails."),
+        "registration": typer.Option(
+            metavar="FILE",
+            help="Registration of this study: a deviation from it is refused. (default: the run folder's)",
+        ),
+        "deviate": typer.Option(
+            metavar="REASON",
+            help="Deviate from the registration; the report prints each deviation.",
+        ),
+        "timestamp": typer.Option(
+            metavar="FILE",
+            help="Dates the registration: RFC 3161 token (.tsr), or output of git cat-file commit.",
+        ),
+        "timestamp_ca": typer.Option(
+            metavar="FILE", help="Certificates (PEM) that verify the token's signature."
+        ),
     },
 )
 def run_all(
@@ -169,6 +184,9 @@ def run_all(
         runs.append((point, chosen))
     if options.gate is not None and len(runs) > 1:
         raise ConfigError("--gate and --grid", "gate one run: milkreport check RUN")
+    if options.registration is not None and len(runs) > 1:
+        do = "choose a point first; its trainings are in the ledger"
+        raise ConfigError("--registration and --grid: a registration is of one suite", do)
     shown = {
         "suite": suite if not suite.endswith(".toml") else "$OUT/suite.toml",
         "data": "$MILKREPORT_DATA" if data else "",

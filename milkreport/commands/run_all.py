@@ -24,6 +24,7 @@ from milkreport.evaluation.records.results import Results
 from milkreport.execution.grid import Point
 from milkreport.execution.options import RunOptions
 from milkreport.gate.checking import check_run, is_comparable, refuse_unknown
+from milkreport.reporting.registration import registered_sentence
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.combined import MOST_ARMS, best_on_validation, differing
 from milkreport.runs.folder import RunFolder, refuse_foreign
@@ -180,6 +181,8 @@ def _finish(
     written = draw(folder, results, verdict, pdf, order.options.images, order.options.cases)
     if not in_grid:
         running.show_results(results, verdict)
+        if results.adherence is not None and results.adherence.registration is not None:
+            say(f"registered: {registered_sentence(results, folder.load_manifest().started)}")
         if unchecked:
             say(f"NOT CHECKED: {unchecked}")
         show_files(written, time.monotonic() - started)

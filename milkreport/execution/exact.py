@@ -15,6 +15,9 @@ from milkreport.errors import DataError
 from milkreport.execution.executors import InProcess
 from milkreport.execution.runner import Watcher
 from milkreport.execution.tasks import Study, Task
+from milkreport.registration.declare import suite_key
+from milkreport.registration.keeper import Keeper
+from milkreport.registration.ledger import Event, Ledger
 from milkreport.runs.cells import HISTORY, Cell
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.folder import RunFolder
@@ -64,17 +67,25 @@ class _Differs(TrainingFailed):
 
 
 class _Comparison:
-    """A recorder that compares what is trained with what is on file, and writes nothing."""
+    """A recorder that compares what is trained with what is on file, and writes nothing but the ledger."""
 
     checkpoint_every = math.inf
 
-    def __init__(self, folder: RunFolder, watcher: Watcher, epochs: Callable[[Cell], int]) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        watcher: Watcher,
+        epochs: Callable[[Cell], int],
+        keeper: Keeper,
+    ) -> None:
         self.folder, self.watcher, self.epochs = folder, watcher, epochs
+        self.keeper = keeper
         self.repeats: list[Repeat] = []
         self._history = pd.DataFrame()
         self._differs = 0
 
     def begin(self, task: Task) -> None:
+        self.keeper.note("repeated", task.cell)
         self.watcher.begin(task)
         self._history = load_table(self.folder.cell(task.cell).path / HISTORY, ["epoch"])
         self._differs = 0
@@ -114,7 +125,8 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
     """Train every finished cell of a run again, in memory, and compare curves and weights.
 
     The same bits are promised for the same machine type, torch build, threads, settings and data; what of
-    these is not the same is named. Nothing is written to the run.
+    these is not the same is named. Nothing is written to the run; the ledger below *cache* gets an entry for
+    each training.
 
     Raises:
         DataError: no cell is finished, or the data are not those of the run; or the stored suite asks for
@@ -140,10 +152,24 @@ def repeat_run(folder: RunFolder, data: Path, cache: Path, watcher: Watcher) -> 
     folds = make_folds(prepared.cases, suite.split)
     study = Study("", suite, prepared, tuple(folds), folder.path)
     watcher.plan(len(cells))
-    recorder = _Comparison(folder, watcher, study.epochs)
+    keeper = _keeper(folder, study, cache, watcher)
+    recorder = _Comparison(folder, watcher, study.epochs, keeper)
     executor.run({"": study}, [Task("", cell) for cell in cells], recorder)
     device = resolve_device(manifest.device)
     return Repeats(tuple(recorder.repeats), _differences(manifest, suite, device))
+
+
+def _keeper(folder: RunFolder, study: Study, cache: Path, watcher: Watcher) -> Keeper:
+    adherence = folder.load_adherence()
+    registration = adherence.registration if adherence else None
+    common = Event(
+        kind="repeated",
+        data=study.prepared.fingerprint,
+        suite=suite_key(study.suite),
+        registration=registration.hash if registration else "",
+        run=adherence.run_id if adherence else "",
+    )
+    return Keeper(Ledger(cache), common, watcher.notice)
 
 
 def _refuse_untrusted(folder: RunFolder, suite: Suite, cells: Sequence[Cell]) -> None:

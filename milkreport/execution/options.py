@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from milkreport.registration.binding import Binding
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -26,6 +28,10 @@ class RunOptions:
         tensorboard: write event files.
         mlflow: address of the server to log to; empty: none.
         fail_fast: let the first failure end it; what was under way is kept, results are partial.
+        registration: file of a registration that the run is bound to.
+        deviate: the reason why it deviates from it.
+        timestamp: a time-stamp token or git commit of the registration.
+        timestamp_ca: certificates that a token is verified with.
     """
 
     device: str = "auto"
@@ -42,6 +48,10 @@ class RunOptions:
     tensorboard: bool = False
     mlflow: str = ""
     fail_fast: bool = False
+    registration: Path | None = None
+    deviate: str = ""
+    timestamp: Path | None = None
+    timestamp_ca: Path | None = None
 
     @property
     def network(self) -> tuple[str, ...]:
@@ -51,6 +61,11 @@ class RunOptions:
             "metrics and report were offered to an MLflow server": bool(self.mlflow),
         }
         return tuple(phrase for phrase, is_used in used.items() if is_used)
+
+    @property
+    def binding(self) -> Binding:
+        """What the run is bound to."""
+        return Binding(self.registration, self.deviate, self.timestamp, self.timestamp_ca)
 
 
 #: What holds where nothing was asked for.

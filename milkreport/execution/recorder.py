@@ -11,6 +11,7 @@ from milkreport.execution.options import RunOptions
 from milkreport.execution.reuse import Finished
 from milkreport.execution.stopping import StopSign
 from milkreport.execution.tasks import Study, Task
+from milkreport.registration.keeper import Keeper
 from milkreport.runs.cells import CellFolder, cell_folder
 from milkreport.runs.progress import ProgressFile
 from milkreport.training.cell import TrainedCell
@@ -35,8 +36,9 @@ class RunRecorder:
         options: RunOptions,
         workers: int,
         reuse: Mapping[str, Finished],
+        keepers: Mapping[str, Keeper],
     ) -> None:
-        self.reuse = reuse
+        self.reuse, self.keepers = reuse, keepers
         self.studies, self.watcher, self.stop = studies, watcher, stop
         self.checkpoint_every, self.fail_fast = options.checkpoint_every, options.fail_fast
         self._failed = False
@@ -50,6 +52,8 @@ class RunRecorder:
     ) -> None:
         for progress in self._progress.values():
             progress.clear()
+        for keeper in self.keepers.values():
+            keeper.stop()
 
     def is_done(self, task: Task) -> bool:
         """Whether the training was done before and its files are what was written; tells the watcher."""
@@ -73,11 +77,15 @@ class RunRecorder:
         record = finished.take(key, self._folder(task))
         if record is None:
             return False
+        self.keepers[task.study].note("reused", task.cell)
         self.watcher.end(task, record, skipped=True)
         return True
 
     def begin(self, task: Task) -> None:
         """A training starts, or starts again."""
+        # Before the training, so that one that is killed at once is in the ledger.
+        resumed = any(self._folder(task).checkpoints.glob("*.checkpoint"))
+        self.keepers[task.study].begin(task.cell, resumed)
         self._progress[task.study].begin(task.cell)
         self.watcher.begin(task)
 
@@ -111,6 +119,7 @@ class RunRecorder:
         return self.stop() or (FAILURE if self._failed and self.fail_fast else 0)
 
     def _end(self, task: Task, record: CellRecord) -> None:
+        self.keepers[task.study].end(task.cell, "done" if record.status == "complete" else "failed")
         self._progress[task.study].end(task.cell)
         self.watcher.end(task, record, skipped=False)
 

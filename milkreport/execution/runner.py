@@ -24,6 +24,9 @@ from milkreport.execution.tasks import Study, Task
 from milkreport.execution.trainer import Machine
 from milkreport.execution.validate_arms import validate_arms
 from milkreport.parse import parse_json
+from milkreport.registration.conduct import begin_run, end_run, open_run
+from milkreport.registration.declare import declare, suite_key
+from milkreport.registration.keeper import Keeper
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.describe import summarise_data, summarise_splits
 from milkreport.runs.folder import DataRecord, RunFolder, differing_keys, refuse_foreign
@@ -105,6 +108,7 @@ def run_suites(
         for job in jobs:
             held.enter_context(hold(job.out))
         studies: dict[str, Study] = {}
+        keepers: dict[str, Keeper] = {}
         prepared: dict[str, Prepared] = {}
         for job in jobs:
             machine = executor.survey(job.suite.training)
@@ -118,20 +122,23 @@ def run_suites(
                     watcher.notice,
                     may_skip=True,
                 )
-            studies[job.name] = _begin(job, prepared[key], machine, watcher, options)
+            study, keeper = _begin(job, prepared[key], machine, watcher, options)
+            studies[job.name], keepers[job.name] = study, keeper
         stop = StopSign(watcher.notice)
         reuse = {
             job.name: Finished(options.reuse, RunFolder(job.out).load_manifest())
             for job in jobs
             if options.reuse is not None
         }
-        with RunRecorder(studies, watcher, stop, options, executor.workers, reuse) as recorder:
+        recorder = RunRecorder(studies, watcher, stop, options, executor.workers, reuse, keepers)
+        with recorder:
             tasks = _open_tasks(studies, recorder)
             if tasks:
                 with stop.watching():
                     executor.run(studies, tasks, recorder)
         stop.obey()
-        return [_collect(studies[job.name], options.images and options.cases) for job in jobs]
+        images = options.images and options.cases
+        return [_collect(studies[job.name], keepers[job.name], images) for job in jobs]
 
 
 def _open_tasks(studies: Mapping[str, Study], recorder: RunRecorder) -> list[Task]:
@@ -143,8 +150,13 @@ def _open_tasks(studies: Mapping[str, Study], recorder: RunRecorder) -> list[Tas
     return [task for task in planned if not recorder.is_done(task)]
 
 
-def _collect(study: Study, images: bool) -> Results:
+def _collect(study: Study, keeper: Keeper, images: bool) -> Results:
     folder = RunFolder(study.out)
+    cells = plan_cells(study.suite)
+    records = {cell: folder.cell(cell).load_record() for cell in cells}
+    end_run(
+        folder, keeper, {c for c, known in records.items() if known and known.status == "complete"}
+    )
     results, tables = collect(folder)
     folder.write_results(results, tables)
     if images:
@@ -154,11 +166,13 @@ def _collect(study: Study, images: bool) -> Results:
 
 def _begin(
     job: Job, prepared: Prepared, machine: Machine, watcher: Watcher, options: RunOptions
-) -> Study:
+) -> tuple[Study, Keeper]:
     """Write what the run is, or see that it is what lies there."""
     folder = RunFolder(job.out)
     folds = make_folds(prepared.cases, job.suite.split)
     validate_arms(prepared, job.suite, folds[0])
+    declared = declare(job.suite, prepared, folds, options.reuse is not None)
+    opening = open_run(folder, declared, options.binding, options.restart)
     if options.restart:
         folder.clear()
     manifest = Manifest(
@@ -185,9 +199,11 @@ def _begin(
     else:
         folder.begin(job.suite, manifest)
     _write_data(folder, prepared, folds, job.suite)
+    key = suite_key(job.suite)
+    keeper = begin_run(folder, opening, prepared.fingerprint, key, job.cache, watcher.notice)
     study = Study(job.name, job.suite, prepared, tuple(folds), job.out)
     watcher.study(study, manifest)
-    return study
+    return study, keeper
 
 
 def _downloads(suite: Suite) -> list[str]:

@@ -12,7 +12,7 @@ from milkreport import __version__
 from milkreport.atomic import disk_problem, is_temporary, write_text
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold
-from milkreport.errors import ConfigError, DataError, EnvironmentProblem, MilkreportError
+from milkreport.errors import ConfigError, DataError, EnvironmentProblem, MilkreportError, Stopped
 from milkreport.execution.stopping import StopSign
 from milkreport.execution.tasks import Study, Task
 from milkreport.execution.trainer import Trainer
@@ -37,6 +37,9 @@ from milkreport.finetuning.record import (
     load_record,
 )
 from milkreport.finetuning.results import compare_on_both, describe_origin, plan_for
+from milkreport.registration.declare import suite_key
+from milkreport.registration.keeper import Keeper
+from milkreport.registration.ledger import Event, Ledger
 from milkreport.runs.cells import HISTORY, Cell, write_files
 from milkreport.runs.folder import differing_keys
 from milkreport.runs.lock import hold
@@ -196,6 +199,9 @@ def _train(
         watcher.notice("trained before: compared again")
         return done
     task = Task("", cell)
+    event = Event(kind="begun", data=study.prepared.fingerprint, suite=suite_key(study.suite))
+    keeper = Keeper(Ledger(job.cache), event, watcher.notice)
+    keeper.begin(cell, resumed=any((folder / "checkpoints").glob("*.checkpoint")))
     watcher.begin(task)
 
     def on_epoch(epoch: int, row: Row) -> None:
@@ -204,9 +210,14 @@ def _train(
     try:
         trained = trainer.train(study, cell, on_epoch, checkpoints)
     except TrainingFailed as error:
+        keeper.end(cell, "failed")
         raise FineTuningFailed(
             str(error), "try a smaller --lr, with --restart", str(job.out)
         ) from error
+    except Stopped:
+        keeper.stop()
+        raise
+    keeper.end(cell, "done")
     _write_model(folder, trained, job.parent, plans)
     checkpoints.clear()
     return load_model(folder)

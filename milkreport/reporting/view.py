@@ -15,6 +15,11 @@ from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
 from milkreport.reporting.cases import CasesView, build_cases
 from milkreport.reporting.figures import curves, interval_plot
 from milkreport.reporting.guidelines import GuidelinesView, build_guidelines
+from milkreport.reporting.registration import (
+    RegistrationView,
+    build_registration,
+    registered_sentence,
+)
 from milkreport.reporting.sections.arms import ArmView, build_arm, build_exposure, detail_note
 from milkreport.reporting.sections.audit import AuditView, build_audit
 from milkreport.reporting.sections.binary import BinaryView, build_binary, page_one_table
@@ -69,6 +74,7 @@ class SummaryView:
     result: str
     binary: Table | None
     operating: str
+    registered: str
     pairs: Table | None
     reach: str
     table: Table
@@ -119,6 +125,7 @@ class ReportView:
     cost: Chapter | None
     ethics: EthicsView
     provenance: ProvenanceView
+    registration: RegistrationView | None
     guidelines: GuidelinesView
 
     review_title: str = REVIEW_TITLE
@@ -196,7 +203,7 @@ def build_view(
         notices=tuple(shorten(without_paths(notice), 400) for notice in results.notices),
         contents=_contents(data, arms, comparison, binary, against, missing),
         against=against,
-        summary=_summary(results, compared),
+        summary=_summary(results, compared, manifest.started, suite is not None),
         data=data,
         protocol=build_protocol(results, suite),
         curves=drawn,
@@ -221,6 +228,7 @@ def build_view(
             cases is not None,
         ),
         provenance=build_provenance(results, manifest, suite, data_argument),
+        registration=build_registration(results, manifest.started),
         guidelines=build_guidelines(results, suite),
     )
 
@@ -280,7 +288,9 @@ def _contents(
     return (*numbered, Entry("appendix", "A", "Reporting guidelines"))
 
 
-def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
+def _summary(
+    results: Results, verdict: Verdict | None, started: str = "", is_run: bool = False
+) -> SummaryView:
     part = headline_part(results)
     metric = metric_title(results, results.primary_metric)
     place = places(results)
@@ -311,6 +321,7 @@ def _summary(results: Results, verdict: Verdict | None) -> SummaryView:
         result=statement.headline,
         binary=page_one_table(results),
         operating=point_sentence(results),
+        registered=registered_sentence(results, started) or ("No." if is_run else ""),
         pairs=None if results.data.synthetic else pair_table(results),
         reach=statement.reach,
         table=comparison_table(results),

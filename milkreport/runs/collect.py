@@ -91,6 +91,7 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         comparison=comparison,
         copies=count_copied_cases(tested),
         notices=notices,
+        adherence=folder.load_adherence(),
     )
     results = review(results, suite.findings.mute).with_cases(make_case_table(tested, facts))
     tables = {

@@ -17,6 +17,7 @@ from milkreport.checks.verdict import Verdict
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
 from milkreport.evaluation.label_errors import COLUMNS as LABEL_ERRORS
 from milkreport.evaluation.pooled_predictions import CaseFacts
+from milkreport.evaluation.records.adherence import Adherence
 from milkreport.evaluation.records.data import DataSummary, Record, SplitSummary
 from milkreport.evaluation.records.results import Results
 from milkreport.inside import refuse_links
@@ -45,6 +46,7 @@ _OWN_FILES = (
     *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "subgroups.csv", "groups.csv"),
     *("data.json", "mistakes.csv", "confusions.csv", "label_errors.csv", "differences.csv"),
     ".progress.json",
+    *("registration.json", "registration.tsr", "registration.commit", "adherence.json"),
     *("suite.toml", "manifest.json"),
 )
 
@@ -157,6 +159,16 @@ class RunFolder:
     def load_data(self) -> DataRecord:
         """What the data and splits of this run were."""
         return self._load_record("data.json", DataRecord)
+
+    def write_adherence(self, adherence: Adherence) -> None:
+        """Write ``adherence.json``: the run's registration, its deviations and the ledger's count."""
+        self._write_record("adherence.json", adherence)
+
+    def load_adherence(self) -> Adherence | None:
+        """What the run says of its registration; ``None`` for an evaluation, or a run of an older version."""
+        if not (self.path / "adherence.json").is_file():
+            return None
+        return self._load_record("adherence.json", Adherence)
 
     def load_case_facts(self) -> CaseFacts:
         """Groups and subgroups of the run's cases; nothing of what it does not hold.

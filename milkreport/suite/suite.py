@@ -79,7 +79,7 @@ class Suite(Section):
         _refuse_twins(done, "correction", [arm.correction for arm in self.arms])
         for arm in self.arms:
             self._refuse_arm(arm)
-        keys = Counter(key for key, _ in _flatten("", self.model_dump(mode="json")))
+        keys = Counter(key for key, _ in flatten("", self.model_dump(mode="json")))
         if doubled := [key for key, n in keys.items() if n > 1]:  # arm a and an arm a.model
             raise ValueError(
                 f"{doubled[0]} means two settings: name one of these arms without a dot"
@@ -191,7 +191,7 @@ class Suite(Section):
 
     def flat(self) -> dict[str, Any]:
         """All settings as ``dotted.key -> value``; without ``findings``, which change no number."""
-        return dict(_flatten("", self.model_dump(mode="json", exclude={"findings"})))
+        return dict(flatten("", self.model_dump(mode="json", exclude={"findings"})))
 
     def fingerprint(self) -> str:
         """SHA-256 of the resolved settings."""
@@ -281,12 +281,13 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     target[parts[-1]] = value
 
 
-def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+def flatten(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """*value* as ``dotted.key, value`` pairs below *prefix*; items of a list of tables go by their name."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from _flatten(f"{prefix}.{key}" if prefix else key, inner)
+            yield from flatten(f"{prefix}.{key}" if prefix else key, inner)
     elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         for item in value:
-            yield from _flatten(f"{prefix}.{item.get('name', '')}", item)
+            yield from flatten(f"{prefix}.{item.get('name', '')}", item)
     else:
         yield prefix, value

@@ -46,6 +46,7 @@ from milkreport.finetuning.overlap import find_learned, find_overlap, load_origi
 from milkreport.finetuning.parent import Parent, load_parent  # noqa: E402
 from milkreport.finetuning.plan import plan_finetuning  # noqa: E402
 from milkreport.finetuning.record import FineTuning  # noqa: E402
+from milkreport.registration.ledger import Ledger  # noqa: E402
 from milkreport.runs.folder import RunFolder  # noqa: E402
 from milkreport.suite.suite import Split, build_suite  # noqa: E402
 from milkreport.training import fit as fit_module  # noqa: E402
@@ -158,6 +159,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sha256(out: Path) -> str:
     return json.loads((out / "model/model.json").read_text())["weights_sha256"]
+
+
+@pytest.mark.slow
+def test_a_fine_tuning_is_a_training_of_the_ledger(done, cache: Path) -> None:
+    _, record = done
+    chain = Ledger(cache).load()
+    mine = [entry.kind for entry in chain.entries if entry.data == record.data_sha256]
+    assert chain.problem == ""
+    assert mine[:2] == ["begun", "done"]
 
 
 # --- what is frozen -------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import PrivateAttr
 
 from milkreport.errors import ConfigError
+from milkreport.evaluation.records.adherence import Adherence
 from milkreport.evaluation.records.binary import AtSpecificity, ReadingStudy, Reclassified
 from milkreport.evaluation.records.data import DataSummary, Part, Record, SplitSummary
 from milkreport.evaluation.records.findings import Finding
@@ -174,6 +175,8 @@ class Results(Record):
     it that was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is
     known and no suite tells. ``copies``: test cases with the label and the probabilities of another one
     (``None``: not counted, by an older version). ``findings``: what a reviewer would ask, a finding per rule.
+    ``adherence``: the run's registration and the ledger's count (``None``: an evaluation, or an older
+    version).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -195,6 +198,7 @@ class Results(Record):
     copies: int | None = None
     notices: list[str] = []
     findings: list[Finding] = []
+    adherence: Adherence | None = None
     # Cases are no part of the record: results.json holds aggregates.
     _cases: CaseTable | None = PrivateAttr(default=None)
 

@@ -152,6 +152,10 @@ def build_provenance(
         facts.append(Fact("Device", _device(manifest)))
         threads = f"{manifest.cpu_capability}, {whole(manifest.threads)} threads"
         facts.append(Fact("CPU capability", threads))
+    else:
+        facts.append(
+            Fact("Registration", "none of its own; the report of a run has that of the run")
+        )
     hint = "The same files and options give the same numbers."
     if suite is not None:
         hint = f"{data_argument} is the folder of the data. " if not results.data.synthetic else ""

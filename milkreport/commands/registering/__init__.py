@@ -1,0 +1,1 @@
+"""What the commands register and ledger do and show."""

@@ -1,0 +1,1 @@
+"""A study that is declared before it is trained: registration, ledger of trainings, time stamps."""
