@@ -56,8 +56,8 @@ def choice_sentence(results: Results) -> str:
     first, of = arm_title(results, by_primary(results)[0].name), whole(len(results.arms))
     return (
         f"{first} stands first because its value on these cases is the best of {of}. This orders the page "
-        "and is not a finding: on new cases the value is more often less good than better (winner's curse). The p "
-        "values are corrected over all pairs; the intervals are not corrected for this choice."
+        "and is not a finding: on new cases the value is more often less good than better (winner's curse). "
+        "The p values are corrected over all pairs; the intervals are not corrected for this choice."
     )
 
 
