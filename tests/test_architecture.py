@@ -23,9 +23,11 @@ ALLOWED = {
     "inference": {"data", "training", "evaluation", "runs"},
     "execution": {"data", "models", "training", "evaluation", "runs", "inference"},
     "finetuning": {"data", "training", "evaluation", "runs", "execution", "inference"},
+    "evidence": {"evaluation", "checks", "runs"},
     "gate": {"evaluation", "checks", "runs"},
     "tracking": {"evaluation", "runs", "execution"},
-    "reporting": {"evaluation", "checks", "runs"},
+    "reporting": {"evaluation", "checks", "runs", "evidence"},
+    "verifying": {"evaluation", "checks", "runs", "evidence", "reporting"},
     "commands": {
         "data",
         "evaluation",
@@ -35,7 +37,9 @@ ALLOWED = {
         "inference",
         "finetuning",
         "gate",
+        "evidence",
         "reporting",
+        "verifying",
         "tracking",
     },
 }
@@ -89,6 +93,7 @@ HEAVY = {
     "matplotlib": {"reporting/"},
     "jinja2": {"reporting/"},
     "weasyprint": {"reporting/"},
+    "pypdf": {"evidence/"},
     "rich": {"commands/"},
     "typer": {"cli/"},
 }

@@ -15,7 +15,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from milkreport import __version__
-from milkreport.cli import check, data, evaluate, finetune, look, models, plan, reference, run
+from milkreport.cli import (
+    check,
+    data,
+    evaluate,
+    finetune,
+    look,
+    models,
+    plan,
+    reference,
+    run,
+    verify,
+)
 from milkreport.errors import (
     DataProblems,
     EnvironmentProblem,
@@ -75,6 +86,7 @@ app.command()(look.status)
 app.command("list")(look.list_runs)
 app.command()(check.check)
 app.command()(check.audit)
+app.command()(verify.verify)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(evaluate.thresholds)

@@ -11,6 +11,7 @@ import typer
 from milkreport.cli.options import (
     PRIMARY_HELP,
     CasesOption,
+    EvidenceOption,
     FindingOptions,
     GroupOption,
     JsonOption,
@@ -83,6 +84,7 @@ def evaluate(
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     cases: CasesOption = True,
+    evidence: EvidenceOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Score any model's predictions, and compare them where there are several.
@@ -150,10 +152,10 @@ def evaluate(
         "rules": ",".join(asked),
     }
     line = recorded_command(
-        context, shown, {"pdf", "no_pdf", "as_json", "cases", "mute", "fail_on"}
+        context, shown, {"pdf", "no_pdf", "as_json", "cases", "evidence", "mute", "fail_on"}
     )
     mode = pdf_mode(pdf, no_pdf)
-    results = work.evaluate(inputs, plan, title, out, line, mode, findings.muted, cases)
+    results = work.evaluate(inputs, plan, title, out, line, mode, findings.muted, cases, evidence)
     if as_json:
         print(results.model_dump_json(indent=1))
     else:
