@@ -212,7 +212,7 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Where the report of several runs goes, or that of a report."),
+        typer.Option(help="Where the report of several runs, or of a report, goes."),
     ] = None,
     arm: Annotated[
         list[str] | None,

@@ -186,7 +186,8 @@ def draw(
         evidence: what the report carries: full, numbers or none; empty: full where predictions are small.
 
     Raises:
-        ConfigError: another word, or ``full`` without cases. DataError: ``full``, and predictions are missing.
+        ConfigError: another word, or ``full`` without cases.
+        DataError: ``full``, and predictions are missing.
     """
     from milkreport.reporting.write import write_report
 

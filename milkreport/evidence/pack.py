@@ -32,7 +32,7 @@ from milkreport.suite.suite import Suite
 
 #: Bytes of packed predictions up to which a report carries them unless asked otherwise.
 MOST_UNASKED = 10_000_000
-#: Tables of a run that say which cases belong together and what is known of them. A run has the first or the second.
+#: Tables of a run that say what is known of cases. Groups stand in the first of the first two that it has.
 _FACTS = ("groups.csv", "splits.csv", "subgroups.csv")
 #: Files that another command left in a run folder and a report carries as they are.
 _AS_THEY_ARE = ("registration.json", "registration.tsr")
@@ -156,8 +156,9 @@ def _predictions(folder: RunFolder, results: Results) -> Iterator[tuple[str, byt
         yield name, data
     has_groups = (folder.path / "groups.csv").is_file()
     for name in _FACTS:
-        if not (name == "splits.csv" and has_groups) and (data := _read(folder, name)) is not None:
-            yield name, data
+        facts = None if name == "splits.csv" and has_groups else _read(folder, name)
+        if facts is not None:
+            yield name, facts
 
 
 def _read(folder: RunFolder, name: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""PDFs from elsewhere, opened with distrust: streams and counts are capped, loops end, nothing is executed."""
+"""PDFs from elsewhere, read with distrust: streams and counts are capped, loops end, nothing is executed."""
 
 from __future__ import annotations
 
@@ -18,22 +18,32 @@ _AGAIN = "get the report again from whoever made it"
 _DEEPEST, _MOST_NODES = 8, 200
 
 
-@contextmanager
-def opened_pdf(data: bytes, where: str) -> Iterator[Any]:
-    """A ``pypdf.PdfReader`` of *data*. Whatever goes wrong while it is read becomes one line.
+def open_pdf(data: bytes, where: str) -> Any:
+    """A ``pypdf.PdfReader`` of *data*, to be used under :func:`guarded`.
 
     Raises:
-        DataError: encrypted, damaged, truncated, or built to exhaust its reader.
+        DataError: encrypted, damaged or truncated.
     """
     from pypdf import PdfReader
 
     logging.getLogger("pypdf").addHandler(logging.NullHandler())
     logging.getLogger("pypdf").propagate = False
-    try:
+    with guarded(where):
         reader = PdfReader(io.BytesIO(data), strict=False)
         if reader.is_encrypted:
             raise DataError("an encrypted PDF", "get it without a password", where)
-        yield reader
+        return reader
+
+
+@contextmanager
+def guarded(where: str) -> Iterator[None]:
+    """Whatever goes wrong while a PDF is read becomes one line.
+
+    Raises:
+        DataError: damaged, truncated, or built to exhaust its reader.
+    """
+    try:
+        yield
     except MilkreportError:
         raise
     except Exception as error:  # pypdf fails in every way there is on files that are built for it
@@ -67,13 +77,13 @@ def stream_bytes(stream: Any, most: int, where: str) -> bytes:
     return data
 
 
-def attached_files(data: bytes, where: str) -> dict[str, bytes]:
+def attached_files(reader: Any, where: str) -> dict[str, bytes]:
     """The files that a PDF carries, by name.
 
     Raises:
-        DataError: see :func:`opened_pdf`; a name twice, or too many or too large files.
+        DataError: see :func:`guarded`; a name twice, or too many or too large files.
     """
-    with opened_pdf(data, where) as reader:
+    with guarded(where):
         root = reader.trailer["/Root"].get_object()
         names = _get(root.get("/Names"), "/EmbeddedFiles")
         found: dict[str, bytes] = {}

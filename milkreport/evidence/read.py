@@ -6,9 +6,10 @@ import base64
 import binascii
 import re
 from pathlib import Path
+from typing import Any
 
 from milkreport.errors import DataError, EnvironmentProblem
-from milkreport.evidence.pdf import attached_files
+from milkreport.evidence.pdf import attached_files, open_pdf
 from milkreport.evidence.record import CONTENTS, RECORD, Evidence, EvidenceRecord
 from milkreport.evidence.zips import unpack_zip
 from milkreport.inside import refuse_special
@@ -61,17 +62,17 @@ def is_pdf(data: bytes) -> bool:
     return data[:1024].lstrip().startswith(b"%PDF-")
 
 
-def read_evidence(data: bytes, where: str) -> Evidence:
+def read_evidence(data: bytes, where: str, pdf: Any = None) -> Evidence:
     """What the report *data*, a PDF or a page, carries; whether it was changed is not looked at.
 
     Args:
-        where: the report, for errors.
+        where: the report, for errors. pdf: the same opened, where it is a PDF that is read further.
 
     Raises:
         NoEvidence: it carries nothing. DataError: damaged, or holds what no report of ours does.
     """
     if is_pdf(data):
-        files = attached_files(data, where)
+        files = attached_files(pdf or open_pdf(data, where), where)
         if strange := [name for name in files if name not in _NAMES]:
             what = f"carries {strange[0][:80]!r}, which no report of milkreport does"
             raise DataError(what, "get the report again from whoever made it", where)

@@ -13,7 +13,7 @@ from milkreport.evaluation.records.data import Record
 from milkreport.inside import FileName
 from milkreport.limits import MOST_CARRIED
 
-#: ``full``: all that the report's numbers are made of. ``numbers``: nothing of single cases. ``none``: nothing.
+#: ``full``: all that the numbers are made of. ``numbers``: nothing of single cases. ``none``: nothing.
 Level = Literal["full", "numbers", "none"]
 LEVELS: tuple[Level, ...] = ("full", "numbers", "none")
 

@@ -92,7 +92,9 @@ def render_carrying(view: ReportView, evidence: Evidence | None) -> str:
     most = MOST_WITH_PICTURES if view.gallery and view.gallery.has_pictures else MOST_PAGE
     if len(page.encode()) <= most or evidence.record.level != "full":
         return page
-    reason = f"with the predictions this page would be larger than {most / 1e6:.0f} MB; report.pdf carries them"
+    reason = (
+        f"with predictions this page would exceed {most / 1e6:.0f} MB; report.pdf may carry them"
+    )
     less = numbers_only(evidence, reason)
     return render_html(replace(view, evidence=build_evidence(less, on_page=True)))
 

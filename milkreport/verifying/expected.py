@@ -1,4 +1,4 @@
-"""What a report must print: the text of its own markup, piece by piece, with the place where each piece stands."""
+"""What a report must print: the text of its markup, piece by piece, with the place of each."""
 
 from __future__ import annotations
 

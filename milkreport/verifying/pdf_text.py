@@ -1,4 +1,4 @@
-"""The text of a PDF in the order in which it is painted: every piece of text that a page shows, hidden or not.
+"""The text of a PDF in the order in which it is painted: every piece of text on a page, hidden or not.
 
 Written for what our own renderer writes, and suspicious of anything else: what it does not know is reported
 as a stranger, never skipped.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from milkreport.errors import DataError
-from milkreport.evidence.pdf import opened_pdf, stream_bytes
+from milkreport.evidence.pdf import guarded, stream_bytes
 from milkreport.limits import MOST_PAGE_BYTES, MOST_PAGES
 
 #: Words of a content stream: strings, hexadecimal strings, arrays, names, numbers, operators, comments.
@@ -39,13 +39,16 @@ class PageText:
     strangers: tuple[str, ...]
 
 
-def read_pages(data: bytes, where: str) -> tuple[list[PageText], list[str]]:
+def read_pages(reader: Any, where: str) -> tuple[list[PageText], list[str]]:
     """The text of every page, and what in the document as a whole no report of ours holds.
 
+    Args:
+        reader: of :func:`milkreport.evidence.pdf.open_pdf`.
+
     Raises:
-        DataError: encrypted, damaged, or built to exhaust its reader.
+        DataError: damaged, or built to exhaust its reader.
     """
-    with opened_pdf(data, where) as reader:
+    with guarded(where):
         if len(reader.pages) > MOST_PAGES:
             raise DataError(f"more than {MOST_PAGES:,} pages", "no report has as many", where)
         root = reader.trailer["/Root"].get_object()

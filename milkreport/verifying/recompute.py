@@ -83,7 +83,7 @@ def recompute(folder: RunFolder, results: Results, verdict: Verdict | None) -> R
     parts, comparison = evaluate_arms(cells, plan_of(results), _facts(folder, results))
     tested = {name: mine["test"] for name, mine in cells.items() if "test" in mine}
     arms = [arm.model_copy(update={_OF_ARM: parts[arm.name]}) for arm in results.arms]
-    update = {"arms": arms, "comparison": comparison}
+    update: dict[str, Any] = {"arms": arms, "comparison": comparison}
     if results.copies is not None:
         update["copies"] = count_copied_cases(tested)
     return derive(results.model_copy(update=update), verdict)
@@ -135,9 +135,8 @@ def _facts(folder: RunFolder, results: Results) -> CaseFacts:
     """Groups and subgroups; of the columns those that results name, in their order."""
     facts = folder.load_case_facts()
     parts = [part for arm in results.arms for part in arm.parts]
-    columns = dict.fromkeys(
-        piece.column for part in parts for piece in (*part.slices, *part.withheld)
-    )
+    columns = dict.fromkeys(piece.column for part in parts for piece in part.slices)
+    columns |= dict.fromkeys(piece.column for part in parts for piece in part.withheld)
     if facts.subgroups is None or not columns:
         return facts
     return CaseFacts(facts.groups, facts.subgroups, tuple(columns))

@@ -11,7 +11,7 @@ from milkreport.parse import parse_json
 def find_fault(data: bytes) -> str:
     """What is wrong with ``registration.json``; empty if nothing is, or if it states no ``hash``.
 
-    The hash is SHA-256 of the same object without ``hash``, as JSON in ASCII with sorted keys and without blanks.
+    The hash is SHA-256 of the same object without ``hash``, as ASCII JSON with sorted keys, without blanks.
     """
     try:
         record = parse_json(data)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from milkreport import __version__
 from milkreport.errors import DataError, MilkreportError
 from milkreport.evaluation.records.results import Results
 from milkreport.evidence.pack import prediction_files
+from milkreport.evidence.pdf import open_pdf
 from milkreport.evidence.read import PLACE, NoEvidence, is_pdf, read_evidence, read_report
 from milkreport.evidence.record import Evidence
 from milkreport.evidence.source import lay_out
@@ -37,6 +40,22 @@ DOCUMENTS = ("report.pdf", "report.html")
 _AROUND = 30
 
 
+@dataclass(frozen=True)
+class _Report:
+    """A report that was read. ``pdf``: opened; ``None`` of a page."""
+
+    name: str
+    data: bytes
+    pdf: Any
+    evidence: Evidence
+
+
+def _open(path: Path, where: str) -> _Report:
+    data = read_report(path)
+    pdf = open_pdf(data, where) if is_pdf(data) else None
+    return _Report(path.name, data, pdf, read_evidence(data, where, pdf))
+
+
 def verify(path: Path) -> Verification:
     """Verify a report, or a run folder with the reports in it. Needs no data and opens no connection.
 
@@ -47,8 +66,8 @@ def verify(path: Path) -> Verification:
 
 
 def _verify_report(path: Path) -> Verification:
-    data = read_report(path)
-    evidence = read_evidence(data, str(path))
+    report = _open(path, str(path))
+    evidence = report.evidence
     with tempfile.TemporaryDirectory(prefix="milkreport-") as place:
         folder = lay_out(evidence, Path(place) / "run", str(path))
         results = folder.load_results()
@@ -57,9 +76,9 @@ def _verify_report(path: Path) -> Verification:
             folder, results, evidence.record.level == "full", evidence.record.reason
         )
         groups.append(numbers)
-        groups += _printed(path.name, data, folder, results, evidence)
+        groups += _printed(report, folder, results)
         if numbers.faults and computed is not None and computed != results:
-            groups.append(_followed(path.name, data, folder, computed, evidence))
+            groups.append(_followed(report, folder, computed))
         return Verification(
             source=path.name,
             milkreport=evidence.record.milkreport,
@@ -77,23 +96,24 @@ def _verify_run(folder: RunFolder) -> Verification:
     for name in DOCUMENTS:
         if not (folder.path / name).is_file():
             continue
-        data = read_report(folder.path / name)
         try:
-            evidence = read_evidence(data, name)
+            report = _open(folder.path / name, name)
         except NoEvidence as error:
             groups.append(
                 Group(name=f"printed, {name}", outcome=Outcome.NOT_VERIFIED, remarks=[error.what])
             )
             continue
         with tempfile.TemporaryDirectory(prefix="milkreport-") as place:
-            carried = lay_out(evidence, Path(place) / "run", name)
+            carried = lay_out(report.evidence, Path(place) / "run", name)
             theirs = carried.load_results()
-            faults = [Fault(place=n, text=fault) for n, fault in evidence.changed().items()]
+            faults = [Fault(place=n, text=fault) for n, fault in report.evidence.changed().items()]
             # Findings may be muted for one drawing.
             if theirs.model_copy(update={"findings": results.findings}) != results:
                 faults.append(Fault(place="results.json", text="is not that of this run folder"))
-            groups.append(judge(f"carried by {name}", "files", len(evidence.record.files), faults))
-            groups += _printed(name, data, carried, theirs, evidence)
+            groups.append(
+                judge(f"carried by {name}", "files", len(report.evidence.record.files), faults)
+            )
+            groups += _printed(report, carried, theirs)
     return Verification(
         source=folder.path.name,
         milkreport=manifest.milkreport,
@@ -105,7 +125,7 @@ def _verify_run(folder: RunFolder) -> Verification:
 
 
 def _files(folder: RunFolder, results: Results, evidence: Evidence | None) -> Group:
-    """Hashes: of what is carried, of predictions as results have them, of the suite as the manifest has it."""
+    """Hashes: of what is carried, of predictions as results have them, of the suite, of the registration."""
     faults, total = [], 0
     if evidence is not None:
         total += len(evidence.record.files)
@@ -169,31 +189,27 @@ def _remarks(found: Compared) -> list[str]:
     return said
 
 
-def _printed(
-    name: str, data: bytes, folder: RunFolder, results: Results, evidence: Evidence
-) -> list[Group]:
+def _printed(report: _Report, folder: RunFolder, results: Results) -> list[Group]:
     """The text of a report against its results."""
-    label = f"printed, {name}"
-    if evidence.record.milkreport != __version__:
-        text = f"written by milkreport {evidence.record.milkreport}, which may word it otherwise than {__version__}"
-        return [Group(name=label, outcome=Outcome.NOT_VERIFIED, remarks=[text])]
-    drawn = draw_again(folder, results, evidence)
-    found, others = _compare(data, drawn, name)
+    name, written_by = f"printed, {report.name}", report.evidence.record.milkreport
+    if written_by != __version__:
+        text = f"written by milkreport {written_by}, which may word it otherwise than {__version__}"
+        return [Group(name=name, outcome=Outcome.NOT_VERIFIED, remarks=[text])]
+    drawn = draw_again(folder, results, report.evidence)
+    found, others = _compare(report, drawn)
     faults = [_fault(d) for d in [*found.differences, *others]]
-    group = judge(label, "numbers", found.total, faults, found.wrong)
+    group = judge(name, "numbers", found.total, faults, found.wrong)
     remarks = [f"{found.letters:,} letters compared"]
     if drawn.unknown:
         remarks.append(f"not compared: section {' and '.join(drawn.unknown)}")
-    if is_pdf(data):
-        remarks.append("drawings: their text alone")
+    if report.pdf is not None:
+        remarks.append("of drawings the text alone")
     return [group.model_copy(update={"remarks": remarks})]
 
 
-def _followed(
-    name: str, data: bytes, folder: RunFolder, computed: Results, evidence: Evidence
-) -> Group:
+def _followed(report: _Report, folder: RunFolder, computed: Results) -> Group:
     """Where the report prints what its predictions do not give."""
-    found, _ = _compare(data, draw_again(folder, computed, evidence), name)
+    found, _ = _compare(report, draw_again(folder, computed, report.evidence))
     faults = [
         Fault(
             page=d.page,
@@ -205,20 +221,18 @@ def _followed(
     return judge("printed, by predictions", "numbers", found.total, faults, found.wrong)
 
 
-def _compare(data: bytes, drawn: Drawn, name: str) -> tuple[Printed, list[Difference]]:
+def _compare(report: _Report, drawn: Drawn) -> tuple[Printed, list[Difference]]:
     """Text, and what else of the document is not as it must be."""
-    if is_pdf(data):
-        pages, document = read_pages(data, name)
-        found = compare_pages(
-            read_expected(drawn.paper(), True, drawn.unknown), [page.runs for page in pages]
-        )
+    if report.pdf is not None:
+        pages, document = read_pages(report.pdf, report.name)
+        expected = read_expected(drawn.paper(), True, drawn.unknown)
+        found = compare_pages(expected, [page.runs for page in pages])
         return found, [*strangers_as_differences([page.strangers for page in pages], document)]
     try:
-        text = data.decode("utf-8")
+        text = report.data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"not UTF-8 at byte {error.start:,}", "get the report again", name
-        ) from error
+        what = f"not UTF-8 at byte {error.start:,}"
+        raise DataError(what, "get the report again", report.name) from error
     page = drawn.page()
     found = compare_texts(
         read_expected(page, False, drawn.unknown), read_expected(text, False, drawn.unknown)

@@ -17,7 +17,7 @@ _REVEALS = {
         "Whoever has this report has, for every case in the predictions, its id, its class, the predicted "
         "probabilities, and its group and subgroups if the run has any. --evidence numbers leaves them out."
     ),
-    "numbers": "It holds counts, scores and settings: no id, no prediction and no other value of a single case.",
+    "numbers": "It holds counts, scores and settings: no id, no prediction, nothing of a single case.",
     "none": "",
 }
 
@@ -42,8 +42,8 @@ def build_evidence(evidence: Evidence, on_page: bool = False) -> EvidenceView:
     if record.level == "numbers":
         can = f"the printed text from the numbers, but not the numbers, because {record.reason}"
     texts = (
-        f"This report carries the files below. milkreport verify FILE computes again, without the data: {can}. "
-        "Invented predictions would not be found by that; docs/verify.md of milkreport says what is proved.",
+        f"This report carries the files below. With them, milkreport verify FILE checks {can}. It needs no "
+        "data. It does not find invented predictions; docs/verify.md of milkreport says what is proved.",
         f"What that reveals: {_REVEALS[record.level]}",
     )
     columns = tuple(
