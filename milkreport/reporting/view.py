@@ -224,6 +224,7 @@ def build_view(
             shown is not None,
             shown is not None and shown.has_pictures,
             cases is not None,
+            evidence is not None and evidence.record.level != "none",
         ),
         provenance=build_provenance(results, manifest, suite, data_argument),
         guidelines=build_guidelines(results, suite),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -80,8 +81,6 @@ def change_letter(data: bytes, at: int) -> bytes:
 
 def members(evidence: Evidence) -> dict[str, bytes]:
     """The files in the zip of predictions."""
-    import zipfile
-
     with zipfile.ZipFile(io.BytesIO(evidence.files[PREDICTIONS])) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 

@@ -57,6 +57,10 @@ def carrying(zipped: bytes) -> Callable[[Evidence], dict[str, bytes]]:
     return lambda evidence: planted.with_file(evidence, PREDICTIONS, zipped, True).carried
 
 
+def with_results(data: bytes) -> Callable[[Evidence], dict[str, bytes]]:
+    return lambda evidence: planted.with_file(evidence, "results.json", data, True).carried
+
+
 def results_with(name: str) -> Callable[[Evidence], dict[str, bytes]]:
     def change(evidence: Evidence) -> dict[str, bytes]:
         record = json.loads(evidence.files["results.json"])
