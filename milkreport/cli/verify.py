@@ -59,7 +59,7 @@ def verify(
 
     - milkreport verify runs/paper --json
     """
-    from milkreport.commands import verifying
+    from milkreport.commands import verdicts
     from milkreport.verifying.verify import verify as find
 
     allow(allowed)
@@ -68,9 +68,9 @@ def verify(
         raise ConfigError(what, "give the run folder", str(source))
     found = find(source)
     if as_json:
-        print(found.model_copy().model_dump_json(indent=1))
+        print(found.model_dump_json(indent=1))
     else:
-        verifying.show(found)
+        verdicts.show_verification(found)
     code = found.exit_code(strict)
     if exact:
         from milkreport.commands import execute, running

@@ -222,7 +222,7 @@ def _followed(report: _Report, folder: RunFolder, computed: Results) -> Group:
 
 
 def _compare(report: _Report, drawn: Drawn) -> tuple[Printed, list[Difference]]:
-    """Text, and what else of the document is not as it must be."""
+    """Its text, and what else in the document differs."""
     if report.pdf is not None:
         pages, document = read_pages(report.pdf, report.name)
         expected = read_expected(drawn.paper(), True, drawn.unknown)
