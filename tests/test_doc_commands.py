@@ -50,7 +50,9 @@ ELSEWHERE = {
     r"source \.venv/bin/activate": "the shell's own",
     r"pip install ": "tests/test_packaging.py::test_evaluation_checks_and_reporting_work_without_torch",
     r"python predict\.py ": "the reader's own program",
-    r"milkreport verify report\.pdf": "tests/verifying/test_verify.py::test_a_report_is_verified_in_another_folder",
+    r"milkreport verify report\.pdf": (
+        "tests/verifying/test_verify.py::test_a_report_is_verified_in_another_folder"
+    ),
     r"milkreport report report\.pdf ": (
         "tests/verifying/test_verify.py::test_a_report_is_drawn_again_from_itself_to_the_same_bytes"
     ),
