@@ -27,6 +27,7 @@ _FROM_PREDICTIONS = ("arms", "comparison", "copies")
 _FROM_RESULTS = ("definitions", "findings")
 #: Of an arm.
 _OF_ARM = "parts"
+_ABSENT: Any = object()
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,13 @@ class Compared:
     """Numbers of ``results.json`` against those that were computed.
 
     ``total``: numbers that were compared. ``close``: of the equal ones, those that differ by rounding alone.
+    ``absent``: numbers that were computed, and that the file does not have.
     ``given``: numbers that nothing here follows from. ``wrong``: mismatches, of texts too.
     """
 
     total: int
     close: int
+    absent: int
     given: int
     wrong: tuple[Mismatch, ...]
 
@@ -102,33 +105,44 @@ def compare(recorded: Results, computed: Results, with_predictions: bool) -> Com
     Args:
         with_predictions: whether *computed* was made from predictions, or its parts are the recorded ones.
     """
-    mine, other = recorded.model_dump(mode="json"), computed.model_dump(mode="json")
-    fields = [*(_FROM_PREDICTIONS if with_predictions else ()), *_FROM_RESULTS]
-    if recorded.copies is None:
-        fields = [name for name in fields if name != "copies"]
-    total, close, wrong = 0, 0, []
-    for name in fields:
-        a, b = mine.pop(name), other.pop(name)
-        if name == "arms":
-            a, b = ([{k: arm.pop(k) for k in ("name", _OF_ARM)} for arm in arms] for arms in (a, b))
-            mine["arms"] = recorded.model_dump(
-                mode="json", exclude={"arms": {"__all__": {_OF_ARM}}}
-            )
-            mine["arms"] = mine["arms"]["arms"]
-        for place, old, new in _pairs(a, b, name):
-            total += _is_number(old) or _is_number(new)
-            if old == new and type(old) is type(new):
-                continue
-            if (
-                _is_number(old)
-                and _is_number(new)
-                and math.isclose(old, new, rel_tol=CLOSE, abs_tol=CLOSE)
-            ):
-                close += 1
-            else:
-                wrong.append(Mismatch(place, _show(old), _show(new)))
-    given = sum(_is_number(value) for _, value, _ in _pairs(mine, mine, ""))
-    return Compared(total, close, given, tuple(wrong))
+    # What its file does not say, and an older version did not write, is no number that could be wrong.
+    mine = recorded.model_dump(mode="json", exclude_unset=True)
+    picked = _pick(mine, with_predictions)
+    total, close, absent, wrong = 0, 0, 0, []
+    for place, old, new in _pairs(
+        picked, _pick(computed.model_dump(mode="json"), with_predictions), ""
+    ):
+        if old is _ABSENT:
+            absent += _is_number(new)
+            continue
+        total += _is_number(old) or _is_number(new)
+        if old == new and type(old) is type(new):
+            continue
+        if (
+            _is_number(old)
+            and _is_number(new)
+            and math.isclose(old, new, rel_tol=CLOSE, abs_tol=CLOSE)
+        ):
+            close += 1
+        else:
+            wrong.append(Mismatch(place, _show(old), _show(new)))
+    given = _count(mine) - _count(picked)
+    return Compared(total, close, absent, given, tuple(wrong))
+
+
+def _pick(record: dict[str, Any], with_predictions: bool) -> dict[str, Any]:
+    """The fields that are compared; of an arm its name and parts."""
+    fields = (*_FROM_RESULTS, *(_FROM_PREDICTIONS if with_predictions else ()))
+    picked = {name: record[name] for name in fields if name in record}
+    if "arms" in picked:
+        picked["arms"] = [
+            {"name": arm["name"], _OF_ARM: arm.get(_OF_ARM, [])} for arm in picked["arms"]
+        ]
+    return picked
+
+
+def _count(record: Any) -> int:
+    return sum(_is_number(value) for _, value, _ in _pairs(record, record, ""))
 
 
 def _facts(folder: RunFolder, results: Results) -> CaseFacts:
@@ -143,10 +157,19 @@ def _facts(folder: RunFolder, results: Results) -> CaseFacts:
 
 
 def _pairs(a: Any, b: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
-    """Leaves of two values side by side; what only one of them has stands beside ``None``."""
-    if isinstance(a, dict) and isinstance(b, dict):
+    """Leaves of two values side by side.
+
+    What an object *a* has no key for stands beside :data:`_ABSENT`; what only one list has beside ``None``.
+    """
+    if a is _ABSENT:
+        for inner, _, value in (
+            [("", None, b)] if not isinstance(b, dict | list) else _pairs(b, b, place)
+        ):
+            yield inner or place, _ABSENT, value
+    elif isinstance(a, dict) and isinstance(b, dict):
         for key in dict.fromkeys([*a, *b]):
-            yield from _pairs(a.get(key), b.get(key), f"{place}.{key}" if place else str(key))
+            inner = f"{place}.{key}" if place else str(key)
+            yield from _pairs(a.get(key, _ABSENT), b.get(key), inner)
     elif isinstance(a, list) and isinstance(b, list):
         for i in range(max(len(a), len(b))):
             one, other = (side[i] if i < len(side) else None for side in (a, b))

@@ -184,6 +184,10 @@ def _remarks(found: Compared) -> list[str]:
     said = []
     if found.close:
         said.append(f"{found.close:,} differ by rounding alone, as on another processor or library")
+    if found.absent:
+        said.append(
+            f"{found.absent:,} more follow that results.json, of an older version, does not have"
+        )
     if found.given:
         said.append(f"{found.given:,} other numbers of results.json are taken as given")
     return said

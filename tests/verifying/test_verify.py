@@ -191,6 +191,23 @@ def test_every_changed_prediction_is_found(made: Made, tmp_path: Path, is_hidden
 
 
 @pytest.mark.slow
+def test_numbers_that_an_older_version_did_not_write_are_counted(
+    made: Made, tmp_path: Path
+) -> None:
+    record = json.loads(made.evidence.files["results.json"])
+    part = record["arms"][0]["parts"][0]
+    temperature = part["calibration"].pop("temperature")
+    assert temperature is not None
+    del record["copies"]
+    data = json.dumps(record).encode()
+    evidence = planted.with_file(made.evidence, "results.json", data, True)
+    numbers = numbers_of(made, evidence, tmp_path / "run")[1]
+    assert numbers.outcome is Outcome.VERIFIED
+    # The older version did not count copies, so there is no number of them to compare.
+    assert numbers.remarks[0].startswith("1 more follow that results.json")
+
+
+@pytest.mark.slow
 def test_numbers_that_were_changed_in_results_and_text_alike_do_not_follow_from_predictions(
     made: Made, tmp_path: Path
 ) -> None:
