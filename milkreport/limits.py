@@ -44,6 +44,11 @@ MAX_RATIO = 100
 #: What a zip of any ratio may bring, in bytes: no disk is filled by that.
 HARMLESS = 100_000_000
 
+#: Bytes of a report that is read, and of what it carries, unpacked: a table of a million rows and 20 classes.
+MOST_REPORT, MOST_EVIDENCE = 500_000_000, 500_000_000
+#: Files that a report carries, and pages and text of a PDF: 10 times the largest report of 30 arms.
+MOST_CARRIED, MOST_PAGES, MOST_PAGE_BYTES = 32, 2000, 50_000_000
+
 #: Side of the square images that a network sees, in pixels.
 ImageSize = Annotated[int, Field(ge=16, le=1024)]
 #: A published number of cases.

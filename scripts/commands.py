@@ -26,11 +26,11 @@ command shows the traceback of an error, `--version` alone prints the version.
 | exit code | meaning |
 |---|---|
 | 0 | done; for a check: passed |
-| 1 | a check says FAIL, `check --exact` found other bits, or a finding is as bad as `--fail-on` says |
+| 1 | a check says FAIL, `verify` or `check --exact` found a difference, a finding is as bad as `--fail-on` |
 | 2 | bad usage: an unknown option, suite or setting; a metric that both sides of a check define otherwise |
 | 3 | bad data or predictions |
 | 4 | the environment: a disk that is full, a run in use, a missing extra, no PDF under `--pdf require` |
-| 5 | a check's primary metric is INCONCLUSIVE or NOT CHECKED; with `--strict`: any INCONCLUSIVE |
+| 5 | the primary metric is INCONCLUSIVE or NOT CHECKED (`--strict`: any is); nothing could be verified |
 | 6 | some trainings failed: the report is of the others |
 | 70 | a defect of milkreport |
 | 130, 143 | stopped by Ctrl-C or SIGTERM; what is done is kept |

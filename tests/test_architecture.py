@@ -40,9 +40,11 @@ ALLOWED = {
         "inference",
         "registration",
     },
+    "evidence": {"evaluation", "checks", "runs"},
     "gate": {"evaluation", "checks", "runs"},
     "tracking": {"evaluation", "runs", "execution"},
-    "reporting": {"evaluation", "checks", "runs"},
+    "reporting": {"evaluation", "checks", "runs", "evidence"},
+    "verifying": {"evaluation", "checks", "runs", "registration", "evidence", "reporting"},
     "commands": {
         "data",
         "evaluation",
@@ -53,7 +55,9 @@ ALLOWED = {
         "finetuning",
         "gate",
         "registration",
+        "evidence",
         "reporting",
+        "verifying",
         "tracking",
     },
 }
@@ -107,6 +111,7 @@ HEAVY = {
     "matplotlib": {"reporting/"},
     "jinja2": {"reporting/"},
     "weasyprint": {"reporting/"},
+    "pypdf": {"evidence/"},
     "rich": {"commands/"},
     "typer": {"cli/"},
 }

@@ -50,6 +50,15 @@ ELSEWHERE = {
     r"source \.venv/bin/activate": "the shell's own",
     r"pip install ": "tests/test_packaging.py::test_evaluation_checks_and_reporting_work_without_torch",
     r"python predict\.py ": "the reader's own program",
+    r"milkreport verify report\.pdf": (
+        "tests/verifying/test_verify.py::test_a_report_is_verified_in_another_folder"
+    ),
+    r"milkreport report report\.pdf ": (
+        "tests/verifying/test_verify.py::test_a_report_is_drawn_again_from_itself_to_the_same_bytes"
+    ),
+    r"milkreport compare new/report\.pdf ": (
+        "tests/verifying/test_verify.py::test_two_reports_are_compared_and_checked_like_run_folders"
+    ),
     r"python examples/make_three_class_set\.py": "tests/data/test_own_data.py::walk",
     r"python scripts/(choose_nested|study_results)\.py": (
         "tests/test_study.py::test_the_nested_choice_takes_the_best_inner_score_of_each_fold"
@@ -463,7 +472,7 @@ def cheap(words: list[str]) -> list[str]:
         )
         if "--data" not in words:
             words += ["--set", "data.synthetic.cases=66", "--set", "data.synthetic.size=16"]
-    elif words[1] in ("report", "evaluate", "audit"):
+    elif words[1] in ("report", "evaluate", "audit") and "--pdf" not in words:
         words += ["--no-pdf"]
     return words
 

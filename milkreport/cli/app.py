@@ -26,6 +26,7 @@ from milkreport.cli import (
     reference,
     register,
     run,
+    verify,
 )
 from milkreport.errors import (
     DataProblems,
@@ -86,6 +87,7 @@ app.command()(look.status)
 app.command("list")(look.list_runs)
 app.command()(check.check)
 app.command()(check.audit)
+app.command()(verify.verify)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(evaluate.thresholds)

@@ -40,7 +40,8 @@ def check(
         str | None,
         typer.Option(
             metavar="NAME|FILE|RUN",
-            help="Shipped or frozen reference, reference file, or run folder. (default: the suite's)",
+            help="Shipped or frozen reference, reference file, run folder, or report that carries its "
+            "predictions. (default: the suite's)",
         ),
     ] = None,
     strict: Annotated[
@@ -114,6 +115,8 @@ def check(
         raise typer.Exit(_check_exact(run, against, data, cache_of(cache_dir), as_json))
     from milkreport.checks.verdict import exit_code
     from milkreport.commands import verdicts
+    from milkreport.evidence.read import is_report
+    from milkreport.evidence.source import as_runs
     from milkreport.gate.checking import check_run, stored_reference
     from milkreport.runs.folder import RunFolder
 
@@ -126,7 +129,9 @@ def check(
         reference = stored_reference(folder)
     if not reference:
         raise ConfigError("this run names no reference", "give --against NAME|FILE|RUN")
-    verdict = check_run(folder, reference)
+    path = Path(reference)
+    with as_runs(*([path] if is_report(path) else [])) as places:
+        verdict = check_run(folder, str(places[0]) if places else reference)
     if as_json:
         print(verdict.model_dump_json(indent=1))
     else:

@@ -11,6 +11,7 @@ import typer
 from milkreport.cli.options import (
     PRIMARY_HELP,
     CasesOption,
+    EvidenceOption,
     FindingOptions,
     GroupOption,
     JsonOption,
@@ -83,6 +84,7 @@ def evaluate(
     pdf: PdfOption = "auto",
     no_pdf: NoPdfOption = False,
     cases: CasesOption = True,
+    evidence: EvidenceOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Score any model's predictions, and compare them where there are several.
@@ -150,10 +152,10 @@ def evaluate(
         "rules": ",".join(asked),
     }
     line = recorded_command(
-        context, shown, {"pdf", "no_pdf", "as_json", "cases", "mute", "fail_on"}
+        context, shown, {"pdf", "no_pdf", "as_json", "cases", "evidence", "mute", "fail_on"}
     )
     mode = pdf_mode(pdf, no_pdf)
-    results = work.evaluate(inputs, plan, title, out, line, mode, findings.muted, cases)
+    results = work.evaluate(inputs, plan, title, out, line, mode, findings.muted, cases, evidence)
     if as_json:
         print(results.model_dump_json(indent=1))
     else:
@@ -166,7 +168,9 @@ def evaluate(
 @takes_tables
 @takes_findings
 def compare(
-    one: Annotated[Path, typer.Argument(metavar="A", help="Run folder, or predictions file.")],
+    one: Annotated[
+        Path, typer.Argument(metavar="A", help="Run folder, report, or predictions file.")
+    ],
     other: Annotated[
         Path, typer.Argument(metavar="B", help="The same; differences are A minus B.")
     ],
@@ -196,17 +200,21 @@ def compare(
 
     - milkreport compare runs/new runs/old
 
+    - milkreport compare new/report.pdf old/report.pdf
+
     - milkreport compare new.csv old.csv --truth truth.csv --primary recall:CLASS --margin 0.02 --md
     """
     from milkreport.commands import comparing
     from milkreport.commands.findings import show_findings
     from milkreport.evaluation.review.review import review
+    from milkreport.evidence.source import as_runs
     from milkreport.runs.evaluated import compare_two
 
     if as_markdown and as_json:
         raise ConfigError("--md and --json", "choose one")
     options = tables.read()
-    found = compare_two(one, other, truth, primary, margin, options)
+    with as_runs(one, other) as (a, b):
+        found = compare_two(a, b, truth, primary, margin, options)
     found = [review(results, findings.muted) for results in found]
     if as_json:
         print(json.dumps([json.loads(r.model_dump_json()) for r in found], indent=1))

@@ -9,6 +9,7 @@ import typer
 
 from milkreport.cli.options import (
     DEVICE,
+    EVIDENCE,
     RESTART,
     UNLABELLED,
     AllowRootOption,
@@ -61,6 +62,7 @@ from milkreport.finetuning.options import FinetuneOptions
         "split_seed": typer.Option(min=0, help="Of the split of the new cases."),
         "device": DEVICE,
         "restart": RESTART,
+        "evidence": EVIDENCE,
     },
 )
 def finetune(
@@ -118,7 +120,9 @@ def finetune(
         data=data,
         out=out,
         cache=cache_of(cache_dir),
-        command=recorded_command(context, shown, {"cache_dir", "pdf", "no_pdf", "restart"}),
+        command=recorded_command(
+            context, shown, {"cache_dir", "pdf", "no_pdf", "restart", "evidence"}
+        ),
         options=options,
         old_data=old_data,
     )

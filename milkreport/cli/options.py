@@ -110,6 +110,12 @@ CASES = typer.Option(
     help="Nothing about single cases in the report and the tables beside it: no list, no id, no gallery.",
 )
 CasesOption = Annotated[bool, CASES]
+EVIDENCE = typer.Option(
+    metavar="full|numbers|none",
+    help="What the report carries, for milkreport verify. full: predictions too, case by case. numbers: "
+    "nothing of single cases. (default: full, if predictions are below 10 MB; numbers with --no-cases)",
+)
+EvidenceOption = Annotated[str, EVIDENCE]
 RESTART = typer.Option("--restart", help="Delete what the folder holds, and begin anew.")
 NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]
 PdfOption = Annotated[

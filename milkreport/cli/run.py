@@ -11,11 +11,13 @@ import typer
 from milkreport.cli.options import (
     CASES,
     DEVICE,
+    EVIDENCE,
     IMAGES,
     RESTART,
     AllowRootOption,
     CacheOption,
     CasesOption,
+    EvidenceOption,
     FindingOptions,
     ImagesOption,
     ModuleDirOption,
@@ -38,6 +40,9 @@ _NOT_RECORDED = {
     "allow_unlabelled", "cache_dir", "pdf", "no_pdf", "dry_run", "fail_on",
 }  # fmt: skip
 
+#: What a report of several runs is recorded without.
+_REDRAWN = {"pdf", "no_pdf", "images", "cases", "evidence", "mute", "fail_on"}
+
 
 def _suites() -> list[str]:
     """For the shell's completion."""
@@ -56,6 +61,7 @@ def _suites() -> list[str]:
         ),
         "images": IMAGES,
         "cases": CASES,
+        "evidence": EVIDENCE,
         "checkpoint_every": typer.Option(
             metavar="SECONDS", min=0, help="Keep a training's progress this often."
         ),
@@ -219,9 +225,13 @@ def run_all(
 def report(
     context: typer.Context,
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Run folder; several for one report.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run folder or report; several for one report."),
     ],
-    out: Annotated[Path | None, typer.Option(help="Where the report of several runs goes.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where the report of several runs, or of a report, goes."),
+    ] = None,
     arm: Annotated[
         list[str] | None,
         typer.Option("--arm", help="Of several runs, take this arm; repeatable. (default: all)"),
@@ -233,12 +243,14 @@ def report(
     no_pdf: NoPdfOption = False,
     images: ImagesOption = RunOptions.images,
     cases: CasesOption = RunOptions.cases,
+    evidence: EvidenceOption = RunOptions.evidence,
     *,
     findings: FindingOptions,
 ) -> None:
     """Draw the report of a run folder again, without training; or one report of several runs.
 
-    The --out of a finetune has two reports, in new and old; both are drawn.
+    A report in place of a run folder is drawn from what it carries; --out gets that as a run folder, without
+    weights. The --out of a finetune has two reports, in new and old; both are drawn.
 
     Several runs must have been made from the same data, split alike: their arms are paired case by case.
 
@@ -246,19 +258,29 @@ def report(
 
     - milkreport report runs/paper
 
+    - milkreport report report.pdf --out drawn
+
     - milkreport report runs/cv5 runs/cv5-128px --arm baseline --out runs/sizes
     """
     from milkreport.commands import execute
+    from milkreport.evidence.read import is_report
+    from milkreport.evidence.source import as_runs
 
+    if is_report(runs[0]) and out is None:
+        raise ConfigError("a report that is drawn again needs a place", "give --out FOLDER")
     muted, mode = findings.muted, pdf_mode(pdf, no_pdf)
     if len(runs) == 1:
-        if out or arm or primary:
+        if arm or primary or (out and not is_report(runs[0])):
             raise ConfigError("--out, --arm and --primary are for several runs", "name two or more")
-        findings.exit_on(execute.redraw(runs[0], mode, images, cases, muted))
+        run = runs[0] if out is None else execute.unpack_report(runs[0], out)
+        findings.exit_on(execute.redraw(run, mode, images, cases, muted, evidence))
         return
     if out is None:
         raise ConfigError("a report of several runs needs a place", "give --out FOLDER")
     shown = {"runs": [path.name or str(path) for path in runs], "out": "$OUT"}
-    line = recorded_command(context, shown, {"pdf", "no_pdf", "images", "cases", "mute", "fail_on"})
-    results = execute.combined(runs, out, arm or [], primary, line, mode, cases, muted=muted)
+    line = recorded_command(context, shown, _REDRAWN)
+    with as_runs(*runs) as places:
+        results = execute.combined(
+            places, out, arm or [], primary, line, mode, cases, muted=muted, evidence=evidence
+        )
     findings.exit_on([results])

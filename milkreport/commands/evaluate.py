@@ -10,6 +10,7 @@ from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.reading.inputs import EvaluationInputs
 from milkreport.evaluation.records.results import Results
 from milkreport.evaluation.review.review import review
+from milkreport.evidence.pack import check_level
 
 
 def evaluate(
@@ -21,12 +22,15 @@ def evaluate(
     pdf: str,
     muted: Mapping[str, str],
     cases: bool = True,
+    evidence: str = "",
 ) -> Results:
     """Score and compare predictions; where *out* is named, write results and report into it.
 
     Args:
         muted: findings that do not count, code to reason.
+        evidence: what the report carries, see :func:`milkreport.commands.execute.draw`.
     """
+    check_level(evidence, cases)
     if out is not None:
         from milkreport.commands.console import note
         from milkreport.runs.evaluated import refuse_other
@@ -42,5 +46,5 @@ def evaluate(
         from milkreport.runs.folder import RunFolder
 
         results = write_evaluation(out, inputs, results, command)
-        show_files(execute.draw(RunFolder(out), results, None, pdf, cases=cases))
+        show_files(execute.draw(RunFolder(out), results, None, pdf, cases=cases, evidence=evidence))
     return results

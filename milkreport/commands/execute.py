@@ -10,7 +10,7 @@ from milkreport.checks.audit.findings import Audit
 from milkreport.checks.reported import outside_interval
 from milkreport.checks.verdict import Verdict
 from milkreport.commands import running, sources
-from milkreport.commands.console import say, show_files, warn
+from milkreport.commands.console import note, say, show_files, warn
 from milkreport.commands.findings import show_findings
 from milkreport.commands.progress import bar, progress
 from milkreport.data.adapters.load import load_cases
@@ -20,6 +20,7 @@ from milkreport.errors import ConfigError, DataError, DataProblems, PdfProblem
 from milkreport.evaluation.case_table import CaseTable
 from milkreport.evaluation.records.results import Results
 from milkreport.evaluation.review.review import review
+from milkreport.evidence.pack import Shows, check_level, pack_run
 from milkreport.finetuning.record import NEW, OLD, is_finetuning
 from milkreport.inside import refuse_links
 from milkreport.runs.collect import collect, load_case_table, plan_cells
@@ -50,6 +51,7 @@ def redraw(
     images: bool = True,
     cases: bool = True,
     muted: Mapping[str, str] | None = None,
+    evidence: str = "",
 ) -> list[Results]:
     """Draw the report of a run folder again; cells that were finished since are scored first.
 
@@ -57,6 +59,7 @@ def redraw(
 
     Args:
         muted: findings that do not count in this report, code to reason.
+        evidence: what the report carries, see :func:`draw`.
 
     Returns:
         the results that were drawn.
@@ -77,9 +80,23 @@ def redraw(
         verdict = folder.load_verdict()
         results = reviewed(folder, results, verdict, muted)
         show_findings(results)
-        show_files(draw(folder, results, verdict, pdf, images, cases))
+        show_files(draw(folder, results, verdict, pdf, images, cases, evidence))
         drawn.append(results)
     return drawn
+
+
+def unpack_report(report: Path, out: Path) -> Path:
+    """Lay out what a report carries as a run folder *out*, without weights; returns *out*.
+
+    Raises:
+        ConfigError: *out* holds something. DataError: the report carries nothing, or was changed.
+    """
+    from milkreport.evidence.source import lay_out, load_unchanged
+
+    evidence = load_unchanged(report, with_predictions=False)
+    if out.is_dir() and any(out.iterdir()):
+        raise ConfigError("holds something", "choose another --out", str(out))
+    return lay_out(evidence, out, str(report)).path
 
 
 def reviewed(
@@ -113,6 +130,7 @@ def combined(
     cases: bool = True,
     replace: bool = False,
     muted: Mapping[str, str] | None = None,
+    evidence: str = "",
 ) -> Results:
     """Write one report of several runs, and show the outcome; *replace*: whatever report *out* holds.
 
@@ -122,11 +140,12 @@ def combined(
     from milkreport.runs.combined import combine
     from milkreport.runs.evaluated import refuse_other
 
+    check_level(evidence, cases)
     if not replace:
         refuse_other(out, command, hash_paths(runs))
     results = combine(runs, out, arms, primary, command)
     results = reviewed(RunFolder(out), results, None, muted)
-    written = draw(RunFolder(out), results, None, pdf, cases=cases)
+    written = draw(RunFolder(out), results, None, pdf, cases=cases, evidence=evidence)
     running.show_results(results, None)
     show_files(written)
     return results
@@ -158,14 +177,21 @@ def draw(
     pdf: str,
     images: bool = True,
     cases: bool = True,
+    evidence: str = "",
 ) -> list[Path]:
     """Write the report; where no PDF can be made, say why in one line and keep the HTML.
 
     Args:
         images: show the gallery. cases: list single cases, in the report and in tables beside it.
+        evidence: what the report carries: full, numbers or none; empty: full where predictions are small.
+
+    Raises:
+        ConfigError: another word, or ``full`` without cases.
+        DataError: ``full``, and predictions are missing.
     """
     from milkreport.reporting.write import write_report
 
+    level = check_level(evidence, cases)
     suite = folder.load_suite() if folder.has_suite else None
     found = folder.load_audit() if verdict is not None else None
     gallery = folder.load_gallery() if images and cases else None
@@ -176,9 +202,16 @@ def draw(
             (folder.path / name).unlink(missing_ok=True)
     if pdf == "none" and (folder.path / "report.pdf").is_file():
         say("removed the older report.pdf: it would not be of this report")
-    arguments = (folder.path, results, folder.load_manifest(), suite, verdict, found, gallery)
+    manifest = folder.load_manifest()
+    pictures = gallery is not None and bool(gallery[1])
+    shows = Shows(table is not None, labels is not None, gallery is not None, pictures)
+    records = (results, manifest, suite, verdict, found)
+    carried = pack_run(folder, *records, level, shows)
+    if carried.record.level != "full" and level is None and cases:
+        note(f"the report carries no predictions: {carried.record.reason}")
+    arguments = (folder.path, *records, gallery, table)
     try:
-        return write_report(*arguments, table, labels=labels, pdf=pdf != "none")
+        return write_report(*arguments, labels=labels, evidence=carried, pdf=pdf != "none")
     except PdfProblem as problem:
         if pdf == "require":
             raise

@@ -9,6 +9,7 @@ from milkreport.commands.console import show_files
 from milkreport.commands.execute import draw, reviewed, synthetic_folder
 from milkreport.commands.finetuned import as_markdown, show
 from milkreport.commands.progress import progress
+from milkreport.evidence.pack import check_level
 from milkreport.finetuning.finetune import Job, finetune
 from milkreport.finetuning.old_data import drawn_cases
 from milkreport.finetuning.record import NEW, OLD, RECORD, SUMMARY, FineTuning
@@ -17,6 +18,7 @@ from milkreport.runs.folder import RunFolder
 
 def run(job: Job, pdf: str) -> FineTuning:
     """Carry *job* out; where the run drew its data itself, they are drawn again to see what was forgotten."""
+    check_level(job.options.evidence, cases=True)
     parent = job.parent
     if job.old_data is None and drawn_cases(parent) is not None and parent.suite is not None:
         job = replace(job, old_data=synthetic_folder(parent.suite, job.cache))
@@ -27,7 +29,7 @@ def run(job: Job, pdf: str) -> FineTuning:
         if compared is not None:
             folder = RunFolder(job.out / name)
             results = reviewed(folder, folder.load_results(), None)
-            files += draw(folder, results, None, pdf)[:2]
+            files += draw(folder, results, None, pdf, evidence=job.options.evidence)[:2]
     write_text(job.out / SUMMARY, as_markdown(record))
     show(record)
     files = [path for path in files if path.suffix != ".svg"]

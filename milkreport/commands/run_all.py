@@ -21,6 +21,7 @@ from milkreport.commands.shell import shell_line
 from milkreport.errors import ConfigError
 from milkreport.evaluation.metrics.named import title_of
 from milkreport.evaluation.records.results import Results
+from milkreport.evidence.pack import check_level
 from milkreport.execution.grid import Point
 from milkreport.execution.options import RunOptions
 from milkreport.gate.checking import check_run, is_comparable, refuse_unknown
@@ -92,6 +93,7 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
 
 def _refuse(order: Order) -> None:
     """What can be refused before hours of training, is."""
+    check_level(order.options.evidence, order.options.cases)
     refuse_unknown(order.options.gate or order.suite.reference)
     if len(order.runs) > 1 and RunFolder(order.out).is_run():
         what = "holds a run; the runs of a grid go into folders below --out"
@@ -178,7 +180,10 @@ def _finish(
     results = reviewed(folder, results, verdict)
     in_grid = len(order.runs) > 1  # the PDF is that of all points together
     pdf = "none" if in_grid else order.pdf
-    written = draw(folder, results, verdict, pdf, order.options.images, order.options.cases)
+    written = draw(
+        *(folder, results, verdict, pdf),
+        *(order.options.images, order.options.cases, order.options.evidence),
+    )
     if not in_grid:
         running.show_results(results, verdict)
         if results.adherence is not None and results.adherence.registration is not None:
@@ -209,8 +214,9 @@ def _finish_grid(order: Order, found: Sequence[Results]) -> None:
     if sum(len(results.arms) for results in found) <= MOST_ARMS:
         names = [path.name for path in folders]
         line = shell_line(["milkreport", "report", *names, "--out", "$OUT"])
-        cases = order.options.cases
-        combined(folders, order.out / "combined", [], "", line, order.pdf, cases, replace=True)
+        cases, carried = order.options.cases, order.options.evidence
+        place = order.out / "combined"
+        combined(folders, place, [], "", line, order.pdf, cases, replace=True, evidence=carried)
     else:
         what = f"more than {MOST_ARMS} arms: choose for one report of several points"
         note(f"{what}: milkreport report RUN RUN --arm NAME --out FOLDER")

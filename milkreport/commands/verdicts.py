@@ -10,9 +10,11 @@ from rich.table import Table
 from milkreport.checks.audit.findings import Audit, Finding, Outcome
 from milkreport.checks.reference import Reference
 from milkreport.checks.verdict import CheckRow, Status, Verdict
-from milkreport.commands.console import console, number, warn
+from milkreport.commands.console import console, note, number, say, warn
 from milkreport.gate.self_test import Control
 from milkreport.tables import first_few
+from milkreport.verifying.record import Group, Verification
+from milkreport.verifying.record import Outcome as Found
 
 STYLES = {
     Status.PASS: "green",
@@ -138,3 +140,41 @@ def show_self_test(controls: Sequence[Control]) -> None:
     wrong = sum(not control.holds for control in controls)
     said = f"[red]{wrong} of {len(controls)} controls fail[/red]" if wrong else "all controls hold"
     console.print(f"{said}: the gate {'cannot be trusted here' if wrong else 'works here'}")
+
+
+#: Differences of one group that the screen shows; --json has all.
+_MOST_FAULTS = 12
+_OUTCOMES = {Found.VERIFIED: "green", Found.DIFFERENT: "red", Found.NOT_VERIFIED: "yellow"}
+
+
+def show_verification(found: Verification) -> None:
+    """Groups, differences, what is taken as given, and the outcome."""
+    for group in found.groups:
+        _show_group(group)
+    if found.given:
+        say(f"taken as given: {'; '.join(found.given)}")
+    for line in found.notes:
+        note(line)
+    colour = _OUTCOMES[found.outcome]
+    console.print(f"[{colour}]{found.outcome}[/{colour}]", end=": ")
+    say(_MEANING[found.outcome].format(level=found.level))
+
+
+_MEANING = {
+    Found.VERIFIED: "nothing differs (docs/verify.md says what that proves)",
+    Found.DIFFERENT: "the report is not what its evidence gives",
+    Found.NOT_VERIFIED: "nothing could be verified",
+}
+
+
+def _show_group(group: Group) -> None:
+    parts = (
+        [f"{group.equal:,} of {group.total:,} {group.what}"] if group.total or group.faults else []
+    )
+    parts += group.remarks
+    mark = "" if group.outcome is Found.VERIFIED else f"{group.outcome}, "
+    say(f"{group.name}: {mark}{'; '.join(parts)}")
+    for fault in group.faults[:_MOST_FAULTS]:
+        say(f"  {fault}")
+    if len(group.faults) > _MOST_FAULTS:
+        say(f"  ... and {len(group.faults) - _MOST_FAULTS:,} more differences: --json")

@@ -17,6 +17,7 @@ class RunOptions:
         gate: a reference or run to check against.
         images: keep thumbnails of the most confident mistakes.
         cases: say something of single cases beside the predictions themselves.
+        evidence: what the reports carry: full, numbers or none; empty: full where predictions are small.
         checkpoint_every: seconds between two checkpoints of a training: far more than writing one takes, far
             less than anyone minds to lose.
         restart: forget what the folder holds.
@@ -38,6 +39,7 @@ class RunOptions:
     gate: str | None = None
     images: bool = True
     cases: bool = True
+    evidence: str = ""
     checkpoint_every: float = 30
     restart: bool = False
     workers: str = "auto"

@@ -14,6 +14,7 @@ class FinetuneOptions:
 
     ``map_file``: a table of labels. ``allow_missing``: classes without new cases. ``ignore_ids``: equal case
     ids mean nothing. ``restart``: forget what the folder holds. ``checkpoint_every``: seconds.
+    ``evidence``: what the reports carry.
     """
 
     freeze: str | None = None
@@ -27,4 +28,5 @@ class FinetuneOptions:
     ignore_ids: bool = False
     device: str = "auto"
     restart: bool = False
+    evidence: str = RunOptions.evidence
     checkpoint_every: float = RunOptions.checkpoint_every

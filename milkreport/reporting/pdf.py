@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -32,12 +34,14 @@ def write_pdf(
     seconds: float = SECONDS,
     memory_bytes: int = MEMORY_BYTES,
     created: str = "",
+    attachments: Sequence[tuple[str, str, bytes]] = (),
 ) -> None:
     """Write *html_for_print* to *path* as a tagged PDF, whole or not at all.
 
     Args:
         created: ISO 8601 moment that dates the PDF where SOURCE_DATE_EPOCH is not set, so that the
             same report gives the same bytes.
+        attachments: name, description and bytes of each file that the PDF carries.
 
     Raises:
         PdfProblem: a system library lacks, or a cap was hit.
@@ -46,12 +50,14 @@ def write_pdf(
     environment = dict(os.environ)
     if not environment.get("SOURCE_DATE_EPOCH", "").isdigit():
         environment["SOURCE_DATE_EPOCH"] = str(_epoch(created))
+    head = json.dumps([[name, about, len(data)] for name, about, data in attachments])
+    sent = [head.encode(), b"\n", *(data for _, _, data in attachments), html_for_print.encode()]
     # -P: the worker's own folder, where a module is called html, stays off the path.
     command = [sys.executable, "-P", str(Path(pdf_worker.__file__)), str(memory_bytes)]
     try:
         done = subprocess.run(
             command,
-            input=html_for_print.encode("utf-8"),
+            input=b"".join(sent),
             capture_output=True,
             timeout=seconds,
             env=environment,

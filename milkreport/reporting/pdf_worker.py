@@ -1,4 +1,6 @@
-"""Child process of :mod:`milkreport.reporting.pdf`: HTML on stdin, PDF on stdout.
+"""Child process of :mod:`milkreport.reporting.pdf`: files to attach and HTML on stdin, PDF on stdout.
+
+Stdin begins with a line of JSON: name, description and size of each file. Their bytes follow, then the HTML.
 
 Runs as a script, with nothing of milkreport but this file: it starts fast, its memory is its own.
 Exit codes: 0 done, 3 a library lacks, 4 out of memory, 5 anything else; stderr then says why.
@@ -6,8 +8,12 @@ Exit codes: 0 done, 3 a library lacks, 4 out of memory, 5 anything else; stderr 
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
 
 
 def limit_memory(n_bytes: int) -> None:
@@ -25,7 +31,12 @@ def limit_memory(n_bytes: int) -> None:
         return
 
 
-def render(text: str) -> bytes:
+def read_attachments(source: BinaryIO) -> list[tuple[str, str, bytes]]:
+    """Name, description and bytes of each file to attach."""
+    return [(name, about, source.read(size)) for name, about, size in json.loads(source.readline())]
+
+
+def render(text: str, attachments: list[tuple[str, str, bytes]]) -> bytes:
     """Lay *text* out. Nothing is fetched but ``data:`` URIs, so no file of the machine gets in."""
     from weasyprint import HTML
     from weasyprint.urls import URLFetcher
@@ -33,8 +44,19 @@ def render(text: str) -> bytes:
     logging.getLogger("weasyprint").addHandler(logging.NullHandler())
     fetcher = URLFetcher(allowed_protocols={"data"})
     document = HTML(string=text, url_fetcher=fetcher)
-    pdf: bytes = document.write_pdf(pdf_variant="pdf/ua-1")
+    files = [_attach(*file) for file in attachments]
+    pdf: bytes = document.write_pdf(pdf_variant="pdf/ua-1", attachments=files)
     return pdf
+
+
+def _attach(name: str, about: str, data: bytes) -> Any:
+    """A file dated like the PDF, so that the same report gives the same bytes."""
+    from weasyprint import Attachment
+
+    date = datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", "0")), UTC)
+    return Attachment(
+        string=data, name=name, description=about, created=date, modified=date, relationship="Data"
+    )
 
 
 def main() -> int:
@@ -42,7 +64,8 @@ def main() -> int:
     if len(sys.argv) > 1:
         limit_memory(int(sys.argv[1]))
     try:
-        pdf = render(sys.stdin.buffer.read().decode("utf-8"))
+        attachments = read_attachments(sys.stdin.buffer)
+        pdf = render(sys.stdin.buffer.read().decode("utf-8"), attachments)
     except (ImportError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 3

@@ -11,6 +11,7 @@ from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.case_table import CaseTable
 from milkreport.evaluation.records.results import Results
+from milkreport.evidence.record import Evidence
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
 from milkreport.reporting.cases import CasesView, build_cases
 from milkreport.reporting.figures import curves, interval_plot
@@ -25,6 +26,7 @@ from milkreport.reporting.sections.audit import AuditView, build_audit
 from milkreport.reporting.sections.binary import BinaryView, build_binary, page_one_table
 from milkreport.reporting.sections.compare import ComparisonView, build_comparison
 from milkreport.reporting.sections.data import DataView, build_data
+from milkreport.reporting.sections.evidence import EvidenceView, build_evidence
 from milkreport.reporting.sections.gallery import GalleryView, build_gallery
 from milkreport.reporting.sections.labels import TITLE as LABELS_TITLE
 from milkreport.reporting.sections.labels import LabelsView, build_labels
@@ -127,6 +129,7 @@ class ReportView:
     provenance: ProvenanceView
     registration: RegistrationView | None
     guidelines: GuidelinesView
+    evidence: EvidenceView | None
 
     review_title: str = REVIEW_TITLE
     labels_title: str = LABELS_TITLE
@@ -156,6 +159,7 @@ def build_view(
     cases: CaseTable | None = None,
     *,
     labels: pd.DataFrame | None = None,
+    evidence: Evidence | None = None,
     data_argument: str = "$MILKREPORT_DATA",
 ) -> ReportView:
     """Turn the records of a run into text and drawings.
@@ -166,6 +170,7 @@ def build_view(
         gallery: the mistakes gallery and its thumbnails by file name.
         labels: labels to look at again (:mod:`milkreport.evaluation.label_errors`), which name cases.
         cases: the test cases, which the page lists; ``None``: no list.
+        evidence: what the report carries; ``None``: the report does not speak of it.
         data_argument: how the command to reproduce names the data's folder.
     """
     results = in_display_order(results.model_copy(update={"data": tidy(results.data)}))
@@ -226,10 +231,12 @@ def build_view(
             shown is not None,
             shown is not None and shown.has_pictures,
             cases is not None,
+            evidence is not None and evidence.record.level != "none",
         ),
         provenance=build_provenance(results, manifest, suite, data_argument),
         registration=build_registration(results, manifest.started),
         guidelines=build_guidelines(results, suite),
+        evidence=build_evidence(evidence) if evidence is not None else None,
     )
 
 

@@ -61,12 +61,14 @@ def build_ethics(
     has_gallery: bool = False,
     has_pictures: bool = False,
     has_cases: bool = False,
+    carries_files: bool = False,
 ) -> EthicsView:
     """Use, limits and licence.
 
     Args:
         network: what went over a network, ``None`` where it is not known; see the manifest.
         has_gallery, has_pictures, has_cases: what the report shows of single cases.
+        carries_files: whether it carries evidence.
     """
     data = results.data
     held = f"{whole(data.n_images)} images of {whole(data.n_used)} {data.units}"
@@ -88,6 +90,11 @@ def build_ethics(
         shown += (
             f" The HTML report lists the id, class, subgroups and answers of every test {data.unit}; "
             "--no-cases leaves out all that is about single cases."
+        )
+    if carries_files:
+        shown += (
+            " The report carries files from which its numbers can be computed again; what they hold and "
+            "reveal is listed under Provenance."
         )
     points = [
         Fact(

@@ -1,0 +1,1 @@
+"""A report against its own evidence: hashes, numbers recomputed from predictions, and the printed text."""
