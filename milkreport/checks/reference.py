@@ -96,7 +96,8 @@ class Frozen(Section):
 class Reference(Section):
     """All figures of one source, with what a run must share to be compared with them.
 
-    ``support``: cases per class. ``primary``: the metric that the verdict follows, or ``metric:class``;
+    ``support``: cases per class. ``mean_over``: folds or runs that the figures of a part are means over, 1 for
+    a single test; absent where the source does not say. ``primary``: the metric that the verdict follows, or ``metric:class``;
     without one the first that can be compared. ``protocol``: suite settings, dotted, that must agree.
     ``min_seeds``: trainings per arm that a verdict asks for. ``min_support``: cases of a class below which
     there is no verdict.
@@ -113,6 +114,7 @@ class Reference(Section):
     rounding: Rounding
     n: dict[Part, Annotated[Published, Field(gt=0)]] = {}
     support: dict[Part, dict[str, Published]] = {}
+    mean_over: dict[Part, Annotated[int, Field(ge=1, le=MOST_SEEDS)]] = {}
     margin: Margin
     margin_reason: Annotated[str, Field(min_length=1)]
     primary: str = ""

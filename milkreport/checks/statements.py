@@ -63,9 +63,14 @@ class Value(Section):
         """Decimal places of the print."""
         return max(0, -int(Decimal(self.printed).as_tuple().exponent))
 
+    @property
+    def unit(self) -> float:
+        """One unit of the last printed digit."""
+        return float(10.0**-self.digits)
+
     def bounds(self, rounding: Rounding) -> tuple[float, float]:
         """Least and greatest value that prints so; *rounding* where the value itself states none."""
-        unit = 10.0**-self.digits
+        unit = self.unit
         below, above = {
             "rounded": (unit / 2, unit / 2),
             "rounded or cut": (unit / 2, unit),

@@ -23,14 +23,25 @@ class Outcome(StrEnum):
     AGREES = "AGREES"
 
 
-Topic = Literal["matrix", "metric", "count", "claim", "behaviour"]
+class Verdict(StrEnum):
+    """What arithmetic allows of numbers without a matrix."""
+
+    IMPOSSIBLE = "impossible"
+    ONLY_IF = "possible only if"
+    POSSIBLE = "possible"
+    UNDECIDED = "not decided"
+
+
+Topic = Literal["matrix", "metric", "numbers", "count", "claim", "behaviour"]
 
 
 class Finding(Record):
     """One statement of the source beside what follows from its others.
 
     ``printed`` and ``recomputed`` are as shown; ``value`` the recomputed number, unrounded. ``notes``: what
-    could explain a difference, what could not, what was assumed.
+    could explain a difference, what could not, what was assumed. ``verdict``: what arithmetic allows of
+    numbers without a matrix. ``arithmetic``: how it was worked out, a line each. ``settle``: what would
+    settle it.
     """
 
     outcome: Outcome
@@ -45,6 +56,9 @@ class Finding(Record):
     value: float | None = None
     stands: str = ""
     notes: list[str] = []
+    verdict: Verdict | None = None
+    arithmetic: list[str] = []
+    settle: str = ""
 
 
 class ReadMatrix(Record):
