@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from milkreport.checks.audit.possible import AVERAGED, SAME, Decision, Statement
+from milkreport.checks.audit.margins import AVERAGED, SAME
+from milkreport.checks.audit.possible import Decision, Statement
 from milkreport.checks.audit.program import Expression, Program, Status, total
 
 #: Directions of the tangent planes that enclose the harmonic mean.

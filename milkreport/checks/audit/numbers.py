@@ -14,7 +14,8 @@ from typing import Any
 from milkreport.checks.audit.findings import Finding, Outcome, Verdict
 from milkreport.checks.audit.matrices_check import Matrices
 from milkreport.checks.audit.meanings import Print, explain
-from milkreport.checks.audit.possible import Margins, Setting, bound
+from milkreport.checks.audit.margins import Margins
+from milkreport.checks.audit.possible import Setting, bound
 from milkreport.checks.audit.program import Status, without_output
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure

@@ -8,8 +8,9 @@ condition for a table with an empty diagonal and given margins). So 3k whole num
 Shares with a known denominator are linear in them. F1, precision and their averages are ratios; each is
 enclosed by piecewise McCormick envelopes over its denominator (McCormick, 1976), which become exact at the
 ends of the pieces. Every matrix lies in the enclosure: if it is empty, no matrix prints the numbers. If
-not, the predictions of its solution are fixed, with which all metrics are linear, and true positives are
-sought that print the numbers exactly. If there are none, the pieces are split there, and so on.
+not, a few steps of Newton's kind lead from its solution towards the numbers; predictions and supports are
+fixed there, with which all metrics are linear, and true positives are sought that print the numbers
+exactly. If there are none, the pieces are split at the solution, and so on.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from milkreport.checks.audit.margins import AVERAGED, OF_CLASS, OVERALL, SAME, Floats, Margins
 from milkreport.checks.audit.program import (
     Expression,
-    Floats,
     Program,
-    Solution,
     Status,
     constant,
     total,
@@ -33,18 +33,8 @@ from milkreport.checks.audit.program import (
 
 #: Pieces that a denominator's range is first cut into, and how often they are split before giving up.
 PIECES, MOST_SPLITS = 6, 40
-
-#: Names of one and the same number, for single-label classification.
-SAME = {
-    "weighted_recall": "accuracy",
-    "micro_precision": "accuracy",
-    "micro_recall": "accuracy",
-    "micro_f1": "accuracy",
-    "macro_recall": "balanced_accuracy",
-}
-OF_CLASS = ("precision", "recall", "specificity", "f1")
-AVERAGED = {f"{a}_{m}": (a, m) for a in ("macro", "weighted") for m in OF_CLASS}
-OVERALL = ("accuracy", "balanced_accuracy", "kappa", "mcc", *AVERAGED)
+#: Linear steps towards the numbers.
+STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -76,15 +66,6 @@ class Statement:
         if self.position is not None:
             return self.metric in OF_CLASS
         return SAME.get(self.metric, self.metric) in OVERALL
-
-
-@dataclass(frozen=True)
-class Margins:
-    """Counts per class of a matrix that prints the numbers: support, predictions, true positives."""
-
-    support: Floats
-    predicted: Floats
-    hits: Floats
 
 
 @dataclass(frozen=True)
@@ -137,6 +118,12 @@ class _Counts:
             require(errors - (s - t) - (p - t), 0)
         self.linear = [s for s in statements if self._state_linear(s)]
         self.rest = [s for s in statements if s not in self.linear]
+
+    def margins(self, values: Floats) -> Margins:
+        """The counts of a solution."""
+        columns = (self.support, self.predicted, self.hits)
+        s, p, t = (np.array([e.at(values) for e in column]) for column in columns)
+        return Margins(np.round(s), np.round(p), np.round(t)) if self.whole else Margins(s, p, t)
 
     def _count(self, least: float = 0.0) -> Expression:
         return self.program.add_variable(least, self.n, whole=self.whole)
@@ -368,11 +355,13 @@ def decide(setting: Setting, statements: Sequence[Statement], seconds: float = 1
             return Decision(Status.INFEASIBLE)
         counts.enclose()
         found = counts.program.solve(until - time.monotonic())
-        if found.status is not Status.FEASIBLE or found.values is None:
+        if found.values is None:
             return Decision(found.status)
-        example = _exact(setting, known, counts, found, until)
-        if example is not None:
-            return Decision(Status.FEASIBLE, example)
+        start = counts.margins(found.values)
+        for margins in (start, _approach(setting, known, start)):
+            example = _exact(setting, known, margins, until)
+            if example is not None:
+                return Decision(Status.FEASIBLE, example)
         if time.monotonic() > until or not counts.places:
             break
         for name, (pieces, _) in counts.pieces.items():
@@ -381,28 +370,98 @@ def decide(setting: Setting, statements: Sequence[Statement], seconds: float = 1
     return Decision(Status.UNDECIDED)
 
 
+def _approach(setting: Setting, statements: Sequence[Statement], start: Margins) -> Margins:
+    """Go from *start* towards the numbers: linear programs with the metrics' slopes at each step."""
+    k, n = setting.n_classes, start.n
+    at, reach = np.concatenate([start.support, start.predicted, start.hits]), 0.2 * n
+    best, best_miss = start, math.inf
+    for _ in range(STEPS):
+        here = Margins(at[:k], at[k : 2 * k], at[2 * k :])
+        values = np.array([here.value(s.metric, s.position) for s in statements])
+        low, high = (np.array([getattr(s, e) for s in statements]) for e in ("low", "high"))
+        widths = np.maximum(high - low, 1e-9)
+        miss = float((np.maximum(low - values, values - high).clip(0) / widths).sum())
+        if miss < best_miss:
+            best, best_miss = here, miss
+        else:
+            reach /= 4
+        if miss == 0 and len(statements):
+            break
+        counts = _Counts(setting, [], {})
+        variables = [*counts.support, *counts.predicted, *counts.hits]
+        misses = []
+        for i, statement in enumerate(statements):
+            slope = _slope(here, statement)
+            moved = [
+                (v - constant(x)) * float(d)
+                for v, x, d in zip(variables, at, slope, strict=True)
+                if abs(d) > 1e-12
+            ]
+            value = constant(values[i]) + total(moved)
+            over = counts.program.add_variable(0, math.inf)
+            # Towards the middle, so that rounding to whole cases stays inside.
+            margin = 0.25 * widths[i]
+            counts.program.require(value - over, high=float(high[i] - margin))
+            counts.program.require(value + over, low=float(low[i] + margin))
+            misses.append(over * (1 / widths[i]))
+        for v, x in zip(variables, at, strict=True):
+            counts.program.require(v, float(x) - reach, float(x) + reach)
+        found = counts.program.solve(1.0, total(misses), relaxed=True)
+        if found.values is None:
+            break
+        at = np.array([v.at(found.values) for v in variables])
+    return best
+
+
+def _slope(here: Margins, statement: Statement) -> Floats:
+    """Derivatives of a metric by support, predictions and true positives: float64 (3k,)."""
+    at = np.concatenate([here.support, here.predicted, here.hits])
+    k, step = len(here.support), here.n * 1e-6
+    found = np.zeros(3 * k)
+    columns = np.arange(3 * k)
+    if statement.position is not None:
+        columns = columns[columns % k == statement.position]
+    middle = here.value(statement.metric, statement.position)
+    for i in columns:
+        moved = at.copy()
+        moved[i] += step
+        there = Margins(moved[:k], moved[k : 2 * k], moved[2 * k :])
+        found[i] = (there.value(statement.metric, statement.position) - middle) / step
+    return found
+
+
 def _exact(
-    setting: Setting, statements: Sequence[Statement], counts: _Counts, found: Solution, until: float
+    setting: Setting, statements: Sequence[Statement], near: Margins, until: float
 ) -> Margins | None:
-    """True positives that print the numbers with the predictions and supports of a solution."""
-    assert found.values is not None
-
-    def read(column: list[Expression], values: Floats) -> Floats:
-        read = np.array([expression.at(values) for expression in column])
-        return np.round(read) if counts.whole else read
-
-    support, predicted = (read(c, found.values) for c in (counts.support, counts.predicted))
-    fixed = replace(setting, support=tuple(support)) if counts.whole else setting
-    if not counts.whole and counts.rest:
-        fixed = Setting(setting.n_classes, None, None)
+    """True positives that print the numbers with the predictions and supports of *near*."""
+    predicted, fixed = near.predicted, setting
+    if setting.size is not None:
+        predicted = _whole(near.predicted, setting.size)
+        support = _whole(near.support, setting.size)
+        fixed = replace(setting, support=tuple(int(s) for s in support))
+    elif any(not math.isfinite(s.low) for s in statements):
+        return None
     alone = _Counts(fixed, statements, {}, tuple(predicted))
     alone.enclose()
     solved = alone.program.solve(max(0.2, until - time.monotonic()))
     if solved.values is None:
         return None
-    return Margins(
-        read(alone.support, solved.values), predicted, read(alone.hits, solved.values)
-    )
+    found = alone.margins(solved.values)
+    # By the definitions themselves: what is called possible is so.
+    for s in statements:
+        value = found.value(s.metric, s.position)
+        if not s.low - 1e-6 <= value <= s.high + 1e-6:
+            return None
+    return found
+
+
+def _whole(values: Floats, n: int) -> Floats:
+    """Rounded so that the sum is kept: the largest remainders are rounded up."""
+    floors = np.floor(values + 1e-6)
+    left = int(n - floors.sum())
+    order = np.argsort(floors - values)
+    floors[order[: max(left, 0)]] += 1
+    return floors
 
 
 def bound(

@@ -1,6 +1,7 @@
 """A small mixed-integer linear program: built row by row, solved by HiGHS within a time limit.
 
-HiGHS accepts a row that is violated by 1e-6, so that rounding of floats never makes a program infeasible.
+HiGHS can call a program infeasible that is not, where rows leave no room but the error of floats. Every row
+has some room for that, and an infeasible program is solved once more in another way, with more of it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-#: Added to both sides of every row, in the row's own units: below any print, above the error of a float.
-SLACK = 1e-7
+#: Added to both sides of every row, in the row's own units, and where infeasibility is confirmed.
+SLACK, SLACK_CONFIRMING = 1e-6, 1e-5
 
 
 class Status(StrEnum):
@@ -94,10 +95,10 @@ class Program:
         self, expression: Expression, low: float = -math.inf, high: float = math.inf
     ) -> None:
         """Add a row: *expression* lies from *low* to *high*."""
-        low, high = low - expression.constant - SLACK, high - expression.constant + SLACK
+        low, high = low - expression.constant, high - expression.constant
         if expression.terms:
             self._rows.append((expression.terms, low, high))
-        elif low > 0 or high < 0:
+        elif low > SLACK_CONFIRMING or high < -SLACK_CONFIRMING:
             self._impossible = True
 
     def solve(
@@ -108,6 +109,17 @@ class Program:
         Args:
             relaxed: leave out that variables are whole.
         """
+        found = self._solve(seconds, objective, relaxed, confirming=False)
+        if found.status is not Status.INFEASIBLE or self._impossible:
+            return found
+        again = self._solve(max(seconds, 1.0), objective, relaxed, confirming=True)
+        if again.status is Status.INFEASIBLE:
+            return again
+        return again if again.values is not None else Solution(Status.UNDECIDED)
+
+    def _solve(
+        self, seconds: float, objective: Expression | None, relaxed: bool, confirming: bool
+    ) -> Solution:
         from scipy.optimize import Bounds, LinearConstraint, milp
         from scipy.sparse import csr_array
 
@@ -125,14 +137,18 @@ class Program:
             columns += list(terms)
             factors += list(terms.values())
         matrix = csr_array((factors, (rows, columns)), shape=(len(self._rows), len(low)))
-        limits = [LinearConstraint(matrix, [r[1] for r in self._rows], [r[2] for r in self._rows])]
+        slack = SLACK_CONFIRMING if confirming else SLACK
+        least, most = (np.array([row[i] for row in self._rows]) for i in (1, 2))
+        limits = LinearConstraint(matrix, least - slack, most + slack)
         found = milp(
             costs,
             integrality=None if relaxed else whole,
             bounds=Bounds(low, high),
             constraints=limits if self._rows else (),
-            options={"time_limit": max(seconds, 0.01), "mip_rel_gap": 1e-4},
-        )
+            options={
+                "time_limit": max(seconds, 0.01), "mip_rel_gap": 1e-4, "presolve": not confirming,
+            },
+        )  # fmt: skip
         if found.status == 2:
             return Solution(Status.INFEASIBLE)
         offset = objective.constant if objective else 0.0
