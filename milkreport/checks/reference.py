@@ -13,7 +13,13 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import Field, model_validator
 
-from milkreport.checks.names import nearest, refuse_misspelt, refuse_unknown, with_known_metrics
+from milkreport.checks.names import (
+    nearest,
+    refuse_misspelt,
+    refuse_unknown,
+    usual_rules,
+    with_known_metrics,
+)
 from milkreport.checks.statements import (
     Claim,
     Comparable,
@@ -121,7 +127,7 @@ class Reference(Section):
     min_seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 1
     min_support: Annotated[int, Field(ge=1, le=MOST_PUBLISHED)] = MIN_SUPPORT
     protocol: dict[str, Any] = {}
-    rules: Annotated[list[Rule], Field(min_length=1)]
+    rules: list[Rule] = []
     arms: list[Arm] = []
     figures: Annotated[list[Figure], Field(min_length=1)]
     repeats: list[Figure] = []  # printed once more, perhaps with other digits: audited alone
@@ -134,7 +140,7 @@ class Reference(Section):
     @model_validator(mode="before")
     @classmethod
     def _by_known_names(cls, values: Any) -> Any:
-        return with_known_metrics(values) if isinstance(values, dict) else values
+        return usual_rules(with_known_metrics(values)) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _complete(self) -> Reference:

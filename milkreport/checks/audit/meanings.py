@@ -14,7 +14,7 @@ from milkreport.checks.audit.program import Status
 from milkreport.checks.statements import Figure, Rounding
 
 #: Seconds for one explanation; one that is not decided counts as one that is possible.
-SECONDS = 3.0
+SECONDS = 2.0
 
 Limits = Callable[[Figure], tuple[float, float]]
 
@@ -53,38 +53,58 @@ class Print:
 
 
 def explain(printed: Print) -> list[str]:
-    """Under which meanings the numbers would be possible together; none: under none of those tried."""
-    return [said for said, decision in _tried(printed) if decision.status is not Status.INFEASIBLE]
+    """Under which meanings the numbers would be possible together; none: under none of those tried.
+
+    Rounding first, then other averages with the source's own rounding; if none of them does, these with last
+    digits that are off by up to one.
+    """
+    found = [
+        said
+        for said, limits in _habits(printed)
+        if _fits(printed.decide(printed.statements(limits), SECONDS))
+    ]
+    found += [said for said, fits in _averages(printed, printed.statements()) if fits]
+    if not found and printed.rounding not in ("exact", "about"):
+        widest = printed.statements(_off_by_one)
+        found = [f"{said}, and last digits are off" for said, fits in _averages(printed, widest) if fits]
+    return found
 
 
-def _tried(printed: Print) -> Iterator[tuple[str, Decision]]:
-    statements = printed.statements()
-    for said, limits in _habits(printed):
-        yield said, printed.decide(printed.statements(limits), SECONDS)
+def _fits(decision: Decision) -> bool:
+    return decision.status is not Status.INFEASIBLE
+
+
+def _averages(printed: Print, statements: list[Statement]) -> Iterator[tuple[str, bool]]:
+    """Other ways to average than the usual."""
     for i, statement in enumerate(statements):
         other = _other_average(statement.metric)
         if other and not any(s.metric == other for s in statements):
             changed = [*statements[:i], replace(statement, metric=other), *statements[i + 1 :]]
             said = f"the printed {_words(statement.metric)} is the {_words(other)}"
-            yield said, printed.decide(changed, SECONDS)
+            yield said, _fits(printed.decide(changed, SECONDS))
     if any(s.metric.endswith(("precision", "recall")) for s in statements):
         yield (
             "precision and recall are interchanged (a matrix with the predicted classes in rows)",
-            printed.decide([_interchanged(s) for s in statements], SECONDS),
+            _fits(printed.decide([_interchanged(s) for s in statements], SECONDS)),
         )
     if any(s.metric.startswith("macro") or s.metric == "balanced_accuracy" for s in statements):
         k = len(printed.classes)
         for n in range(k - 1, max(k - 3, 0), -1):
             changed = [_over(s, n, k) for s in statements]
             said = f"its macro averages are over {n} of the {k} classes"
-            yield said, printed.decide(changed, SECONDS)
+            yield said, _fits(printed.decide(changed, SECONDS))
     yield from _harmonic(printed, statements)
+    k = printed.setting.n_classes
     if printed.runs is None:
         said = "the numbers are means over several folds or runs"
-        yield said, decide_means(printed.setting.n_classes, statements)
+        if _fits(decide_means(k, statements)):
+            yield said, True
+        else:
+            said += ", some of them without a case of some class"
+            yield said, _fits(decide_means(k, statements, complete=False))
     elif printed.runs > 1:
         said = "a class is missing from some of the folds"
-        yield said, decide_means(printed.setting.n_classes, statements, complete=False)
+        yield said, _fits(decide_means(k, statements, complete=False))
 
 
 def _habits(printed: Print) -> Iterator[tuple[str, Limits]]:
@@ -95,10 +115,11 @@ def _habits(printed: Print) -> Iterator[tuple[str, Limits]]:
     if habit == "rounded":
         yield "digits were cut, not rounded", cut_limits
     yield "digits were rounded up", lambda f: (f.value - f.unit, f.value)
-    yield (
-        "last digits are off by up to one",
-        lambda f: (f.value - f.unit, f.value + f.unit),
-    )
+    yield "last digits are off by up to one", _off_by_one
+
+
+def _off_by_one(figure: Figure) -> tuple[float, float]:
+    return figure.value - figure.unit, figure.value + figure.unit
 
 
 def cut_limits(figure: Figure) -> tuple[float, float]:
@@ -130,15 +151,14 @@ def _over(statement: Statement, n: int, k: int) -> Statement:
     return statement
 
 
-def _harmonic(printed: Print, statements: list[Statement]) -> Iterator[tuple[str, Decision]]:
+def _harmonic(printed: Print, statements: list[Statement]) -> Iterator[tuple[str, bool]]:
     """An average F1 as the F1 of the average precision and recall (both occur in print)."""
     for statement in statements:
         average = statement.metric.removesuffix("_f1")
         if average not in ("macro", "weighted"):
             continue
         rest = [s for s in statements if s is not statement]
-        decision = printed.decide(rest, SECONDS)
-        if decision.status is Status.INFEASIBLE:
+        if not _fits(printed.decide(rest, SECONDS)):
             continue
         limits = [
             bound(printed.setting, rest, f"{average}_{name}", seconds=SECONDS) or (0.0, 1.0)
@@ -146,7 +166,7 @@ def _harmonic(printed: Print, statements: list[Statement]) -> Iterator[tuple[str
         ]
         low, high = (_f1(*side) for side in zip(*limits, strict=True))
         if low <= statement.high and statement.low <= high:
-            yield f"{average} F1 is the F1 of {average} precision and {average} recall", decision
+            yield f"{average} F1 is the F1 of {average} precision and {average} recall", True
 
 
 def _f1(precision: float, recall: float) -> float:

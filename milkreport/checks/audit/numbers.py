@@ -15,7 +15,7 @@ from milkreport.checks.audit.findings import Finding, Outcome, Verdict
 from milkreport.checks.audit.matrices_check import Matrices
 from milkreport.checks.audit.meanings import Print, explain
 from milkreport.checks.audit.margins import Margins
-from milkreport.checks.audit.possible import Setting, bound
+from milkreport.checks.audit.possible import Decision, Setting, bound
 from milkreport.checks.audit.program import Status, without_output
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
@@ -23,7 +23,7 @@ from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINIT
 from milkreport.evaluation.records.data import Part
 
 #: Seconds to decide about all numbers of a model, and about a part of them.
-SECONDS, SECONDS_PART = 12.0, 2.0
+SECONDS, SECONDS_PART = 8.0, 1.0
 #: More figures, and it is not sought which of them exclude each other.
 MOST_NARROWED = 60
 #: A bound that leaves more than this open is not shown.
@@ -46,7 +46,7 @@ def audit_numbers(
         figures = [f for f in reference.figures if (f.arm, f.part) == (arm, part)]
         usable = [f for f in figures if _is_usable(reference, f)]
         wrong = [f for f in usable if f.key in alone and alone[f.key].outcome in _WRONG]
-        printed = _print(reference, part, [f for f in usable if f not in wrong])
+        printed = read_print(reference, part, [f for f in usable if f not in wrong])
         if len(printed.figures) > 1 or (printed.figures and printed.setting.size is not None):
             with without_output():
                 found = [*_judge(printed, arm, part, wrong)]
@@ -61,16 +61,33 @@ def _is_usable(reference: Reference, figure: Figure) -> bool:
     rule = reference.rule(figure.metric)
     known = (CLASS_DEFINITIONS if figure.class_name else DEFINITIONS).get(figure.metric)
     as_here = known is None or not rule.unlike(known)
-    statement = _print(reference, figure.part, [figure]).statements()[0]
+    statement = read_print(reference, figure.part, [figure]).statements()[0]
     return statement.known and as_here
 
 
-def _print(reference: Reference, part: Part, figures: Sequence[Figure]) -> Print:
+def read_print(reference: Reference, part: Part, figures: Sequence[Figure]) -> Print:
+    """Figures of one model on one part, with what the source states of its cases."""
     stated = reference.support.get(part)
     support = tuple(stated.get(c, 0) for c in reference.classes) if stated else None
     setting = Setting(len(reference.classes), reference.n.get(part), support)
     runs = reference.mean_over.get(part)
     return Print(tuple(figures), setting, tuple(reference.classes), reference.rounding, runs)
+
+
+def weigh(printed: Print, seconds: float = SECONDS) -> tuple[Verdict | None, list[str], Decision]:
+    """Are all numbers of a model possible together, and if not, under which other meanings?
+
+    Returns:
+        no verdict for means over folds that nothing excludes.
+    """
+    decision = printed.decide(printed.statements(), seconds)
+    if decision.status is Status.UNDECIDED:
+        return Verdict.UNDECIDED, [], decision
+    if decision.status is Status.INFEASIBLE:
+        meanings = explain(printed)
+        return (Verdict.ONLY_IF if meanings else Verdict.IMPOSSIBLE), meanings, decision
+    is_mean = printed.runs is not None and printed.runs > 1
+    return (None if is_mean else Verdict.POSSIBLE), [], decision
 
 
 def _judge(
@@ -81,16 +98,15 @@ def _judge(
     named = f"{count} printed numbers" if count > 1 else f"the printed {name(printed.figures[0])}"
     cases = _cases(printed)
     notes = [f"without {_list(left_out)}, of which see above"] if left_out else []
-    decision = printed.decide(printed.statements(), SECONDS)
-    is_mean = printed.runs is not None and printed.runs > 1
+    verdict, meanings, decision = weigh(printed)
     if decision.status is Status.INFEASIBLE:
-        yield _impossible(printed, named, cases, notes, common)
-    elif decision.status is Status.UNDECIDED:
+        yield _impossible(printed, named, meanings, notes, common)
+    elif verdict is Verdict.UNDECIDED:
         what = f"{named}{cases}: not decided in {SECONDS:.0f} seconds"
         yield Finding(
             outcome=Outcome.CANNOT_TELL, verdict=Verdict.UNDECIDED, what=what, notes=notes, **common
         )
-    elif is_mean:
+    elif verdict is None:
         what = f"{named}, means over {printed.runs} folds or runs: nothing excludes them"
         notes.append("means follow no grid of whole cases, so that only bounds were checked")
         yield Finding(outcome=Outcome.CANNOT_TELL, what=what, notes=notes, **common)
@@ -106,10 +122,13 @@ def _judge(
 
 
 def _impossible(
-    printed: Print, named: str, cases: str, notes: list[str], common: dict[str, Any]
+    printed: Print,
+    named: str,
+    meanings: Sequence[str],
+    notes: list[str],
+    common: dict[str, Any],
 ) -> Finding:
     """A smallest set of numbers that exclude each other, what could explain it, what would settle it."""
-    meanings = explain(printed)
     least = _narrow(printed)
     together = "is not possible" if len(least.figures) == 1 else "exclude each other"
     what = f"{_list(least.figures)} {together}{_cases(least)}"

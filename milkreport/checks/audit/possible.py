@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,8 +33,8 @@ from milkreport.checks.audit.program import (
 
 #: Pieces that a denominator's range is first cut into, and how often they are split before giving up.
 PIECES, MOST_SPLITS = 6, 40
-#: Linear steps towards the numbers.
-STEPS = 10
+#: Linear steps towards the numbers, and how many other counts are tried around where they end.
+STEPS, AROUND = 10, 32
 
 
 @dataclass(frozen=True)
@@ -348,6 +348,7 @@ def decide(setting: Setting, statements: Sequence[Statement], seconds: float = 1
     until = time.monotonic() + seconds
     known = [s for s in statements if s.known]
     splits: dict[str, list[float]] = {}
+    rng = np.random.default_rng(0)
     for _ in range(MOST_SPLITS):
         counts = _Counts(setting, known, splits)
         first = counts.program.solve(until - time.monotonic(), relaxed=True)
@@ -358,10 +359,13 @@ def decide(setting: Setting, statements: Sequence[Statement], seconds: float = 1
         if found.values is None:
             return Decision(found.status)
         start = counts.margins(found.values)
-        for margins in (start, _approach(setting, known, start)):
+        near = _approach(setting, known, start)
+        for margins in (start, near, *_around(setting, near, rng)):
             example = _exact(setting, known, margins, until)
             if example is not None:
                 return Decision(Status.FEASIBLE, example)
+            if time.monotonic() > until:
+                break
         if time.monotonic() > until or not counts.places:
             break
         for name, (pieces, _) in counts.pieces.items():
@@ -411,6 +415,21 @@ def _approach(setting: Setting, statements: Sequence[Statement], start: Margins)
             break
         at = np.array([v.at(found.values) for v in variables])
     return best
+
+
+def _around(setting: Setting, near: Margins, rng: np.random.Generator) -> Iterator[Margins]:
+    """Whole predictions and supports close to *near*: a few cases moved from one class to another."""
+    k = setting.n_classes
+    for step in range(AROUND if setting.size is not None else 0):
+        columns = []
+        for column in (near.support, near.predicted):
+            moved = column.copy()
+            for _ in range(1 + step // 8):
+                i, j = rng.choice(k, 2, replace=False)
+                moved += np.eye(k)[i] - np.eye(k)[j] if moved[j] > 1.5 else 0.0
+            columns.append(moved)
+        support = near.support if setting.support is not None else columns[0]
+        yield Margins(support, columns[1], near.hits)
 
 
 def _slope(here: Margins, statement: Statement) -> Floats:
@@ -469,7 +488,7 @@ def bound(
     statements: Sequence[Statement],
     metric: str,
     position: int | None = None,
-    seconds: float = 4.0,
+    seconds: float = 1.0,
 ) -> tuple[float, float] | None:
     """Limits of a metric, given *statements*: no matrix that prints them passes these.
 
@@ -483,7 +502,7 @@ def bound(
     value = counts.value(metric, position)
     if value is None:
         return None
-    found = [counts.program.solve(seconds / 2, value * sign) for sign in (1.0, -1.0)]
+    found = [counts.program.solve(seconds / 2, value * sign, gap=0.02) for sign in (1.0, -1.0)]
     if any(f.status is Status.INFEASIBLE or not math.isfinite(f.bound) for f in found):
         return None
     low, high = found[0].bound, -found[1].bound

@@ -102,23 +102,34 @@ class Program:
             self._impossible = True
 
     def solve(
-        self, seconds: float, objective: Expression | None = None, *, relaxed: bool = False
+        self,
+        seconds: float,
+        objective: Expression | None = None,
+        *,
+        relaxed: bool = False,
+        gap: float = 1e-4,
     ) -> Solution:
         """Minimise *objective*, or find any solution.
 
         Args:
             relaxed: leave out that variables are whole.
+            gap: how far the bound may stay from the optimum, as a share of it; the bound holds all the same.
         """
-        found = self._solve(seconds, objective, relaxed, confirming=False)
+        found = self._solve(seconds, objective, relaxed, gap, confirming=False)
         if found.status is not Status.INFEASIBLE or self._impossible:
             return found
-        again = self._solve(max(seconds, 1.0), objective, relaxed, confirming=True)
+        again = self._solve(max(seconds, 1.0), objective, relaxed, gap, confirming=True)
         if again.status is Status.INFEASIBLE:
             return again
         return again if again.values is not None else Solution(Status.UNDECIDED)
 
     def _solve(
-        self, seconds: float, objective: Expression | None, relaxed: bool, confirming: bool
+        self,
+        seconds: float,
+        objective: Expression | None,
+        relaxed: bool,
+        gap: float,
+        confirming: bool,
     ) -> Solution:
         from scipy.optimize import Bounds, LinearConstraint, milp
         from scipy.sparse import csr_array
@@ -146,7 +157,7 @@ class Program:
             bounds=Bounds(low, high),
             constraints=limits if self._rows else (),
             options={
-                "time_limit": max(seconds, 0.01), "mip_rel_gap": 1e-4, "presolve": not confirming,
+                "time_limit": max(seconds, 0.01), "mip_rel_gap": gap, "presolve": not confirming,
             },
         )  # fmt: skip
         if found.status == 2:
