@@ -181,6 +181,9 @@ class Reference(Section):
         for matrix in self.matrices:
             refuse_unknown(matrix.arm, declared, "matrices: arm")
         for claim in self.claims:
+            refuse_misspelt(claim.metric, claim.class_name)
+            if claim.class_name:
+                refuse_unknown(claim.class_name, self.classes, "claims: class_name")
             for arm in (claim.arm, *claim.than):
                 refuse_unknown(arm, declared, "claims: arm")
 

@@ -146,7 +146,7 @@ class Share(Value):
 
 
 class Claim(Section):
-    """What the source says of an arm beside others.
+    """What the source says of an arm beside others; ``class_name`` for a metric of one class.
 
     ``than``: arms; none: all others with such a figure. "highest" and "lowest" say the same as "higher" and
     "lower" than all.
@@ -156,6 +156,7 @@ class Claim(Section):
     arm: str
     part: Part
     metric: str
+    class_name: str = ""
     relation: Literal["highest", "lowest", "higher", "lower"]
     than: list[str] = []
     stands: str = ""

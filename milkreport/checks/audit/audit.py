@@ -49,3 +49,8 @@ def audit(reference: Reference) -> Audit:
             for (arm, part), found in matrices.items()
         ],
     )
+
+
+def without_matrices(reference: Reference) -> Reference:
+    """The same publication as if it had printed no confusion matrix."""
+    return reference.model_copy(update={"matrices": []})

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SCHEMA_VERSION = 1
+#: Numbers of a model that are listed one by one where nothing can be told of them.
+MOST_SINGLE = 5
 
 
 class Outcome(StrEnum):
@@ -120,3 +122,28 @@ class Audit(Record):
     def of(self, outcome: Outcome) -> list[Finding]:
         """Findings of one outcome, in the order in which they were made."""
         return [f for f in self.findings if f.outcome is outcome]
+
+    def gathered(self, outcome: Outcome) -> list[Finding]:
+        """The same for readers: many numbers of a model of which nothing is to be told are one entry."""
+        found = self.of(outcome)
+        plain = [f for f in found if f.topic == "metric" and not f.recomputed and not f.verdict]
+        if outcome is not Outcome.CANNOT_TELL:
+            return found
+        by_model: dict[tuple[str, str], list[Finding]] = {}
+        for finding in plain:
+            by_model.setdefault((finding.arm, finding.part), []).append(finding)
+        many = {key: these for key, these in by_model.items() if len(these) > MOST_SINGLE}
+        shown = []
+        for finding in found:
+            these = many.get((finding.arm, finding.part), [])
+            if not any(finding is f for f in these):
+                shown.append(finding)
+            elif finding is these[0]:
+                what = f"{len(these)} printed numbers without a matrix; each is possible by itself"
+                shown.append(
+                    Finding(
+                        outcome=outcome, topic="metric", what=what, arm=finding.arm, part=finding.part,
+                        stands=finding.stands,
+                    )
+                )  # fmt: skip
+        return shown

@@ -58,6 +58,7 @@ def _recomputed(
         recomputed=f"{value:.{digits}f}",
         value=value,
         notes=notes,
+        settle="" if alone or fitting else "ask which is right, the printed value or the matrix",
         **_common(figure),
     )
 

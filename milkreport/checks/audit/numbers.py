@@ -14,7 +14,7 @@ from typing import Any
 from milkreport.checks.audit.findings import Finding, Outcome, Verdict
 from milkreport.checks.audit.matrices_check import Matrices
 from milkreport.checks.audit.meanings import Print, explain
-from milkreport.checks.audit.margins import Margins
+from milkreport.checks.audit.margins import SAME, Margins
 from milkreport.checks.audit.possible import Decision, Setting, bound
 from milkreport.checks.audit.program import Status, without_output
 from milkreport.checks.reference import Reference
@@ -240,7 +240,7 @@ def _settle(least: Print, meanings: Sequence[str]) -> str:
 
 def _limits(printed: Print, common: dict[str, Any]) -> Iterator[Finding]:
     """What the printed numbers allow of headline metrics that are not printed."""
-    said = {f.metric for f in printed.figures if not f.class_name}
+    said = {SAME.get(f.metric, f.metric) for f in printed.figures if not f.class_name}
     for metric in HEADLINE:
         if metric in said:
             continue
