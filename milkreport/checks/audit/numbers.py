@@ -15,7 +15,7 @@ from milkreport.checks.audit.findings import Finding, Outcome, Verdict
 from milkreport.checks.audit.matrices_check import Matrices
 from milkreport.checks.audit.meanings import Print, explain
 from milkreport.checks.audit.margins import SAME, Margins
-from milkreport.checks.audit.possible import Decision, Setting, bound
+from milkreport.checks.audit.possible import Decision, Setting, Statement, bound
 from milkreport.checks.audit.program import Status, without_output
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
@@ -24,6 +24,8 @@ from milkreport.evaluation.records.data import Part
 
 #: Seconds to decide about all numbers of a model, and about a part of them.
 SECONDS, SECONDS_PART = 8.0, 1.0
+#: Share of a print's own width that is added on both sides before numbers are called impossible.
+WIDENED = 0.02
 #: More figures, and it is not sought which of them exclude each other.
 MOST_NARROWED = 60
 #: A bound that leaves more than this open is not shown.
@@ -84,10 +86,20 @@ def weigh(printed: Print, seconds: float = SECONDS) -> tuple[Verdict | None, lis
     if decision.status is Status.UNDECIDED:
         return Verdict.UNDECIDED, [], decision
     if decision.status is Status.INFEASIBLE:
+        wider = [_widened(s) for s in printed.statements()]
+        again = printed.decide(wider, seconds)
+        if again.status is not Status.INFEASIBLE:
+            return Verdict.UNDECIDED, [], Decision(Status.UNDECIDED)
         meanings = explain(printed)
         return (Verdict.ONLY_IF if meanings else Verdict.IMPOSSIBLE), meanings, decision
     is_mean = printed.runs is not None and printed.runs > 1
     return (None if is_mean else Verdict.POSSIBLE), [], decision
+
+
+def _widened(statement: Statement) -> Statement:
+    """A little more than its print leaves open: what is impossible only by a hair is not called so."""
+    more = WIDENED * (statement.high - statement.low)
+    return replace(statement, low=statement.low - more, high=statement.high + more)
 
 
 def _judge(

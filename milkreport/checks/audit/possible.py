@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,7 +34,11 @@ from milkreport.checks.audit.program import (
 #: Pieces that a denominator's range is first cut into, and how often they are split before giving up.
 PIECES, MOST_SPLITS = 6, 40
 #: Linear steps towards the numbers, and how many other counts are tried around where they end.
-STEPS, AROUND = 10, 32
+STEPS, AROUND = 16, 32
+#: Cases that shares are counted in where no number of cases is stated; each class has one of them at least.
+ANY_SIZE = 1e5
+#: How far from there supports and predictions are looked for with which a class can print its numbers.
+WINDOW = 20
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,11 @@ class _Counts:
         statements: Sequence[Statement],
         splits: dict[str, list[float]],
         predicted: Sequence[float] | None = None,
+        support: Sequence[float] | None = None,
     ) -> None:
         self.k, self.program, self.splits = setting.n_classes, Program(), splits
         self.whole = setting.size is not None
-        self.n = float(setting.size) if setting.size is not None else 1.0
+        self.n = float(setting.size) if setting.size is not None else ANY_SIZE
         self.ranges: dict[str, tuple[float, float]] = {}
         self.pieces: dict[str, tuple[list[tuple[float, float]], list[Expression]]] = {}
         self.places: dict[str, Expression] = {}  # denominators that are cut into pieces
@@ -96,12 +101,12 @@ class _Counts:
         self._limits = {
             (s.metric, s.position): (s.low, s.high) for s in statements if s.position is not None
         }
-        self.fixed_support = setting.support is not None
-        least = 1.0 if self.whole else 0.0
+        support = setting.support if support is None else support
+        self.fixed_support = support is not None
         self.support = (
-            [constant(s) for s in setting.support]
-            if setting.support is not None
-            else [self._count(least) for _ in range(self.k)]
+            [constant(s) for s in support]
+            if support is not None
+            else [self._count(1.0) for _ in range(self.k)]
         )
         self.predicted = (
             [constant(p) for p in predicted]
@@ -257,7 +262,7 @@ class _Counts:
         least, most = max(0.0, place.at(low.values)), place.at(high.values)
         if self.whole:
             return float(math.ceil(least - 1e-4)), float(math.floor(most + 1e-4))
-        return max(0.0, least - 1e-7), most + 1e-7
+        return max(0.0, least - 1e-3), most + 1e-3
 
     def _envelope(self, metric: str, c: int, above: Expression, below: Expression) -> Expression:
         name, offset = self._place(metric, c)
@@ -360,7 +365,9 @@ def decide(setting: Setting, statements: Sequence[Statement], seconds: float = 1
             return Decision(found.status)
         start = counts.margins(found.values)
         near = _approach(setting, known, start)
-        for margins in (start, near, *_around(setting, near, rng)):
+        snapped = _snap(setting, known, near)
+        tried = (start, near, snapped, *_around(setting, snapped, rng))
+        for margins in tried:
             example = _exact(setting, known, margins, until)
             if example is not None:
                 return Decision(Status.FEASIBLE, example)
@@ -377,7 +384,10 @@ def decide(setting: Setting, statements: Sequence[Statement], seconds: float = 1
 def _approach(setting: Setting, statements: Sequence[Statement], start: Margins) -> Margins:
     """Go from *start* towards the numbers: linear programs with the metrics' slopes at each step."""
     k, n = setting.n_classes, start.n
-    at, reach = np.concatenate([start.support, start.predicted, start.hits]), 0.2 * n
+    # A corner of the enclosure has classes of hardly a case, where metrics are steep: start further inside.
+    support = start.support if setting.support is not None else 0.8 * start.support + 0.2 * n / k
+    predicted = 0.8 * start.predicted + 0.2 * n / k
+    at, reach = np.concatenate([support, predicted, start.hits]), 0.2 * n
     best, best_miss = start, math.inf
     for _ in range(STEPS):
         here = Margins(at[:k], at[k : 2 * k], at[2 * k :])
@@ -388,8 +398,12 @@ def _approach(setting: Setting, statements: Sequence[Statement], start: Margins)
         if miss < best_miss:
             best, best_miss = here, miss
         else:
+            # The slopes led too far: again from the best point, with smaller steps.
             reach /= 4
-        if miss == 0 and len(statements):
+            at = np.concatenate([best.support, best.predicted, best.hits])
+            here = best
+            values = np.array([here.value(s.metric, s.position) for s in statements])
+        if best_miss == 0:
             break
         counts = _Counts(setting, [], {})
         variables = [*counts.support, *counts.predicted, *counts.hits]
@@ -417,6 +431,45 @@ def _approach(setting: Setting, statements: Sequence[Statement], start: Margins)
     return best
 
 
+def _snap(setting: Setting, statements: Sequence[Statement], near: Margins) -> Margins:
+    """Whole supports and predictions close to *near* with which each class can print its own numbers.
+
+    A recall of 0.236 is no share of most supports, so that rounding alone seldom hits one that it is of.
+    """
+    if setting.size is None:
+        return near
+    support, predicted = near.support.copy(), near.predicted.copy()
+    bound_classes = {s.position for s in statements if s.position is not None}
+    for c in bound_classes:
+        mine = [s for s in statements if s.position == c]
+        middle_s, middle_p = round(support[c]), round(predicted[c])
+        is_fixed = setting.support is not None
+        reach_s, reach_p = (0 if is_fixed else WINDOW), WINDOW
+        s, p = np.meshgrid(
+            np.arange(max(1, middle_s - reach_s), middle_s + reach_s + 1),
+            np.arange(max(0, middle_p - reach_p), middle_p + reach_p + 1),
+            indexing="ij",
+        )
+        least, most = np.zeros(s.shape), np.minimum(s, p).astype(float)
+        for statement in mine:
+            whole, offset = {
+                "recall": (s, 0), "precision": (p, 0), "f1": ((s + p) / 2, 0),
+                "specificity": (setting.size - s, s + p - setting.size),
+            }[statement.metric]  # fmt: skip
+            least = np.maximum(least, np.ceil(statement.low * whole + offset - 1e-7))
+            most = np.minimum(most, np.floor(statement.high * whole + offset + 1e-7))
+        far = np.abs(s - middle_s) + np.abs(p - middle_p) + np.where(least <= most, 0, 10**9)
+        i, j = np.unravel_index(int(far.argmin()), far.shape)
+        support[c], predicted[c] = s[i, j], p[i, j]
+    free = [c for c in range(setting.n_classes) if c not in bound_classes]
+    for column in (support, predicted):
+        # What was moved is taken from the classes of which nothing is printed.
+        moved = setting.size - column.sum()
+        if free:
+            column[max(free, key=lambda c: column[c])] += moved
+    return Margins(support, predicted, near.hits)
+
+
 def _around(setting: Setting, near: Margins, rng: np.random.Generator) -> Iterator[Margins]:
     """Whole predictions and supports close to *near*: a few cases moved from one class to another."""
     k = setting.n_classes
@@ -426,7 +479,9 @@ def _around(setting: Setting, near: Margins, rng: np.random.Generator) -> Iterat
             moved = column.copy()
             for _ in range(1 + step // 8):
                 i, j = rng.choice(k, 2, replace=False)
-                moved += np.eye(k)[i] - np.eye(k)[j] if moved[j] > 1.5 else 0.0
+                if moved[j] > 1.5:
+                    moved[i] += 1
+                    moved[j] -= 1
             columns.append(moved)
         support = near.support if setting.support is not None else columns[0]
         yield Margins(support, columns[1], near.hits)
@@ -453,14 +508,10 @@ def _exact(
     setting: Setting, statements: Sequence[Statement], near: Margins, until: float
 ) -> Margins | None:
     """True positives that print the numbers with the predictions and supports of *near*."""
-    predicted, fixed = near.predicted, setting
+    predicted, support = near.predicted, near.support
     if setting.size is not None:
-        predicted = _whole(near.predicted, setting.size)
-        support = _whole(near.support, setting.size)
-        fixed = replace(setting, support=tuple(int(s) for s in support))
-    elif any(not math.isfinite(s.low) for s in statements):
-        return None
-    alone = _Counts(fixed, statements, {}, tuple(predicted))
+        predicted, support = (_whole(column, setting.size) for column in (predicted, support))
+    alone = _Counts(setting, statements, {}, tuple(predicted), tuple(support))
     alone.enclose()
     solved = alone.program.solve(max(0.2, until - time.monotonic()))
     if solved.values is None:
