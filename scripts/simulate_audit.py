@@ -1,4 +1,4 @@
-"""How often the audit of numbers without a matrix accuses an honest paper, and what planted mistakes it finds.
+"""How often an audit without a matrix accuses an honest paper, and which planted mistakes it finds.
 
 Papers are drawn: 2 to 9 classes, 60 to 3,000 cases, imbalanced, models from poor to good. Some print
 overall metrics, some a table by class, some means over folds; rounded up, down, to even, or cut. No mistake
@@ -38,8 +38,8 @@ OVERALL = (
 )  # fmt: skip
 BY_CLASS = ("precision", "recall", "f1")
 KINDS = ("overall, cases stated", "overall, cases per class stated", "table by class", "fold means")
-#: Seconds for the numbers of a paper; `milkreport audit` takes more.
-SECONDS = 0.5
+#: Rounds for the numbers of a paper; `milkreport audit` takes four.
+ROUNDS = 2
 MISTAKES = ("one count", "one digit", "rows swapped", "wrong averaging")
 
 Key = tuple[str, int | None]
@@ -157,7 +157,9 @@ def plant(rng: np.random.Generator, paper: Paper, mistake: str) -> Paper | None:
         if paper.kind != "table by class":
             return None
         i, j = (int(x) for x in rng.choice(k, 2, replace=False))
-        changed = {(m, i): before[m, j] for m in BY_CLASS} | {(m, j): before[m, i] for m in BY_CLASS}
+        changed = {(m, i): before[m, j] for m in BY_CLASS} | {
+            (m, j): before[m, i] for m in BY_CLASS
+        }
     else:
         averaged = [key for key in keys if key[0].startswith(("macro_", "weighted_"))]
         if not averaged:
@@ -185,7 +187,7 @@ def verdict(paper: Paper) -> str:
     rest = [f for f in reference.figures if (f.metric, f.class_name) not in wrong]
     if rest:
         with without_output():
-            said.add(weigh(read_print(reference, "test", rest), SECONDS)[0])
+            said.add(weigh(read_print(reference, "test", rest), ROUNDS)[0])
     for grave in (Verdict.IMPOSSIBLE, Verdict.ONLY_IF, Verdict.UNDECIDED):
         if grave in said:
             return str(grave)

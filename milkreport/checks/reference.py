@@ -102,11 +102,11 @@ class Frozen(Section):
 class Reference(Section):
     """All figures of one source, with what a run must share to be compared with them.
 
-    ``support``: cases per class. ``mean_over``: folds or runs that the figures of a part are means over, 1 for
-    a single test; absent where the source does not say. ``primary``: the metric that the verdict follows, or ``metric:class``;
-    without one the first that can be compared. ``protocol``: suite settings, dotted, that must agree.
-    ``min_seeds``: trainings per arm that a verdict asks for. ``min_support``: cases of a class below which
-    there is no verdict.
+    ``support``: cases per class. ``mean_over``: folds or runs that the figures of a part are means over, 1
+    for a single test; absent where the source does not say. ``primary``: the metric that the verdict
+    follows, or ``metric:class``; without one the first that can be compared. ``protocol``: suite settings,
+    dotted, that must agree. ``min_seeds``: trainings per arm that a verdict asks for. ``min_support``: cases
+    of a class below which there is no verdict.
     """
 
     schema_version: Literal[1] = 1

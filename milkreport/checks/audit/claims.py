@@ -17,7 +17,7 @@ from milkreport.checks.statements import Claim, Figure
 
 
 def audit_claims(reference: Reference, matrices: Matrices) -> Iterator[Finding]:
-    """Does each claim hold for the printed numbers, and for those that their matrices give; would it stand?"""
+    """Does each claim hold for the printed numbers and those of the matrices, and would it stand?"""
     for claim in reference.claims:
         yield _check(reference, matrices, claim)
         yield from _stand(reference, claim)

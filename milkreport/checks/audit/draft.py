@@ -36,7 +36,9 @@ class Draft:
     classes: list[str] = field(default_factory=list)
     support: dict[str, int] = field(default_factory=dict)
     n: int | None = None
-    figures: list[tuple[str, str, str, str]] = field(default_factory=list)  # arm, metric, class, printed
+    figures: list[tuple[str, str, str, str]] = field(
+        default_factory=list
+    )  # arm, metric, class, printed
     hints: list[str] = field(default_factory=list)
 
 
@@ -96,7 +98,9 @@ def read_draft(
     draft = Draft()
     for column, head in enumerate(table.head[1:], 1):
         name = _bare(head)
-        cells = [(row[0], row[column]) for row in table.rows if row[column] not in ("", "-", "—", "–")]
+        cells = [
+            (row[0], row[column]) for row in table.rows if row[column] not in ("", "-", "—", "–")
+        ]
         if name in _COUNTS:
             _read_counts(draft, cells, where, head)
             continue
@@ -185,7 +189,9 @@ def _as_fractions(
         try:
             value = Decimal(plain)
         except InvalidOperation:
-            do = "write a decimal point" if "," in plain else "leave the cell empty if there is none"
+            do = (
+                "write a decimal point" if "," in plain else "leave the cell empty if there is none"
+            )
             where_in = f"row {name!r}, column {head!r}: {text!r} is not a number"
             raise DataError(where_in, do, where) from None
         numbers.append((name, value, signed))
@@ -248,7 +254,11 @@ def as_reference(name: str, draft: Draft | None, classes: Sequence[str] = ()) ->
         'source = "FILL IN: journal, address, table"',
         'data = "FILL IN: the data set"',
         f"classes = {quoted(named, ensure_ascii=False)}"
-        + ("" if found.classes or classes else " # FILL IN: all classes, also those without a figure"),
+        + (
+            ""
+            if found.classes or classes
+            else " # FILL IN: all classes, also those without a figure"
+        ),
         'split = "FILL IN: how the test cases were chosen"',
         'comparable = "other data"',
         'rounding = "rounded" # or "rounded or cut", "about", "exact"',
@@ -268,7 +278,9 @@ def as_reference(name: str, draft: Draft | None, classes: Sequence[str] = ()) ->
         lines.append(f"# Cases per class, if they are stated: support = {{ test = {{ {shown} }} }}")
     lines += [f"# {hint}" for hint in found.hints]
     if draft is None:
-        lines.append('# A figure per printed number. "87.6%" is 0.876; "0.590" is finer than "0.59".')
+        lines.append(
+            '# A figure per printed number. "87.6%" is 0.876; "0.590" is finer than "0.59".'
+        )
     for arm, metric, class_name, printed in found.figures:
         lines += [
             "", "[[figures]]", f"arm = {quoted(arm, ensure_ascii=False)}", 'part = "test"',

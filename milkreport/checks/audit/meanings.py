@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from milkreport.checks.audit.enclosure import Setting, Statement
 from milkreport.checks.audit.means import decide_means
-from milkreport.checks.audit.possible import Decision, Setting, Statement, bound, decide
+from milkreport.checks.audit.possible import Decision, bound, decide
 from milkreport.checks.audit.program import Status
 from milkreport.checks.statements import Figure, Rounding
 
-#: Seconds for one explanation; one that is not decided counts as one that is possible.
-SECONDS = 2.0
+#: Rounds for one explanation; one that is not decided counts as one that is possible.
+ROUNDS_MEANING = 1
 
 Limits = Callable[[Figure], tuple[float, float]]
 
@@ -41,11 +42,11 @@ class Print:
             found.append(Statement(figure.metric, low, high, position))
         return found
 
-    def decide(self, statements: Sequence[Statement], seconds: float) -> Decision:
+    def decide(self, statements: Sequence[Statement], rounds: int) -> Decision:
         """Whether they are possible: for one test, or as means."""
         if self.runs is not None and self.runs > 1:
             return decide_means(self.setting.n_classes, statements)
-        return decide(self.setting, statements, seconds)
+        return decide(self.setting, statements, rounds)
 
     def without(self, left_out: Sequence[Figure]) -> Print:
         """The same without some figures."""
@@ -61,12 +62,14 @@ def explain(printed: Print) -> list[str]:
     found = [
         said
         for said, limits in _habits(printed)
-        if _fits(printed.decide(printed.statements(limits), SECONDS))
+        if _fits(printed.decide(printed.statements(limits), ROUNDS_MEANING))
     ]
     found += [said for said, fits in _averages(printed, printed.statements()) if fits]
     if not found and printed.rounding not in ("exact", "about"):
         widest = printed.statements(_off_by_one)
-        found = [f"{said}, and last digits are off" for said, fits in _averages(printed, widest) if fits]
+        found = [
+            f"{said}, and last digits are off" for said, fits in _averages(printed, widest) if fits
+        ]
     return found
 
 
@@ -81,18 +84,18 @@ def _averages(printed: Print, statements: list[Statement]) -> Iterator[tuple[str
         if other and not any(s.metric == other for s in statements):
             changed = [*statements[:i], replace(statement, metric=other), *statements[i + 1 :]]
             said = f"the printed {_words(statement.metric)} is the {_words(other)}"
-            yield said, _fits(printed.decide(changed, SECONDS))
+            yield said, _fits(printed.decide(changed, ROUNDS_MEANING))
     if any(s.metric.endswith(("precision", "recall")) for s in statements):
         yield (
             "precision and recall are interchanged (a matrix with the predicted classes in rows)",
-            _fits(printed.decide([_interchanged(s) for s in statements], SECONDS)),
+            _fits(printed.decide([_interchanged(s) for s in statements], ROUNDS_MEANING)),
         )
     if any(s.metric.startswith("macro") or s.metric == "balanced_accuracy" for s in statements):
         k = len(printed.classes)
         for n in range(k - 1, max(k - 3, 0), -1):
             changed = [_over(s, n, k) for s in statements]
             said = f"its macro averages are over {n} of the {k} classes"
-            yield said, _fits(printed.decide(changed, SECONDS))
+            yield said, _fits(printed.decide(changed, ROUNDS_MEANING))
     yield from _harmonic(printed, statements)
     k = printed.setting.n_classes
     if printed.runs is None:
@@ -141,7 +144,9 @@ def _interchanged(statement: Statement) -> Statement:
     for one, other in (("precision", "recall"), ("recall", "precision")):
         if name.endswith(one):
             return replace(statement, metric=name.replace(one, other))
-    return replace(statement, metric="macro_precision") if name == "balanced_accuracy" else statement
+    return (
+        replace(statement, metric="macro_precision") if name == "balanced_accuracy" else statement
+    )
 
 
 def _over(statement: Statement, n: int, k: int) -> Statement:
@@ -158,10 +163,10 @@ def _harmonic(printed: Print, statements: list[Statement]) -> Iterator[tuple[str
         if average not in ("macro", "weighted"):
             continue
         rest = [s for s in statements if s is not statement]
-        if not _fits(printed.decide(rest, SECONDS)):
+        if not _fits(printed.decide(rest, ROUNDS_MEANING)):
             continue
         limits = [
-            bound(printed.setting, rest, f"{average}_{name}", seconds=SECONDS) or (0.0, 1.0)
+            bound(printed.setting, rest, f"{average}_{name}") or (0.0, 1.0)
             for name in ("precision", "recall")
         ]
         low, high = (_f1(*side) for side in zip(*limits, strict=True))

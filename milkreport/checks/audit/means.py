@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from milkreport.checks.audit.enclosure import Statement
 from milkreport.checks.audit.margins import AVERAGED, SAME
-from milkreport.checks.audit.possible import Decision, Statement
-from milkreport.checks.audit.program import Expression, Program, Status, total
+from milkreport.checks.audit.possible import Decision
+from milkreport.checks.audit.program import Expression, Program, total
 
 #: Directions of the tangent planes that enclose the harmonic mean.
 _TANGENTS = 48
@@ -62,4 +63,4 @@ def decide_means(
             if average == "macro":
                 classes = total([means.value(of, c) for c in range(n_classes)])
                 means.program.require(means.value(name) * n_classes - classes, 0, 0)
-    return Decision(means.program.solve(5.0).status)
+    return Decision(means.program.solve().status)

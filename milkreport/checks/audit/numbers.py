@@ -11,19 +11,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from milkreport.checks.audit.enclosure import Setting, Statement
 from milkreport.checks.audit.findings import Finding, Outcome, Verdict
+from milkreport.checks.audit.margins import SAME, Margins
 from milkreport.checks.audit.matrices_check import Matrices
 from milkreport.checks.audit.meanings import Print, explain
-from milkreport.checks.audit.margins import SAME, Margins
-from milkreport.checks.audit.possible import Decision, Setting, Statement, bound
+from milkreport.checks.audit.possible import Decision, bound
 from milkreport.checks.audit.program import Status, without_output
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
 from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS, HEADLINE
 from milkreport.evaluation.records.data import Part
 
-#: Seconds to decide about all numbers of a model, and about a part of them.
-SECONDS, SECONDS_PART = 8.0, 1.0
+#: Rounds to decide about all numbers of a model, and about a part of them.
+ROUNDS_ALL, ROUNDS_PART = 4, 1
 #: Share of a print's own width that is added on both sides before numbers are called impossible.
 WIDENED = 0.02
 #: More figures, and it is not sought which of them exclude each other.
@@ -76,18 +79,18 @@ def read_print(reference: Reference, part: Part, figures: Sequence[Figure]) -> P
     return Print(tuple(figures), setting, tuple(reference.classes), reference.rounding, runs)
 
 
-def weigh(printed: Print, seconds: float = SECONDS) -> tuple[Verdict | None, list[str], Decision]:
+def weigh(printed: Print, rounds: int = ROUNDS_ALL) -> tuple[Verdict | None, list[str], Decision]:
     """Are all numbers of a model possible together, and if not, under which other meanings?
 
     Returns:
         no verdict for means over folds that nothing excludes.
     """
-    decision = printed.decide(printed.statements(), seconds)
+    decision = printed.decide(printed.statements(), rounds)
     if decision.status is Status.UNDECIDED:
         return Verdict.UNDECIDED, [], decision
     if decision.status is Status.INFEASIBLE:
         wider = [_widened(s) for s in printed.statements()]
-        again = printed.decide(wider, seconds)
+        again = printed.decide(wider, rounds)
         if again.status is not Status.INFEASIBLE:
             return Verdict.UNDECIDED, [], Decision(Status.UNDECIDED)
         meanings = explain(printed)
@@ -102,9 +105,7 @@ def _widened(statement: Statement) -> Statement:
     return replace(statement, low=statement.low - more, high=statement.high + more)
 
 
-def _judge(
-    printed: Print, arm: str, part: Part, left_out: Sequence[Figure]
-) -> Iterator[Finding]:
+def _judge(printed: Print, arm: str, part: Part, left_out: Sequence[Figure]) -> Iterator[Finding]:
     common: dict[str, Any] = {"topic": "numbers", "arm": arm, "part": part}
     count = len(printed.figures)
     named = f"{count} printed numbers" if count > 1 else f"the printed {name(printed.figures[0])}"
@@ -114,7 +115,7 @@ def _judge(
     if decision.status is Status.INFEASIBLE:
         yield _impossible(printed, named, meanings, notes, common)
     elif verdict is Verdict.UNDECIDED:
-        what = f"{named}{cases}: not decided in {SECONDS:.0f} seconds"
+        what = f"{named}{cases}: not decided, too many combinations are left"
         yield Finding(
             outcome=Outcome.CANNOT_TELL, verdict=Verdict.UNDECIDED, what=what, notes=notes, **common
         )
@@ -130,7 +131,8 @@ def _judge(
         yield Finding(
             outcome=Outcome.AGREES, verdict=Verdict.POSSIBLE, what=what, notes=notes, **common
         )
-        yield from _limits(printed, common)
+        if len(printed.figures) > 1:
+            yield from _limits(printed, common)
 
 
 def _impossible(
@@ -171,7 +173,7 @@ def _narrow(printed: Print) -> Print:
 
     def excluded(candidate: Print) -> bool:
         statements = candidate.statements()
-        return candidate.decide(statements, SECONDS_PART).status is Status.INFEASIBLE
+        return candidate.decide(statements, ROUNDS_PART).status is Status.INFEASIBLE
 
     if len(printed.figures) > MOST_NARROWED:
         return printed
@@ -195,7 +197,7 @@ def _narrow(printed: Print) -> Print:
 
 def _fits_without(printed: Print, figure: Figure) -> bool:
     rest = printed.without([figure])
-    return rest.decide(rest.statements(), SECONDS_PART).status is not Status.INFEASIBLE
+    return rest.decide(rest.statements(), ROUNDS_PART).status is not Status.INFEASIBLE
 
 
 def _arithmetic(least: Print) -> list[str]:
@@ -206,7 +208,7 @@ def _arithmetic(least: Print) -> list[str]:
     for figure in least.figures[:6]:
         rest = least.without([figure])
         position = least.classes.index(figure.class_name) if figure.class_name else None
-        limits = bound(least.setting, rest.statements(), figure.metric, position, SECONDS_PART)
+        limits = bound(least.setting, rest.statements(), figure.metric, position)
         if limits is not None:
             digits = figure.digits + 2
             given = f"given {_list(rest.figures)}" if rest.figures else "by the cases alone"
@@ -216,7 +218,36 @@ def _arithmetic(least: Print) -> list[str]:
                     f"{given}{_cases(least)}, {name(figure, False)} lies from {low:.{digits}f} to "
                     f"{high:.{digits}f}; printed {figure.printed}"
                 )
-    return lines or _harmonic_lines(least)
+    return lines or _nearest_lines(least) or _harmonic_lines(least) or [WHOLE]
+
+
+#: Said where each number lies within what the others allow, but for whole cases.
+WHOLE = "as shares each of them lies within what the others allow; no whole numbers of cases give all at once"
+
+
+def _nearest_lines(least: Print) -> list[str]:
+    """For a class's F1 or precision alone: the nearest values that whole cases give."""
+    figure, support = least.figures[0], least.setting.support
+    if len(least.figures) > 1 or support is None or not figure.class_name:
+        return []
+    s, n = support[least.classes.index(figure.class_name)], sum(support)
+    predicted = np.arange(1, n + 1)[:, None]
+    hits = np.arange(s + 1)[None, :]
+    if figure.metric == "f1":
+        values, text = 2 * hits / (s + predicted), "2·{t}/({s} + {p})"
+    elif figure.metric == "precision":
+        values, text = hits / predicted, "{t}/{p}"
+    else:
+        return []
+    values = np.where((hits <= predicted) & (predicted - hits <= n - s), values, np.nan)
+    shown = []
+    for side in (values - figure.value, figure.value - values):
+        away = np.where(side >= 0, side, np.nan)
+        if np.isfinite(away).any():
+            i, t = np.unravel_index(int(np.nanargmin(away)), away.shape)
+            formula = text.format(t=int(t), s=s, p=int(i) + 1)
+            shown.append(f"{formula} = {values[i, t]:.{figure.digits + 2}f}")
+    return [f"the nearest that whole cases give: {', '.join(shown)}; printed {figure.printed}"]
 
 
 def _harmonic_lines(least: Print) -> list[str]:

@@ -1,4 +1,4 @@
-"""A results table as it was pasted: CSV, Markdown, LaTeX or scikit-learn's classification report, to cells."""
+"""A pasted results table (CSV, Markdown, LaTeX, scikit-learn's classification report) as cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from milkreport.errors import DataError
 
 _COMMANDS = re.compile(r"\\(?:textbf|textit|emph|mathbf|underline|text|bm|bf)\b\s*")
 _SPANS = re.compile(r"\\multi(?:column|row)\s*\{[^}]*\}\s*\{[^}]*\}\s*\{([^}]*)\}")
-_RULES = re.compile(r"\\(?:hline|toprule|midrule|bottomrule|cline\{[^}]*\}|cmidrule(?:\([^)]*\))?\{[^}]*\})")
+_RULES = re.compile(
+    r"\\(?:hline|toprule|midrule|bottomrule|cline\{[^}]*\}|cmidrule(?:\([^)]*\))?\{[^}]*\})"
+)
 _SPREAD = re.compile(r"\s*(?:±|\\pm|\+/-|\+-)\s*[\d.]+\s*%?|\s*\([\d.]+\)$")
 
 
@@ -56,7 +58,7 @@ def _latex(text: str) -> list[list[str]]:
     body = re.sub(r"\\begin\{tabular[x*]?\}(?:\{[^}]*\})?\{(?:[^{}]|\{[^}]*\})*\}", "", body)
     body = re.sub(r"\\(?:begin|end|caption|label)\{[^}]*\}|\\centering", "", body)
     rows = [_RULES.sub("", row) for row in body.split("\\\\")]
-    return [[cell for cell in row.split("&")] for row in rows if "&" in row]
+    return [row.split("&") for row in rows if "&" in row]
 
 
 def _markdown(lines: list[str]) -> list[list[str]]:

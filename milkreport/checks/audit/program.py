@@ -1,4 +1,4 @@
-"""A small mixed-integer linear program: built row by row, solved by HiGHS within a time limit.
+"""A small mixed-integer linear program: built row by row, solved by HiGHS within a limit of nodes.
 
 HiGHS can call a program infeasible that is not, where rows leave no room but the error of floats. Every row
 has room for that, above the solver's own tolerance, and an infeasible program is solved once more in another
@@ -23,12 +23,14 @@ Floats = npt.NDArray[np.float64]
 
 #: Added to both sides of every row whose largest factor is 1, and where infeasibility is confirmed.
 SLACK, SLACK_CONFIRMING = 2e-6, 1e-5
+#: Nodes of a search tree, and seconds that no solution should ever take.
+MOST_NODES, MOST_SECONDS = 500, 120.0
 #: A factor that is none.
 TINY = 1e-12
 
 
 class Status(StrEnum):
-    """What the solver found; ``UNDECIDED``: not within its time."""
+    """What the solver found; ``UNDECIDED``: not within its limit."""
 
     FEASIBLE = "feasible"
     INFEASIBLE = "infeasible"
@@ -109,32 +111,34 @@ class Program:
 
     def solve(
         self,
-        seconds: float,
         objective: Expression | None = None,
         *,
         relaxed: bool = False,
         gap: float = 1e-4,
+        nodes: int = MOST_NODES,
     ) -> Solution:
         """Minimise *objective*, or find any solution.
 
         Args:
             relaxed: leave out that variables are whole.
             gap: how far the bound may stay from the optimum, as a share of it; the bound holds all the same.
+            nodes: of the search tree, after which it is not decided. No clock decides, so that the same
+                numbers always give the same answer.
         """
-        found = self._solve(seconds, objective, relaxed, gap, confirming=False)
+        found = self._solve(objective, relaxed, gap, nodes, confirming=False)
         if found.status is not Status.INFEASIBLE or self._impossible:
             return found
-        again = self._solve(max(seconds, 1.0), objective, relaxed, gap, confirming=True)
+        again = self._solve(objective, relaxed, gap, nodes, confirming=True)
         if again.status is Status.INFEASIBLE:
             return again
         return again if again.values is not None else Solution(Status.UNDECIDED)
 
     def _solve(
         self,
-        seconds: float,
         objective: Expression | None,
         relaxed: bool,
         gap: float,
+        nodes: int,
         confirming: bool,
     ) -> Solution:
         from scipy.optimize import Bounds, LinearConstraint, milp
@@ -163,7 +167,8 @@ class Program:
             bounds=Bounds(low, high),
             constraints=limits if self._rows else (),
             options={
-                "time_limit": max(seconds, 0.01), "mip_rel_gap": gap, "presolve": not confirming,
+                "node_limit": nodes, "time_limit": MOST_SECONDS, "mip_rel_gap": gap,
+                "presolve": not confirming,
             },
         )  # fmt: skip
         if found.status == 2:

@@ -35,11 +35,12 @@ _TOPICS = {
     "behaviour": "How the arms answer",
 }
 _MEANINGS = {
-    Outcome.DIFFERS: "Two printed statements contradict each other, or no confusion matrix prints the numbers, "
-    "whatever usual way of rounding or averaging is assumed.",
+    Outcome.DIFFERS: "Two printed statements contradict each other, or no confusion matrix prints the "
+    "numbers, whatever usual way of rounding or averaging is assumed.",
     Outcome.QUESTIONABLE: "Possible under an assumption that the publication does not state; it is named.",
     Outcome.CANNOT_TELL: "What is printed does not decide it.",
-    Outcome.AGREES: "The statement follows from others, or at least one confusion matrix prints all the numbers.",
+    Outcome.AGREES: "The statement follows from others, or at least one confusion matrix prints all "
+    "the numbers.",
 }
 #: Findings on the first page.
 MOST_FIRST = 4
@@ -50,7 +51,7 @@ MOST_NOTES = 8
 
 @dataclass(frozen=True)
 class Item:
-    """One finding: what it is about, what was found, how it was worked out, what could explain and settle it."""
+    """One finding: what it is about, what was found, its arithmetic, what could explain and settle it."""
 
     badge: Badge
     where: str
@@ -73,7 +74,8 @@ class Items:
 class AuditView:
     """An audit as text: the sentence that sums it up, its counts, and its parts.
 
-    ``first``: the gravest findings, for the first page; ``key``: what the four words mean. ``disagreeing``: what does not agree or is questionable, by topic; ``rest``: everything else, by outcome.
+    ``first``: the gravest findings, for the first page; ``key``: what the four words mean.
+    ``disagreeing``: what does not agree or is questionable, by topic; ``rest``: everything else, by outcome.
     """
 
     title: str
@@ -147,7 +149,8 @@ def _item(audit: Audit, finding: Finding) -> Item:
             sentence(shorten(capital(without_paths(n)), 500)) for n in finding.notes[:MOST_NOTES]
         ),
         arithmetic=tuple(
-            sentence(shorten(capital(without_paths(n)), 500)) for n in finding.arithmetic[:MOST_NOTES]
+            sentence(shorten(capital(without_paths(n)), 500))
+            for n in finding.arithmetic[:MOST_NOTES]
         ),
         settle=sentence(capital(without_paths(finding.settle))) if finding.settle else "",
     )
