@@ -19,7 +19,7 @@ from milkreport.checks.audit.margins import Floats, Margins
 from milkreport.checks.audit.program import Status, constant, total
 
 #: How often pieces are split before giving up, and nodes of a search for a bound.
-ROUNDS, NODES_BOUND = 4, 50
+ROUNDS, NODES_BOUND = 4, 1
 #: Linear steps towards the numbers, and how many other counts are tried around where they end.
 STEPS, AROUND = 16, 32
 #: How far from there supports and predictions are looked for with which a class can print its numbers.
