@@ -97,7 +97,7 @@ def test_a_mean_is_read_without_its_spread_and_metrics_in_rows_are_turned() -> N
         ("Class,Recall,Support\na,0.5,many\n", "'many' is not a count"),
         ("Class,Recall,Support\na,0.5,3\na,0.6,4\n", "stands twice"),
         ("Model,Accuracy\nours,0.8,0.9\n", "row 2 of the table has 3 cells"),
-        ("Model,Colour\nours,red\n", "does the table have a row per class"),
+        ("Name,Colour\nours,red\n", "does the table have a row per class"),
         ("", "is empty"),
         ("just a line\n", "no table was found"),
     ],
@@ -139,8 +139,7 @@ def test_the_command_writes_reads_and_audits(milkreport: Command, tmp_path: Path
     (tmp_path / "t.md").write_text(MARKDOWN)
     done = milkreport("audit", "new", "mine.toml", "--table", "t.md")
     assert done.returncode == 0, done.stderr
-    assert "read 10 numbers" in done.stdout
-    assert milkreport("audit", "new", "mine.toml").returncode == 0
+    assert "read 10 numbers" in done.stderr
     for words, code, said in (
         (("new",), 2, "new needs the file to write"),
         (("new", "x.toml", "--table", "gone.md"), 3, "gone.md"),

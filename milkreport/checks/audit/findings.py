@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SCHEMA_VERSION = 1
-#: Numbers of a model that are listed one by one where nothing can be told of them.
+#: Numbers of a model that are listed one by one where they decide nothing.
 MOST_SINGLE = 5
 
 
@@ -124,7 +124,7 @@ class Audit(Record):
         return [f for f in self.findings if f.outcome is outcome]
 
     def gathered(self, outcome: Outcome) -> list[Finding]:
-        """The same for readers: many numbers of a model of which nothing is to be told are one entry."""
+        """The same for readers: numbers of a model that are possible and decide nothing are one entry."""
         found = self.of(outcome)
         plain = [f for f in found if f.topic == "metric" and not f.recomputed and not f.verdict]
         if outcome is not Outcome.CANNOT_TELL:

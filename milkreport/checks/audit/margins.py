@@ -44,7 +44,7 @@ class Margins:
             "f1": (2 * t, s + p),
             "specificity": (self.n - s - p + t, self.n - s),
         }[metric]
-        return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        return np.asarray(np.divide(above, below, out=np.zeros_like(above), where=below > 0))
 
     def value(self, metric: str, position: int | None = None) -> float:
         """A metric by its name, of one class or of all."""
