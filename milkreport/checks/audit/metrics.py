@@ -235,7 +235,21 @@ def _repeated(reference: Reference, figure: Figure) -> Finding:
 
 
 def audit_sums(reference: Reference) -> Iterator[Finding]:
-    """Counts that must add up to a stated total."""
+    """Counts that must add up to a stated total; cases per class, to all of them."""
+    for part, counts in reference.support.items():
+        total, cases = sum(counts.values()), reference.n.get(part)
+        if reference.matrices or cases is None or total == cases:
+            continue
+        yield Finding(
+            outcome=Outcome.DIFFERS,
+            topic="count",
+            part=part,
+            what=f"the cases per class add up to {total:,}, not to {cases:,} as stated",
+            printed=f"{cases:,}",
+            recomputed=f"{total:,}",
+            value=float(total),
+            settle="ask for the cases per class",
+        )
     for stated in reference.sums:
         found = sum(stated.parts.values())
         agrees = found == stated.total

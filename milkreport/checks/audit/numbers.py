@@ -85,6 +85,9 @@ def weigh(printed: Print, rounds: int = ROUNDS_ALL) -> tuple[Verdict | None, lis
     Returns:
         no verdict for means over folds that nothing excludes.
     """
+    size, stated = printed.setting.size, printed.setting.support
+    if size is not None and (size < 1 or (stated is None and size < len(printed.classes))):
+        return Verdict.UNDECIDED, [], Decision(Status.UNDECIDED)  # fewer cases than classes
     decision = printed.decide(printed.statements(), rounds)
     if decision.status is Status.UNDECIDED:
         return Verdict.UNDECIDED, [], decision

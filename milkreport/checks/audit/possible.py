@@ -22,6 +22,8 @@ from milkreport.checks.audit.program import Status, constant, total
 ROUNDS, NODES_BOUND = 4, 1
 #: Linear steps towards the numbers, and how many other counts are tried around where they end.
 STEPS, AROUND = 16, 32
+#: More classes, and fewer are tried: each costs a linear program of three variables per class.
+MANY = 30
 #: How far from there supports and predictions are looked for with which a class can print its numbers.
 WINDOW = 20
 
@@ -76,7 +78,7 @@ def _approach(setting: Setting, statements: Sequence[Statement], start: Margins)
     predicted = 0.8 * start.predicted + 0.2 * n / k
     at, reach = np.concatenate([support, predicted, start.hits]), 0.2 * n
     best, best_miss = start, math.inf
-    for _ in range(STEPS):
+    for _ in range(STEPS if k <= MANY else 3):
         here = Margins(at[:k], at[k : 2 * k], at[2 * k :])
         values = np.array([here.value(s.metric, s.position) for s in statements])
         low, high = (np.array([getattr(s, e) for s in statements]) for e in ("low", "high"))
@@ -160,7 +162,8 @@ def _snap(setting: Setting, statements: Sequence[Statement], near: Margins) -> M
 def _around(setting: Setting, near: Margins, rng: np.random.Generator) -> Iterator[Margins]:
     """Whole predictions and supports close to *near*: a few cases moved from one class to another."""
     k = setting.n_classes
-    for step in range(AROUND if setting.size is not None else 0):
+    tries = 0 if setting.size is None else AROUND if k <= MANY else 2
+    for step in range(tries):
         columns = []
         for column in (near.support, near.predicted):
             moved = column.copy()
