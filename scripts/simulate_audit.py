@@ -2,7 +2,7 @@
 
 Papers are drawn: 2 to 9 classes, 60 to 3,000 cases, imbalanced, models from poor to good. Some print
 overall metrics, some a table by class, some means over folds; rounded up, down, to even, or cut. No mistake
-is in the honest ones. In each other kind one mistake is planted. Run with ``nice -n 19``; about three minutes
+is in the honest ones. In each other kind one mistake is planted. Run with ``nice -n 19``; about ten minutes
 of one core:
 
     python scripts/simulate_audit.py --papers 1000 --planted 30
