@@ -49,6 +49,26 @@ def with_known_metrics(values: dict[str, Any]) -> dict[str, Any]:
     return values | changed
 
 
+def usual_rules(values: dict[str, Any]) -> dict[str, Any]:
+    """The raw values of a reference with a rule for each known metric that has none: the usual definition."""
+    rules = values.get("rules", [])
+    if not isinstance(rules, list):
+        return values
+    stated = {rule.get("metric") for rule in rules if isinstance(rule, dict)}
+    known = DEFINITIONS | CLASS_DEFINITIONS
+    named = [entry.get("metric") for entry in _entries(values, "figures")]
+    added = [
+        known[m].model_dump(include=_RULE)
+        for m in dict.fromkeys(m for m in named if isinstance(m, str))
+        if m in known and m not in stated
+    ]
+    return values | {"rules": [*rules, *added]} if added else values
+
+
+#: What a rule of a reference says of a definition.
+_RULE = {"metric", "decision", "averaging", "zero_division", "better"}
+
+
 def refuse_misspelt(metric: str, class_name: str) -> None:
     """Refuse a metric that is nearly a known one, or one of a class where no class is named.
 

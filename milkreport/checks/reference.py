@@ -13,7 +13,13 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import Field, model_validator
 
-from milkreport.checks.names import nearest, refuse_misspelt, refuse_unknown, with_known_metrics
+from milkreport.checks.names import (
+    nearest,
+    refuse_misspelt,
+    refuse_unknown,
+    usual_rules,
+    with_known_metrics,
+)
 from milkreport.checks.statements import (
     Claim,
     Comparable,
@@ -96,10 +102,11 @@ class Frozen(Section):
 class Reference(Section):
     """All figures of one source, with what a run must share to be compared with them.
 
-    ``support``: cases per class. ``primary``: the metric that the verdict follows, or ``metric:class``;
-    without one the first that can be compared. ``protocol``: suite settings, dotted, that must agree.
-    ``min_seeds``: trainings per arm that a verdict asks for. ``min_support``: cases of a class below which
-    there is no verdict.
+    ``support``: cases per class. ``mean_over``: folds or runs that the figures of a part are means over, 1
+    for a single test; absent where the source does not say. ``primary``: the metric that the verdict
+    follows, or ``metric:class``; without one the first that can be compared. ``protocol``: suite settings,
+    dotted, that must agree. ``min_seeds``: trainings per arm that a verdict asks for. ``min_support``: cases
+    of a class below which there is no verdict.
     """
 
     schema_version: Literal[1] = 1
@@ -113,13 +120,14 @@ class Reference(Section):
     rounding: Rounding
     n: dict[Part, Annotated[Published, Field(gt=0)]] = {}
     support: dict[Part, dict[str, Published]] = {}
+    mean_over: dict[Part, Annotated[int, Field(ge=1, le=MOST_SEEDS)]] = {}
     margin: Margin
     margin_reason: Annotated[str, Field(min_length=1)]
     primary: str = ""
     min_seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 1
     min_support: Annotated[int, Field(ge=1, le=MOST_PUBLISHED)] = MIN_SUPPORT
     protocol: dict[str, Any] = {}
-    rules: Annotated[list[Rule], Field(min_length=1)]
+    rules: list[Rule] = []
     arms: list[Arm] = []
     figures: Annotated[list[Figure], Field(min_length=1)]
     repeats: list[Figure] = []  # printed once more, perhaps with other digits: audited alone
@@ -132,7 +140,7 @@ class Reference(Section):
     @model_validator(mode="before")
     @classmethod
     def _by_known_names(cls, values: Any) -> Any:
-        return with_known_metrics(values) if isinstance(values, dict) else values
+        return usual_rules(with_known_metrics(values)) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _complete(self) -> Reference:
@@ -173,6 +181,9 @@ class Reference(Section):
         for matrix in self.matrices:
             refuse_unknown(matrix.arm, declared, "matrices: arm")
         for claim in self.claims:
+            refuse_misspelt(claim.metric, claim.class_name)
+            if claim.class_name:
+                refuse_unknown(claim.class_name, self.classes, "claims: class_name")
             for arm in (claim.arm, *claim.than):
                 refuse_unknown(arm, declared, "claims: arm")
 

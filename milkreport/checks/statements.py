@@ -63,9 +63,14 @@ class Value(Section):
         """Decimal places of the print."""
         return max(0, -int(Decimal(self.printed).as_tuple().exponent))
 
+    @property
+    def unit(self) -> float:
+        """One unit of the last printed digit."""
+        return float(10.0**-self.digits)
+
     def bounds(self, rounding: Rounding) -> tuple[float, float]:
         """Least and greatest value that prints so; *rounding* where the value itself states none."""
-        unit = 10.0**-self.digits
+        unit = self.unit
         below, above = {
             "rounded": (unit / 2, unit / 2),
             "rounded or cut": (unit / 2, unit),
@@ -141,7 +146,7 @@ class Share(Value):
 
 
 class Claim(Section):
-    """What the source says of an arm beside others.
+    """What the source says of an arm beside others; ``class_name`` for a metric of one class.
 
     ``than``: arms; none: all others with such a figure. "highest" and "lowest" say the same as "higher" and
     "lower" than all.
@@ -151,6 +156,7 @@ class Claim(Section):
     arm: str
     part: Part
     metric: str
+    class_name: str = ""
     relation: Literal["highest", "lowest", "higher", "lower"]
     than: list[str] = []
     stands: str = ""

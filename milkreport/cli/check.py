@@ -192,7 +192,40 @@ def _test_itself(as_json: bool) -> int:
 
 
 def audit(
-    reference: Annotated[str, typer.Argument(help="Shipped reference, or a reference file.")],
+    reference: Annotated[
+        str | None,
+        typer.Argument(help="Shipped reference, reference file, or **new** to write such a file."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="With **new**: the reference file to write.")
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With **new**: a results table, pasted as CSV, Markdown, LaTeX or classification report.",
+        ),
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            metavar="classes|models",
+            help="With --table: what its rows are of. (default: seen from it)",
+        ),
+    ] = None,
+    average: Annotated[
+        str | None,
+        typer.Option(
+            metavar="macro|weighted",
+            help="With --table: what a model's precision, recall and F1 are, where the table does not say.",
+        ),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Audit every shipped reference; a row for each.")
+    ] = False,
+    numbers_alone: Annotated[
+        bool, typer.Option("--numbers-alone", help="Leave printed confusion matrices out.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write audit.html, audit.pdf and audit.json here.")
     ] = None,
@@ -202,24 +235,73 @@ def audit(
 ) -> None:
     """Do the numbers of a publication agree with each other? No data and no run are needed.
 
-    Recomputes every metric from the published matrices; checks row sums, totals and shares, printed numbers
-    against their rounding, and what is said of the arms against the numbers. Findings are no failure: exit
-    code 0.
+    Recomputes every metric from the published matrices. Without a matrix: is there any that prints all
+    numbers of a model, and what do they allow of numbers that are not printed? Checks row sums, totals and
+    shares, printed numbers against their rounding, and what is said of the arms against the numbers.
+    Findings are no failure: exit code 0.
 
     Examples:
 
     - milkreport audit paper
 
+    - milkreport audit new my_paper.toml --table table2.md
+
     - milkreport audit my_paper.toml --out audit
+
+    - milkreport audit --all
     """
     from milkreport.checks.audit.audit import audit as find
-    from milkreport.checks.reference import load_reference
+    from milkreport.checks.audit.audit import without_matrices
+    from milkreport.checks.reference import load_reference, shipped_references
     from milkreport.commands import execute, verdicts
 
-    found = find(load_reference(reference))
+    if reference == "new":
+        _write_draft(file, table, rows, average)
+        return
+    if file is not None or table is not None or rows or average:
+        do = "type: milkreport audit new FILE [--table FILE]"
+        raise ConfigError("a second file, --table, --rows and --average belong to new", do)
+    if every == (reference is not None):
+        raise ConfigError("name one reference, or give --all", "see: milkreport audit --help")
+    names = sorted(shipped_references()) if reference is None else [reference]
+    if every and out is not None:
+        raise ConfigError("--out takes one reference", "leave --all out, and name it")
+    loaded = [load_reference(name) for name in names]
+    audits = [find(without_matrices(r) if numbers_alone else r) for r in loaded]
     if as_json:
-        print(found.model_dump_json(indent=1))
+        print(json.dumps([a.model_dump(mode="json") for a in audits], indent=1) if every
+              else audits[0].model_dump_json(indent=1))  # fmt: skip
+    elif every:
+        verdicts.show_shelf(audits)
     else:
-        verdicts.show_audit(found)
+        verdicts.show_audit(audits[0])
     if out is not None:
-        execute.write_audit(out, found, pdf=pdf_mode(pdf, no_pdf))
+        execute.write_audit(out, audits[0], pdf=pdf_mode(pdf, no_pdf))
+
+
+def _write_draft(
+    file: Path | None, table: Path | None, rows: str | None, average: str | None
+) -> None:
+    """A reference file, from a table or with its keys explained."""
+    from milkreport.checks.audit.draft import write_draft
+    from milkreport.commands.console import console, show_files
+
+    if file is None or file.suffix != ".toml":
+        raise ConfigError("new needs the file to write", "type: milkreport audit new my_paper.toml")
+    for option, value, known in (
+        ("--rows", rows, ("classes", "models")),
+        ("--average", average, ("macro", "weighted")),
+    ):
+        if value is not None and (value not in known or table is None):
+            what = f"{option} {value}" if value not in known else f"{option} without --table"
+            raise ConfigError(what, f"known: {', '.join(known)}; with --table FILE")
+    refuse_to_overwrite("new", file)
+    draft = write_draft(file, table, rows, average)
+    show_files([file])
+    if draft is not None:
+        n = len(draft.figures)
+        console.print(f"read {n} numbers; fill in what says FILL IN, then: milkreport audit {file}")
+        for hint in draft.hints:
+            console.print(hint, markup=False)
+    else:
+        console.print(f"fill it in, then: milkreport audit {file}", markup=False)

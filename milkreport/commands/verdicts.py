@@ -89,11 +89,23 @@ def show_audit(audit: Audit) -> None:
             colour = _COLOURS[outcome]
             console.print()
             console.print(f"[{colour}]{outcome}[/{colour}] ({len(found)})")
-        for finding in found:
+        for finding in audit.gathered(outcome):
             _show_finding(audit, finding)
     console.print()
     counts = ", ".join(f"{n} {outcome}" for outcome, n in audit.counts.items() if n)
     console.print(f"{escape(audit.reference)}: {counts}")
+
+
+def show_shelf(audits: Sequence[Audit]) -> None:
+    """A row per audited publication: how many findings have each outcome."""
+    table = Table("reference", "publication", box=None, pad_edge=False)
+    for outcome in Outcome:
+        table.add_column(str(outcome), justify="right")
+    for audit in audits:
+        counts = [str(n) for n in audit.counts.values()]
+        table.add_row(escape(audit.reference), escape(audit.title), *counts)
+    console.print(table)
+    console.print("[dim]each in full: milkreport audit NAME[/dim]")
 
 
 def _show_finding(audit: Audit, finding: Finding) -> None:
@@ -103,8 +115,9 @@ def _show_finding(audit: Audit, finding: Finding) -> None:
     place = f" [dim]({finding.stands})[/dim]" if finding.stands else ""
     console.print(f"  {escape(lead + finding.what)}{place}", soft_wrap=True)
     if finding.outcome is not Outcome.AGREES:
-        for note in finding.notes:
-            console.print(f"    [dim]{escape(note)}[/dim]", soft_wrap=True)
+        for note in (*finding.arithmetic, *finding.notes, finding.settle):
+            if note:
+                console.print(f"    [dim]{escape(note)}[/dim]", soft_wrap=True)
 
 
 def show_reference(reference: Reference) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from milkreport.checks import earlier as earlier_module
-from milkreport.checks.reference import load_reference
+from milkreport.checks.reference import load_reference, shipped_references
 from milkreport.checks.verdict import Status, Verdict, exit_code
 from milkreport.evaluation import paired_runs as paired_runs_module
 from milkreport.evaluation.reading.predictions import Predictions
@@ -98,7 +98,7 @@ def test_a_frozen_reference_holds_values_rules_reason_and_predictions(
         "results.json",
     ]
     listed = milkreport("reference", "list").stdout.split()
-    assert listed == ["main", "paper"]
+    assert listed == sorted({"main"} | shipped_references())
     shown = milkreport("reference", "show", "main")
     assert "release 1" in shown.stderr
     again = milkreport("reference", "new", "same", "--name", "main", "--reason", "x")

@@ -10,6 +10,7 @@ from milkreport.checks.audit.claims import audit_behaviour, audit_claims
 from milkreport.checks.audit.findings import Audit, ReadMatrix
 from milkreport.checks.audit.matrices_check import audit_matrices
 from milkreport.checks.audit.metrics import audit_metrics, audit_shares, audit_sums
+from milkreport.checks.audit.numbers import audit_numbers
 from milkreport.checks.reference import Reference
 
 
@@ -20,6 +21,9 @@ def audit(reference: Reference) -> Audit:
     of the arms is compared with printed and recomputed numbers.
     """
     matrices, about_matrices = audit_matrices(reference)
+    by_itself = list(audit_metrics(reference, matrices))
+    keys = ((f.arm, f.part, f.metric, f.class_name) for f in by_itself)
+    alone = dict(reversed([*zip(keys, by_itself, strict=True)]))  # the first: not what is repeated
     return Audit(
         reference=reference.name,
         title=reference.title,
@@ -30,7 +34,8 @@ def audit(reference: Reference) -> Audit:
             *audit_sums(reference),
             *audit_shares(reference),
             *about_matrices,
-            *audit_metrics(reference, matrices),
+            *by_itself,
+            *audit_numbers(reference, matrices, alone),
             *audit_claims(reference, matrices),
             *audit_behaviour(reference, matrices),
         ],
@@ -44,3 +49,8 @@ def audit(reference: Reference) -> Audit:
             for (arm, part), found in matrices.items()
         ],
     )
+
+
+def without_matrices(reference: Reference) -> Reference:
+    """The same publication as if it had printed no confusion matrix."""
+    return reference.model_copy(update={"matrices": []})

@@ -10,15 +10,17 @@ import numpy as np
 
 from milkreport.checks.audit.findings import Finding, Outcome
 from milkreport.checks.audit.matrices_check import Matrices, value_of
+from milkreport.checks.audit.standing import TOLERATED, weigh_order
 from milkreport.checks.expand import difference_bounds, read_estimate, summarise_counts
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Claim, Figure
 
 
 def audit_claims(reference: Reference, matrices: Matrices) -> Iterator[Finding]:
-    """Does each claim hold for the printed numbers, and for those that their matrices give?"""
+    """Does each claim hold for the printed numbers and those of the matrices, and would it stand?"""
     for claim in reference.claims:
         yield _check(reference, matrices, claim)
+        yield from _stand(reference, claim)
 
 
 def _check(reference: Reference, matrices: Matrices, claim: Claim) -> Finding:
@@ -26,13 +28,14 @@ def _check(reference: Reference, matrices: Matrices, claim: Claim) -> Finding:
     rivals = claim.than or [arm for arm in figures if arm != claim.arm]
     common: dict[str, Any] = {
         "topic": "claim", "arm": claim.arm, "part": claim.part, "metric": claim.metric,
-        "stands": claim.stands,
+        "class_name": claim.class_name, "stands": claim.stands,
     }  # fmt: skip
     named, arms = f"“{claim.text}”", [claim.arm, *rivals]
     missing = [arm for arm in arms if arm not in figures]
     if missing or not rivals:
         who = ", ".join(reference.title_of(arm) for arm in missing) or "another arm"
-        what = f"{named}: no {claim.metric} of {who} is printed"
+        metric = f"{claim.metric} of {claim.class_name}" if claim.class_name else claim.metric
+        what = f"{named}: no {metric} of {who} is printed"
         return Finding(outcome=Outcome.CANNOT_TELL, what=what, **common)
     printed = {arm: figures[arm].value for arm in arms}
     counted = dict(printed)
@@ -60,9 +63,58 @@ def _check(reference: Reference, matrices: Matrices, claim: Claim) -> Finding:
     )
 
 
+def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
+    """How probable it is that a claimed order is false, where the claim is of shares of the same cases."""
+    figures = _figures(reference, claim, claim.part)
+    rivals = [arm for arm in claim.than or figures if arm != claim.arm and arm in figures]
+    n = (
+        reference.support.get(claim.part, {}).get(claim.class_name)
+        if claim.class_name
+        else reference.n.get(claim.part)
+    )
+    is_share = claim.metric == ("recall" if claim.class_name else "accuracy")
+    if claim.arm not in figures or not rivals or not is_share or n is None or not n:
+        return
+    printed = {arm: figures[arm].value for arm in [claim.arm, *rivals]}
+    if not _holds(claim, printed, rivals) or reference.mean_over.get(claim.part, 1) > 1:
+        return
+    nearest = min(rivals, key=lambda arm: abs(printed[claim.arm] - printed[arm]))
+    pair = (figures[claim.arm], figures[nearest])
+    above, below = pair if claim.relation in ("highest", "higher") else pair[::-1]
+    found = weigh_order(above, below, n)
+    if found is None:
+        return
+    low, middle, high = (f"{p:.2g}" for p in (found.usual[2], found.usual[1], found.usual[0]))
+    verdict = "stands" if found.usual[0] <= TOLERATED else "could as well be chance"
+    outcome = Outcome.AGREES if found.usual[0] <= TOLERATED else Outcome.CANNOT_TELL
+    if found.usual[2] > TOLERATED:
+        outcome = Outcome.QUESTIONABLE
+    if found.usual[2] <= TOLERATED < found.usual[0]:
+        verdict = "stands only if the models are mostly right on the same cases"
+    enough = f"{found.enough:,} cases" if found.enough else "more than a million cases"
+    yield Finding(
+        outcome=outcome,
+        topic="claim",
+        arm=claim.arm,
+        part=claim.part,
+        metric=claim.metric,
+        class_name=claim.class_name,
+        stands=claim.stands,
+        value=found.usual[1],
+        what=f"“{claim.text}”: the order {verdict}: it is false with probability {middle} ({low} to {high}) "
+        f"for {above.printed} against {below.printed} ({reference.title_of(nearest)}) on {n:,} cases",
+        arithmetic=[
+            f"over every table of joint answers that prints both: {found.least:.2g} to {found.most:.2g}",
+            f"with the same shares it would stand from {enough} on",
+        ],
+        settle="ask on how many cases both are right, or for the predictions",
+        notes=["cases taken as independent, training noise not counted"],
+    )
+
+
 def _figures(reference: Reference, claim: Claim, part: str) -> dict[str, Figure]:
     """The claim's metric on a part, by arm."""
-    wanted = (part, claim.metric, "")
+    wanted = (part, claim.metric, claim.class_name)
     return {f.arm: f for f in reference.figures if (f.part, f.metric, f.class_name) == wanted}
 
 

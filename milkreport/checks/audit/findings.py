@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SCHEMA_VERSION = 1
+#: Numbers of a model that are listed one by one where they decide nothing.
+MOST_SINGLE = 5
 
 
 class Outcome(StrEnum):
@@ -23,14 +25,25 @@ class Outcome(StrEnum):
     AGREES = "AGREES"
 
 
-Topic = Literal["matrix", "metric", "count", "claim", "behaviour"]
+class Verdict(StrEnum):
+    """What arithmetic allows of numbers without a matrix."""
+
+    IMPOSSIBLE = "impossible"
+    ONLY_IF = "possible only if"
+    POSSIBLE = "possible"
+    UNDECIDED = "not decided"
+
+
+Topic = Literal["matrix", "metric", "numbers", "count", "claim", "behaviour"]
 
 
 class Finding(Record):
     """One statement of the source beside what follows from its others.
 
     ``printed`` and ``recomputed`` are as shown; ``value`` the recomputed number, unrounded. ``notes``: what
-    could explain a difference, what could not, what was assumed.
+    could explain a difference, what could not, what was assumed. ``verdict``: what arithmetic allows of
+    numbers without a matrix. ``arithmetic``: how it was worked out, a line each. ``settle``: what would
+    settle it.
     """
 
     outcome: Outcome
@@ -45,6 +58,9 @@ class Finding(Record):
     value: float | None = None
     stands: str = ""
     notes: list[str] = []
+    verdict: Verdict | None = None
+    arithmetic: list[str] = []
+    settle: str = ""
 
 
 class ReadMatrix(Record):
@@ -106,3 +122,28 @@ class Audit(Record):
     def of(self, outcome: Outcome) -> list[Finding]:
         """Findings of one outcome, in the order in which they were made."""
         return [f for f in self.findings if f.outcome is outcome]
+
+    def gathered(self, outcome: Outcome) -> list[Finding]:
+        """The same for readers: numbers of a model that are possible and decide nothing are one entry."""
+        found = self.of(outcome)
+        plain = [f for f in found if f.topic == "metric" and not f.recomputed and not f.verdict]
+        if outcome is not Outcome.CANNOT_TELL:
+            return found
+        by_model: dict[tuple[str, str], list[Finding]] = {}
+        for finding in plain:
+            by_model.setdefault((finding.arm, finding.part), []).append(finding)
+        many = {key: these for key, these in by_model.items() if len(these) > MOST_SINGLE}
+        shown = []
+        for finding in found:
+            these = many.get((finding.arm, finding.part), [])
+            if not any(finding is f for f in these):
+                shown.append(finding)
+            elif finding is these[0]:
+                what = f"{len(these)} printed numbers without a matrix; each is possible by itself"
+                shown.append(
+                    Finding(
+                        outcome=outcome, topic="metric", what=what, arm=finding.arm, part=finding.part,
+                        stands=finding.stands,
+                    )
+                )  # fmt: skip
+        return shown

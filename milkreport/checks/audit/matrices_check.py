@@ -145,7 +145,8 @@ def _shape(
     if len(rivals) > 1:
         notes.insert(0, _told(reference, matrix, best, rivals))
     what = "misprinted: " + "; ".join(best.reading.repairs)
-    return Finding(outcome=Outcome.DIFFERS, what=what, notes=notes, **common)
+    settle = "ask for the matrix as a table of numbers"
+    return Finding(outcome=Outcome.DIFFERS, what=what, notes=notes, settle=settle, **common)
 
 
 def _told(reference: Reference, matrix: Matrix, best: Audited, rivals: list[Audited]) -> str:

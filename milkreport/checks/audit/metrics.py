@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from milkreport.checks.audit.findings import Finding, Outcome
+from milkreport.checks.audit.findings import Finding, Outcome, Verdict
 from milkreport.checks.audit.matrices import Completion
 from milkreport.checks.audit.matrices_check import Audited, Matrices, agrees, value_of
-from milkreport.checks.audit.rounding import Batches, find_counts, is_about, is_cut, is_rounded
+from milkreport.checks.audit.rounding import (
+    Batches,
+    find_counts,
+    find_near,
+    is_about,
+    is_cut,
+    is_rounded,
+)
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
 
@@ -51,6 +58,7 @@ def _recomputed(
         recomputed=f"{value:.{digits}f}",
         value=value,
         notes=notes,
+        settle="" if alone or fitting else "ask which is right, the printed value or the matrix",
         **_common(figure),
     )
 
@@ -147,7 +155,8 @@ def _by_counts(reference: Reference, figure: Figure) -> Finding:
     """A figure without a matrix: can any number of right answers be printed so?"""
     n, common = _cases(reference, figure), _common(figure)
     lead = f"printed {figure.printed}, without a matrix"
-    if n is None or (figure.rounding or reference.rounding) == "about":
+    runs = reference.mean_over.get(figure.part)
+    if n is None or (figure.rounding or reference.rounding) == "about" or (runs or 1) > 1:
         return Finding(outcome=Outcome.CANNOT_TELL, what=lead, **common)
     rounded, cut = find_counts(figure.printed, n)
     if rounded:
@@ -156,7 +165,28 @@ def _by_counts(reference: Reference, figure: Figure) -> Finding:
     what = f"{lead}; no number of right answers among {n:,} cases is printed so"
     notes = [f"would agree if cut: {_counts_text(cut, n)}" if cut else "nor if cut"]
     notes += _free_batch_note(reference, figure, n)
-    return Finding(outcome=Outcome.DIFFERS, what=what, notes=notes, **common)
+    if runs is None:
+        notes.append("a mean over several folds or runs could be printed so")
+    below = min(n - 1, int(figure.value * n))
+    near = [k for k in (below, below + 1) if 0 <= k <= n]
+    explained = bool(cut) or runs is None or _one_off(figure, n)
+    return Finding(
+        outcome=Outcome.QUESTIONABLE if explained else Outcome.DIFFERS,
+        verdict=Verdict.ONLY_IF if explained else Verdict.IMPOSSIBLE,
+        what=what,
+        notes=notes,
+        arithmetic=[
+            "; ".join(f"{k:,}/{n:,} = {k / n:.{figure.digits + 2}f}" for k in near)
+            + f"; printed {figure.printed}"
+        ],
+        settle=f"ask for the number of right answers, and whether it is of {n:,} cases",
+        **common,
+    )
+
+
+def _one_off(figure: Figure, n: int) -> bool:
+    """Whether a share would print so with its last digit off by one."""
+    return any(is_about(figure.printed, k / n) for k in find_near(figure.printed, n))
 
 
 def _cases(reference: Reference, figure: Figure) -> int | None:
@@ -205,7 +235,21 @@ def _repeated(reference: Reference, figure: Figure) -> Finding:
 
 
 def audit_sums(reference: Reference) -> Iterator[Finding]:
-    """Counts that must add up to a stated total."""
+    """Counts that must add up to a stated total; cases per class, to all of them."""
+    for part, counts in reference.support.items():
+        total, cases = sum(counts.values()), reference.n.get(part)
+        if reference.matrices or cases is None or total == cases:
+            continue
+        yield Finding(
+            outcome=Outcome.DIFFERS,
+            topic="count",
+            part=part,
+            what=f"the cases per class add up to {total:,}, not to {cases:,} as stated",
+            printed=f"{cases:,}",
+            recomputed=f"{total:,}",
+            value=float(total),
+            settle="ask for the cases per class",
+        )
     for stated in reference.sums:
         found = sum(stated.parts.values())
         agrees = found == stated.total

@@ -33,12 +33,17 @@ def is_about(printed: str, value: float) -> bool:
     return abs(value - float(printed)) <= _unit(printed) + _TINY
 
 
-def find_counts(printed: str, n: int) -> tuple[list[int], list[int]]:
-    """Whole numbers of *n* cases whose share is printed so: rounded, and cut."""
+def find_near(printed: str, n: int) -> range:
+    """Whole numbers of *n* cases whose share is within a unit of the print, and their neighbours."""
     unit = Decimal(str(_unit(printed)))
     least = int(((Decimal(printed) - unit) * n).to_integral_value(ROUND_FLOOR))
     most = int(((Decimal(printed) + unit) * n).to_integral_value(ROUND_CEILING))
-    near = range(max(0, least), min(n, most) + 1)
+    return range(max(0, least), min(n, most) + 1)
+
+
+def find_counts(printed: str, n: int) -> tuple[list[int], list[int]]:
+    """Whole numbers of *n* cases whose share is printed so: rounded, and cut."""
+    near = find_near(printed, n)
     rounded = [k for k in near if is_rounded(printed, k / n)]
     return rounded, [k for k in near if is_cut(printed, k / n)]
 

@@ -30,9 +30,20 @@ _TOPICS = {
     "count": "Counts and shares",
     "matrix": "Confusion matrices",
     "metric": "Metrics",
+    "numbers": "Numbers of a model together",
     "claim": "Statements about the arms",
     "behaviour": "How the arms answer",
 }
+_MEANINGS = {
+    Outcome.DIFFERS: "Two printed statements contradict each other, or no confusion matrix prints the "
+    "numbers, whatever usual way of rounding or averaging is assumed.",
+    Outcome.QUESTIONABLE: "Possible under an assumption that the publication does not state; it is named.",
+    Outcome.CANNOT_TELL: "What is printed does not decide it.",
+    Outcome.AGREES: "The statement follows from others, or at least one confusion matrix prints all "
+    "the numbers.",
+}
+#: Findings on the first page.
+MOST_FIRST = 4
 #: More classes, and a matrix of them is no figure of a page in portrait.
 MOST_CLASSES = 14
 MOST_NOTES = 8
@@ -40,13 +51,15 @@ MOST_NOTES = 8
 
 @dataclass(frozen=True)
 class Item:
-    """One finding: what it is about, what was found, and what could explain it."""
+    """One finding: what it is about, what was found, its arithmetic, what could explain and settle it."""
 
     badge: Badge
     where: str
     stands: str
     text: str
     notes: tuple[str, ...]
+    arithmetic: tuple[str, ...] = ()
+    settle: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,7 @@ class Items:
 class AuditView:
     """An audit as text: the sentence that sums it up, its counts, and its parts.
 
+    ``first``: the gravest findings, for the first page; ``key``: what the four words mean.
     ``disagreeing``: what does not agree or is questionable, by topic; ``rest``: everything else, by outcome.
     """
 
@@ -68,6 +82,8 @@ class AuditView:
     source: str
     lead: str
     counts: tuple[Badge, ...]
+    first: tuple[Item, ...]
+    key: tuple[tuple[Badge, str], ...]
     disagreeing: tuple[Items, ...]
     metrics: Table | None
     matrices: tuple[Figure, ...]
@@ -82,7 +98,7 @@ def build_audit(audit: Audit, with_matrices: bool = False) -> AuditView:
         for topic, title in _TOPICS.items()
     ]
     rest = [
-        Items(title, tuple(_item(audit, f) for f in audit.of(outcome)))
+        Items(title, tuple(_item(audit, f) for f in audit.gathered(outcome)))
         for outcome, title in (
             (Outcome.CANNOT_TELL, "What cannot be decided from the published figures"),
             (Outcome.AGREES, "What agrees"),
@@ -93,6 +109,8 @@ def build_audit(audit: Audit, with_matrices: bool = False) -> AuditView:
         source=sentence(shorten(without_paths(audit.source), 300)),
         lead=_lead(audit, disagreeing),
         counts=tuple(_badge(o, whole(audit.counts[str(o)])) for o in _BADGES),
+        first=tuple(_item(audit, f) for f in _gravest(disagreeing)),
+        key=tuple((_badge(o), text) for o, text in _MEANINGS.items()),
         disagreeing=tuple(group for group in by_topic if group.items),
         metrics=_metrics(audit),
         matrices=tuple(_matrices(audit)) if with_matrices else (),
@@ -130,7 +148,17 @@ def _item(audit: Audit, finding: Finding) -> Item:
         notes=tuple(
             sentence(shorten(capital(without_paths(n)), 500)) for n in finding.notes[:MOST_NOTES]
         ),
+        arithmetic=tuple(
+            sentence(shorten(capital(without_paths(n)), 500))
+            for n in finding.arithmetic[:MOST_NOTES]
+        ),
+        settle=sentence(capital(without_paths(finding.settle))) if finding.settle else "",
     )
+
+
+def _gravest(findings: Sequence[Finding]) -> list[Finding]:
+    """What an editor should see first: what can be settled by asking, then the rest, in order."""
+    return sorted(findings, key=lambda f: not f.settle)[:MOST_FIRST]
 
 
 def _where(audit: Audit, finding: Finding) -> str:
