@@ -10,6 +10,7 @@ import pandas as pd
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.verdict import Verdict
 from milkreport.evaluation.case_table import CaseTable
+from milkreport.evaluation.records.parts import POSITIVE
 from milkreport.evaluation.records.results import Results
 from milkreport.evidence.record import Evidence
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
@@ -69,12 +70,13 @@ from milkreport.suite.suite import Suite
 
 @dataclass(frozen=True)
 class SummaryView:
-    """Page one."""
+    """Page one. ``binary_leads``: the question is about two classes, so their table comes first."""
 
     question: str
     data: str
     result: str
     binary: Table | None
+    binary_leads: bool
     operating: str
     registered: str
     pairs: Table | None
@@ -327,6 +329,7 @@ def _summary(
         data=data_sentence(results.data, results.classes),
         result=statement.headline,
         binary=page_one_table(results),
+        binary_leads=len(results.classes) == 2 or results.primary_metric in POSITIVE,
         operating=point_sentence(results),
         registered=registered_sentence(results, started) or ("No." if is_run else ""),
         pairs=None if results.data.synthetic else pair_table(results),

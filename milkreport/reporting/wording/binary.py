@@ -85,7 +85,7 @@ def point_sentence(results: Results) -> str:
     point, name = found.operating, positive_name(found)
     rule = parse_rule(point.rule)
     words = shorten(results.data.units, 24)
-    text = f"{name} counts as positive"
+    text = f"{name} {'counts' if len(found.classes) == 1 else 'count'} as positive"
     if found.by_default:
         text += " (the second of two classes, because none was named)"
     if rule.kind == "argmax":
