@@ -272,7 +272,7 @@ def test_the_head_of_a_frozen_backbone_is_fine_tuned(
         "training": SUITE["training"] | {"epochs": 1},
         "data": {"image_size": 64},
     }
-    monkeypatch.setattr("milkreport.execution.runner._collect", lambda study, images: None)
+    monkeypatch.setattr("milkreport.execution.runner._collect", lambda *rest: None)
     run_suites(
         [RunJob(build_suite(values), old, tmp_path / "run", "", cache)], InProcess("cpu"), Silent()
     )
@@ -484,7 +484,7 @@ def test_ctrl_c_keeps_what_is_done(in_process, run, new, tmp_path, monkeypatch, 
         ".checkpoint"
     ]
     with monkeypatch.context() as patched:
-        patched.setattr(command, "draw", lambda *rest: [])
+        patched.setattr(command, "draw", lambda *rest, **named: [])
         assert in_process(*arguments).code == 0
     assert sha256(tmp_path / "out") == sha256(done[0])
     record = json.loads((tmp_path / "out/finetune.json").read_text())

@@ -324,7 +324,7 @@ def _cases(printed: Print) -> str:
 
 
 def name(figure: Figure, with_value: bool = True) -> str:
-    """A figure in words: "recall of MEL 0.58"."""
+    """A figure in words: "recall of a class 0.58"."""
     words = figure.metric.replace("_", " ").replace("f1", "F1")
     words = f"{words} of {figure.class_name}" if figure.class_name else words
     return f"{words} {figure.printed}" if with_value else words
