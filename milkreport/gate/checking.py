@@ -16,7 +16,7 @@ from milkreport.checks.reference import (
     load_reference,
 )
 from milkreport.checks.verdict import Verdict
-from milkreport.errors import DataError
+from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.records.results import Results
 from milkreport.gate.frozen import differences, freeze
 from milkreport.runs.collect import load_test_predictions
@@ -47,6 +47,8 @@ def compare_run(folder: RunFolder, against: str) -> tuple[Verdict, Audit | None]
         settings = folder.load_suite().flat() if folder.has_suite else {}
         return check_published(results, settings, reference), audit(reference)
     assert reference.frozen is not None
+    if earlier.path.resolve() == folder.path.resolve():
+        raise ConfigError("a run against itself", "name an earlier run", f"--against {against}")
     verdict = check_earlier(
         results,
         reference,
@@ -61,12 +63,17 @@ def compare_run(folder: RunFolder, against: str) -> tuple[Verdict, Audit | None]
 def _find(against: str) -> tuple[Reference, RunFolder | None]:
     """A reference, and the folder of its predictions where it was frozen from a run."""
     folder = RunFolder(Path(against))
-    if folder.is_run() and not (folder.path / FILE).is_file():
+    if _is_run(against) and not (folder.path / FILE).is_file():
         return freeze(folder, _name(folder.path), "not frozen: an earlier run as it is"), folder
     reference = load_reference(against)
     if reference.frozen is None:
         return reference, None
     return reference, RunFolder(find_reference(against).parent)
+
+
+def _is_run(against: str) -> bool:
+    """Whether a run folder is meant. A folder with the name of a reference is named by a path: ``./paper``."""
+    return against not in list_references() and RunFolder(Path(against)).is_run()
 
 
 def _name(path: Path) -> str:
@@ -94,12 +101,12 @@ def is_comparable(results: Results, reference: str) -> bool:
     """Whether the figures that a suite names say anything of these results: real, and of the same data."""
     if results.data.synthetic or not reference:
         return False
-    if RunFolder(Path(reference)).is_run():
+    if _is_run(reference):
         return True
     return load_reference(reference).data == results.data.name
 
 
 def refuse_unknown(reference: str) -> None:
     """Raise a ConfigError if *reference* names neither a run folder nor a reference."""
-    if reference and not RunFolder(Path(reference)).is_run():
+    if reference and not _is_run(reference):
         load_reference(reference)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
@@ -278,6 +279,19 @@ def test_groups_that_an_evaluation_resampled_are_resampled_by_its_check(
         row = next(r for r in json.loads(done.stdout)["rows"] if r["metric"] == "accuracy")
         wide[kind] = row["high"] - row["low"]
     assert wide["groups"] / wide["cases"] == pytest.approx(2, rel=0.15)  # the root of four
+
+
+@pytest.mark.slow
+def test_a_run_is_no_reference_for_itself_nor_for_the_name_of_one(
+    evaluated: Path, milkreport: Command
+) -> None:
+    done = milkreport("check", "same", "--against", "./same")
+    assert done.returncode == 2
+    assert "a run against itself" in done.stderr
+    # A folder that happens to be called as a reference is meant by its path alone.
+    shutil.copytree(evaluated / "same", evaluated / "paper")
+    assert "published figures" in milkreport("check", "same", "--against", "paper").stderr
+    assert "earlier run" in milkreport("check", "same", "--against", "./paper").stderr
 
 
 @pytest.mark.slow
