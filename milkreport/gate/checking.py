@@ -72,7 +72,7 @@ def _find(against: str) -> tuple[Reference, RunFolder | None]:
 
 
 def _is_run(against: str) -> bool:
-    """Whether a run folder is meant. A folder with the name of a reference is named by a path: ``./paper``."""
+    """Whether a run folder is meant; one with the name of a reference is named by a path: ``./paper``."""
     return against not in list_references() and RunFolder(Path(against)).is_run()
 
 
