@@ -147,7 +147,7 @@ def test_ci_calls_make_lint_and_make_test() -> None:
             ["run-all", "SUITE=paper", "ARGS=--data DIR"],
             ".venv/bin/milkreport run-all paper --data DIR",
         ),
-        (["test"], ".venv/bin/pytest -n auto --dist loadfile"),
+        (["test"], ".venv/bin/pytest -n auto --dist loadfile --no-loadscope-reorder"),
         (["lint"], ".venv/bin/python scripts/plain_english.py"),
         (["docs"], ".venv/bin/mkdocs build --strict"),
     ],

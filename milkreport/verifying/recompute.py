@@ -25,6 +25,8 @@ CLOSE = 1e-9
 #: Fields of results that follow from predictions and settings, and of an arm. All others are taken as given.
 _FROM_PREDICTIONS = ("arms", "comparison", "copies")
 _FROM_RESULTS = ("definitions", "findings")
+#: The finding that follows from ``checks.json``.
+OF_CHECK = "MR013"
 #: Of an arm.
 _OF_ARM = "parts"
 _ABSENT: Any = object()
@@ -96,7 +98,14 @@ def derive(results: Results, verdict: Verdict | None) -> Results:
     """*results* with all that follows from their own numbers: findings, and definitions of the metrics."""
     muted = {finding.code: finding.muted for finding in results.findings if finding.muted}
     defined = results.model_copy(update={"definitions": define_all(results.primary_metric)})
-    return review(defined, muted, outside_interval(verdict)) if results.findings else defined
+    if not results.findings:
+        return defined
+    unchecked = review(defined, muted, outside_interval(None))
+    # A check may have come after these results were written; what it says is taken as given.
+    of_check = {f.text for f in unchecked.findings if f.code == OF_CHECK}
+    if of_check & {f.text for f in results.findings if f.code == OF_CHECK}:
+        return unchecked
+    return review(defined, muted, outside_interval(verdict))
 
 
 def compare(recorded: Results, computed: Results, with_predictions: bool) -> Compared:
