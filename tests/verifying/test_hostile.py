@@ -115,18 +115,20 @@ def test_a_hostile_page_and_a_hostile_pdf_are_refused(
     writer = blank()
     for file, data in files.items():
         writer.add_attachment(file, data)
-    (tmp_path / "report.html").write_text(planted.page_with(page, files), encoding="utf-8")
-    (tmp_path / "report.pdf").write_bytes(planted.write_pdf(writer))
-    before = sorted(tmp_path.parent.rglob("*"))
+    place = tmp_path / "below" / "here"  # so that a name that leads out stays in this test's folder
+    place.mkdir(parents=True)
+    (place / "report.html").write_text(planted.page_with(page, files), encoding="utf-8")
+    (place / "report.pdf").write_bytes(planted.write_pdf(writer))
+    before = set(tmp_path.rglob("*"))
     for report in ("report.html", "report.pdf"):
-        done = call_main(["verify", report], tmp_path)
+        done = call_main(["verify", report], place)
         assert done.returncode == 3, done.stderr
         assert done.stderr.startswith("error: ")
         assert done.stderr.count("\n") == 1
         assert "Traceback" not in done.stderr
-        assert call_main(["report", report, "--out", "drawn", "--no-pdf"], tmp_path).returncode == 3
-        assert call_main(["compare", report, report], tmp_path).returncode == 3
-    written = [path for path in sorted(tmp_path.parent.rglob("*")) if path not in before]
+        assert call_main(["report", report, "--out", "drawn", "--no-pdf"], place).returncode == 3
+        assert call_main(["compare", report, report], place).returncode == 3
+    written = set(tmp_path.rglob("*")) - before
     assert not [path for path in written if "HARMED" in path.name]
     assert not Path("HARMED").exists()
     assert not Path("/tmp/HARMED").exists()
