@@ -116,6 +116,14 @@ EVIDENCE = typer.Option(
     "nothing of single cases. (default: full, if predictions are below 10 MB; numbers with --no-cases)",
 )
 EvidenceOption = Annotated[str, EVIDENCE]
+SeedsOption = Annotated[int | None, typer.Option(help="Training seeds per arm.")]
+OverridesOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the suite; repeatable."),
+]
+ExactDataOption = Annotated[
+    Path | None, typer.Option(envvar="MILKREPORT_DATA", help="The run's data, for --exact.")
+]
 RESTART = typer.Option("--restart", help="Delete what the folder holds, and begin anew.")
 NoPdfOption = Annotated[bool, typer.Option("--no-pdf", help="Write the HTML report only.")]
 PdfOption = Annotated[

@@ -14,6 +14,8 @@ from milkreport.cli.options import (
     CacheOption,
     JsonOption,
     ModuleDirOption,
+    OverridesOption,
+    SeedsOption,
     TrustOptions,
     UnlabelledOption,
     allow,
@@ -40,14 +42,9 @@ def register(
             help="Run folder that will be trained; refused if it has trainings. (default: runs/SUITE)"
         ),
     ] = None,
-    seeds: Annotated[int | None, typer.Option(help="Training seeds per arm.")] = None,
+    seeds: SeedsOption = None,
     *,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a setting of the suite; repeatable."
-        ),
-    ] = None,
+    overrides: OverridesOption = None,
     difference: Annotated[
         float | None,
         typer.Option(

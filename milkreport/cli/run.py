@@ -22,7 +22,9 @@ from milkreport.cli.options import (
     ImagesOption,
     ModuleDirOption,
     NoPdfOption,
+    OverridesOption,
     PdfOption,
+    SeedsOption,
     TrustOptions,
     UnlabelledOption,
     allow,
@@ -124,14 +126,9 @@ def run_all(
     ] = None,
     allow_root: AllowRootOption = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/SUITE)")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Training seeds per arm.")] = None,
+    seeds: SeedsOption = None,
     *,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a setting of the suite; repeatable."
-        ),
-    ] = None,
+    overrides: OverridesOption = None,
     grid: Annotated[
         list[str] | None,
         typer.Option(

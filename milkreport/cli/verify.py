@@ -10,6 +10,7 @@ import typer
 from milkreport.cli.options import (
     AllowRootOption,
     CacheOption,
+    ExactDataOption,
     JsonOption,
     TrustOptions,
     allow,
@@ -34,10 +35,7 @@ def verify(
             "--exact", help="Of a run folder: also train every cell again, as check --exact."
         ),
     ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(envvar="MILKREPORT_DATA", help="The run's data, for --exact."),
-    ] = None,
+    data: ExactDataOption = None,
     allow_root: AllowRootOption = None,
     cache_dir: CacheOption = None,
     *,

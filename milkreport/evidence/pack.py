@@ -33,7 +33,7 @@ from milkreport.suite.suite import Suite
 #: Bytes of packed predictions up to which a report carries them unless asked otherwise.
 MOST_UNASKED = 10_000_000
 #: Tables of a run that say what is known of cases. Groups stand in the first of the first two that it has.
-_FACTS = ("groups.csv", "splits.csv", "subgroups.csv")
+FACTS = ("groups.csv", "splits.csv", "subgroups.csv")
 #: Files that another command left in a run folder and a report carries as they are.
 _AS_THEY_ARE = ("registration.json", "registration.tsr", "registration.commit")
 #: Packages whose version may move a drawing or a line of the report.
@@ -138,11 +138,6 @@ def prediction_files(results: Results) -> dict[str, tuple[str, Cell]]:
     return found
 
 
-def fact_files() -> tuple[str, ...]:
-    """Names in the zip of predictions that are of no cell."""
-    return _FACTS
-
-
 def _predictions(folder: RunFolder, results: Results) -> Iterator[tuple[str, bytes]]:
     for name, (sha256, cell) in prediction_files(results).items():
         try:
@@ -155,7 +150,7 @@ def _predictions(folder: RunFolder, results: Results) -> Iterator[tuple[str, byt
             raise DataError(f"the predictions of {cell} were changed", "", str(folder.path))
         yield name, data
     has_groups = (folder.path / "groups.csv").is_file()
-    for name in _FACTS:
+    for name in FACTS:
         facts = None if name == "splits.csv" and has_groups else _read(folder, name)
         if facts is not None:
             yield name, facts

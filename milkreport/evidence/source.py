@@ -10,7 +10,7 @@ from pathlib import Path
 from milkreport.atomic import write_bytes, write_text
 from milkreport.errors import DataError
 from milkreport.evaluation.records.results import Results
-from milkreport.evidence.pack import fact_files, prediction_files
+from milkreport.evidence.pack import FACTS, prediction_files
 from milkreport.evidence.read import is_report, read_evidence, read_report
 from milkreport.evidence.record import CONTENTS, PREDICTIONS, Evidence
 from milkreport.evidence.zips import unpack_zip
@@ -44,7 +44,7 @@ def lay_out(evidence: Evidence, out: Path, where: str) -> RunFolder:
     names = prediction_files(results)
     members = {}
     if PREDICTIONS in evidence.files:
-        known = [*names, *fact_files()]
+        known = [*names, *FACTS]
         members = unpack_zip(evidence.files[PREDICTIONS], known, f"{where}, {PREDICTIONS}")
     for name in CONTENTS:
         if name in evidence.files and name != PREDICTIONS:

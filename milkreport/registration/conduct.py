@@ -108,17 +108,14 @@ def begin_run(
     for one in opening.deviations:
         notice(f"deviation: {one.key}: {one.registered}, now {one.now} ({one.reason})")
     old_stamp = before.stamp if before else None
-    folder.write_adherence(
-        Adherence(
-            run_id=before.run_id if before else secrets.token_hex(8),
-            registration=_describe(registration) if registration else None,
-            deviations=list(opening.deviations),
-            stamp=stamp[0] if stamp else old_stamp,
-            ledger=before.ledger if before else None,
-        )
+    adherence = Adherence(
+        run_id=before.run_id if before else secrets.token_hex(8),
+        registration=_describe(registration) if registration else None,
+        deviations=list(opening.deviations),
+        stamp=stamp[0] if stamp else old_stamp,
+        ledger=before.ledger if before else None,
     )
-    adherence = folder.load_adherence()
-    assert adherence is not None
+    folder.write_adherence(adherence)
     common = Event(
         kind="begun",
         data=data,

@@ -85,12 +85,14 @@ def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
     if found is None:
         return
     low, middle, high = (f"{p:.2g}" for p in (found.usual[2], found.usual[1], found.usual[0]))
-    verdict = "stands" if found.usual[0] <= TOLERATED else "could as well be chance"
-    outcome = Outcome.AGREES if found.usual[0] <= TOLERATED else Outcome.CANNOT_TELL
-    if found.usual[2] > TOLERATED:
-        outcome = Outcome.QUESTIONABLE
-    if found.usual[2] <= TOLERATED < found.usual[0]:
+    # The more the models are right on the same cases, the surer is the order.
+    if found.usual[0] <= TOLERATED:
+        outcome, verdict = Outcome.AGREES, "stands"
+    elif found.usual[2] <= TOLERATED:
+        outcome = Outcome.CANNOT_TELL
         verdict = "stands only if the models are mostly right on the same cases"
+    else:
+        outcome, verdict = Outcome.QUESTIONABLE, "could as well be chance"
     enough = f"{found.enough:,} cases" if found.enough else "more than a million cases"
     yield Finding(
         outcome=outcome,

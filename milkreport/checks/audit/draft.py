@@ -16,6 +16,7 @@ from milkreport.checks.audit.printed_table import PrintedTable, read_printed_tab
 from milkreport.errors import ConfigError, DataError, NeedsOption
 from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS
 from milkreport.evaluation.metrics.synonyms import known_metric, near_metric
+from milkreport.inside import refuse_special
 from milkreport.tables import first_few
 
 Rows = Literal["classes", "models"]
@@ -63,15 +64,17 @@ def write_draft(
     draft = None
     if table is not None:
         where = str(table)
+        refuse_special(table)
         try:
-            data = table.read_bytes()
+            with table.open("rb") as file:
+                data = file.read(MOST_BYTES + 1)
+            if len(data) > MOST_BYTES:
+                raise DataError("is larger than 1 MB", "paste the one table", where)
             text = data.decode("utf-8-sig")
         except OSError as error:
             raise DataError("cannot be read", str(error.strerror), where) from error
         except UnicodeDecodeError as error:
             raise DataError("is not UTF-8 text", "save the table as text", where) from error
-        if len(data) > MOST_BYTES:
-            raise DataError("is larger than 1 MB", "paste the one table", where)
         draft = read_draft(read_printed_table(text, where), where, cast(Rows | None, rows), average)
     write_text(path, as_reference(path.stem, draft))
     return draft
