@@ -16,7 +16,7 @@ from milkreport.checks.reference import (
     load_reference,
 )
 from milkreport.checks.verdict import Verdict
-from milkreport.errors import ConfigError, DataError
+from milkreport.errors import DataError
 from milkreport.evaluation.records.results import Results
 from milkreport.gate.frozen import differences, freeze
 from milkreport.runs.collect import load_test_predictions
@@ -47,8 +47,6 @@ def compare_run(folder: RunFolder, against: str) -> tuple[Verdict, Audit | None]
         settings = folder.load_suite().flat() if folder.has_suite else {}
         return check_published(results, settings, reference), audit(reference)
     assert reference.frozen is not None
-    if earlier.path.resolve() == folder.path.resolve():
-        raise ConfigError("a run against itself", "name an earlier run", f"--against {against}")
     verdict = check_earlier(
         results,
         reference,
