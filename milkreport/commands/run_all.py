@@ -117,6 +117,7 @@ def show_plan(order: Order) -> None:
     from milkreport.execution.choose import choose_executor
     from milkreport.execution.forecast import forecast
     from milkreport.execution.tasks import cell_key
+    from milkreport.registration.conduct import check_settings
 
     _refuse(order)
     planned, forecasts = [], []
@@ -128,6 +129,9 @@ def show_plan(order: Order) -> None:
     for point, suite in order.runs:
         folder = RunFolder(order.folder(point))
         refuse_foreign(folder)
+        reuse = options.reuse is not None
+        if check_settings(folder, suite, options.binding, options.restart, reuse):
+            note("the settings are those registered; data and split are compared at the start")
         sha256 = folder.load_manifest().data_sha256 if folder.is_run() else ""
         cells = plan_cells(suite)
         records = [None if options.restart else folder.cell(cell).load_record() for cell in cells]

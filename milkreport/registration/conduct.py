@@ -13,11 +13,11 @@ from milkreport.evaluation.records.adherence import (
     Adherence,
     Deviation,
     LedgerCount,
-    Registered,
     Stamp,
 )
 from milkreport.registration.binding import Binding
 from milkreport.registration.counting import count
+from milkreport.registration.declare import redeclare
 from milkreport.registration.deviations import settle
 from milkreport.registration.keeper import Keeper
 from milkreport.registration.ledger import Event, Ledger
@@ -26,12 +26,14 @@ from milkreport.registration.record import (
     SHORT,
     Declared,
     Registration,
+    describe,
     load_registration,
     write_registration,
 )
 from milkreport.registration.stamp import check_stamp
 from milkreport.runs.cells import Cell
 from milkreport.runs.folder import RunFolder
+from milkreport.suite.suite import Suite
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,9 @@ def open_run(folder: RunFolder, now: Declared, binding: Binding, restart: bool) 
         ConfigError: another registration than the folder's, one that comes after trainings, a deviation
             without a reason, or options without a registration. DataError: a damaged registration or stamp.
     """
-    mine = folder.path / REGISTRATION
-    held = load_registration(mine) if mine.is_file() and not restart else None
-    given = load_registration(binding.file) if binding.file is not None else held
+    given = _bound_to(folder, binding, restart)
     if given is None:
-        if binding.reason or binding.stamp or binding.authority:
-            what = "--deviate and --timestamp belong to a registration"
-            raise ConfigError(what, "give it by --registration FILE")
         return Opening(None)
-    if held is None and not restart and is_trained(folder):
-        what = "this folder has trainings that were begun without this registration"
-        raise ConfigError(what, "choose another --out, or --restart", str(folder.path))
-    if held is not None and held.hash != given.hash:
-        what = f"this folder holds a run of another registration, {held.hash[:SHORT]}"
-        raise ConfigError(what, "choose another --out, or --restart", str(folder.path))
     before = folder.load_adherence() if not restart else None
     known = before.deviations if before else []
     deviations = settle(given, now, binding.reason, known)
@@ -77,6 +68,47 @@ def open_run(folder: RunFolder, now: Declared, binding: Binding, restart: bool) 
     elif binding.authority is not None:
         raise ConfigError("--timestamp-ca without --timestamp", "name the time-stamp token, too")
     return Opening(given, tuple(deviations), stamp)
+
+
+def check_settings(
+    folder: RunFolder, suite: Suite, binding: Binding, restart: bool, reuse: bool
+) -> bool:
+    """Compare the settings of a run that would begin with its registration; writes nothing.
+
+    The data and the split are compared when the run begins, because that needs all images.
+
+    Returns:
+        whether there is a registration.
+
+    Raises:
+        ConfigError, DataError: as :func:`open_run`.
+    """
+    given = _bound_to(folder, binding, restart)
+    if given is None:
+        return False
+    before = folder.load_adherence() if not restart else None
+    now = redeclare(given.declared, suite, reuse=reuse)
+    settle(given, now, binding.reason, before.deviations if before else [])
+    return True
+
+
+def _bound_to(folder: RunFolder, binding: Binding, restart: bool) -> Registration | None:
+    """The registration that a run in *folder* is bound to, the user's or the folder's own."""
+    mine = folder.path / REGISTRATION
+    held = load_registration(mine) if mine.is_file() and not restart else None
+    given = load_registration(binding.file) if binding.file is not None else held
+    if given is None:
+        if binding.reason or binding.stamp or binding.authority:
+            what = "--deviate and --timestamp belong to a registration"
+            raise ConfigError(what, "give it by --registration FILE")
+        return None
+    if held is None and not restart and is_trained(folder):
+        what = "this folder has trainings that were begun without this registration"
+        raise ConfigError(what, "choose another --out, or --restart", str(folder.path))
+    if held is not None and held.hash != given.hash:
+        what = f"this folder holds a run of another registration, {held.hash[:SHORT]}"
+        raise ConfigError(what, "choose another --out, or --restart", str(folder.path))
+    return given
 
 
 def is_trained(folder: RunFolder) -> bool:
@@ -110,7 +142,7 @@ def begin_run(
     old_stamp = before.stamp if before else None
     adherence = Adherence(
         run_id=before.run_id if before else secrets.token_hex(8),
-        registration=_describe(registration) if registration else None,
+        registration=describe(registration) if registration else None,
         deviations=list(opening.deviations),
         stamp=stamp[0] if stamp else old_stamp,
         ledger=before.ledger if before else None,
@@ -170,21 +202,4 @@ def _count(
         registration=common.registration,
         kept=kept,
         problem=problem,
-    )
-
-
-def _describe(registration: Registration) -> Registered:
-    declared, planned, before = registration.declared, registration.planned, registration.before
-    return Registered(
-        hash=registration.hash,
-        created=registration.created,
-        milkreport=registration.milkreport,
-        arms=declared.arms,
-        seeds=declared.seeds,
-        folds=declared.folds,
-        n_cases=sum(declared.class_counts.values()),
-        trainings_before=before.trainings,
-        other_settings_before=before.other_settings,
-        difference=planned.difference if planned else None,
-        power=planned.power if planned else None,
     )

@@ -22,6 +22,8 @@ MULTIPLICITY = "Holm over all pairs of arms"
 _FREE = ("name", "title", "training.threads", "training.chunk")
 #: What has a key of its own in the declaration.
 _ELSEWHERE = ("question", "primary_metric", "margin", "seeds")
+#: Keys of an arm's settings that are hashes of its own files begin so.
+SOURCES = "sources."
 #: Sections that all trainings of a suite share, whatever its arms, seeds and metric are.
 _SHARED = ("data.", "split.", "model.", "training.")
 
@@ -40,22 +42,45 @@ def declare(
     Raises:
         DataError, ConfigError: a file that an own model depends on may not be read, or is not there.
     """
+    by_suite = declare_suite(suite)
+    for arm in suite.arms:
+        sources = hash_sources(suite.model_of(arm))
+        by_suite["arm_settings"][arm.name] |= {f"{SOURCES}{key}": v for key, v in sources.items()}
     return Declared(
-        question=suite.question,
-        primary_metric=suite.primary_metric,
-        margin=suite.margin,
-        multiplicity=MULTIPLICITY,
-        arms=[arm.name for arm in suite.arms],
-        seeds=suite.seeds,
-        folds=suite.split.n_folds,
-        settings=_settings(suite),
-        arm_settings={arm.name: _arm_settings(suite, arm.name) for arm in suite.arms},
+        **by_suite,
         reuse=reuse,
         data_sha256=prepared.fingerprint,
         splits_sha256=_hash_splits(prepared, folds),
         exclusions=_count(prepared.cleaned.removed["reason"]),
         class_counts=prepared.cases.class_counts(),
     )
+
+
+def declare_suite(suite: Suite) -> dict[str, Any]:
+    """What a registration declares of *suite* alone: fields of :class:`Declared`, without hashes of files."""
+    return {
+        "question": suite.question,
+        "primary_metric": suite.primary_metric,
+        "margin": suite.margin,
+        "multiplicity": MULTIPLICITY,
+        "arms": [arm.name for arm in suite.arms],
+        "seeds": suite.seeds,
+        "folds": suite.split.n_folds,
+        "settings": _settings(suite),
+        "arm_settings": {arm.name: _arm_settings(suite, arm.name) for arm in suite.arms},
+    }
+
+
+def redeclare(registered: Declared, suite: Suite, **known: Any) -> Declared:
+    """*registered* with all that *suite* alone declares, and with *known* fields.
+
+    Hashes of an arm's own files stay as registered: no file is read.
+    """
+    by_suite = declare_suite(suite)
+    for arm, own in by_suite["arm_settings"].items():
+        old = registered.arm_settings.get(arm, {})
+        own |= {key: value for key, value in old.items() if key.startswith(SOURCES)}
+    return registered.model_copy(update=by_suite | known)
 
 
 def _settings(suite: Suite) -> Settings:
@@ -69,8 +94,7 @@ def _settings(suite: Suite) -> Settings:
 def _arm_settings(suite: Suite, name: str) -> Settings:
     arm = suite.arm(name)
     own = arm.model_dump(mode="json", exclude={"name", "title", "description"})
-    sources = {f"sources.{key}": value for key, value in hash_sources(suite.model_of(arm)).items()}
-    return dict(flatten("", own)) | sources
+    return dict(flatten("", own))
 
 
 def _count(reasons: Any) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from milkreport.errors import ConfigError
 from milkreport.evaluation.records.adherence import Deviation
-from milkreport.registration.declare import Difference, differences
+from milkreport.registration.declare import differences
 from milkreport.registration.record import SHORT, Declared, Registration
 from milkreport.runs.manifest import read_clock
 
@@ -33,9 +33,9 @@ def settle(
         raise ConfigError(what, f"give at most {MOST_REASON:,}")
     recorded = {(one.key, one.now) for one in known}
     new = [
-        (key, _text(old), _text(value))
-        for key, old, value in differences(registration.declared, now)
-        if (key, _text(value)) not in recorded
+        (key, old, value)
+        for key, old, value in list_deviations(registration, now)
+        if (key, value) not in recorded
     ]
     if new and not reason.strip():
         what = f"differs from registration {registration.hash[:SHORT]}: {_listing(new)}"
@@ -50,11 +50,19 @@ def settle(
     ]
 
 
+def list_deviations(registration: Registration, now: Declared) -> list[tuple[str, str, str]]:
+    """Each key that differs, the registered value and that of *now*, as JSON."""
+    return [
+        (key, _text(old), _text(value))
+        for key, old, value in differences(registration.declared, now)
+    ]
+
+
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def _listing(found: Sequence[Difference]) -> str:
+def _listing(found: Sequence[tuple[str, str, str]]) -> str:
     return "; ".join(f"{key}: {_cut(old)}, now {_cut(now)}" for key, old, now in found)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from milkreport.atomic import write_bytes
 from milkreport.errors import ConfigError, DataError, EnvironmentProblem
-from milkreport.evaluation.records.adherence import Moment, Sha256
+from milkreport.evaluation.records.adherence import Moment, Registered, Sha256
 from milkreport.evaluation.records.data import Record
 from milkreport.parse import parse_json
 
@@ -160,6 +160,24 @@ def load_registration(path: Path) -> Registration:
         what = "changed since it was registered: its hash is not that of its content"
         raise DataError(what, "restore the file that was registered", str(path))
     return registration
+
+
+def describe(registration: Registration) -> Registered:
+    """What results say of the registration that they are bound to."""
+    declared, planned, before = registration.declared, registration.planned, registration.before
+    return Registered(
+        hash=registration.hash,
+        created=registration.created,
+        milkreport=registration.milkreport,
+        arms=declared.arms,
+        seeds=declared.seeds,
+        folds=declared.folds,
+        n_cases=sum(declared.class_counts.values()),
+        trainings_before=before.trainings,
+        other_settings_before=before.other_settings,
+        difference=planned.difference if planned else None,
+        power=planned.power if planned else None,
+    )
 
 
 def read_capped(path: Path, most: int) -> bytes:

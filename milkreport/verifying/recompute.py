@@ -108,20 +108,24 @@ def derive(results: Results, verdict: Verdict | None) -> Results:
     return review(defined, muted, outside_interval(verdict))
 
 
-def compare(recorded: Results, computed: Results, with_predictions: bool) -> Compared:
+def compare(
+    recorded: Results, computed: Results, with_predictions: bool, is_ours: bool
+) -> Compared:
     """Every number of *recorded* against *computed*.
 
     Args:
         with_predictions: whether *computed* was made from predictions, or its parts are the recorded ones.
+        is_ours: whether this version made the results, so that every number must be there. A number that an
+            older version did not write cannot be wrong.
     """
-    # What its file does not say, and an older version did not write, is no number that could be wrong.
     mine = recorded.model_dump(mode="json", exclude_unset=True)
     picked = _pick(mine, with_predictions)
     total, close, absent, wrong = 0, 0, 0, []
     for place, old, new in _pairs(
         picked, _pick(computed.model_dump(mode="json"), with_predictions), ""
     ):
-        if old is _ABSENT:
+        # Where an older version's results were written again, what they lack is null.
+        if not is_ours and (old is _ABSENT or (old is None and _is_number(new))):
             absent += _is_number(new)
             continue
         total += _is_number(old) or _is_number(new)
@@ -200,5 +204,5 @@ def _is_number(value: Any) -> bool:
 
 
 def _show(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
+    text = "nothing" if value is None or value is _ABSENT else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -17,7 +17,6 @@ from milkreport.evidence.pdf import open_pdf
 from milkreport.evidence.read import PLACE, NoEvidence, is_pdf, read_evidence, read_report
 from milkreport.evidence.record import Evidence
 from milkreport.evidence.source import lay_out
-from milkreport.registration.record import REGISTRATION, load_registration
 from milkreport.runs.cells import PREDICTIONS, hash_file
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_versions
@@ -33,6 +32,7 @@ from milkreport.verifying.printed import (
 )
 from milkreport.verifying.recompute import Compared, compare, derive, recompute
 from milkreport.verifying.record import Fault, Group, Outcome, Verification, judge
+from milkreport.verifying.registered import compare_registration
 
 #: The reports that a run folder may hold.
 DOCUMENTS = ("report.pdf", "report.html")
@@ -71,7 +71,7 @@ def _verify_report(path: Path) -> Verification:
     with tempfile.TemporaryDirectory(prefix="milkreport-") as place:
         folder = lay_out(evidence, Path(place) / "run", str(path))
         results = folder.load_results()
-        groups = [_files(folder, results, evidence)]
+        groups = [_files(folder, results, evidence), *_registered(folder, results)]
         numbers, computed = _numbers(
             folder, results, evidence.record.level == "full", evidence.record.reason
         )
@@ -91,7 +91,8 @@ def _verify_report(path: Path) -> Verification:
 
 def _verify_run(folder: RunFolder) -> Verification:
     results, manifest = folder.load_results(), folder.load_manifest()
-    groups = [_files(folder, results, None), _numbers(folder, results, True, "")[0]]
+    groups = [_files(folder, results, None), *_registered(folder, results)]
+    groups.append(_numbers(folder, results, True, "")[0])
     notes = _notes(manifest.milkreport)
     for name in DOCUMENTS:
         if not (folder.path / name).is_file():
@@ -125,7 +126,7 @@ def _verify_run(folder: RunFolder) -> Verification:
 
 
 def _files(folder: RunFolder, results: Results, evidence: Evidence | None) -> Group:
-    """Hashes: of what is carried, of predictions as results have them, of the suite, of the registration."""
+    """Hashes: of what is carried, of predictions as results have them, of the suite."""
     faults, total = [], 0
     if evidence is not None:
         total += len(evidence.record.files)
@@ -142,19 +143,12 @@ def _files(folder: RunFolder, results: Results, evidence: Evidence | None) -> Gr
         if folder.load_suite().fingerprint() != folder.load_manifest().suite_sha256:
             text = "is not the one whose SHA-256 manifest.json has"
             faults.append(Fault(place="suite.toml", text=text))
-    bound = results.adherence.registration if results.adherence is not None else None
-    path = folder.path / REGISTRATION
-    if path.is_file():
-        total += 1
-        try:
-            held = load_registration(path).hash
-        except MilkreportError as error:
-            faults.append(Fault(place=path.name, text=error.what))
-        else:
-            if bound is None or bound.hash != held:
-                text = "is not the one that results.json names"
-                faults.append(Fault(place=path.name, text=text))
     return judge("hashes", "hashes", total, faults)
+
+
+def _registered(folder: RunFolder, results: Results) -> list[Group]:
+    found = compare_registration(folder, results)
+    return [] if found is None else [found]
 
 
 def _numbers(
@@ -173,7 +167,8 @@ def _numbers(
             place="results.json", text=f"cannot be computed again ({type(error).__name__})"
         )
         return judge("recomputed", "numbers", 0, [fault]), None
-    found = compare(results, computed, is_full)
+    is_ours = folder.load_manifest().milkreport == __version__
+    found = compare(results, computed, is_full, is_ours)
     faults = [
         Fault(place=f"results.json, {m.place}", text=f"has {m.recorded}, computed is {m.computed}")
         for m in found.wrong

@@ -20,6 +20,8 @@ from milkreport.execution.executors import InProcess
 from milkreport.execution.options import RunOptions
 from milkreport.execution.runner import Job, run_suites
 from milkreport.execution.tasks import Task
+from milkreport.registration.binding import Binding
+from milkreport.registration.conduct import check_settings
 from milkreport.registration.declare import declare, plan_power, suite_key
 from milkreport.registration.ledger import FOLDER, Event, Ledger
 from milkreport.registration.register import refuse_late, register
@@ -27,6 +29,8 @@ from milkreport.reporting.registration import registered_sentence
 from milkreport.runs.folder import RunFolder
 from milkreport.suite.suite import Suite, build_suite
 from milkreport.training.model_selector import Row
+from milkreport.verifying.record import Outcome
+from milkreport.verifying.registered import compare_registration
 from tests.killing import SUITE, Silent, fork
 
 pytestmark = pytest.mark.slow
@@ -107,11 +111,25 @@ def test_a_deviation_is_refused_or_recorded(bench: Bench) -> None:
     assert 'primary_metric: "macro_f1", now "accuracy"' in str(error.value)
     assert "training.batch_size: 16, now 8" in str(error.value)
     assert not (bench.folder / "run").exists()  # nothing was begun
+    folder = RunFolder(bench.folder / "run")
+    with pytest.raises(ConfigError, match="batch_size: 16, now 8"):
+        check_settings(folder, other, Binding(bench.file), restart=False, reuse=False)
+    assert check_settings(folder, other, Binding(bench.file, "memory"), False, False)
+    assert check_settings(folder, bench.suite(), Binding(bench.file), False, False)
+    assert not check_settings(folder, other, Binding(), False, False)
     results = bench.run(other, registration=bench.file, deviate="memory")
     assert results.adherence is not None
     found = {d.key: d.reason for d in results.adherence.deviations}
     assert found == {"primary_metric": "memory", "training.batch_size": "memory"}
     assert "2 deviations." in registered_sentence(results)
+    # A deviation on record is none that milkreport verify finds; one struck off the record is.
+    kept = compare_registration(folder, results)
+    assert kept is not None
+    assert kept.outcome is Outcome.VERIFIED
+    struck = results.adherence.model_copy(update={"deviations": results.adherence.deviations[:1]})
+    found_out = compare_registration(folder, results.model_copy(update={"adherence": struck}))
+    assert found_out is not None
+    assert [fault.place for fault in found_out.faults] == ["registration.json, training.batch_size"]
     # More seeds of the same deviating run need a reason of their own.
     more = bench.suite(primary_metric="accuracy", training={"batch_size": 8}, seeds=[0, 1])
     with pytest.raises(ConfigError, match="seeds") as error:

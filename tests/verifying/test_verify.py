@@ -16,16 +16,19 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import FreeText
 from pypdf.generic import NameObject, NullObject
 
+from milkreport import __version__
 from milkreport.evidence.pdf import open_pdf
 from milkreport.evidence.read import read_evidence
 from milkreport.evidence.record import Evidence
 from milkreport.evidence.source import lay_out
+from milkreport.runs.folder import RunFolder
 from milkreport.verifying import verify as verifying
 from milkreport.verifying.drawn import Drawn, draw_again
 from milkreport.verifying.expected import read_expected
 from milkreport.verifying.pdf_text import read_pages
 from milkreport.verifying.printed import compare_pages
 from milkreport.verifying.record import Outcome, Verification
+from milkreport.verifying.registered import compare_registration
 from tests.conftest import call_main
 from tests.verifying import planted
 
@@ -190,19 +193,40 @@ def test_every_changed_prediction_is_found(made: Made, tmp_path: Path, is_hidden
         assert len(groups[0].faults) == (1 if is_hidden else 2)
 
 
-@pytest.mark.slow
-def test_numbers_that_an_older_version_did_not_write_are_counted(
-    made: Made, tmp_path: Path
-) -> None:
+def without_temperature(made: Made, version: str, is_null: bool) -> Evidence:
+    """The report's evidence, of *version*, without the first arm's temperature or with null there."""
     record = json.loads(made.evidence.files["results.json"])
-    part = record["arms"][0]["parts"][0]
-    temperature = part["calibration"].pop("temperature")
-    assert temperature is not None
-    data = json.dumps(record).encode()
-    evidence = planted.with_file(made.evidence, "results.json", data, True)
+    calibration = record["arms"][0]["parts"][0]["calibration"]
+    assert calibration.pop("temperature") is not None
+    if is_null:
+        calibration["temperature"] = None
+    manifest = json.loads(made.evidence.files["manifest.json"])
+    manifest["milkreport"] = version
+    evidence = planted.with_file(made.evidence, "results.json", json.dumps(record).encode(), True)
+    return planted.with_file(evidence, "manifest.json", json.dumps(manifest).encode(), True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_null", [False, True])
+def test_numbers_that_an_older_version_did_not_write_are_counted(
+    made: Made, tmp_path: Path, is_null: bool
+) -> None:
+    evidence = without_temperature(made, "0.1.0", is_null)
     numbers = numbers_of(made, evidence, tmp_path / "run")[1]
     assert numbers.outcome is Outcome.VERIFIED
     assert numbers.remarks[0].startswith("1 more follow that results.json")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_null", [False, True])
+def test_numbers_that_were_taken_out_of_our_own_results_are_missed(
+    made: Made, tmp_path: Path, is_null: bool
+) -> None:
+    evidence = without_temperature(made, __version__, is_null)
+    numbers = numbers_of(made, evidence, tmp_path / "run")[1]
+    (fault,) = numbers.faults
+    assert "calibration.temperature" in fault.place
+    assert fault.text.startswith("has nothing, computed is ")
 
 
 @pytest.mark.slow
@@ -419,6 +443,38 @@ def test_a_registered_run_carries_its_registration(
     registered = (tmp_path / "registration.json").read_bytes()
     assert evidence.files["registration.json"] == registered
     assert call_main(["verify", "run/report.html"], tmp_path).returncode == 0
+    said = call_main(["verify", "run", "--json"], tmp_path)
+    kept = next(
+        group
+        for group in Verification.model_validate_json(said.stdout).groups
+        if group.name == "registration"
+    )
+    assert kept.outcome is Outcome.VERIFIED
+    assert kept.total > 60
+    # A suite and a record of it that say something else than was registered, hashes brought up to date.
+    whole = {path: path.read_bytes() for path in (tmp_path / "run").glob("*.*")}
+    suite = RunFolder(tmp_path / "run").load_suite()
+    changed = suite.model_copy(
+        update={"training": suite.training.model_copy(update={"batch_size": 7})}
+    )
+    folder = RunFolder(tmp_path / "run")
+    folder.write_suite(changed)
+    manifest = folder.load_manifest()
+    folder.write_manifest(manifest.model_copy(update={"suite_sha256": changed.fingerprint()}))
+    results = folder.load_results()
+    assert results.adherence is not None
+    assert results.adherence.registration is not None
+    forged = results.adherence.registration.model_copy(update={"trainings_before": 9})
+    adherence = results.adherence.model_copy(update={"registration": forged})
+    folder.write_results(results.model_copy(update={"adherence": adherence}), {})
+    group = compare_registration(folder, folder.load_results())
+    assert group is not None
+    assert [fault.place for fault in group.faults] == [
+        "results.json, trainings_before",
+        "registration.json, training.batch_size",
+    ]
+    for path, data in whole.items():
+        path.write_bytes(data)
     # One that was changed, and one that is sound but of another study.
     path = tmp_path / "run" / "registration.json"
     path.write_bytes(registered.replace(b'"margin":', b'"Margin":'))
