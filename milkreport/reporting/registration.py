@@ -25,7 +25,7 @@ class RegistrationView:
 
 
 def registered_sentence(results: Results, started: str = "") -> str:
-    """Page one's answer to whether the run was registered; empty for predictions that were made elsewhere.
+    """Page one's answer to whether the run was registered; empty if it was not and nothing else is to say.
 
     Args:
         started: when the run began, ISO 8601, UTC; empty: not known.
@@ -34,9 +34,10 @@ def registered_sentence(results: Results, started: str = "") -> str:
     if adherence is None:
         return ""
     registration, ledger = adherence.registration, adherence.ledger
+    others = _ledger_sentences(registration, ledger)
     parts = []
     if registration is None:
-        parts.append("No.")
+        parts += ["No."] if others else []
     else:
         moment = clock(registration.created)
         by = f"by milkreport {shorten(registration.milkreport, 20)}"
@@ -50,8 +51,7 @@ def registered_sentence(results: Results, started: str = "") -> str:
         parts.append(f"{text}.")
         n = len(adherence.deviations)
         parts.append(f"{plural(n, 'deviation', 'deviations')}." if n else "No deviation.")
-    parts += _ledger_sentences(registration, ledger)
-    return " ".join(parts)
+    return " ".join([*parts, *others])
 
 
 def _ledger_sentences(registration: Registered | None, ledger: LedgerCount | None) -> list[str]:

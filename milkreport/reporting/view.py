@@ -70,7 +70,10 @@ from milkreport.suite.suite import Suite
 
 @dataclass(frozen=True)
 class SummaryView:
-    """Page one. ``binary_leads``: the question is about two classes, so their table comes first."""
+    """Page one. ``binary_leads``: the question is about two classes, so their table comes first.
+
+    ``registered``: empty where there is nothing to say, or nothing but that it is not (``is_unregistered``).
+    """
 
     question: str
     data: str
@@ -79,6 +82,7 @@ class SummaryView:
     binary_leads: bool
     operating: str
     registered: str
+    is_unregistered: bool
     pairs: Table | None
     reach: str
     table: Table
@@ -324,6 +328,7 @@ def _summary(
     elif verdict is not None:
         badge = status_badge(verdict.status, f"against {shorten(verdict.title, 90)}")
     statement = result_statement(results)
+    registered = registered_sentence(results, started)
     return SummaryView(
         question=results.question,
         data=data_sentence(results.data, results.classes),
@@ -331,7 +336,8 @@ def _summary(
         binary=page_one_table(results),
         binary_leads=len(results.classes) == 2 or results.primary_metric in POSITIVE,
         operating=point_sentence(results),
-        registered=registered_sentence(results, started) or ("No." if is_run else ""),
+        registered=registered,
+        is_unregistered=is_run and not registered,
         pairs=None if results.data.synthetic else pair_table(results),
         reach=statement.reach,
         table=comparison_table(results),

@@ -292,6 +292,8 @@ def _given(folder: RunFolder, results: Results) -> list[str]:
         given.append("training curves, times, epochs and hashes of weights")
     if folder.load_verdict() is not None:
         given.append("checks.json, the comparison with a reference")
+        if folder.load_audit() is not None:
+            given.append("audit.json, what was found of the reference's own figures")
     if results.readers is not None:
         given.append("the answers of human readers")
     return given

@@ -107,14 +107,14 @@ def test_a_broken_ledger_counts_nothing() -> None:
 
 
 def test_runs_without_a_registration_and_evaluations() -> None:
-    assert registered_sentence(results_with(registration=None)) == "No."
+    assert registered_sentence(results_with(registration=None)) == ""
     others = results_with({"not_shown": 3}, registration=None)
     assert registered_sentence(others) == (
         "No. In the ledger: 3 trainings of this data and suite not shown."
     )
     older = sample_results()
     manifest = sample_manifest()
-    assert build_view(older, manifest, sample_suite(), None).summary.registered == "No."
+    assert build_view(older, manifest, sample_suite(), None).summary.registered == ""
     page = render_html(build_view(older, manifest, sample_suite(), None))
     assert "<span>not registered</span>" in page
     view = build_view(older, manifest, None, None)

@@ -392,6 +392,55 @@ def test_levels_that_do_not_exist_or_contradict_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+#: Its accuracy is no number of cases of 120 (0.7750 is 93 of them, 0.7833 is 94).
+PUBLISHED = """
+schema_version = 1
+name = "printed"
+title = "A paper"
+source = "nowhere"
+data = "truth.csv"
+classes = ["mole", "rash", "wart"]
+split = "by case"
+comparable = "same split rule"
+rounding = "rounded"
+margin = 0.03
+margin_reason = "a test"
+[n]
+test = 120
+[mean_over]
+test = 1
+[[arms]]
+name = "one"
+title = "One"
+[[figures]]
+arm = "one"
+part = "test"
+metric = "accuracy"
+printed = "0.7790"
+"""
+
+
+@pytest.mark.slow
+def test_a_report_with_a_check_and_an_audit_is_verified(tmp_path: Path) -> None:
+    planted.write_tables(tmp_path)
+    out = planted.evaluate(tmp_path, "--no-pdf")
+    (tmp_path / "printed.toml").write_text(PUBLISHED, encoding="utf-8")
+    checked = call_main(["check", "out", "--against", "printed.toml"], tmp_path)
+    assert checked.returncode == 5, checked.stderr  # inconclusive
+    assert call_main(["report", "out", "--no-pdf"], tmp_path).returncode == 0
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert 'id="audit"' in page
+    done = call_main(["verify", "out/report.html"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "audit.json, what was found of the reference's own figures" in done.stderr
+    # One digit of the section.
+    at = page.index("0.7790", page.index('id="audit"'))
+    (out / "report.html").write_text(page[:at] + "0.7791" + page[at + 6 :], encoding="utf-8")
+    done = call_main(["verify", "out/report.html"], tmp_path)
+    assert done.returncode == 1
+    assert "0.7791" in done.stderr
+
+
 @pytest.mark.slow
 def test_seeds_and_folds_are_recomputed(tmp_path: Path) -> None:
     """Two seeds of two folds each, in one table per arm."""
