@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from milkreport.cli.options import (
+    CASES,
     DEVICE,
     EVIDENCE,
     RESTART,
@@ -62,6 +63,7 @@ from milkreport.finetuning.options import FinetuneOptions
         "split_seed": typer.Option(min=0, help="Of the split of the new cases."),
         "device": DEVICE,
         "restart": RESTART,
+        "cases": CASES,
         "evidence": EVIDENCE,
     },
 )
@@ -121,7 +123,7 @@ def finetune(
         out=out,
         cache=cache_of(cache_dir),
         command=recorded_command(
-            context, shown, {"cache_dir", "pdf", "no_pdf", "restart", "evidence"}
+            context, shown, {"cache_dir", "pdf", "no_pdf", "restart", "cases", "evidence"}
         ),
         options=options,
         old_data=old_data,

@@ -18,7 +18,8 @@ from milkreport.runs.folder import RunFolder
 
 def run(job: Job, pdf: str) -> FineTuning:
     """Carry *job* out; where the run drew its data itself, they are drawn again to see what was forgotten."""
-    check_level(job.options.evidence, cases=True)
+    cases, evidence = job.options.cases, job.options.evidence
+    check_level(evidence, cases)
     parent = job.parent
     if job.old_data is None and drawn_cases(parent) is not None and parent.suite is not None:
         job = replace(job, old_data=synthetic_folder(parent.suite, job.cache))
@@ -29,7 +30,7 @@ def run(job: Job, pdf: str) -> FineTuning:
         if compared is not None:
             folder = RunFolder(job.out / name)
             results = reviewed(folder, folder.load_results(), None)
-            files += draw(folder, results, None, pdf, evidence=job.options.evidence)[:2]
+            files += draw(folder, results, None, pdf, cases=cases, evidence=evidence)[:2]
     write_text(job.out / SUMMARY, as_markdown(record))
     show(record)
     files = [path for path in files if path.suffix != ".svg"]

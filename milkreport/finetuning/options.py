@@ -14,7 +14,7 @@ class FinetuneOptions:
 
     ``map_file``: a table of labels. ``allow_missing``: classes without new cases. ``ignore_ids``: equal case
     ids mean nothing. ``restart``: forget what the folder holds. ``checkpoint_every``: seconds.
-    ``evidence``: what the reports carry.
+    ``evidence``: what the reports carry. ``cases``: whether reports and tables may tell of single cases.
     """
 
     freeze: str | None = None
@@ -28,5 +28,6 @@ class FinetuneOptions:
     ignore_ids: bool = False
     device: str = "auto"
     restart: bool = False
+    cases: bool = RunOptions.cases
     evidence: str = RunOptions.evidence
     checkpoint_every: float = RunOptions.checkpoint_every

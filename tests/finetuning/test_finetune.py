@@ -61,6 +61,7 @@ from milkreport.training.fit import TrainingPart, fit  # noqa: E402
 from milkreport.training.pixels import MappedPixels  # noqa: E402
 from milkreport.training.saved import load_model  # noqa: E402
 from tests.conftest import Command  # noqa: E402
+from tests.evaluation.test_case_table import files_with  # noqa: E402
 from tests.killing import Silent  # noqa: E402
 
 SUITE = {
@@ -493,6 +494,19 @@ def test_ctrl_c_keeps_what_is_done(in_process, run, new, tmp_path, monkeypatch, 
     assert "SYNTHETIC DATA - NOT A RESULT" in text
     assert "methods are not ranked" in text
     assert "shown" not in text
+
+
+@pytest.mark.slow
+def test_no_cases_leaves_no_id_in_either_report(in_process, run, new, tmp_path: Path) -> None:
+    words = ["finetune", run, "--arm", "weighted", "--data", new, "--out", "out", "--device", "cpu"]
+    words += ["--epochs", "1", "--no-pdf"]
+    assert in_process(*words, "--no-cases").code == 0
+    for name in ("new", "old"):
+        ids = list(saved_predictions(tmp_path / "out" / name, "after")[2].index)
+        assert files_with(ids, tmp_path / "out" / name) == []
+    # The same command goes on, and with cases it lists them.
+    assert in_process(*words).code == 0
+    assert "report.html" in files_with(ids, tmp_path / "out" / "old")
 
 
 # --- what is told ---------------------------------------------------------------------------------
