@@ -1,4 +1,4 @@
-"""What a reviewer would ask, on the terminal."""
+"""What a reviewer would point out, on the terminal."""
 
 from __future__ import annotations
 

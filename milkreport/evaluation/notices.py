@@ -85,8 +85,8 @@ def _notice_order(found: Mapping[str, Sequence[PartResult]], plan: Plan) -> list
         auc = binary.auc if binary is not None else None
         if auc is not None and auc.value is not None and auc.high is not None and auc.high < 0.5:
             notices.append(
-                f"{name}: its AUC for {', '.join(plan.positive)} is {auc.value:.3f}, below chance: check "
-                "whether classes, or the column of a probability, are exchanged"
+                f"{name}: its AUC for {', '.join(plan.positive)} is {auc.value:.3f}, below 0.5, that of "
+                "chance: check whether two classes or two columns of probabilities are exchanged"
             )
     return notices
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
+from os.path import commonprefix
 from pathlib import Path
 
 from milkreport.errors import ConfigError, DataError
@@ -19,6 +21,9 @@ from milkreport.runs.folder import RunFolder
 
 #: Arms in one report: every pair is compared, so that their number grows by its square.
 MOST_ARMS = 30
+
+#: A word of letters in a label, with the separator behind it.
+_WORD = re.compile(r"(?<![^-_])[A-Za-z]+[-_]")
 
 
 def combine(
@@ -58,7 +63,9 @@ def combine(
     inputs = EvaluationInputs(parts, sources, known, facts, sources_sha256=hash_paths(paths))
     positive, rules = tuple(first.data.positive), tuple(first.data.rules)
     plan = Plan(primary, positive, rules, margin=margin)
-    scored = evaluate_inputs(inputs, plan, title=f"{first.data.name}: {len(runs)} runs together")
+    shared, short = _tell_apart([*runs])
+    about = f"{shared}, {len(runs)} runs" if shared else f"{len(runs)} runs"
+    scored = evaluate_inputs(inputs, plan, title=f"{first.data.name}: {about} together")
     results = scored.model_copy(
         update={
             "suite": "combined",
@@ -66,7 +73,9 @@ def combine(
             "split_rule": first.split_rule,
             "data": first.data,
             "splits": first.splits,
-            "arms": [_dress(arm, *named[arm.name]) for arm in scored.arms],
+            "arms": [
+                _dress(arm, named[arm.name][0], short[named[arm.name][1]]) for arm in scored.arms
+            ],
             "notices": [*scored.notices, *_notices(runs, bool(_validated(scored)))],
         }
     )
@@ -103,6 +112,20 @@ def _labels(paths: Sequence[Path]) -> list[str]:
         if len(set(labels)) == len(labels):
             break
     return labels
+
+
+def _tell_apart(labels: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """What all labels begin with, up to a separator, and the rest of each, by label.
+
+    ``learning_rate-0.1`` and ``learning_rate-0.01`` give ``learning_rate``, ``0.1`` and ``0.01``.
+    """
+    begin = commonprefix(labels) if len(labels) > 1 else ""  # noqa: RUF071 (letters, not folders)
+    # Behind a whole word: neither 0.1 and 0.01 nor 1e-3 and 1e-4 nor -1 and -2 are cut.
+    begin = begin[: max((found.end() for found in _WORD.finditer(begin)), default=0)]
+    rest = {label: label[len(begin) :] for label in labels}
+    if not all(rest.values()):
+        return "", {label: label for label in labels}
+    return begin.rstrip("-_"), rest
 
 
 def differing(runs: Sequence[tuple[str, Results, RunFolder]]) -> str:

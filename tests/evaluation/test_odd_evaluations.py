@@ -72,7 +72,7 @@ def test_an_operating_point_that_cannot_be_set_is_said() -> None:
 
 def test_turned_probabilities_are_noticed() -> None:
     (line,) = notices(milkreport.evaluate(1 - P, Y), "are exchanged")
-    assert "below chance" in line
+    assert "below 0.5, that of chance" in line
     assert not notices(milkreport.evaluate(P, Y), "are exchanged")
     assert not notices(milkreport.evaluate(np.full(120, 0.4), Y), "are exchanged")
 

@@ -1,4 +1,4 @@
-"""What a reviewer would ask: each code has results that trigger it, and results that do not."""
+"""What a reviewer would point out: each code has results that trigger it, and results that do not."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_mr002_a_class_without_an_answer_is_named_unless_mr001_says_it() -> None
     silent = [[90, 10, 0], [8, 42, 0], [20, 20, 0]]
     f = found(results_of(GOOD, silent), "MR002")
     assert f.severity == "warning"
-    assert "Arm 1 never answers rare (40) (test" in f.text
+    assert "Arm 1 never predicts rare (40) (test" in f.text
     assert found(results_of(GOOD), "MR002").severity == "passed"
     stuck = [[100, 0, 0], [50, 0, 0], [40, 0, 0]]
     assert found(results_of(stuck), "MR002").severity == "not applicable"

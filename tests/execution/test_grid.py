@@ -21,7 +21,7 @@ from milkreport.execution.executors import InProcess
 from milkreport.execution.forecast import forecast
 from milkreport.execution.grid import Point, parse_grid
 from milkreport.gate.self_test import load_fixture
-from milkreport.runs.combined import best_on_validation, combine
+from milkreport.runs.combined import _tell_apart, best_on_validation, combine
 from milkreport.runs.evaluated import write_evaluation
 from milkreport.runs.folder import RunFolder
 from milkreport.suite.suite import Split, build_suite, load_suite
@@ -98,6 +98,8 @@ def test_each_point_is_a_run_and_all_are_one_report(grid, small, milkreport, tmp
     assert bits(tmp_path / "alone") == bits(runs["learning_rate-0.01"].path)
     combined = RunFolder(out / "combined").load_results()
     assert len(combined.arms) == 6
+    assert combined.title.endswith(": learning_rate, 2 runs together")
+    assert combined.arms[0].title.endswith(" (0.001)")
     for name, folder in runs.items():
         for arm in folder.load_results().arms:
             mine = combined.arm(f"{name}-{arm.name}")
@@ -311,6 +313,25 @@ def test_a_forecast_measures_each_kind_of_arm(small, tmp_path) -> None:
 )  # fmt: skip
 def test_the_training_part_is_as_large_as_the_split_makes_it(split: Split, n: int) -> None:
     assert forecast_module._n_train(split, 1000) == n
+
+
+@pytest.mark.parametrize(
+    ("labels", "shared", "rest"),
+    [
+        (["learning_rate-0.1", "learning_rate-0.01"], "learning_rate", ["0.1", "0.01"]),
+        (["rate-1e-3", "rate-1e-4"], "rate", ["1e-3", "1e-4"]),
+        (["shift--1", "shift--2"], "shift", ["-1", "-2"]),
+        (["a-1_b-2", "a-1_b-3"], "a", ["1_b-2", "1_b-3"]),
+        (["paper", "paper-2"], "", ["paper", "paper-2"]),
+        (["runs-a", "runs-"], "", ["runs-a", "runs-"]),
+        (["one"], "", ["one"]),
+        (["north", "south"], "", ["north", "south"]),
+    ],
+)
+def test_labels_are_told_apart_without_breaking_a_value(
+    labels: list[str], shared: str, rest: list[str]
+) -> None:
+    assert _tell_apart(labels) == (shared, dict(zip(labels, rest, strict=True)))
 
 
 @pytest.mark.slow

@@ -1,1 +1,1 @@
-"""What a careful reviewer would ask of results: a rule per code, each a pure function of the records."""
+"""What a careful reviewer would point out in results: a rule per code, each a function of records."""

@@ -31,14 +31,14 @@ def majority_only(results: Results) -> Outcome:
     if found:
         return Outcome(
             "error",
-            f"Arms that answer {major}, the most frequent class, for nearly all {results.data.units} of "
-            f"other classes: {named(found)}.",
+            f"Nearly all {results.data.units} of other classes are predicted as {major}, the most frequent "
+            f"class, by {named(found)}.",
             "Do not quote accuracy: it is the share of one class. Weight the loss or the sampling, train "
             "longer or at another learning rate, and look at recall per class.",
         )
     most = max(shares, key=shares.__getitem__)
     return passed(
-        f"At most {shares[most]:.1%} of the {results.data.units} of other classes are answered as {major}, "
+        f"At most {shares[most]:.1%} of the {results.data.units} of other classes are predicted as {major}, "
         f"the most frequent class ({most})."
     )
 
@@ -69,14 +69,14 @@ def never_predicted(results: Results) -> Outcome:
         if silent:
             silent.sort(key=lambda row: -row.support)
             listed = named([f"{short(row.name)} ({row.support:,})" for row in silent])
-            missed.append((silent[0].support, f"{arm} never answers {listed}"))
+            missed.append((silent[0].support, f"{arm} never predicts {listed}"))
     if not missed:
         whose = (
             "Every arm"
             if len(arms) == len([*tested(results)])
             else "Every arm that MR001 does not name"
         )
-        return passed(f"{whose} answers every class that has cases at least once.")
+        return passed(f"{whose} predicts every class that has cases at least once.")
     missed.sort(key=lambda one: -one[0])
     return Outcome(
         "warning" if missed[0][0] >= TOO_FEW else "note",
@@ -126,7 +126,8 @@ def few_cases(results: Results) -> Outcome:
         # Clopper and Pearson's lower end where all of n cases are right.
         floor = 0.025 ** (1 / rare[0].support)
         said.append(
-            f"fewer than {TOO_FEW} test {units}: {listed}; the recall of {short(rare[0].name)} may be as "
+            f"{len(rare)} of {len(part.classes)} classes with fewer than {TOO_FEW} test {units}: {listed}; "
+            f"the recall of {short(rare[0].name)} may be as "
             f"low as {floor:.2f} even if every answer is right"
         )
     macro = results.primary_metric.startswith(_MACRO)

@@ -89,7 +89,7 @@ def training_end(results: Results) -> Outcome:
         late = [share for share in told if share > STILL_FALLING]
         if len(late) * 2 > len(told):
             share = float(np.mean(late))
-            falling.append((share, f"{title} ({share:.0%} of its whole fall)"))
+            falling.append((share, f"{title} ({share:.0%} of its total decrease)"))
     if broken:
         return Outcome(
             "error",
@@ -101,7 +101,8 @@ def training_end(results: Results) -> Outcome:
         said = [text for _, text in sorted(falling, key=lambda one: -one[0])]
         return Outcome(
             "warning",
-            f"The held-out loss was still falling in the last fifth of the epochs: {named(said, '; ')}.",
+            "Training may have ended too early: the held-out loss was still falling in the last fifth of the "
+            f"epochs: {named(said, '; ')}.",
             "Train longer, with the same epochs for every arm, before arms are compared: one that learns "
             "more slowly is stopped too early.",
         )

@@ -11,10 +11,13 @@ from matplotlib.figure import Figure
 from milkreport.reporting.figures.svg import colour, marker
 from milkreport.reporting.wording.text import shorten_apart, span
 
+#: Letters of a row's name.
+ROW_NAME = 32
+
 
 def label_width(names: Sequence[str]) -> float:
     """Inches that the longest row label takes."""
-    return 0.22 + 0.064 * min(max(map(len, names), default=0), 28)
+    return 0.22 + 0.064 * min(max(map(len, names), default=0), ROW_NAME)
 
 
 #: Letters of an arm's name in a legend.
@@ -59,7 +62,7 @@ def plain_axes(figure: Figure, left: float, bottom: float, top: float, right: fl
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
     """Name the rows from the top down."""
-    axes.set_yticks(range(len(names)), shorten_apart(names, 26))
+    axes.set_yticks(range(len(names)), shorten_apart(names, ROW_NAME))
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)

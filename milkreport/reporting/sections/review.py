@@ -1,4 +1,4 @@
-"""What a reviewer would ask: the three worst findings for page one, and all of them."""
+"""What a reviewer would point out: the three worst findings for page one, and all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from milkreport.reporting.blocks import Badge
 from milkreport.reporting.wording.text import numeral, shorten, whole, without_paths
 from milkreport.tables import plural
 
-TITLE = "What a reviewer would ask"
+TITLE = "What a reviewer would point out"
 _BADGES = {
     "error": ("✗", "fail"),
     "warning": ("!", "open"),
@@ -60,7 +60,7 @@ def build_review(results: Results) -> ReviewView:
     rest = len(found) - len(shown)
     return ReviewView(
         lead=_lead(findings, len(found)),
-        more=f"and {numeral(rest)} more" if rest else "",
+        more=f"the worst three; {numeral(rest)} more in the section of this name" if rest else "",
         counts=_counts(findings),
         worst=tuple(map(_view, shown)),
         open=tuple(map(_view, found)),
@@ -70,7 +70,7 @@ def build_review(results: Results) -> ReviewView:
 
 def _lead(findings: Sequence[Finding], n_open: int) -> str:
     rules = plural(len(findings), "rule", "rules")
-    left = "no question stays" if not n_open else plural(n_open, "question stays", "questions stay")
+    left = "nothing stays" if not n_open else plural(n_open, "point stays", "points stay")
     return (
         f"{rules} of a fixed list were applied to the numbers of this report; {left} open. The rules "
         "cannot judge whether the question is the right one, or whether labels are correct. "

@@ -40,7 +40,10 @@ def data_sentence(data: DataSummary, classes: Sequence[str]) -> str:
         names = listing(shorten(v, 30) for v in data.views)
         kinds = f" ({names})" if names else ""
         views = f" with {plural(data.n_images, 'image', 'images')}{kinds}"
-    text = f"{shorten(data.name, 80)}: {plural(data.n_used, data.unit, data.units)}{views}"
+    used = plural(data.n_used, data.unit, data.units)
+    if data.n_used < data.n_found:
+        used = f"{whole(data.n_used)} of {plural(data.n_found, data.unit, data.units)}"
+    text = f"{shorten(data.name, 80)}: {used}{views}"
     if not is_labelled(data):
         return f"{text}, without labels."
     text += f" in {plural(len(classes), 'class', 'classes')}"
@@ -50,11 +53,11 @@ def data_sentence(data: DataSummary, classes: Sequence[str]) -> str:
     elif len(present) > 1:
         most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
         ratio = present[most] / present[least]
-        said = whole(round(ratio)) if ratio >= 10 else decimal(ratio, 1)
+        said = whole(round(ratio)) if ratio >= 100 else decimal(ratio, 1)
         largest, smallest = shorten_apart([most, least], 24)
         text += (
-            f". The largest class, {largest}, has {whole(present[most])}, the smallest, "
-            f"{smallest}, {whole(present[least])}: {said} to 1"
+            f". The largest class, {largest}, has {whole(present[most])}, the smallest, {smallest}, has "
+            f"{whole(present[least])} ({said} to 1)"
         )
     text += "."
     if len(counts) > len(present):
@@ -147,7 +150,10 @@ def problem_badge(data: DataSummary, problems: Sequence[tuple[str, int]]) -> Bad
     """The verdict over the data: sound, or which kinds of problems, and how many of each."""
     if not problems:
         images = plural(data.n_images, "image", "images")
-        looked = f"no problem in {plural(data.n_used, data.unit, data.units)} with {images}"
+        looked = (
+            "every row was read and every image decoded: no problem in "
+            f"{plural(data.n_used, data.unit, data.units)} with {images}"
+        )
         return Badge("✓", "SOUND", "pass", looked)
     named = [f"{shorten(without_paths(kind), 40)} {whole(n)}" for kind, n in problems[:MOST_KINDS]]
     if len(problems) > MOST_KINDS:

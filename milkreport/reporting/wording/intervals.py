@@ -66,8 +66,8 @@ def interval_notes(rows: Sequence[Row], metrics: Iterable[str]) -> tuple[Footnot
         notes.append(Footnote("95%", capital(said.removeprefix("95% intervals: "))))
     if any(LOPSIDED in cell.mark for row in rows for cell in row.cells):
         text = (
-            "The interval extends at least twice as far to one side: it allows for errors or hits that did "
-            "not occur among few cases, for example of rare classes."
+            "The interval extends at least twice as far to one side: with few cases, a kind of error or of "
+            "correct prediction that did not occur here may still occur in new ones."
         )
         notes.append(Footnote(LOPSIDED, text))
     return tuple(notes)
