@@ -29,7 +29,7 @@ class Synthetic(Section):
 
 
 class Findings(Section):
-    """What a reviewer would point out: ``mute`` has the reason why a code does not count (docs/findings.md)."""
+    """``mute``: code of a finding to the reason why it does not count (docs/findings.md)."""
 
     mute: dict[str, str] = {}
 

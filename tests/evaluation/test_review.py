@@ -437,7 +437,7 @@ def test_page_one_has_the_three_worst_and_the_section_all() -> None:
     assert [f.code for f in view.worst] == ["MR005", "MR002", "MR004"]
     assert [f.code for f in view.open] == ["MR005", "MR002", "MR004", "MR001"]
     assert [(f.code, f.badge.word) for f in view.rest] == [("MR003", "muted"), ("MR006", "passed")]
-    assert view.more == "and one more"
+    assert view.more == "the worst three; one more in the section of this name"
     assert reaches(findings, "error")
     assert not reaches(findings[:4], "error")
     assert reaches(findings[:4], "warning")

@@ -175,8 +175,8 @@ class Results(Record):
     it that was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is
     known and no suite tells. ``copies``: test cases with the label and the probabilities of another one
     (``None``: not counted, by an older version). ``findings``: what a reviewer would point out, one
-    per rule. ``adherence``: the run's registration and the ledger's count (``None``: an evaluation, or an older
-    version).
+    per rule. ``adherence``: the run's registration and the ledger's count (``None``: an evaluation, or an
+    older version).
     """
 
     schema_version: int = SCHEMA_VERSION
