@@ -86,6 +86,7 @@ def _facts(results: Results, suite: Suite | None) -> set[str]:
         "synthetic": data.synthetic,
         "trained": suite is not None,
         "subgroups": any(part.slices for part in parts),
+        "registered": results.adherence is not None and results.adherence.registration is not None,
         "calibration": any(part.calibration for part in parts),
     }
     return {name for name, is_so in holds.items() if is_so}
