@@ -29,6 +29,13 @@ def verify(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 5 unless everything could be verified.")
     ] = False,
+    redraw: Annotated[
+        bool,
+        typer.Option(
+            "--redraw",
+            help="Also draw each PDF again and compare every byte: drawings, links, metadata.",
+        ),
+    ] = False,
     exact: Annotated[
         bool,
         typer.Option(
@@ -55,6 +62,8 @@ def verify(
 
     - milkreport verify report.pdf
 
+    - milkreport verify report.pdf --redraw
+
     - milkreport verify runs/paper --json
     """
     from milkreport.commands import verdicts
@@ -64,7 +73,7 @@ def verify(
     if exact and not source.is_dir():
         what = "--exact trains again, and a report carries no folds, weights or curves"
         raise ConfigError(what, "give the run folder", str(source))
-    found = find(source)
+    found = find(source, redraw)
     if as_json:
         print(found.model_dump_json(indent=1))
     else:

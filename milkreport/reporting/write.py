@@ -77,11 +77,20 @@ def write_report(
     # An older PDF must not stand beside this page, whether or not a new one can be made.
     paper.unlink(missing_ok=True)
     if pdf:
-        carried = evidence.carried if evidence is not None else {}
-        files = [(name, CONTENTS.get(name, _LIST), data) for name, data in carried.items()]
-        write_pdf(render_print(view), paper, created=manifest.started, attachments=files)
+        write_paper(render_print(view), paper, manifest, evidence)
         written.insert(1, paper)
     return written
+
+
+def write_paper(markup: str, path: Path, manifest: Manifest, evidence: Evidence | None) -> None:
+    """Write the PDF of *markup*, which carries *evidence*: the same bytes each time.
+
+    Raises:
+        PdfProblem: it could not be made.
+    """
+    carried = evidence.carried if evidence is not None else {}
+    files = [(name, CONTENTS.get(name, _LIST), data) for name, data in carried.items()]
+    write_pdf(markup, path, created=manifest.started, attachments=files)
 
 
 def render_carrying(view: ReportView, evidence: Evidence | None) -> str:

@@ -7,7 +7,7 @@ as a stranger, never skipped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,11 +39,15 @@ class PageText:
     strangers: tuple[str, ...]
 
 
-def read_pages(reader: Any, where: str) -> tuple[list[PageText], list[str]]:
+def read_pages(
+    reader: Any, where: str, links: Container[str], pictures: bool
+) -> tuple[list[PageText], list[str]]:
     """The text of every page, and what in the document as a whole no report of ours holds.
 
     Args:
         reader: of :func:`milkreport.evidence.pdf.open_pdf`.
+        links: addresses that its links may lead to.
+        pictures: whether it shows pictures. Drawings of ours are none.
 
     Raises:
         DataError: damaged, or built to exhaust its reader.
@@ -57,25 +61,34 @@ def read_pages(reader: Any, where: str) -> tuple[list[PageText], list[str]]:
         for key in names.get_object() if names is not None else {}:
             if key not in ("/Dests", "/EmbeddedFiles"):
                 strangers.append(f"{key} among its names")
-        reading = _Reading(where)
+        reading = _Reading(where, links, pictures)
         return [reading.page(page) for page in reader.pages], strangers
 
 
 class _Reading:
     """One document: fonts are read once."""
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    def __init__(self, where: str, links: Container[str], pictures: bool) -> None:
+        self.where, self.links, self.pictures = where, links, pictures
         self.fonts: dict[Any, Glyphs] = {}
 
     def page(self, page: Any) -> PageText:
         strangers: list[str] = []
         for reference in page.get("/Annots", None) or ():
-            kind = reference.get_object().get("/Subtype")
+            annotation = reference.get_object()
+            kind = annotation.get("/Subtype")
             if kind != "/Link":
                 strangers.append(f"an annotation ({str(kind)[:40]})")
+            action = annotation.get("/A")
+            action = action.get_object() if action is not None else {"/S": "/GoTo"}
+            if action.get("/S") == "/URI" and str(action.get("/URI")) not in self.links:
+                strangers.append(f"a link to {str(action.get('/URI'))[:60]!r}")
+            elif action.get("/S") not in ("/URI", "/GoTo") or "/AA" in annotation:
+                strangers.append("a link that acts")
         if "/AA" in page:
             strangers.append("an action")
+        if page.get("/Rotate", 0) or page.cropbox != page.mediabox:
+            strangers.append("turned or cropped")
         contents = page.get("/Contents")
         contents = contents.get_object() if contents is not None else []
         streams = contents if isinstance(contents, list) else [contents]
@@ -104,12 +117,16 @@ class _Reading:
                 yield "".join(self._text(operand, glyphs) for operand in operands)
             elif word in (b"'", b'"', b"BI"):
                 strangers.append(f"the operator {word.decode()}")
+            elif word == b"Tr" and operands[-1:] != [b"0"]:
+                strangers.append("text that is not shown")
             elif word == b"Do":
                 form = _item(resources, "/XObject", operands[-1].decode("latin-1"))
                 if form.get("/Subtype") == "/Form":
                     inner = form.get("/Resources")
                     inner = resources if inner is None else inner.get_object()
                     yield from self._runs(self._bytes(form), inner, strangers, depth + 1)
+                elif not self.pictures:
+                    strangers.append("a picture")
             operands.clear()
 
     def _text(self, operand: bytes, glyphs: Glyphs) -> str:

@@ -17,6 +17,8 @@ from milkreport.verifying.expected import Expected, Piece
 
 #: Equal letters after which a difference counts as over, and how far they are looked for.
 _SURE, _FAR = 12, 3000
+#: Letters by which what follows a part that cannot be known is found again: more than a heading.
+_BEGIN = 60
 _PAGE_NUMBER = re.compile(r"[0-9]{1,5}")
 
 
@@ -74,6 +76,7 @@ def compare_pages(expected: Expected, pages: Sequence[Sequence[str]]) -> Printed
     walk = _Walk(expected.pieces)
     for number, runs in enumerate(pages, 1):
         walk.begin_page(number, runs)
+        walk.leave_unknown()
         walk.take_end(_margins(expected, walk.piece, number, len(pages)))
         if walk.piece is not None and walk.piece.head >= 0:
             walk.take_start(expected.heads[walk.piece.head])
@@ -218,12 +221,27 @@ class _Walk:
             self.at = end
         self._next()
 
+    def leave_unknown(self) -> None:
+        """What cannot be known has ended on the page before, if this page begins with what comes next."""
+        if self.piece is not None and self.piece.is_unknown:
+            following = self._following()[:_BEGIN]
+            if following and self.page.text.startswith(following):
+                self._note_start(self.piece)
+                self._next()
+
+    def _following(self) -> str:
+        return "".join(p.text for p in self.pieces[self.place + 1 : self.place + 6])
+
     def _skip_unknown(self) -> None:
-        """Whatever is printed until what comes next begins."""
+        """Whatever is printed until what comes next begins; a page may end within that."""
         assert self.piece is not None
         self._note_start(self.piece)
-        following = "".join(p.text for p in self.pieces[self.place + 1 : self.place + 6])
-        place = self.page.text.find(following, self.at, self.end) if following else -1
+        following = self._following()
+        place = self.page.text.find(following[:_BEGIN], self.at, self.end) if following else -1
+        while place >= 0 and not following.startswith(
+            self.page.text[place : min(place + len(following), self.end)]
+        ):
+            place = self.page.text.find(following[:_BEGIN], place + 1, self.end)
         if place < 0:
             self.at = self.end
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import tempfile
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from milkreport.verifying.printed import (
 )
 from milkreport.verifying.recompute import Compared, compare, derive, recompute
 from milkreport.verifying.record import Fault, Group, Outcome, Verification, judge
+from milkreport.verifying.redrawn import compare_bytes
 from milkreport.verifying.registered import compare_registration
 
 #: The reports that a run folder may hold.
@@ -56,16 +58,19 @@ def _open(path: Path, where: str) -> _Report:
     return _Report(path.name, data, pdf, read_evidence(data, where, pdf))
 
 
-def verify(path: Path) -> Verification:
+def verify(path: Path, redraw: bool = False) -> Verification:
     """Verify a report, or a run folder with the reports in it. Needs no data and opens no connection.
+
+    Args:
+        redraw: also draw each PDF again, and compare its bytes.
 
     Raises:
         NoEvidence: a report that carries nothing. DataError: damaged, or no report and no run.
     """
-    return _verify_run(RunFolder(path)) if path.is_dir() else _verify_report(path)
+    return _verify_run(RunFolder(path), redraw) if path.is_dir() else _verify_report(path, redraw)
 
 
-def _verify_report(path: Path) -> Verification:
+def _verify_report(path: Path, redraw: bool) -> Verification:
     report = _open(path, str(path))
     evidence = report.evidence
     with tempfile.TemporaryDirectory(prefix="milkreport-") as place:
@@ -76,7 +81,7 @@ def _verify_report(path: Path) -> Verification:
             folder, results, evidence.record.level == "full", evidence.record.reason
         )
         groups.append(numbers)
-        groups += _printed(report, folder, results)
+        groups += _printed(report, folder, results, redraw)
         if numbers.faults and computed is not None and computed != results:
             groups.append(_followed(report, folder, computed))
         return Verification(
@@ -89,7 +94,7 @@ def _verify_report(path: Path) -> Verification:
         )
 
 
-def _verify_run(folder: RunFolder) -> Verification:
+def _verify_run(folder: RunFolder, redraw: bool) -> Verification:
     results, manifest = folder.load_results(), folder.load_manifest()
     groups = [_files(folder, results, None), *_registered(folder, results)]
     groups.append(_numbers(folder, results, True, "")[0])
@@ -114,7 +119,7 @@ def _verify_run(folder: RunFolder) -> Verification:
             groups.append(
                 judge(f"carried by {name}", "files", len(report.evidence.record.files), faults)
             )
-            groups += _printed(report, carried, theirs)
+            groups += _printed(report, carried, theirs, redraw)
     return Verification(
         source=folder.path.name,
         milkreport=manifest.milkreport,
@@ -195,8 +200,8 @@ def _remarks(found: Compared) -> list[str]:
     return said
 
 
-def _printed(report: _Report, folder: RunFolder, results: Results) -> list[Group]:
-    """The text of a report against its results."""
+def _printed(report: _Report, folder: RunFolder, results: Results, redraw: bool) -> list[Group]:
+    """The text of a report against its results; if *redraw*, all of a PDF."""
     name, written_by = f"printed, {report.name}", report.evidence.record.milkreport
     if written_by != __version__:
         text = f"written by milkreport {written_by}, which may word it otherwise than {__version__}"
@@ -208,9 +213,13 @@ def _printed(report: _Report, folder: RunFolder, results: Results) -> list[Group
     remarks = [f"{found.letters:,} letters compared"]
     if drawn.unknown:
         remarks.append(f"not compared: section {' and '.join(drawn.unknown)}")
-    if report.pdf is not None:
-        remarks.append("of drawings the text alone")
-    return [group.model_copy(update={"remarks": remarks})]
+    groups = [group]
+    if report.pdf is not None and redraw:
+        manifest = folder.load_manifest()
+        groups.append(compare_bytes(report.data, report.name, manifest, drawn))
+    elif report.pdf is not None:
+        remarks.append("drawings, links' texts and metadata only with --redraw")
+    return [group.model_copy(update={"remarks": remarks}), *groups[1:]]
 
 
 def _followed(report: _Report, folder: RunFolder, computed: Results) -> Group:
@@ -230,8 +239,9 @@ def _followed(report: _Report, folder: RunFolder, computed: Results) -> Group:
 def _compare(report: _Report, drawn: Drawn) -> tuple[Printed, list[Difference]]:
     """Its text, and what else in the document differs."""
     if report.pdf is not None:
-        pages, document = read_pages(report.pdf, report.name)
-        expected = read_expected(drawn.paper(), True, drawn.unknown)
+        markup, pictures = drawn.paper(), report.evidence.record.pictures
+        pages, document = read_pages(report.pdf, report.name, _links(markup), pictures)
+        expected = read_expected(markup, True, drawn.unknown)
         found = compare_pages(expected, [page.runs for page in pages])
         return found, [*strangers_as_differences([page.strangers for page in pages], document)]
     try:
@@ -244,6 +254,10 @@ def _compare(report: _Report, drawn: Drawn) -> tuple[Printed, list[Difference]]:
         read_expected(page, False, drawn.unknown), read_expected(text, False, drawn.unknown)
     )
     return found, [] if found.differences else [*_markup(page, text, drawn)]
+
+
+def _links(markup: str) -> set[str]:
+    return {html.unescape(link) for link in re.findall(r'href="([^"#][^"]*)"', markup)}
 
 
 def _markup(expected: str, found: str, drawn: Drawn) -> Iterator[Difference]:
