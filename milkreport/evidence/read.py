@@ -21,6 +21,7 @@ SUFFIXES = (".pdf", ".html", ".htm")
 PLACE = re.compile(
     rb'<a id="evidence" download="[\w.-]+" href="data:application/zip;base64,([^"]*)">'
 )
+_GENERATOR = b'<meta name="generator" content="milkreport '
 _NAMES = (RECORD, *CONTENTS)
 
 
@@ -78,6 +79,9 @@ def read_evidence(data: bytes, where: str, pdf: Any = None) -> Evidence:
             raise DataError(what, "get the report again from whoever made it", where)
     else:
         files = _embedded(data, where)
+        if not files and not _is_whole_page(data):
+            what = "no report of milkreport, or one that is cut off"
+            raise DataError(what, "get the report again from whoever made it", where)
     if not files:
         what = "carries no evidence: it was written with --evidence none, or by an older version"
         do = "verify its run folder, or draw it again: milkreport report RUN"
@@ -88,6 +92,11 @@ def read_evidence(data: bytes, where: str, pdf: Any = None) -> Evidence:
         what = f"{RECORD} is missing, damaged or of another milkreport version"
         raise DataError(what, "use the version that wrote the report", where) from error
     return Evidence(record, files)
+
+
+def _is_whole_page(data: bytes) -> bool:
+    """Whether *data* begins and ends as a page of ours does."""
+    return _GENERATOR in data[:4096] and data.rstrip().endswith(b"</html>")
 
 
 def _embedded(page: bytes, where: str) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from milkreport.verifying.expected import Expected, Piece
 
 #: Equal letters after which a difference counts as over, and how far they are looked for.
 _SURE, _FAR = 12, 3000
-#: Letters by which what follows a part that cannot be known is found again: more than a heading.
+#: Letters by which a page is seen to begin with what follows a part that cannot be known.
 _BEGIN = 60
 _PAGE_NUMBER = re.compile(r"[0-9]{1,5}")
 
@@ -237,11 +237,12 @@ class _Walk:
         assert self.piece is not None
         self._note_start(self.piece)
         following = self._following()
-        place = self.page.text.find(following[:_BEGIN], self.at, self.end) if following else -1
+        key = following[:_SURE]
+        place = self.page.text.find(key, self.at, self.end) if following else -1
         while place >= 0 and not following.startswith(
             self.page.text[place : min(place + len(following), self.end)]
         ):
-            place = self.page.text.find(following[:_BEGIN], place + 1, self.end)
+            place = self.page.text.find(key, place + 1, self.end)
         if place < 0:
             self.at = self.end
         else:

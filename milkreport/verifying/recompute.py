@@ -204,5 +204,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _show(value: Any) -> str:
-    text = "nothing" if value is None or value is _ABSENT else str(value)
+    if value is _ABSENT:
+        return "no such entry"
+    text = "nothing" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -27,15 +27,18 @@ def compare_registration(folder: RunFolder, results: Results) -> Group | None:
     split are not compared: a report carries neither.
 
     Returns:
-        ``None`` if the folder has no registration.
+        ``None`` if the run was not registered.
     """
+    bound = results.adherence.registration if results.adherence is not None else None
     if not (folder.path / REGISTRATION).is_file():
-        return None
+        if bound is None:
+            return None
+        text = "is not there, and results.json names one"
+        return _judge(0, [Fault(place=REGISTRATION, text=text)])
     try:
         registration = load_registration(folder.path / REGISTRATION)
     except MilkreportError as error:
         return _judge(0, [Fault(place=REGISTRATION, text=error.what)])
-    bound = results.adherence.registration if results.adherence is not None else None
     if bound is None or bound.hash != registration.hash:
         return _judge(0, [Fault(place=REGISTRATION, text="is not the one that results.json names")])
     expected = describe(registration).model_dump(mode="json")

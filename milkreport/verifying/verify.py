@@ -6,6 +6,7 @@ import html
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,7 @@ def verify(path: Path, redraw: bool = False) -> Verification:
 def _verify_report(path: Path, redraw: bool) -> Verification:
     report = _open(path, str(path))
     evidence = report.evidence
-    with tempfile.TemporaryDirectory(prefix="milkreport-") as place:
-        folder = lay_out(evidence, Path(place) / "run", str(path))
+    with _laid_out(evidence, path) as folder:
         results = folder.load_results()
         groups = [_files(folder, results, evidence), *_registered(folder, results)]
         numbers, computed = _numbers(
@@ -94,6 +94,23 @@ def _verify_report(path: Path, redraw: bool) -> Verification:
         )
 
 
+@contextmanager
+def _laid_out(evidence: Evidence, path: Path) -> Iterator[RunFolder]:
+    """What the report *path* carries as a run folder, while it is looked at.
+
+    Raises:
+        MilkreportError: naming the report where it would name a folder that is gone then.
+    """
+    with tempfile.TemporaryDirectory(prefix="milkreport-") as place:
+        try:
+            yield lay_out(evidence, Path(place) / "run", str(path))
+        except MilkreportError as error:
+            inside = error.where.removeprefix(str(Path(place) / "run")).lstrip("/\\")
+            if inside == error.where:
+                raise
+            raise type(error)(error.what, error.do, f"{path}, {inside}") from error
+
+
 def _verify_run(folder: RunFolder, redraw: bool) -> Verification:
     results, manifest = folder.load_results(), folder.load_manifest()
     groups = [_files(folder, results, None), *_registered(folder, results)]
@@ -109,8 +126,7 @@ def _verify_run(folder: RunFolder, redraw: bool) -> Verification:
                 Group(name=f"printed, {name}", outcome=Outcome.NOT_VERIFIED, remarks=[error.what])
             )
             continue
-        with tempfile.TemporaryDirectory(prefix="milkreport-") as place:
-            carried = lay_out(report.evidence, Path(place) / "run", name)
+        with _laid_out(report.evidence, folder.path / name) as carried:
             theirs = carried.load_results()
             faults = [Fault(place=n, text=fault) for n, fault in report.evidence.changed().items()]
             # Findings may be muted for one drawing.
@@ -218,7 +234,7 @@ def _printed(report: _Report, folder: RunFolder, results: Results, redraw: bool)
         manifest = folder.load_manifest()
         groups.append(compare_bytes(report.data, report.name, manifest, drawn))
     elif report.pdf is not None:
-        remarks.append("drawings, links' texts and metadata only with --redraw")
+        remarks.append("drawings and metadata only with --redraw")
     return [group.model_copy(update={"remarks": remarks}), *groups[1:]]
 
 

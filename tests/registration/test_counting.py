@@ -92,3 +92,13 @@ def test_trainings_before_a_registration(hash_: str, before: int | None, tmp_pat
     ]
     found = counted(chain(tmp_path, *events), registration=hash_)
     assert (found.before, found.registrations) == (before, 2)
+
+
+def test_a_run_that_deviates_finds_its_registration(tmp_path: Path) -> None:
+    """Its settings, and so its suite, are not those that were registered."""
+    events = [
+        *plain(0),
+        ("registered", {"registration": "a" * 64, "suite": "9" * 64}),
+        *plain(0, 1),
+    ]
+    assert counted(chain(tmp_path, *events), registration="a" * 64).before == 1

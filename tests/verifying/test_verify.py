@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,15 @@ import numpy as np
 import pytest
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import FreeText
-from pypdf.generic import NameObject, NullObject
+from pypdf.generic import (
+    DecodedStreamObject,
+    DictionaryObject,
+    NameObject,
+    NullObject,
+    NumberObject,
+    RectangleObject,
+    TextStringObject,
+)
 
 from milkreport import __version__
 from milkreport.evidence.pdf import open_pdf
@@ -24,10 +33,11 @@ from milkreport.evidence.source import lay_out
 from milkreport.runs.folder import RunFolder
 from milkreport.verifying import verify as verifying
 from milkreport.verifying.drawn import Drawn, draw_again
-from milkreport.verifying.expected import read_expected
+from milkreport.verifying.expected import Expected, Piece, read_expected
 from milkreport.verifying.pdf_text import read_pages
 from milkreport.verifying.printed import compare_pages
 from milkreport.verifying.record import Outcome, Verification
+from milkreport.verifying.redrawn import compare_bytes
 from milkreport.verifying.registered import compare_registration
 from tests.conftest import call_main
 from tests.verifying import planted
@@ -226,7 +236,8 @@ def test_numbers_that_were_taken_out_of_our_own_results_are_missed(
     numbers = numbers_of(made, evidence, tmp_path / "run")[1]
     (fault,) = numbers.faults
     assert "calibration.temperature" in fault.place
-    assert fault.text.startswith("has nothing, computed is ")
+    missing = "nothing" if is_null else "no such entry"
+    assert fault.text.startswith(f"has {missing}, computed is ")
 
 
 @pytest.mark.slow
@@ -268,7 +279,8 @@ def test_arms_whose_predictions_were_swapped_are_found(made: Made, tmp_path: Pat
 @pytest.mark.slow
 def test_what_is_painted_beside_the_report_is_found(made: Made) -> None:
     """A second text, an annotation and a script: a reader sees them, so they are named."""
-    pages, document = read_pages(open_pdf(made.pdf, "it"), "it")
+    links = verifying._links(made.drawn.paper())
+    pages, document = read_pages(open_pdf(made.pdf, "it"), "it", links, False)
     assert document == []
     expected = read_expected(made.drawn.paper(), True)
     runs = [list(page.runs) for page in pages]
@@ -293,6 +305,148 @@ def test_what_is_painted_beside_the_report_is_found(made: Made) -> None:
     named = [(d.page, d.printed) for d in compared(made, planted.write_pdf(writer))]
     assert (1, "an annotation (/FreeText)") in named
     assert (0, "/OpenAction in its catalogue") in named
+
+
+def _painted(page: Any, operators: bytes) -> None:
+    """Paint *operators* over a page."""
+    data = page.get_contents().get_data() + b"\n" + operators
+    stream = DecodedStreamObject()
+    stream.set_data(data)
+    page[NameObject("/Contents")] = stream.flate_encode()
+
+
+def _with_picture(writer: PdfWriter) -> None:
+    picture = DecodedStreamObject()
+    picture.set_data(b"\xff\x00\x00")
+    for key, value in {"Width": 1, "Height": 1, "BitsPerComponent": 8}.items():
+        picture[NameObject(f"/{key}")] = NumberObject(value)
+    picture[NameObject("/Type")] = NameObject("/XObject")
+    picture[NameObject("/Subtype")] = NameObject("/Image")
+    picture[NameObject("/ColorSpace")] = NameObject("/DeviceRGB")
+    page = writer.pages[0]
+    forms = page["/Resources"].get_object().setdefault(NameObject("/XObject"), DictionaryObject())
+    forms.get_object()[NameObject("/Over")] = writer._add_object(picture)
+    _painted(page, b"q 200 0 0 100 50 500 cm /Over Do Q")
+
+
+def _linked(writer: PdfWriter, action: dict[str, str]) -> None:
+    """The first link of the report does something else."""
+    links = [a.get_object() for page in writer.pages for a in page.get("/Annots", ())]
+    links[0].pop(NameObject("/Dest"), None)
+    links[0][NameObject("/A")] = DictionaryObject(
+        {
+            NameObject(key): NameObject(v) if v.startswith("/") else TextStringObject(v)
+            for key, v in action.items()
+        }
+    )
+
+
+def _with_other_link(writer: PdfWriter) -> None:
+    _linked(writer, {"/S": "/URI", "/URI": "https://example.org/other"})
+
+
+def _with_launch(writer: PdfWriter) -> None:
+    _linked(writer, {"/S": "/Launch"})
+
+
+def _turned(writer: PdfWriter) -> None:
+    writer.pages[0][NameObject("/Rotate")] = NumberObject(180)
+
+
+def _cropped(writer: PdfWriter) -> None:
+    writer.pages[0].cropbox = RectangleObject((0, 0, 300, 300))
+
+
+def _hidden_text(writer: PdfWriter) -> None:
+    _painted(writer.pages[0], b"BT 3 Tr ET")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_with_picture, "a picture"),
+        (_with_other_link, "a link to 'https://example.org/other'"),
+        (_with_launch, "a link that acts"),
+        (_turned, "turned or cropped"),
+        (_cropped, "turned or cropped"),
+        (_hidden_text, "text that is not shown"),
+    ],
+)
+def test_what_covers_or_leads_elsewhere_is_found(
+    made: Made, change: Callable[[PdfWriter], None], said: str
+) -> None:
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(made.pdf)))
+    change(writer)
+    assert said in [d.printed for d in compared(made, planted.write_pdf(writer))]
+
+
+def _with_box(writer: PdfWriter) -> None:
+    _painted(writer.pages[1], b"1 g 50 500 200 100 re f")
+
+
+def _with_alternative(writer: PdfWriter) -> None:
+    found = [o for i in range(len(writer._objects)) if "/Alt" in (o := _object(writer, i))]
+    found[0][NameObject("/Alt")] = TextStringObject("0.999")
+
+
+def _object(writer: PdfWriter, i: int) -> Any:
+    held = writer._objects[i]
+    return held if isinstance(held, DictionaryObject) else {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "page"), [(_with_box, 2), (_with_alternative, 0)], ids=["box", "alternative"]
+)
+def test_what_no_text_shows_is_found_by_drawing_again(
+    made: Made, change: Callable[[PdfWriter], None], page: int
+) -> None:
+    manifest = RunFolder(made.folder).load_manifest()
+    honest = compare_bytes(made.pdf, "it", manifest, made.drawn)
+    assert (honest.outcome, honest.total) == (Outcome.VERIFIED, len(made.pdf))
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(made.pdf)))
+    change(writer)
+    forged = planted.write_pdf(writer)
+    assert compared(made, forged) == []  # the text is the same
+    (fault,) = compare_bytes(forged, "it", manifest, made.drawn).faults
+    assert fault.page == page
+
+
+@pytest.mark.parametrize(
+    ("pages", "found"),
+    [
+        # The section that cannot be known ends with its page; the next begins on a new one.
+        (["Before1x"], ["2LabelsToLookAtNext"]),
+        # It ends within a page, and that page within the first words of the next section.
+        (["Before1xy2LabelsToLookAt"], ["Next"]),
+        (["Before1xy2LabelsToLookAtNext"], []),
+    ],
+)
+def test_a_part_that_cannot_be_known_ends_where_the_next_begins(
+    pages: list[str], found: list[str]
+) -> None:
+    def piece(text: str, section: int, unknown: bool = False) -> Piece:
+        return Piece((text,), "", section, -1, is_unknown=unknown)
+
+    pieces = [
+        piece("Before", 0),
+        piece("1", 1),
+        piece("", 1, True),
+        piece("2LabelsToLookAt", 2),
+        piece("Next", 2),
+    ]
+    expected = Expected(pieces, ["A", "B", "C"])
+    whole = [*pages, *found]
+    # A page's margin names the section at its top.
+    margins = ["", "C"]
+    runs = [
+        [t, f"{m}{i}of{len(whole)}"]
+        for i, (t, m) in enumerate(zip(whole, margins, strict=False), 1)
+    ]
+    assert compare_pages(expected, runs).differences == ()
+    runs[-1][0] = runs[-1][0].replace("Next", "Text")
+    assert compare_pages(expected, runs).differences != ()
 
 
 @pytest.mark.slow
@@ -362,7 +516,7 @@ def test_a_report_of_numbers_that_lists_cases_is_verified_but_for_the_cases(tmp_
 
 def test_a_report_without_evidence_says_so_and_ends_with_5(tmp_path: Path) -> None:
     planted.write_tables(tmp_path)
-    planted.evaluate(tmp_path, "--evidence", "none", "--no-pdf")
+    out = planted.evaluate(tmp_path, "--evidence", "none", "--no-pdf")
     done = call_main(["verify", "out/report.html"], tmp_path)
     assert done.returncode == 5
     assert done.stderr.count("\n") == 1
@@ -370,8 +524,13 @@ def test_a_report_without_evidence_says_so_and_ends_with_5(tmp_path: Path) -> No
         "carries no evidence: it was written with --evidence none, or by an older version"
         in done.stderr
     )
-    (tmp_path / "old.html").write_text("<html><body>0.123</body></html>", encoding="utf-8")
-    assert call_main(["verify", "old.html"], tmp_path).returncode == 5
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "data:application/zip" not in page
+    for name, text in (("cut", page[: len(page) // 2]), ("other", "<html><body>0.1</body></html>")):
+        (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
+        done = call_main(["verify", f"{name}.html"], tmp_path)
+        assert done.returncode == 3
+        assert "no report of milkreport, or one that is cut off" in done.stderr
 
 
 @pytest.mark.parametrize(
