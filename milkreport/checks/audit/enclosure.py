@@ -21,6 +21,7 @@ import numpy as np
 
 from milkreport.checks.audit.margins import AVERAGED, OF_CLASS, OVERALL, SAME, Floats, Margins
 from milkreport.checks.audit.program import Expression, Program, constant, total
+from milkreport.checks.audit.relations import accuracy_limits, room_beside_mcc
 
 #: Pieces that a denominator's range is first cut into.
 PIECES = 6
@@ -100,6 +101,8 @@ class Enclosure:
             require(s - t, 0)
             require(p - t, 0)
             require(errors - (s - t) - (p - t), 0)
+        if not self.fixed_support:
+            self._state_relations(statements)
         self.linear = [s for s in statements if self._state_linear(s)]
         self.rest = [s for s in statements if s not in self.linear]
 
@@ -143,6 +146,15 @@ class Enclosure:
             self.program.require(above - below * statement.high, high=0)
             return True
         return False
+
+    def _state_relations(self, statements: Sequence[Statement]) -> None:
+        """Without class sizes: which accuracy the overall metrics need, and kappa beside Matthews."""
+        of = {SAME.get(s.metric, s.metric): (s.low, s.high) for s in statements if s.position is None}
+        for metric, limits in of.items():
+            low, high = accuracy_limits(metric, *limits, self.k)
+            self.program.require(total(self.hits), low * self.n, high * self.n)
+        if {"kappa", "mcc"} <= of.keys():
+            self.program.require(constant(room_beside_mcc(of["kappa"], of["mcc"])), 0)
 
     def _beyond_chance(self) -> tuple[Expression, Expression]:
         """Numerator and denominator of kappa, as shares of n²; the supports are constants."""

@@ -20,6 +20,7 @@ from milkreport.checks.audit.matrices_check import Matrices
 from milkreport.checks.audit.meanings import Print, explain
 from milkreport.checks.audit.possible import Decision, bound
 from milkreport.checks.audit.program import Status, without_output
+from milkreport.checks.audit.relations import relation_lines
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
 from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS, HEADLINE
@@ -221,7 +222,8 @@ def _arithmetic(least: Print) -> list[str]:
                     f"{given}{_cases(least)}, {name(figure, False)} lies from {low:.{digits}f} to "
                     f"{high:.{digits}f}; printed {figure.printed}"
                 )
-    return lines or _nearest_lines(least) or _harmonic_lines(least) or [WHOLE]
+    related = [] if least.setting.support else [*relation_lines(least.figures, len(least.classes))]
+    return lines or _nearest_lines(least) or _harmonic_lines(least) or related or [WHOLE]
 
 
 #: Said where each number lies within what the others allow, but for whole cases.
