@@ -98,12 +98,15 @@ def show_audit(audit: Audit) -> None:
 
 def show_shelf(audits: Sequence[Audit]) -> None:
     """A row per audited publication: how many findings have each outcome."""
-    table = Table("reference", "publication", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    # A name is typed again, so that it stays whole; its title stands below.
+    table.add_column("reference, publication", overflow="fold", min_width=32)
     for outcome in Outcome:
         table.add_column(str(outcome), justify="right")
     for audit in audits:
         counts = [str(n) for n in audit.counts.values()]
-        table.add_row(escape(audit.reference), escape(audit.title), *counts)
+        table.add_row(escape(audit.reference), *counts)
+        table.add_row(f"[dim]{escape(audit.title)}[/dim]")
     console.print(table)
     console.print("[dim]each in full: milkreport audit NAME[/dim]")
 

@@ -59,7 +59,11 @@ def _check(reference: Reference, matrices: Matrices, claim: Claim) -> Finding:
     if not agrees:
         notes += _elsewhere(reference, claim, rivals)
     return Finding(
-        outcome=Outcome.AGREES if agrees else Outcome.DIFFERS, what=what, notes=notes, **common
+        outcome=Outcome.AGREES if agrees else Outcome.DIFFERS,
+        what=what,
+        notes=notes,
+        settle="" if agrees else "ask which is meant, the statement or the numbers",
+        **common,
     )
 
 

@@ -22,7 +22,8 @@ from milkreport.checks.audit.program import Status, constant, total
 ROUNDS, NODES_BOUND = 4, 1
 #: Linear steps towards the numbers, and how many other counts are tried around where they end.
 STEPS, AROUND = 16, 32
-#: More classes, and fewer are tried: each costs a linear program of three variables per class.
+#: More classes, and fewer are tried: each costs a linear program of three variables per class. Their enclosure
+#: is of fractions of cases, which is wider.
 MANY = 30
 #: How far from there supports and predictions are looked for with which a class can print its numbers.
 WINDOW = 20
@@ -51,7 +52,7 @@ def decide(setting: Setting, statements: Sequence[Statement], rounds: int = ROUN
         if first.status is Status.INFEASIBLE:
             return Decision(Status.INFEASIBLE)
         counts.enclose()
-        found = counts.program.solve()
+        found = counts.program.solve(relaxed=setting.n_classes > MANY)
         if found.values is None:
             return Decision(found.status)
         start = counts.margins(found.values)

@@ -12,7 +12,6 @@ from milkreport.reporting.figures.confusion import confusion_matrix
 from milkreport.reporting.wording.text import (
     capital,
     mid_sentence,
-    numeral,
     sentence,
     shorten,
     whole,
@@ -36,8 +35,8 @@ _TOPICS = {
 }
 _MEANINGS = {
     Outcome.DIFFERS: "Two printed statements contradict each other, or no confusion matrix prints the "
-    "numbers, whatever usual way of rounding or averaging is assumed.",
-    Outcome.QUESTIONABLE: "Possible under an assumption that the publication does not state; it is named.",
+    "numbers, whatever usual way of rounding or averaging is assumed. That is arithmetic, and certain; why is not.",
+    Outcome.QUESTIONABLE: "Possible under an assumption that the publication does not state; it is named. No fault is shown.",
     Outcome.CANNOT_TELL: "What is printed does not decide it.",
     Outcome.AGREES: "The statement follows from others, or at least one confusion matrix prints all "
     "the numbers.",
@@ -106,7 +105,7 @@ def build_audit(audit: Audit, with_matrices: bool = False) -> AuditView:
     ]
     return AuditView(
         title=shorten(audit.title, 160),
-        source=sentence(shorten(without_paths(audit.source), 300)),
+        source=_source(audit),
         lead=_lead(audit, disagreeing),
         counts=tuple(_badge(o, whole(audit.counts[str(o)])) for o in _BADGES),
         first=tuple(_item(audit, f) for f in _gravest(disagreeing)),
@@ -118,6 +117,12 @@ def build_audit(audit: Audit, with_matrices: bool = False) -> AuditView:
     )
 
 
+def _source(audit: Audit) -> str:
+    """Where the publication stands; an address keeps its small letter."""
+    text = shorten(without_paths(audit.source), 300)
+    return text if text.startswith("http") else sentence(text)
+
+
 def _badge(outcome: Outcome, text: str = "") -> Badge:
     symbol, kind = _BADGES[outcome]
     return Badge(symbol, str(outcome), kind, text)
@@ -127,9 +132,9 @@ def _lead(audit: Audit, findings: Sequence[Finding]) -> str:
     n = len(audit.findings)
     said = (
         f"Of {plural(n, 'reported statement', 'reported statements')} that could be compared with others, "
-        f"{numeral(len(audit.of(Outcome.AGREES)))} agree, {numeral(len(audit.of(Outcome.DIFFERS)))} do not, "
-        f"{numeral(len(audit.of(Outcome.QUESTIONABLE)))} are questionable and "
-        f"{numeral(len(audit.of(Outcome.CANNOT_TELL)))} cannot be decided. "
+        f"{whole(len(audit.of(Outcome.AGREES)))} agree, {whole(len(audit.of(Outcome.DIFFERS)))} do not, "
+        f"{whole(len(audit.of(Outcome.QUESTIONABLE)))} can be right under an assumption that is not stated, and "
+        f"{whole(len(audit.of(Outcome.CANNOT_TELL)))} cannot be decided. "
     )
     if not findings:
         return said + "No statement contradicts another."
@@ -157,8 +162,10 @@ def _item(audit: Audit, finding: Finding) -> Item:
 
 
 def _gravest(findings: Sequence[Finding]) -> list[Finding]:
-    """What an editor should see first: what can be settled by asking, then the rest, in order."""
-    return sorted(findings, key=lambda f: not f.settle)[:MOST_FIRST]
+    """What an editor should see first: a claim that does not hold, what can be settled by asking, the rest."""
+    order = [f for f in findings if f.topic == "claim" and f.outcome is Outcome.DIFFERS][:1]
+    order += sorted((f for f in findings if f not in order), key=lambda f: not f.settle)
+    return order[:MOST_FIRST]
 
 
 def _where(audit: Audit, finding: Finding) -> str:
