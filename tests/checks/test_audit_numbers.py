@@ -15,7 +15,7 @@ from milkreport.checks.audit.margins import Margins
 from milkreport.checks.audit.means import decide_means
 from milkreport.checks.audit.possible import bound, decide
 from milkreport.checks.audit.program import Program, Status, total, without_output
-from milkreport.checks.audit.standing import weigh_order
+from milkreport.checks.audit.standing import weigh_mean_order, weigh_order
 from milkreport.checks.reference import Reference, load_reference, shipped_references
 from milkreport.checks.statements import Figure
 from milkreport.evaluation.metrics.confusion import score_classes, score_confusion
@@ -292,6 +292,31 @@ def test_the_order_is_weighed_as_by_drawing_from_the_posterior() -> None:
     again = weigh_order(_share("0.80"), _share("0.75"), found.enough)
     assert again is not None
     assert again.usual[1] == pytest.approx(0.05, abs=0.03)
+
+
+def test_a_balanced_accuracy_is_weighed_over_its_classes() -> None:
+    """One class twice is that class with its mean; a small class makes it less sure."""
+    better, other = [_share("0.80"), _share("0.60")], [_share("0.70"), _share("0.50")]
+    large = weigh_mean_order(better, other, [500, 500])
+    small = weigh_mean_order(better, other, [500, 10])
+    assert large is not None and small is not None
+    assert large.usual[1] < 0.01 < small.usual[1] < 0.5
+    assert large.least <= large.usual[2] <= large.usual[1] <= large.usual[0] <= large.most
+    single = weigh_mean_order([_share("0.80")], [_share("0.75")], [100])
+    exact = weigh_order(_share("0.80"), _share("0.75"), 100)
+    assert single is not None and exact is not None
+    assert single.usual[1] == pytest.approx(exact.usual[1], abs=0.01)
+    assert small.enough is not None and small.enough > 510
+    assert weigh_mean_order([_share("0.33")], [_share("0.75")], [2]) is None
+
+
+def test_coarse_digits_make_an_order_less_sure() -> None:
+    coarse, fine = (
+        weigh_order(_share("0.8"), _share("0.7"), 200),
+        weigh_order(_share("0.800"), _share("0.700"), 200),
+    )
+    assert coarse is not None and fine is not None
+    assert coarse.usual[0] > 0.2 > 0.05 > fine.usual[0]
 
 
 def test_equal_shares_never_stand() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from milkreport.checks.audit.findings import Finding, Outcome
+from milkreport.checks.audit.margins import SAME
 from milkreport.checks.audit.matrices_check import Matrices, value_of
-from milkreport.checks.audit.standing import TOLERATED, weigh_order
+from milkreport.checks.audit.standing import TOLERATED, Standing, weigh_mean_order, weigh_order
 from milkreport.checks.expand import difference_bounds, read_estimate, summarise_counts
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Claim, Figure
@@ -71,13 +72,7 @@ def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
     """How probable it is that a claimed order is false, where the claim is of shares of the same cases."""
     figures = _figures(reference, claim, claim.part)
     rivals = [arm for arm in claim.than or figures if arm != claim.arm and arm in figures]
-    n = (
-        reference.support.get(claim.part, {}).get(claim.class_name)
-        if claim.class_name
-        else reference.n.get(claim.part)
-    )
-    is_share = claim.metric == ("recall" if claim.class_name else "accuracy")
-    if claim.arm not in figures or not rivals or not is_share or n is None or not n:
+    if claim.arm not in figures or not rivals:
         return
     printed = {arm: figures[arm].value for arm in [claim.arm, *rivals]}
     if not _holds(claim, printed, rivals) or reference.mean_over.get(claim.part, 1) > 1:
@@ -85,9 +80,10 @@ def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
     nearest = min(rivals, key=lambda arm: abs(printed[claim.arm] - printed[arm]))
     pair = (figures[claim.arm], figures[nearest])
     above, below = pair if claim.relation in ("highest", "higher") else pair[::-1]
-    found = weigh_order(above, below, n)
-    if found is None:
+    weighed = _weigh(reference, above, below)
+    if weighed is None:
         return
+    found, n = weighed
     low, middle, high = (f"{p:.2g}" for p in (found.usual[2], found.usual[1], found.usual[0]))
     # The more the models are right on the same cases, the surer is the order.
     if found.usual[0] <= TOLERATED:
@@ -116,6 +112,28 @@ def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
         settle="ask on how many cases both are right, or for the predictions",
         notes=["cases taken as independent, training noise not counted"],
     )
+
+
+def _weigh(reference: Reference, above: Figure, below: Figure) -> tuple[Standing, int] | None:
+    """How sure the order of two printed numbers is, and on how many cases, where shares decide it."""
+    support = reference.support.get(above.part, {})
+    metric, class_name = SAME.get(above.metric, above.metric), above.class_name
+    if metric == "balanced_accuracy" and not class_name:
+        of = {(f.arm, f.class_name): f for f in reference.figures
+              if f.part == above.part and f.metric == "recall"}  # fmt: skip
+        named = [c for c in reference.classes if support.get(c)]
+        sides = [[of.get((f.arm, c)) for c in named] for f in (above, below)]
+        recalls = [[f for f in side if f is not None] for side in sides]
+        if not named or any(len(side) < len(named) for side in recalls):
+            return None
+        cases = [support[c] for c in named]
+        found = weigh_mean_order(recalls[0], recalls[1], cases)
+        return None if found is None else (found, sum(cases))
+    n = support.get(class_name) if class_name else reference.n.get(above.part)
+    if metric != ("recall" if class_name else "accuracy") or not n:
+        return None
+    found = weigh_order(above, below, n)
+    return None if found is None else (found, n)
 
 
 def _figures(reference: Reference, claim: Claim, part: str) -> dict[str, Figure]:

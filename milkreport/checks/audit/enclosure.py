@@ -25,6 +25,9 @@ from milkreport.checks.audit.relations import accuracy_limits, room_beside_mcc
 
 #: Pieces that a denominator's range is first cut into.
 PIECES = 6
+#: More classes, and the enclosure is wider, of fractions of cases and with denominators uncut at first; and fewer
+#: matrices are tried. Each linear program has at least three variables per class.
+MANY = 30
 #: Cases that shares are counted in where no number of cases is stated; each class has one of them at least.
 ANY_SIZE = 1e5
 
@@ -149,7 +152,9 @@ class Enclosure:
 
     def _state_relations(self, statements: Sequence[Statement]) -> None:
         """Without class sizes: which accuracy the overall metrics need, and kappa beside Matthews."""
-        of = {SAME.get(s.metric, s.metric): (s.low, s.high) for s in statements if s.position is None}
+        of = {
+            SAME.get(s.metric, s.metric): (s.low, s.high) for s in statements if s.position is None
+        }
         for metric, limits in of.items():
             low, high = accuracy_limits(metric, *limits, self.k)
             self.program.require(total(self.hits), low * self.n, high * self.n)
@@ -224,9 +229,10 @@ class Enclosure:
         """Cut a denominator into pieces, of which one holds it."""
         if name in self.pieces:
             return self.pieces[name][0]
-        low, high = self.ranges.get(name) or self._range(place)
+        many = self.k > MANY
+        low, high = (0.0, 2 * self.n) if many else self.ranges.get(name) or self._range(place)
         edges = {low, high, *(e for e in self.splits.get(name, []) if low < e < high)}
-        if name not in self.splits:
+        if name not in self.splits and not many:
             # Finer where counts are small: a ratio bends most there.
             edges |= {low + (high - low) * (i / PIECES) ** 2 for i in range(1, PIECES)}
         ends = sorted({float(round(e)) for e in edges} if self.whole else edges)

@@ -163,7 +163,11 @@ def _by_counts(reference: Reference, figure: Figure) -> Finding:
         what = f"{lead}; {_counts_text(rounded, n)} right would print so"
         return Finding(outcome=Outcome.CANNOT_TELL, what=what, **common)
     what = f"{lead}; no number of right answers among {n:,} cases is printed so"
-    notes = [f"would agree if cut: {_counts_text(cut, n)}" if cut else "no number would print so if cut either"]
+    notes = [
+        f"would agree if cut: {_counts_text(cut, n)}"
+        if cut
+        else "no number would print so if cut either"
+    ]
     notes += _free_batch_note(reference, figure, n)
     if runs is None:
         notes.append("a mean over several folds or runs could be printed so")

@@ -30,7 +30,7 @@ from milkreport.evaluation.records.data import Part
 ROUNDS_ALL, ROUNDS_PART = 4, 1
 #: Share of a print's own width that is added on both sides before numbers are called impossible.
 WIDENED = 0.02
-#: More figures, and it is not sought which of them exclude each other.
+#: More figures, and those that exclude each other are sought within each class alone.
 MOST_NARROWED = 60
 #: A bound that leaves more than this open is not shown.
 WIDEST = 0.6
@@ -157,7 +157,8 @@ def _impossible(
     else:
         tried = "rounding, averaging, repeated runs"
         what += f"; no other usual meaning that was tried ({tried}) makes it possible"
-    suspects = [f for f in least.figures if _fits_without(printed, f)] if least.figures else []
+    few = len(printed.figures) <= MOST_NARROWED
+    suspects = [f for f in least.figures if few and _fits_without(printed, f)]
     if suspects and len(printed.figures) > 1:
         notes.append(f"the others are possible without {_list(suspects, 'or')}")
     return Finding(
@@ -180,7 +181,9 @@ def _narrow(printed: Print) -> Print:
         return candidate.decide(statements, ROUNDS_PART).status is Status.INFEASIBLE
 
     if len(printed.figures) > MOST_NARROWED:
-        return printed
+        single = (_of_class(printed, c) for c in range(len(printed.classes)))
+        guilty = next((p for p in single if p.figures and excluded(p)), None)
+        return printed if guilty is None else _narrow(guilty)
     # Halves first: of a large table mostly a single class is concerned.
     size = len(printed.figures) // 2
     while size:
@@ -197,6 +200,15 @@ def _narrow(printed: Print) -> Print:
         if free != printed.setting and excluded(freed):
             return freed
     return printed
+
+
+def _of_class(printed: Print, c: int) -> Print:
+    """A class's own figures, with all other classes as one: its counts are the same."""
+    own = tuple(f for f in printed.figures if f.class_name == printed.classes[c])
+    n, stated = printed.setting.size, printed.setting.support
+    support = (stated[c], sum(stated) - stated[c]) if stated else None
+    classes = (printed.classes[c], "all others")
+    return replace(printed, figures=own, setting=Setting(2, n, support), classes=classes)
 
 
 def _fits_without(printed: Print, figure: Figure) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from milkreport.checks.audit.enclosure import Enclosure, Setting, Statement
+from milkreport.checks.audit.enclosure import MANY, Enclosure, Setting, Statement
 from milkreport.checks.audit.margins import Floats, Margins
 from milkreport.checks.audit.program import Status, constant, total
 
@@ -22,9 +22,6 @@ from milkreport.checks.audit.program import Status, constant, total
 ROUNDS, NODES_BOUND = 4, 1
 #: Linear steps towards the numbers, and how many other counts are tried around where they end.
 STEPS, AROUND = 16, 32
-#: More classes, and fewer are tried: each costs a linear program of three variables per class. Their enclosure
-#: is of fractions of cases, which is wider.
-MANY = 30
 #: How far from there supports and predictions are looked for with which a class can print its numbers.
 WINDOW = 20
 

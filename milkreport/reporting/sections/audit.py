@@ -35,7 +35,7 @@ _TOPICS = {
 }
 _MEANINGS = {
     Outcome.DIFFERS: "Two printed statements contradict each other, or no confusion matrix prints the "
-    "numbers, whatever usual way of rounding or averaging is assumed. That is arithmetic, and certain; why is not.",
+    "numbers, whatever usual way of rounding or averaging is assumed. This follows by arithmetic; its cause does not.",
     Outcome.QUESTIONABLE: "Possible under an assumption that the publication does not state; it is named. No fault is shown.",
     Outcome.CANNOT_TELL: "What is printed does not decide it.",
     Outcome.AGREES: "The statement follows from others, or at least one confusion matrix prints all "
@@ -133,7 +133,7 @@ def _lead(audit: Audit, findings: Sequence[Finding]) -> str:
     said = (
         f"Of {plural(n, 'reported statement', 'reported statements')} that could be compared with others, "
         f"{whole(len(audit.of(Outcome.AGREES)))} agree, {whole(len(audit.of(Outcome.DIFFERS)))} do not, "
-        f"{whole(len(audit.of(Outcome.QUESTIONABLE)))} can be right under an assumption that is not stated, and "
+        f"{whole(len(audit.of(Outcome.QUESTIONABLE)))} are questionable and "
         f"{whole(len(audit.of(Outcome.CANNOT_TELL)))} cannot be decided. "
     )
     if not findings:
