@@ -299,14 +299,17 @@ def test_a_balanced_accuracy_is_weighed_over_its_classes() -> None:
     better, other = [_share("0.80"), _share("0.60")], [_share("0.70"), _share("0.50")]
     large = weigh_mean_order(better, other, [500, 500])
     small = weigh_mean_order(better, other, [500, 10])
-    assert large is not None and small is not None
+    assert large is not None
+    assert small is not None
     assert large.usual[1] < 0.01 < small.usual[1] < 0.5
     assert large.least <= large.usual[2] <= large.usual[1] <= large.usual[0] <= large.most
     single = weigh_mean_order([_share("0.80")], [_share("0.75")], [100])
     exact = weigh_order(_share("0.80"), _share("0.75"), 100)
-    assert single is not None and exact is not None
+    assert single is not None
+    assert exact is not None
     assert single.usual[1] == pytest.approx(exact.usual[1], abs=0.01)
-    assert small.enough is not None and small.enough > 510
+    assert small.enough is not None
+    assert small.enough > 510
     assert weigh_mean_order([_share("0.33")], [_share("0.75")], [2]) is None
 
 
@@ -315,7 +318,8 @@ def test_coarse_digits_make_an_order_less_sure() -> None:
         weigh_order(_share("0.8"), _share("0.7"), 200),
         weigh_order(_share("0.800"), _share("0.700"), 200),
     )
-    assert coarse is not None and fine is not None
+    assert coarse is not None
+    assert fine is not None
     assert coarse.usual[0] > 0.2 > 0.05 > fine.usual[0]
 
 

@@ -25,8 +25,8 @@ from milkreport.checks.audit.relations import accuracy_limits, room_beside_mcc
 
 #: Pieces that a denominator's range is first cut into.
 PIECES = 6
-#: More classes, and the enclosure is wider, of fractions of cases and with denominators uncut at first; and fewer
-#: matrices are tried. Each linear program has at least three variables per class.
+#: More classes, and fewer matrices are tried; where their sizes are not known, the enclosure is of fractions
+#: of cases and its denominators are uncut at first. Each linear program has three variables per class or more.
 MANY = 30
 #: Cases that shares are counted in where no number of cases is stated; each class has one of them at least.
 ANY_SIZE = 1e5
@@ -229,7 +229,7 @@ class Enclosure:
         """Cut a denominator into pieces, of which one holds it."""
         if name in self.pieces:
             return self.pieces[name][0]
-        many = self.k > MANY
+        many = self.k > MANY and not self.fixed_support
         low, high = (0.0, 2 * self.n) if many else self.ranges.get(name) or self._range(place)
         edges = {low, high, *(e for e in self.splits.get(name, []) if low < e < high)}
         if name not in self.splits and not many:

@@ -136,7 +136,7 @@ def _judge(printed: Print, arm: str, part: Part, left_out: Sequence[Figure]) -> 
             outcome=Outcome.AGREES, verdict=Verdict.POSSIBLE, what=what, notes=notes, **common
         )
         if len(printed.figures) > 1:
-            yield from _limits(printed, common)
+            yield from _limits(printed, left_out, common)
 
 
 def _impossible(
@@ -298,7 +298,9 @@ def _settle(least: Print, meanings: Sequence[str]) -> str:
     return f"ask for {ask}{how}"
 
 
-def _limits(printed: Print, common: dict[str, Any]) -> Iterator[Finding]:
+def _limits(
+    printed: Print, left_out: Sequence[Figure], common: dict[str, Any]
+) -> Iterator[Finding]:
     """What the printed numbers allow of headline metrics that are not printed."""
     said = {SAME.get(f.metric, f.metric) for f in printed.figures if not f.class_name}
     for metric in HEADLINE:
@@ -308,7 +310,11 @@ def _limits(printed: Print, common: dict[str, Any]) -> Iterator[Finding]:
         if limits is None or limits[1] - limits[0] > WIDEST:
             continue
         low, high = limits
-        what = f"not printed; the printed numbers allow {low:.3f} to {high:.3f}"
+        odd = next((f.printed for f in left_out if f.metric == metric and not f.class_name), "")
+        lead = (
+            f"printed {odd}, see above; the others" if odd else "not printed; the printed numbers"
+        )
+        what = f"{lead} allow {low:.3f} to {high:.3f}"
         yield Finding(
             outcome=Outcome.CANNOT_TELL,
             what=what,

@@ -49,7 +49,7 @@ def decide(setting: Setting, statements: Sequence[Statement], rounds: int = ROUN
         if first.status is Status.INFEASIBLE:
             return Decision(Status.INFEASIBLE)
         counts.enclose()
-        found = counts.program.solve(relaxed=setting.n_classes > MANY)
+        found = counts.program.solve(relaxed=setting.n_classes > MANY and setting.support is None)
         if found.values is None:
             return Decision(found.status)
         start = counts.margins(found.values)

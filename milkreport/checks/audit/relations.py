@@ -6,8 +6,8 @@ agreement E = sum s·p:
 - weighted F1, sum 2st/(s + p): from 2A²/(1 + A) (each term is least at s = t, and the sum is jointly convex
   then) to 2A/(1 + A) (each term is greatest at p = t, and the sum is jointly concave then);
 - weighted precision, sum st/p: at least A² (s ≥ t, convex);
-- kappa, (A - E)/(1 - E), falls with E. E is at least sum t² ≥ A²/k. It is at most sum ((s + p)/2)², of which no
-  term's root passes (1 + A)/2: kappa is at least -(1 - A)/(1 + A);
+- kappa, (A - E)/(1 - E), falls with E. E is at least sum t² ≥ A²/k. It is at most sum ((s + p)/2)², of which
+  no term's root passes (1 + A)/2: kappa is at least -(1 - A)/(1 + A);
 - the Matthews correlation is (A - E)/sqrt((1 - sum s²)(1 - sum p²)). Its denominator is at most 1 - E, so
   that kappa has its sign and is never further from 0.
 """
@@ -67,6 +67,6 @@ def relation_lines(figures: Sequence[Figure], n_classes: int) -> Iterator[str]:
     of = {f.metric: f.printed for f in figures if not f.class_name}
     if {"kappa", "mcc"} <= of.keys():
         yield (
-            f"kappa has the sign of the Matthews correlation and is never further from 0: printed {of['kappa']} "
-            f"beside {of['mcc']}"
+            "kappa has the sign of the Matthews correlation and is never further from 0: "
+            f"printed {of['kappa']} beside {of['mcc']}"
         )

@@ -34,8 +34,8 @@ Class = tuple[float, float, float]
 class Standing:
     """The probability that the order is false.
 
-    ``usual``: at the three congruences of :data:`CONGRUENCE`, the first with the closest counts that print so,
-    the last with the farthest. ``least``, ``most``: over all joint tables that
+    ``usual``: at the three congruences of :data:`CONGRUENCE`, the first with the closest counts that print
+    so, the last with the farthest. ``least``, ``most``: over all joint tables that
     fit the printed shares. ``enough``: cases at which it would stand, with the same shares and the middle
     congruence; ``None`` beyond a million.
     """

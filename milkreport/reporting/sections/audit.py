@@ -35,8 +35,10 @@ _TOPICS = {
 }
 _MEANINGS = {
     Outcome.DIFFERS: "Two printed statements contradict each other, or no confusion matrix prints the "
-    "numbers, whatever usual way of rounding or averaging is assumed. This follows by arithmetic; its cause does not.",
-    Outcome.QUESTIONABLE: "Possible under an assumption that the publication does not state; it is named. No fault is shown.",
+    "numbers, whatever usual way of rounding or averaging is assumed. "
+    "This follows by arithmetic; its cause does not.",
+    Outcome.QUESTIONABLE: "Possible under an assumption that the publication does not state; it is named. "
+    "No fault is shown.",
     Outcome.CANNOT_TELL: "What is printed does not decide it.",
     Outcome.AGREES: "The statement follows from others, or at least one confusion matrix prints all "
     "the numbers.",
@@ -162,7 +164,7 @@ def _item(audit: Audit, finding: Finding) -> Item:
 
 
 def _gravest(findings: Sequence[Finding]) -> list[Finding]:
-    """What an editor should see first: a claim that does not hold, what can be settled by asking, the rest."""
+    """What an editor sees first: a claim that does not hold, what can be settled by asking, the rest."""
     order = [f for f in findings if f.topic == "claim" and f.outcome is Outcome.DIFFERS][:1]
     order += sorted((f for f in findings if f not in order), key=lambda f: not f.settle)
     return order[:MOST_FIRST]
