@@ -346,3 +346,23 @@ def test_a_claim_may_name_a_class_and_says_whether_it_stands() -> None:
     for wrong in ({"class_name": "d"}, {"metric": "sensitivty"}, {"arm": "z"}):
         with pytest.raises(ValueError, match="did you mean|known: |not declared"):
             publish(figures, **values | {"claims": [claim | wrong]})
+
+
+def test_of_many_numbers_the_class_that_excludes_itself_is_named() -> None:
+    """Forty classes, 120 numbers: one precision that its recall, F1 and cases do not allow."""
+    classes = [f"c{i}" for i in range(40)]
+    figures = [
+        {"arm": "a", "part": "test", "metric": m, "class_name": c, "printed": "0.50"}
+        for c in classes
+        for m in ("precision", "recall", "f1")
+    ]
+    figures[9]["printed"] = "0.90"
+    values = {
+        "name": "m", "title": "M", "source": "s", "data": "none", "classes": classes, "split": "one",
+        "rounding": "rounded", "margin": 0.03, "margin_reason": "n", "n": {"test": 800},
+        "support": {"test": dict.fromkeys(classes, 20)}, "figures": figures, "mean_over": {"test": 1},
+    }  # fmt: skip
+    found = audit(Reference.model_validate(values))
+    said = [f for f in found.findings if f.topic == "numbers" and f.verdict]
+    assert [f.verdict for f in said] == [Verdict.IMPOSSIBLE]
+    assert said[0].what.startswith("precision of c3 0.90")

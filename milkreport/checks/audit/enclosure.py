@@ -25,8 +25,8 @@ from milkreport.checks.audit.relations import accuracy_limits, room_beside_mcc
 
 #: Pieces that a denominator's range is first cut into.
 PIECES = 6
-#: More classes, and fewer matrices are tried; where their sizes are not known, the enclosure is of fractions
-#: of cases and its denominators are uncut at first. Each linear program has three variables per class or more.
+#: More classes, and fewer matrices are tried. Where their sizes are not known, the enclosure is of fractions
+#: of cases, and its denominators are not cut into pieces at first.
 MANY = 30
 #: Cases that shares are counted in where no number of cases is stated; each class has one of them at least.
 ANY_SIZE = 1e5
