@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.checks.audit.findings import Audit, Finding, Outcome
+from milkreport.checks.audit.ranking import describe_ranking
 from milkreport.checks.reference import Reference
 from milkreport.checks.verdict import CheckRow, Status, Verdict
 from milkreport.commands.console import console, note, number, say, warn
@@ -93,6 +94,8 @@ def show_audit(audit: Audit) -> None:
             _show_finding(audit, finding)
     console.print()
     counts = ", ".join(f"{n} {outcome}" for outcome, n in audit.counts.items() if n)
+    if ranking := describe_ranking(audit):
+        console.print(escape(ranking), soft_wrap=True)
     console.print(f"{escape(audit.reference)}: {counts}")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from milkreport.checks.audit.findings import Finding, Outcome
 from milkreport.checks.audit.margins import SAME
 from milkreport.checks.audit.matrices_check import Matrices, value_of
-from milkreport.checks.audit.standing import TOLERATED, Standing, weigh_mean_order, weigh_order
+from milkreport.checks.audit.standing import LEAST_SAID, TOLERATED, Standing, weigh_order
 from milkreport.checks.expand import difference_bounds, read_estimate, summarise_counts
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Claim, Figure
@@ -48,13 +48,13 @@ def _check(reference: Reference, matrices: Matrices, claim: Claim) -> Finding:
     if as_printed == as_counted:
         what = f"{named}: {'holds' if as_printed else 'does not hold'}"
     else:
-        sides = ("as printed", "by the matrices")
+        sides = ("as printed", "by the confusion matrices")
         good, bad = sides if as_printed else sides[::-1]
         what = f"{named}: holds {good}, does not hold {bad}"
     shown = {arm: figures[arm].printed for arm in arms}
     known = {arm: f"{counted[arm]:.4f}" for arm in arms if (arm, claim.part) in matrices}
     notes = [_beside(reference, shown, "printed")]
-    notes += [_beside(reference, known, "by the matrices")] if known else []
+    notes += [_beside(reference, known, "by the confusion matrices")] if known else []
     notes += _uncertainty(reference, matrices, claim, figures, rivals, counted)
     agrees = as_printed and as_counted
     if not agrees:
@@ -84,15 +84,14 @@ def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
     if weighed is None:
         return
     found, n = weighed
-    low, middle, high = (f"{p:.2g}" for p in (found.usual[2], found.usual[1], found.usual[0]))
-    # The more the models are right on the same cases, the surer is the order.
-    if found.usual[0] <= TOLERATED:
+    most, between, least = (max(p, LEAST_SAID) for p in found.usual)
+    if most <= TOLERATED:
         outcome, verdict = Outcome.AGREES, "stands"
-    elif found.usual[2] <= TOLERATED:
+    elif least <= TOLERATED:
         outcome = Outcome.CANNOT_TELL
-        verdict = "stands only if the models are mostly right on the same cases"
+        verdict = "stands only if such models mostly differ more, or are right on the same cases"
     else:
-        outcome, verdict = Outcome.QUESTIONABLE, "could as well be chance"
+        outcome, verdict = Outcome.QUESTIONABLE, "may be due to chance"
     enough = f"{found.enough:,} cases" if found.enough else "more than a million cases"
     yield Finding(
         outcome=outcome,
@@ -102,11 +101,16 @@ def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
         metric=claim.metric,
         class_name=claim.class_name,
         stands=claim.stands,
-        value=found.usual[1],
-        what=f"“{claim.text}”: the order {verdict}: it is false with probability {middle} ({low} to {high}) "
-        f"for {above.printed} against {below.printed} ({reference.title_of(nearest)}) on {n:,} cases",
+        value=most,
+        what=f"“{claim.text}”: the order {verdict}: it is false with probability {most:.2g} at most, about, "
+        f"for {above.printed} and {below.printed} ({reference.title_of(nearest)}) on {n:,} cases",
         arithmetic=[
-            f"over every table of joint answers that prints both: {found.least:.2g} to {found.most:.2g}",
+            "assumed: true differences between such models have a standard deviation of 2 points or more, and "
+            "the number of cases that both have right is in the upper half of what their accuracies allow, "
+            "as measured for other models; otherwise the probability is larger",
+            f"{between:.2g} with a standard deviation of 5 points, {least:.2g} with 10 points and models that "
+            "are mostly right on the same cases",
+            f"over every number of cases that both can have right: {found.least:.2g} to {found.most:.2g}",
             f"with the same shares it would stand from {enough} on",
         ],
         settle="ask on how many cases both are right, or for the predictions",
@@ -127,12 +131,12 @@ def _weigh(reference: Reference, above: Figure, below: Figure) -> tuple[Standing
         if not named or any(len(side) < len(named) for side in recalls):
             return None
         cases = [support[c] for c in named]
-        found = weigh_mean_order(recalls[0], recalls[1], cases)
+        found = weigh_order(recalls[0], recalls[1], cases)
         return None if found is None else (found, sum(cases))
     n = support.get(class_name) if class_name else reference.n.get(above.part)
     if metric != ("recall" if class_name else "accuracy") or not n:
         return None
-    found = weigh_order(above, below, n)
+    found = weigh_order([above], [below], [n])
     return None if found is None else (found, n)
 
 
@@ -188,9 +192,9 @@ def _uncertainty(
     if not math.isfinite(low):
         return []
     gap = counted[claim.arm] - counted[nearest]
-    verdict = "could be none" if low <= 0 <= high else "is beyond the cases' chance"
+    verdict = "includes 0" if low <= 0 <= high else "excludes 0"
     return [
-        f"{gap:+.4f} from {reference.title_of(nearest)}, 95% interval {low:+.3f} to {high:+.3f}: {verdict} "
+        f"difference from {reference.title_of(nearest)}: {gap:+.4f}; the 95% interval, {low:+.3f} to {high:+.3f}, {verdict} "
         "(cases taken as independent, training noise not counted)"
     ]
 
@@ -212,13 +216,13 @@ def audit_behaviour(reference: Reference, matrices: Matrices) -> Iterator[Findin
         end = f", though the arm corrects for the imbalance ({arm.correction}); the text gives no reason"
         if never:
             n = np.count_nonzero(support)
-            what = f"never answers {len(never)} of {n} classes ({', '.join(never)}){end}"
+            what = f"never predicts {len(never)} of {n} classes ({', '.join(never)}){end}"
             yield Finding(outcome=Outcome.QUESTIONABLE, what=what, **common)
         most = int(support.argmax())
         mine, theirs = answers[most] / answers.sum(), support[most] / support.sum()
         if mine > theirs:
             what = (
-                f"answers {reference.classes[most]}, the most frequent class, in {mine:.0%} of the cases "
+                f"predicts {reference.classes[most]}, the most frequent class, in {mine:.0%} of the cases "
                 f"({theirs:.0%} are of it){end}"
             )
             yield Finding(outcome=Outcome.QUESTIONABLE, what=what, **common)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from milkreport.checks.audit.findings import Audit, Finding, Outcome
+from milkreport.checks.audit.ranking import describe_ranking
 from milkreport.evaluation.metrics.named import title_of
 from milkreport.reporting.blocks import Badge, Cell, Column, Figure, Group, Row, Table
 from milkreport.reporting.figures.confusion import confusion_matrix
@@ -31,14 +32,14 @@ _TOPICS = {
     "metric": "Metrics",
     "numbers": "Numbers of a model together",
     "claim": "Statements about the arms",
-    "behaviour": "How the arms answer",
+    "behaviour": "What the arms predict",
 }
 _MEANINGS = {
-    Outcome.DIFFERS: "Two printed statements contradict each other, or no confusion matrix prints the "
-    "numbers, whatever usual way of rounding or averaging is assumed. "
-    "This follows by arithmetic; its cause does not.",
-    Outcome.QUESTIONABLE: "Possible under an assumption that the publication does not state; it is named. "
-    "No fault is shown.",
+    Outcome.DIFFERS: "Two printed statements contradict each other if numbers are computed over all cases and "
+    "rounded to the nearest (another way that would explain it is named below the finding); or numbers without "
+    "a confusion matrix are impossible in every usual way that was tried. The cause is not known.",
+    Outcome.QUESTIONABLE: "No contradiction of that kind, but numbers are possible only under an assumption that "
+    "the publication does not state, an order may be due to chance, or a behaviour is unexplained.",
     Outcome.CANNOT_TELL: "What is printed does not decide it.",
     Outcome.AGREES: "The statement follows from others, or at least one confusion matrix prints all "
     "the numbers.",
@@ -75,15 +76,18 @@ class Items:
 class AuditView:
     """An audit as text: the sentence that sums it up, its counts, and its parts.
 
-    ``first``: the gravest findings, for the first page; ``key``: what the four words mean.
+    ``ranking``: whether what differs changes the order of the models. ``first``: the gravest findings, for the
+    first page; ``shown``: how many of all these are. ``key``: what the four words mean, with their counts.
     ``disagreeing``: what does not agree or is questionable, by topic; ``rest``: everything else, by outcome.
     """
 
     title: str
     source: str
     lead: str
+    ranking: str
     counts: tuple[Badge, ...]
     first: tuple[Item, ...]
+    shown: str
     key: tuple[tuple[Badge, str], ...]
     disagreeing: tuple[Items, ...]
     metrics: Table | None
@@ -110,8 +114,10 @@ def build_audit(audit: Audit, with_matrices: bool = False) -> AuditView:
         source=_source(audit),
         lead=_lead(audit, disagreeing),
         counts=tuple(_badge(o, whole(audit.counts[str(o)])) for o in _BADGES),
+        ranking=shorten(describe_ranking(audit), 600),
         first=tuple(_item(audit, f) for f in _gravest(disagreeing)),
-        key=tuple((_badge(o), text) for o, text in _MEANINGS.items()),
+        shown=_shown(disagreeing, _gravest(disagreeing)),
+        key=tuple((_badge(o, whole(audit.counts[str(o)])), text) for o, text in _MEANINGS.items()),
         disagreeing=tuple(group for group in by_topic if group.items),
         metrics=_metrics(audit),
         matrices=tuple(_matrices(audit)) if with_matrices else (),
@@ -133,10 +139,11 @@ def _badge(outcome: Outcome, text: str = "") -> Badge:
 def _lead(audit: Audit, findings: Sequence[Finding]) -> str:
     n = len(audit.findings)
     said = (
-        f"Of {plural(n, 'reported statement', 'reported statements')} that could be compared with others, "
-        f"{whole(len(audit.of(Outcome.AGREES)))} agree, {whole(len(audit.of(Outcome.DIFFERS)))} do not, "
-        f"{whole(len(audit.of(Outcome.QUESTIONABLE)))} are questionable and "
-        f"{whole(len(audit.of(Outcome.CANNOT_TELL)))} cannot be decided. "
+        f"{plural(n, 'statement was', 'statements were')} checked against what else is printed: "
+        f"{whole(len(audit.of(Outcome.DIFFERS)))} differ, "
+        f"{whole(len(audit.of(Outcome.QUESTIONABLE)))} are questionable, "
+        f"{whole(len(audit.of(Outcome.AGREES)))} agree, and for "
+        f"{whole(len(audit.of(Outcome.CANNOT_TELL)))} what is printed does not decide. "
     )
     if not findings:
         return said + "No statement contradicts another."
@@ -168,6 +175,18 @@ def _gravest(findings: Sequence[Finding]) -> list[Finding]:
     order = [f for f in findings if f.topic == "claim" and f.outcome is Outcome.DIFFERS][:1]
     order += sorted((f for f in findings if f not in order), key=lambda f: not f.settle)
     return order[:MOST_FIRST]
+
+
+def _shown(findings: Sequence[Finding], first: Sequence[Finding]) -> str:
+    """How many of the findings the first page has, and where all are; empty where it has all."""
+    if len(first) == len(findings):
+        return ""
+    counted = " and ".join(
+        f"{sum(f.outcome is outcome for f in first)} of {n} {outcome}"
+        for outcome in (Outcome.DIFFERS, Outcome.QUESTIONABLE)
+        if (n := sum(f.outcome is outcome for f in findings))
+    )
+    return f"Shown here: {counted}. Section 1 lists all of them."
 
 
 def _where(audit: Audit, finding: Finding) -> str:
