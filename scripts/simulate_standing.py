@@ -39,7 +39,7 @@ class Population:
         """As a row is headed."""
         low, high = self.cases
         return (
-            f"{100 * self.spread:g} points, {self.shape}, accuracy {self.accuracy[0]:g} to {self.accuracy[1]:g}, "
+            f"{100 * self.spread:g} points, {self.shape}, accuracy {self.accuracy[0]:g} to {self.accuracy[1]:g}, "  # noqa: E501
             f"{low:,} to {high:,} cases, congruence {self.congruence[0]:g} to {self.congruence[1]:g}"
             + (f", best of {self.models} beside the next" if self.models > 2 else "")
         )

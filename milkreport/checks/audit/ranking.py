@@ -1,4 +1,4 @@
-"""Does what differs change which model is ahead? The order as printed beside that of the confusion matrices."""
+"""Does what differs change which model is ahead? The printed order beside that of the matrices."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ distribution over right-right, right-wrong, wrong-right and wrong-wrong), of whi
 of the difference are taken. A balanced accuracy is a mean of such shares, one of each class.
 
 That posterior takes any difference to be equally probable beforehand, and models that are compared are mostly
-close: then it is too sure. So it is multiplied by a normal prior of the true difference around 0. The
+close: then it is overconfident. So it is multiplied by a normal prior of the true difference around 0. The
 spread of the prior is not known either: the largest probability has the smallest spread of a range.
 """
 
@@ -28,7 +28,7 @@ CONGRUENCE = (0.50, 0.77, 0.90)
 SPREADS = (0.02, 0.05, 0.10)
 #: A false order at most this probable is taken as standing.
 TOLERATED = 0.05
-#: Smaller probabilities are not said: the simulation does not tell them apart (docs/auditing.md).
+#: Smaller probabilities are not said: too few simulated pairs to check them (docs/auditing.md).
 LEAST_SAID = 0.01
 #: A class: right answers of both models, and its cases.
 Class = tuple[float, float, float]

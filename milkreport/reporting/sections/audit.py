@@ -35,17 +35,17 @@ _TOPICS = {
     "behaviour": "What the arms predict",
 }
 _MEANINGS = {
-    Outcome.DIFFERS: "Two printed statements contradict each other if numbers are computed over all cases and "
-    "rounded to the nearest (another way that would explain it is named below the finding); or numbers without "
+    Outcome.DIFFERS: "Two printed statements contradict each other if numbers are computed over all cases and "  # noqa: E501
+    "rounded to the nearest (another way that would explain it is named below the finding); or numbers without "  # noqa: E501
     "a confusion matrix are impossible in every usual way that was tried. The cause is not known.",
-    Outcome.QUESTIONABLE: "No contradiction of that kind, but numbers are possible only under an assumption that "
+    Outcome.QUESTIONABLE: "No contradiction of that kind, but numbers are possible only under an assumption that "  # noqa: E501
     "the publication does not state, an order may be due to chance, or a behaviour is unexplained.",
     Outcome.CANNOT_TELL: "What is printed does not decide it.",
     Outcome.AGREES: "The statement follows from others, or at least one confusion matrix prints all "
     "the numbers.",
 }
 #: Findings on the first page.
-MOST_FIRST = 4
+MOST_FIRST = 3
 #: More classes, and a matrix of them is no figure of a page in portrait.
 MOST_CLASSES = 14
 MOST_NOTES = 8
@@ -76,8 +76,8 @@ class Items:
 class AuditView:
     """An audit as text: the sentence that sums it up, its counts, and its parts.
 
-    ``ranking``: whether what differs changes the order of the models. ``first``: the gravest findings, for the
-    first page; ``shown``: how many of all these are. ``key``: what the four words mean, with their counts.
+    ``ranking``: whether what differs changes the order of the models. ``first``: the gravest findings, for
+    page one; ``shown``: how many of all these are. ``key``: what the four words mean, with their counts.
     ``disagreeing``: what does not agree or is questionable, by topic; ``rest``: everything else, by outcome.
     """
 
