@@ -144,6 +144,8 @@ class Reference(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Reference:
+        if again := [c for c, n in Counter(self.classes).items() if n > 1]:
+            raise ValueError(f"classes: {again[0]} stands twice; give each class a name of its own")
         known = {rule.metric for rule in self.rules}
         for figure in self.figures:
             refuse_misspelt(figure.metric, figure.class_name)

@@ -31,6 +31,8 @@ class Value(Section):
     @classmethod
     def _percent(cls, value: object) -> object:
         """A percentage as the fraction that it is: "87.6%" as "0.876"."""
+        if isinstance(value, (int, float)):
+            raise ValueError('write it in quotes, as printed: "0.80" says more than 0.8')
         if not isinstance(value, str) or not value.rstrip().endswith("%"):
             return value
         try:

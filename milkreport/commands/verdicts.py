@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from milkreport.checks.audit.findings import Audit, Finding, Outcome
+from milkreport.checks.audit.ranking import describe_ranking
 from milkreport.checks.reference import Reference
 from milkreport.checks.verdict import CheckRow, Status, Verdict
 from milkreport.commands.console import console, note, number, say, warn
@@ -93,17 +94,22 @@ def show_audit(audit: Audit) -> None:
             _show_finding(audit, finding)
     console.print()
     counts = ", ".join(f"{n} {outcome}" for outcome, n in audit.counts.items() if n)
+    if ranking := describe_ranking(audit):
+        console.print(escape(ranking), soft_wrap=True)
     console.print(f"{escape(audit.reference)}: {counts}")
 
 
 def show_shelf(audits: Sequence[Audit]) -> None:
     """A row per audited publication: how many findings have each outcome."""
-    table = Table("reference", "publication", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    # A name is typed again, so that it stays whole; its title stands below.
+    table.add_column("reference, publication", overflow="fold", min_width=32)
     for outcome in Outcome:
         table.add_column(str(outcome), justify="right")
     for audit in audits:
         counts = [str(n) for n in audit.counts.values()]
-        table.add_row(escape(audit.reference), escape(audit.title), *counts)
+        table.add_row(escape(audit.reference), *counts)
+        table.add_row(f"[dim]{escape(audit.title)}[/dim]")
     console.print(table)
     console.print("[dim]each in full: milkreport audit NAME[/dim]")
 

@@ -107,19 +107,22 @@ def test_it_finds_in_the_paper_what_was_found_by_hand(paper: Audit) -> None:
             assert finding.outcome is Outcome.AGREES
             assert finding.value == pytest.approx(value, abs=5e-5)
     assert metric(paper, "baseline", "accuracy").notes[0] == (
-        "would agree if cut, but elsewhere the source rounds: 0.163186 is printed 0.1632"
+        "would agree if truncated, but elsewhere the source rounds: 0.163186 is printed 0.1632"
     )
-    assert metric(paper, "sampler", "accuracy").notes[0] == "would not agree if cut either"
+    assert metric(paper, "sampler", "accuracy").notes[0] == "would not agree if truncated either"
 
 
 def test_it_reads_the_misprinted_matrix_and_finds_the_case_that_lacks(paper: Audit) -> None:
     broken = [f for f in paper.findings if f.topic == "matrix" and f.outcome is Outcome.DIFFERS]
     assert {f.arm for f in broken} == {"weighted_loss"}
     shape, sums, total = broken
-    assert "12 rows for 11 classes" in shape.what
+    assert "12 rows are printed for 11 classes" in shape.what
     assert "up to before MEL" in shape.what
     assert sums.what.endswith("MAL_OTH 1 (not 2)")
-    assert "2 of 3) agree if it was answered BKL or SCCKA" in sums.notes[-1]
+    assert (
+        "2 of 3) agree if the missing case of MAL_OTH was predicted as BKL or SCCKA"
+        in sums.notes[-1]
+    )
     assert total.what == "1,037 cases in all, not 1,038"
     # The reading is that of the notes: the spare zero taken out before MEL.
     matrix = next(m for m in paper.matrices if m.arm == "weighted_loss")
@@ -131,7 +134,7 @@ def test_it_holds_what_the_paper_says_against_its_numbers(paper: Audit) -> None:
     claims = {f.what.split("”")[0][1:]: f for f in paper.findings if f.topic == "claim"}
     best = claims["highest test accuracy"]
     assert best.outcome is Outcome.DIFFERS
-    assert best.what.endswith("holds as printed, does not hold by the matrices")
+    assert best.what.endswith("holds as printed, does not hold by the confusion matrices")
     assert "0.5829 (Model 2, weighted random sampler), 0.5886 (Model 0, baseline)" in best.notes[1]
     slight = claims["class weighting led to a slight increase in macro F1"]
     assert slight.outcome is Outcome.DIFFERS
@@ -150,14 +153,14 @@ def test_it_names_what_is_questionable_and_what_can_t_be_told(paper: Audit) -> N
     odd = [f for f in of(paper, Outcome.QUESTIONABLE) if f.topic == "behaviour"]
     assert [f.arm for f in odd] == ["weighted_loss", "sampler", "sampler"]
     assert odd[1].what.startswith(
-        "never answers 6 of 11 classes (AKIEC, BEN_OTH, DF, INF, MAL_OTH, VASC)"
+        "never predicts 6 of 11 classes (AKIEC, BEN_OTH, DF, INF, MAL_OTH, VASC)"
     )
-    assert odd[2].what.startswith("answers BCC, the most frequent class, in 76% of the cases (51%")
+    assert odd[2].what.startswith("predicts BCC, the most frequent class, in 76% of the cases (51%")
     assert metric(paper, "baseline", "macro_f1", "train").outcome is Outcome.CANNOT_TELL
-    # What nobody had looked at: no count of 4,151 is printed 0.2524, and 1,048 would be if cut.
+    # What nobody had looked at: no count of 4,151 is printed 0.2524, and 1,048 would be if truncated.
     trained = metric(paper, "weighted_loss", "accuracy", "train")
     assert trained.outcome is Outcome.QUESTIONABLE
-    assert trained.notes[0] == "would agree if cut: 1,048 of 4,151"
+    assert trained.notes[0] == "would agree if truncated: 1,048 of 4,151"
     assert pytest.approx(0.25247, abs=1e-5) == 1048 / 4151
 
 
@@ -221,8 +224,8 @@ def test_a_cut_number_is_told_from_a_wrong_one() -> None:
     sound = publish({"one": counts})
     assert sound.figures[0].printed == "0.8485"
     for printed, note in (
-        ("0.8484", "would agree if cut"),
-        ("0.8483", "would not agree if cut either"),
+        ("0.8484", "would agree if truncated"),
+        ("0.8483", "would not agree if truncated either"),
     ):
         figures = [f.model_dump(exclude_none=True) for f in sound.figures]
         figures[0]["printed"] = printed
@@ -256,7 +259,7 @@ def test_sums_shares_and_repeats() -> None:
     )
     wrong = of(found, Outcome.DIFFERS)
     assert [f.what.split(":")[0] for f in wrong[:2]] == ["t", "v"]
-    assert wrong[1].notes == ["would agree if cut"]
+    assert wrong[1].notes == ["would agree if truncated"]
     assert wrong[2].printed == "0.0100"
     assert len(wrong) == 3
 
@@ -463,7 +466,7 @@ def test_the_command_shows_writes_and_exits_with_0(milkreport: Command, tmp_path
     assert "answered BKL or SCCKA" in page
     plain = milkreport("audit", "paper")
     assert plain.stdout == ""
-    assert "9 DIFFERS, 5 QUESTIONABLE, 11 CAN'T BE TOLD, 26 AGREES" in plain.stderr
+    assert "9 DIFFERS, 5 QUESTIONABLE, 13 CAN'T BE TOLD, 26 AGREES" in plain.stderr
     unknown = milkreport("audit", "papr")
     assert unknown.returncode == 2
     assert "did you mean paper?" in unknown.stderr

@@ -277,25 +277,54 @@ def _share(printed: str) -> Figure:
     return Figure(arm="x", part="test", metric="accuracy", printed=printed)
 
 
-def test_the_order_is_weighed_as_by_drawing_from_the_posterior() -> None:
-    found = weigh_order(_share("0.80"), _share("0.75"), 100)
+def test_the_order_is_weighed_as_by_drawing_from_prior_and_posterior() -> None:
+    found = weigh_order([_share("0.80")], [_share("0.75")], [1000])
     assert found is not None
-    # 80 and 75 right: at least 55 in common, at most 75.
+    # 800 and 750 right, 650 of them in common; draws weighted by the prior of 2 points.
     rng = np.random.default_rng(1)
-    for both, expected in ((55, found.most), (75, found.least)):
-        drawn = rng.dirichlet(
-            [both + 1, 80 - both + 1, 75 - both + 1, 100 - 155 + both + 1], 200_000
-        )
-        assert (drawn[:, 1] <= drawn[:, 2]).mean() == pytest.approx(expected, abs=0.005)
-    assert found.least < found.usual[2] < found.usual[1] < found.usual[0] < found.most
+    both = 550 + 0.5 * 200
+    drawn = rng.dirichlet([both + 1, 801 - both, 751 - both, both - 549], 400_000)
+    gap = drawn[:, 1] - drawn[:, 2]
+    weight = np.exp(-0.5 * (gap / 0.02) ** 2)
+    assert weight[gap <= 0].sum() / weight.sum() == pytest.approx(found.usual[0], abs=0.005)
+    assert found.least <= found.usual[2] < found.usual[1] < found.usual[0] < found.most
     assert found.enough is not None
-    again = weigh_order(_share("0.80"), _share("0.75"), found.enough)
+    again = weigh_order([_share("0.80")], [_share("0.75")], [found.enough])
     assert again is not None
-    assert again.usual[1] == pytest.approx(0.05, abs=0.03)
+    assert again.usual[0] == pytest.approx(0.05, abs=0.03)
+
+
+def test_a_balanced_accuracy_is_weighed_over_its_classes() -> None:
+    """One class twice is that class with its mean; a small class makes it less sure."""
+    better, other = [_share("0.80"), _share("0.60")], [_share("0.70"), _share("0.50")]
+    large = weigh_order(better, other, [500, 500])
+    small = weigh_order(better, other, [500, 10])
+    assert large is not None
+    assert small is not None
+    assert large.usual[1] < 0.01 < small.usual[1] < 0.5
+    assert large.least <= large.usual[2] <= large.usual[1] <= large.usual[0] <= large.most
+    single = weigh_order([_share("0.80")], [_share("0.75")], [100])
+    exact = weigh_order([_share("0.80")], [_share("0.75")], [100])
+    assert single is not None
+    assert exact is not None
+    assert single.usual[1] == pytest.approx(exact.usual[1], abs=0.01)
+    assert small.enough is not None
+    assert small.enough > 510
+    assert weigh_order([_share("0.33")], [_share("0.75")], [2]) is None
+
+
+def test_coarse_digits_make_an_order_less_sure() -> None:
+    coarse, fine = (
+        weigh_order([_share("0.8")], [_share("0.7")], [200]),
+        weigh_order([_share("0.800")], [_share("0.700")], [200]),
+    )
+    assert coarse is not None
+    assert fine is not None
+    assert coarse.usual[0] > 0.2 > 0.05 > fine.usual[0]
 
 
 def test_equal_shares_never_stand() -> None:
-    found = weigh_order(_share("0.80"), _share("0.80"), 500)
+    found = weigh_order([_share("0.80")], [_share("0.80")], [500])
     assert found is not None
     assert found.usual[1] == pytest.approx(0.5)
     assert found.enough is None
@@ -317,3 +346,23 @@ def test_a_claim_may_name_a_class_and_says_whether_it_stands() -> None:
     for wrong in ({"class_name": "d"}, {"metric": "sensitivty"}, {"arm": "z"}):
         with pytest.raises(ValueError, match="did you mean|known: |not declared"):
             publish(figures, **values | {"claims": [claim | wrong]})
+
+
+def test_of_many_numbers_the_class_that_excludes_itself_is_named() -> None:
+    """Forty classes, 120 numbers: one precision that its recall, F1 and cases do not allow."""
+    classes = [f"c{i}" for i in range(40)]
+    figures = [
+        {"arm": "a", "part": "test", "metric": m, "class_name": c, "printed": "0.50"}
+        for c in classes
+        for m in ("precision", "recall", "f1")
+    ]
+    figures[9]["printed"] = "0.90"
+    values = {
+        "name": "m", "title": "M", "source": "s", "data": "none", "classes": classes, "split": "one",
+        "rounding": "rounded", "margin": 0.03, "margin_reason": "n", "n": {"test": 800},
+        "support": {"test": dict.fromkeys(classes, 20)}, "figures": figures, "mean_over": {"test": 1},
+    }  # fmt: skip
+    found = audit(Reference.model_validate(values))
+    said = [f for f in found.findings if f.topic == "numbers" and f.verdict]
+    assert [f.verdict for f in said] == [Verdict.IMPOSSIBLE]
+    assert said[0].what.startswith("precision of c3 0.90")

@@ -150,3 +150,32 @@ def test_the_command_writes_reads_and_audits(milkreport: Command, tmp_path: Path
     ):
         done = milkreport("audit", *words)
         assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+
+
+GROUPED = r"""\begin{tabular}{lcc}
+ & \multicolumn{2}{c}{Test} \\ \cmidrule(lr){2-3}
+Model & Accuracy & Macro F1 \\
+A & 87.6\% & 61.2\% \\
+\multicolumn{3}{l}{Ours} \\
+B & 80.1\% & 55.0\% \\
+\end{tabular}
+"""
+
+
+def test_groups_of_columns_are_left_out_and_spans_fill_their_columns() -> None:
+    draft = read_draft(read_printed_table(GROUPED, "t"), "t")
+    assert [f[0] + f[3] for f in draft.figures if f[1] == "accuracy"] == ["A0.876", "B0.801"]
+    twice = GROUPED.replace("Macro F1", "Accuracy")
+    with pytest.raises(DataError, match="accuracy of A stands twice"):
+        read_draft(read_printed_table(twice, "t"), "t")
+
+
+def test_a_metric_in_a_row_of_its_own_is_no_class() -> None:
+    draft = read_draft(read_printed_table(CSV + "AUC,0.9,,,\n", "t"), "t")
+    assert draft.classes == ["a", "b"]
+    assert any("'AUC' is a metric" in hint for hint in draft.hints)
+
+
+def test_what_is_not_finite_is_no_number() -> None:
+    with pytest.raises(DataError, match="'nan' is not a number"):
+        read_draft(read_printed_table("Model,Accuracy\nA,nan\n", "t"), "t")

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from milkreport.checks.audit.findings import Finding, Outcome
+from milkreport.checks.audit.margins import SAME
 from milkreport.checks.audit.matrices_check import Matrices, value_of
-from milkreport.checks.audit.standing import TOLERATED, weigh_order
+from milkreport.checks.audit.standing import LEAST_SAID, TOLERATED, Standing, weigh_order
 from milkreport.checks.expand import difference_bounds, read_estimate, summarise_counts
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Claim, Figure
@@ -47,19 +48,23 @@ def _check(reference: Reference, matrices: Matrices, claim: Claim) -> Finding:
     if as_printed == as_counted:
         what = f"{named}: {'holds' if as_printed else 'does not hold'}"
     else:
-        sides = ("as printed", "by the matrices")
+        sides = ("as printed", "by the confusion matrices")
         good, bad = sides if as_printed else sides[::-1]
         what = f"{named}: holds {good}, does not hold {bad}"
     shown = {arm: figures[arm].printed for arm in arms}
     known = {arm: f"{counted[arm]:.4f}" for arm in arms if (arm, claim.part) in matrices}
     notes = [_beside(reference, shown, "printed")]
-    notes += [_beside(reference, known, "by the matrices")] if known else []
+    notes += [_beside(reference, known, "by the confusion matrices")] if known else []
     notes += _uncertainty(reference, matrices, claim, figures, rivals, counted)
     agrees = as_printed and as_counted
     if not agrees:
         notes += _elsewhere(reference, claim, rivals)
     return Finding(
-        outcome=Outcome.AGREES if agrees else Outcome.DIFFERS, what=what, notes=notes, **common
+        outcome=Outcome.AGREES if agrees else Outcome.DIFFERS,
+        what=what,
+        notes=notes,
+        settle="" if agrees else "ask which is meant, the statement or the numbers",
+        **common,
     )
 
 
@@ -67,13 +72,7 @@ def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
     """How probable it is that a claimed order is false, where the claim is of shares of the same cases."""
     figures = _figures(reference, claim, claim.part)
     rivals = [arm for arm in claim.than or figures if arm != claim.arm and arm in figures]
-    n = (
-        reference.support.get(claim.part, {}).get(claim.class_name)
-        if claim.class_name
-        else reference.n.get(claim.part)
-    )
-    is_share = claim.metric == ("recall" if claim.class_name else "accuracy")
-    if claim.arm not in figures or not rivals or not is_share or n is None or not n:
+    if claim.arm not in figures or not rivals:
         return
     printed = {arm: figures[arm].value for arm in [claim.arm, *rivals]}
     if not _holds(claim, printed, rivals) or reference.mean_over.get(claim.part, 1) > 1:
@@ -81,18 +80,18 @@ def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
     nearest = min(rivals, key=lambda arm: abs(printed[claim.arm] - printed[arm]))
     pair = (figures[claim.arm], figures[nearest])
     above, below = pair if claim.relation in ("highest", "higher") else pair[::-1]
-    found = weigh_order(above, below, n)
-    if found is None:
+    weighed = _weigh(reference, above, below)
+    if weighed is None:
         return
-    low, middle, high = (f"{p:.2g}" for p in (found.usual[2], found.usual[1], found.usual[0]))
-    # The more the models are right on the same cases, the surer is the order.
-    if found.usual[0] <= TOLERATED:
+    found, n = weighed
+    most, between, least = (max(p, LEAST_SAID) for p in found.usual)
+    if most <= TOLERATED:
         outcome, verdict = Outcome.AGREES, "stands"
-    elif found.usual[2] <= TOLERATED:
+    elif least <= TOLERATED:
         outcome = Outcome.CANNOT_TELL
-        verdict = "stands only if the models are mostly right on the same cases"
+        verdict = "stands only if such models mostly differ more, or are right on the same cases"
     else:
-        outcome, verdict = Outcome.QUESTIONABLE, "could as well be chance"
+        outcome, verdict = Outcome.QUESTIONABLE, "may be due to chance"
     enough = f"{found.enough:,} cases" if found.enough else "more than a million cases"
     yield Finding(
         outcome=outcome,
@@ -102,16 +101,43 @@ def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
         metric=claim.metric,
         class_name=claim.class_name,
         stands=claim.stands,
-        value=found.usual[1],
-        what=f"“{claim.text}”: the order {verdict}: it is false with probability {middle} ({low} to {high}) "
-        f"for {above.printed} against {below.printed} ({reference.title_of(nearest)}) on {n:,} cases",
+        value=most,
+        what=f"“{claim.text}”: the order {verdict}: it is false with probability {most:.2g} at most, about, "
+        f"for {above.printed} and {below.printed} ({reference.title_of(nearest)}) on {n:,} cases",
         arithmetic=[
-            f"over every table of joint answers that prints both: {found.least:.2g} to {found.most:.2g}",
+            "assumed: true differences between such models have a standard deviation of 2 points or more, and "  # noqa: E501
+            "the number of cases that both have right is in the upper half of what their accuracies allow, "
+            "as measured for other models; otherwise the probability is larger",
+            f"{between:.2g} with a standard deviation of 5 points, {least:.2g} with 10 points and models that "  # noqa: E501
+            "are mostly right on the same cases",
+            f"over every number of cases that both can have right: {found.least:.2g} to {found.most:.2g}",
             f"with the same shares it would stand from {enough} on",
         ],
         settle="ask on how many cases both are right, or for the predictions",
         notes=["cases taken as independent, training noise not counted"],
     )
+
+
+def _weigh(reference: Reference, above: Figure, below: Figure) -> tuple[Standing, int] | None:
+    """How sure the order of two printed numbers is, and on how many cases, where shares decide it."""
+    support = reference.support.get(above.part, {})
+    metric, class_name = SAME.get(above.metric, above.metric), above.class_name
+    if metric == "balanced_accuracy" and not class_name:
+        of = {(f.arm, f.class_name): f for f in reference.figures
+              if f.part == above.part and f.metric == "recall"}  # fmt: skip
+        named = [c for c in reference.classes if support.get(c)]
+        sides = [[of.get((f.arm, c)) for c in named] for f in (above, below)]
+        recalls = [[f for f in side if f is not None] for side in sides]
+        if not named or any(len(side) < len(named) for side in recalls):
+            return None
+        cases = [support[c] for c in named]
+        found = weigh_order(recalls[0], recalls[1], cases)
+        return None if found is None else (found, sum(cases))
+    n = support.get(class_name) if class_name else reference.n.get(above.part)
+    if metric != ("recall" if class_name else "accuracy") or not n:
+        return None
+    found = weigh_order([above], [below], [n])
+    return None if found is None else (found, n)
 
 
 def _figures(reference: Reference, claim: Claim, part: str) -> dict[str, Figure]:
@@ -166,9 +192,9 @@ def _uncertainty(
     if not math.isfinite(low):
         return []
     gap = counted[claim.arm] - counted[nearest]
-    verdict = "could be none" if low <= 0 <= high else "is beyond the cases' chance"
+    verdict = "includes 0" if low <= 0 <= high else "excludes 0"
     return [
-        f"{gap:+.4f} from {reference.title_of(nearest)}, 95% interval {low:+.3f} to {high:+.3f}: {verdict} "
+        f"difference from {reference.title_of(nearest)}: {gap:+.4f}; the 95% interval, {low:+.3f} to {high:+.3f}, {verdict} "  # noqa: E501
         "(cases taken as independent, training noise not counted)"
     ]
 
@@ -190,13 +216,13 @@ def audit_behaviour(reference: Reference, matrices: Matrices) -> Iterator[Findin
         end = f", though the arm corrects for the imbalance ({arm.correction}); the text gives no reason"
         if never:
             n = np.count_nonzero(support)
-            what = f"never answers {len(never)} of {n} classes ({', '.join(never)}){end}"
+            what = f"never predicts {len(never)} of {n} classes ({', '.join(never)}){end}"
             yield Finding(outcome=Outcome.QUESTIONABLE, what=what, **common)
         most = int(support.argmax())
         mine, theirs = answers[most] / answers.sum(), support[most] / support.sum()
         if mine > theirs:
             what = (
-                f"answers {reference.classes[most]}, the most frequent class, in {mine:.0%} of the cases "
+                f"predicts {reference.classes[most]}, the most frequent class, in {mine:.0%} of the cases "
                 f"({theirs:.0%} are of it){end}"
             )
             yield Finding(outcome=Outcome.QUESTIONABLE, what=what, **common)

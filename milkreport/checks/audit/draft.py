@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal, cast
@@ -99,6 +99,8 @@ def read_draft(
         table = table.turned()
     rows = rows or _rows(table)
     draft = Draft()
+    if rows == "classes":
+        table = _without_metrics(table, draft)
     for column, head in enumerate(table.head[1:], 1):
         name = _bare(head)
         cells = [
@@ -124,6 +126,17 @@ def read_draft(
         if len(named) != len(draft.classes):
             raise DataError("a class stands in two rows", "give each its own name", where)
     return draft
+
+
+def _without_metrics(table: PrintedTable, draft: Draft) -> PrintedTable:
+    """A table of classes without rows that are metrics of the whole model."""
+    kept = []
+    for row in table.rows:
+        if not _is_summary(row[0]) and (_metric(row[0], True) or _metric(row[0], False)):
+            draft.hints.append(f"row {row[0]!r} is a metric, not a class: left out; add it below")
+        else:
+            kept.append(row)
+    return replace(table, rows=tuple(kept))
 
 
 def _rows(table: PrintedTable) -> Rows:
@@ -191,6 +204,8 @@ def _as_fractions(
         plain = text.removesuffix("%").strip()
         try:
             value = Decimal(plain)
+            if not value.is_finite():
+                raise InvalidOperation
         except InvalidOperation:
             do = (
                 "write a decimal point" if "," in plain else "leave the cell empty if there is none"
@@ -237,9 +252,8 @@ def _add(draft: Draft, rows: Rows, name: str, metric: str, text: str) -> None:
     if not same:
         draft.figures.append(found)
     elif same[0][3] != text:
-        of = f" of {found[2]}" if found[2] else ""
-        said = f"{found[1]}{of} of {found[0]} stands twice: {same[0][3]} and {text}"
-        raise DataError(said, "keep the one that is printed, or name the models apart")
+        said = f"{found[1]} of {found[2] or found[0]} stands twice: {same[0][3]} and {text}"
+        raise DataError(said, "keep the one that is printed, or name rows or columns apart")
 
 
 def as_reference(name: str, draft: Draft | None, classes: Sequence[str] = ()) -> str:

@@ -21,9 +21,13 @@ import numpy as np
 
 from milkreport.checks.audit.margins import AVERAGED, OF_CLASS, OVERALL, SAME, Floats, Margins
 from milkreport.checks.audit.program import Expression, Program, constant, total
+from milkreport.checks.audit.relations import accuracy_limits, room_beside_mcc
 
 #: Pieces that a denominator's range is first cut into.
 PIECES = 6
+#: More classes, and fewer matrices are tried. Where their sizes are not known, the enclosure is of fractions
+#: of cases, and its denominators are not cut into pieces at first.
+MANY = 30
 #: Cases that shares are counted in where no number of cases is stated; each class has one of them at least.
 ANY_SIZE = 1e5
 
@@ -100,6 +104,8 @@ class Enclosure:
             require(s - t, 0)
             require(p - t, 0)
             require(errors - (s - t) - (p - t), 0)
+        if not self.fixed_support:
+            self._state_relations(statements)
         self.linear = [s for s in statements if self._state_linear(s)]
         self.rest = [s for s in statements if s not in self.linear]
 
@@ -143,6 +149,17 @@ class Enclosure:
             self.program.require(above - below * statement.high, high=0)
             return True
         return False
+
+    def _state_relations(self, statements: Sequence[Statement]) -> None:
+        """Without class sizes: which accuracy the overall metrics need, and kappa beside Matthews."""
+        of = {
+            SAME.get(s.metric, s.metric): (s.low, s.high) for s in statements if s.position is None
+        }
+        for metric, limits in of.items():
+            low, high = accuracy_limits(metric, *limits, self.k)
+            self.program.require(total(self.hits), low * self.n, high * self.n)
+        if {"kappa", "mcc"} <= of.keys():
+            self.program.require(constant(room_beside_mcc(of["kappa"], of["mcc"])), 0)
 
     def _beyond_chance(self) -> tuple[Expression, Expression]:
         """Numerator and denominator of kappa, as shares of n²; the supports are constants."""
@@ -212,9 +229,10 @@ class Enclosure:
         """Cut a denominator into pieces, of which one holds it."""
         if name in self.pieces:
             return self.pieces[name][0]
-        low, high = self.ranges.get(name) or self._range(place)
+        many = self.k > MANY and not self.fixed_support
+        low, high = (0.0, 2 * self.n) if many else self.ranges.get(name) or self._range(place)
         edges = {low, high, *(e for e in self.splits.get(name, []) if low < e < high)}
-        if name not in self.splits:
+        if name not in self.splits and not many:
             # Finer where counts are small: a ratio bends most there.
             edges |= {low + (high - low) * (i / PIECES) ** 2 for i in range(1, PIECES)}
         ends = sorted({float(round(e)) for e in edges} if self.whole else edges)

@@ -48,7 +48,7 @@ def read_matrix(rows: Sequence[Sequence[int]], classes: Sequence[str]) -> list[R
         kept.pop()
     if len(kept) < len(rows):
         repairs.append(
-            f"{len(rows)} rows for {k} classes; the last holds zeros alone and is left out"
+            f"{len(rows)} rows are printed for {k} classes; the last holds only zeros and is left out"
         )
     if len(kept) != k:
         return []
@@ -66,7 +66,7 @@ def read_matrix(rows: Sequence[Sequence[int]], classes: Sequence[str]) -> list[R
             np.int64,
         )
         found.setdefault(counts.tobytes(), (counts, []))[1].append(place)
-    lead = f"{len(long)} rows hold {k + 1} numbers, of which a zero is taken out"
+    lead = f"{len(long)} rows have {k + 1} numbers; one zero in each is left out as extra, the one"
     return [
         Reading(counts, (*repairs, f"{lead} {_places(places, classes)}"))
         for counts, places in found.values()
@@ -82,7 +82,11 @@ def transpose(readings: Sequence[Reading]) -> list[Reading]:
 def _places(places: Sequence[int], classes: Sequence[str]) -> str:
     """Where the zero stands; neighbours are the same."""
     named = [f"before {classes[p]}" if p < len(classes) else "at the end" for p in places]
-    return named[0] if len(named) == 1 else f"{named[0]} (or up to {named[-1]}, which is the same)"
+    return (
+        named[0]
+        if len(named) == 1
+        else f"{named[0]} (leaving out another up to {named[-1]} gives the same)"
+    )
 
 
 def consensus(sums: Mapping[str, Ints]) -> Ints | None:

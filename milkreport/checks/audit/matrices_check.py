@@ -23,6 +23,7 @@ from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure, Matrix
 from milkreport.evaluation.metrics.confusion import score_classes, score_confusion
 from milkreport.evaluation.records.data import Part
+from milkreport.tables import plural
 
 #: Counts in all ways to mend the matrices of a reference, each scored for every figure.
 MOST_TRIED = 50_000_000
@@ -139,7 +140,9 @@ def _shape(
     if best.reading.transposed:
         n, of = best.n_fitting, len(figures_of(reference, matrix))
         as_printed = max(r.n_fitting for r in rivals if not r.reading.transposed)
-        notes.insert(0, f"so {n} of the {of} printed metrics agree, as printed {as_printed}")
+        notes.insert(
+            0, f"read like this, {n} of the {of} printed metrics agree; as printed, {as_printed}"
+        )
         what = "; ".join(best.reading.repairs)
         return Finding(outcome=Outcome.QUESTIONABLE, what=what, notes=notes, **common)
     if len(rivals) > 1:
@@ -155,9 +158,10 @@ def _told(reference: Reference, matrix: Matrix, best: Audited, rivals: list[Audi
     if scores[0] == scores[1]:
         return "the printed metrics do not show which zero is the extra one"
     n = len(figures_of(reference, matrix))
+    others = f"at most {scores[1]}" if scores[1] else "none"
     return (
-        f"so {scores[0]} of the {n} printed metrics agree, by any other of the {len(rivals)} possible "
-        f"readings {scores[1]} at most"
+        f"the print can be read in {len(rivals)} ways: read like this, {scores[0]} of the {n} printed "
+        f"metrics agree; read in any other way, {others}"
     )
 
 
@@ -207,7 +211,7 @@ def _sums(
     matrix, rows = audited.matrix, audited.counts.sum(axis=1)
     total, common = int(rows.sum()), _common(matrix)
     if support is None:
-        what = "nothing tells what its rows must add up to"
+        what = "the source does not say what its rows must add up to"
         yield Finding(outcome=Outcome.CANNOT_TELL, what=what, **common)
     elif wrong := np.flatnonzero(rows != support).tolist():
         shown = ", ".join(
@@ -232,19 +236,33 @@ def _sums(
         )
 
 
+def mended_cases(gaps: Ints, classes: list[str]) -> str:
+    """The cases that a matrix is missing or has too many, in words.
+
+    Args:
+        gaps: how many cases each row is missing, int64 (k,); negative where it has too many.
+    """
+    kind = "missing" if (gaps >= 0).all() else "extra" if (gaps <= 0).all() else "missing or extra"
+    rows = " and ".join(classes[i] for i in np.flatnonzero(gaps))
+    return (
+        f"the {kind} case of {rows}" if np.abs(gaps).sum() == 1 else f"each {kind} case of {rows}"
+    )
+
+
 def _lacking(reference: Reference, audited: Audited, gaps: Ints) -> list[str]:
-    """How many cases lack, and with which answers most printed metrics agree."""
+    """How many cases are missing, and with which predictions most printed metrics agree."""
     total = int(gaps.sum())
-    n = abs(total)
-    kind = "lacks" if total > 0 else "has too many by"
-    notes = [f"the matrix {kind} {n} {'case' if n == 1 else 'cases'}"] if total else []
+    n = plural(abs(total), "case", "cases")
+    notes = [f"the matrix is missing {n}" if total > 0 else f"the matrix has {n} too many"]
+    notes = notes if total else []
+    of = mended_cases(gaps, reference.classes)
     if not audited.completions or not audited.n_fitting:
         return notes
     figures = len(figures_of(reference, audited.matrix))
     if len(audited.fitting) == len(audited.completions):
-        return [*notes, "which class it was predicted as cannot be decided: all fit equally well"]
+        return [*notes, f"how {of} was predicted cannot be decided: all classes fit equally well"]
     answers = " or ".join(dict.fromkeys(", ".join(c.assumed) for c in audited.fitting))
     return [
         *notes,
-        f"most printed metrics ({audited.n_fitting} of {figures}) agree if it was answered {answers}",
+        f"most printed metrics ({audited.n_fitting} of {figures}) agree if {of} was predicted as {answers}",
     ]

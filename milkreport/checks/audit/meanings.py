@@ -116,7 +116,7 @@ def _habits(printed: Print) -> Iterator[tuple[str, Limits]]:
     if habit in ("exact", "about"):
         return
     if habit == "rounded":
-        yield "digits were cut, not rounded", cut_limits
+        yield "digits were truncated, not rounded", cut_limits
     yield "digits were rounded up", lambda f: (f.value - f.unit, f.value)
     yield "last digits are off by up to one", _off_by_one
 

@@ -7,7 +7,13 @@ from typing import Any
 
 from milkreport.checks.audit.findings import Finding, Outcome, Verdict
 from milkreport.checks.audit.matrices import Completion
-from milkreport.checks.audit.matrices_check import Audited, Matrices, agrees, value_of
+from milkreport.checks.audit.matrices_check import (
+    Audited,
+    Matrices,
+    agrees,
+    mended_cases,
+    value_of,
+)
 from milkreport.checks.audit.rounding import (
     Batches,
     find_counts,
@@ -46,10 +52,10 @@ def _recomputed(
     ]
     alone = agrees(reference, figure, value)
     digits = max(4, figure.digits)
-    what = f"printed {figure.printed}; its matrix gives {value:.{digits}f}"
+    what = f"printed {figure.printed}; its confusion matrix gives {value:.{digits}f}"
     if fitting and not alone:
         what += ", and the printed value with the missing case"
-    notes = _mended(tried, fitting)
+    notes = _mended(reference, audited, tried, fitting)
     if not alone and not fitting:
         notes += _explanations(reference, figure, audited, value, evidence)
     return Finding(
@@ -63,20 +69,25 @@ def _recomputed(
     )
 
 
-def _mended(tried: Sequence[Completion], fitting: Sequence[Completion]) -> list[str]:
-    """With which answers of the missing cases the printed value agrees."""
+def _mended(
+    reference: Reference,
+    audited: Audited,
+    tried: Sequence[Completion],
+    fitting: Sequence[Completion],
+) -> list[str]:
+    """With which predictions of the missing cases the printed value agrees."""
     if not tried:
         return []
     others = [c for c in tried if c not in fitting]
+    gaps = tried[0].counts.sum(axis=1) - audited.counts.sum(axis=1)
+    case = mended_cases(gaps, reference.classes)
     if not fitting:
-        return [
-            "adding the missing case does not give the printed value either, whatever its answer"
-        ]
+        return [f"does not agree whichever class {case} was predicted as"]
     if not others:
-        return ["agrees whatever the answer of the missing case"]
+        return [f"agrees whichever class {case} was predicted as"]
     if len(others) < len(fitting):
-        return [f"agrees unless the missing case was answered {_answers(others)}"]
-    return [f"agrees if the missing case was answered {_answers(fitting)}"]
+        return [f"agrees unless {case} was predicted as {_answers(others)}"]
+    return [f"agrees if {case} was predicted as {_answers(fitting)}"]
 
 
 def _answers(completions: Sequence[Completion]) -> str:
@@ -96,12 +107,14 @@ def _explanations(
     """What could make the printed value of the matrix's counts, and what could not."""
     if is_cut(figure.printed, value):
         habit = f", but elsewhere the source rounds: {evidence}" if evidence else ""
-        notes = [f"would agree if cut{habit}"]
+        notes = [f"would agree if truncated{habit}"]
     else:
-        notes = ["would not agree if cut either"]
+        notes = ["would not agree if truncated either"]
     n = _cases(reference, figure)
     if n is not None and not find_counts(figure.printed, n)[0]:
-        notes.append(f"no number of right answers among {n:,} cases is printed so")
+        cut = find_counts(figure.printed, n)[1]
+        truncated = f"; truncated, {_counts_text(cut, n)} does" if cut else ", nor if truncated"
+        notes.append(_no_count(figure, n) + truncated)
     if figure.metric == "accuracy" and not figure.class_name:
         counts = [c.counts for c in audited.completions] or [audited.counts]
         hits = {int(c.trace()) for c in counts}
@@ -124,11 +137,11 @@ def _batch_notes(reference: Reference, figure: Figure, n: int, hits: set[int]) -
             if is_rounded(figure.printed, float(mean))
         }
     most = max(batches.most(k) for k in hits)
-    lead = f"a mean over batches of {size} (the last has {batches.last}) moves it by {most:.4f} at most"
+    lead = f"averaging over batches of {size} (the last has {batches.last} cases)"
     if not fitting:
-        return [f"{lead}, and is printed so for no last batch"]
+        return [f"{lead} does not explain it: it moves the value by at most {most:.4f}"]
     span = f"{min(fitting)} to {max(fitting)}" if len(fitting) > 1 else f"{min(fitting)}"
-    return [f"{lead}, and is printed so where {span} of the last {batches.last} cases are right"]
+    return [f"{lead} would explain it if {span} of the last {batches.last} predictions are correct"]
 
 
 def _free_batch_note(reference: Reference, figure: Figure, n: int) -> list[str]:
@@ -147,8 +160,8 @@ def _free_batch_note(reference: Reference, figure: Figure, n: int) -> list[str]:
     middle = round(figure.value * n)
     for hits in range(max(0, middle - reach), min(n, middle + reach) + 1):
         if any(is_rounded(figure.printed, float(mean)) for mean in batches.means(hits)[1]):
-            return [f"a mean over batches of {size} could be printed so"]
-    return [f"nor could a mean over batches of {size} be printed so"]
+            return [f"averaging over batches of {size} could explain it"]
+    return [f"averaging over batches of {size} does not explain it"]
 
 
 def _by_counts(reference: Reference, figure: Figure) -> Finding:
@@ -160,13 +173,17 @@ def _by_counts(reference: Reference, figure: Figure) -> Finding:
         return Finding(outcome=Outcome.CANNOT_TELL, what=lead, **common)
     rounded, cut = find_counts(figure.printed, n)
     if rounded:
-        what = f"{lead}; {_counts_text(rounded, n)} right would print so"
+        what = f"{lead}; {_counts_text(rounded, n)} correct predictions round to it"
         return Finding(outcome=Outcome.CANNOT_TELL, what=what, **common)
-    what = f"{lead}; no number of right answers among {n:,} cases is printed so"
-    notes = [f"would agree if cut: {_counts_text(cut, n)}" if cut else "nor if cut"]
+    what = f"{lead}; {_no_count(figure, n)}"
+    notes = [
+        f"would agree if truncated: {_counts_text(cut, n)}"
+        if cut
+        else "no number agrees if truncated either"
+    ]
     notes += _free_batch_note(reference, figure, n)
     if runs is None:
-        notes.append("a mean over several folds or runs could be printed so")
+        notes.append("averaging over several folds or runs could explain it")
     below = min(n - 1, int(figure.value * n))
     near = [k for k in (below, below + 1) if 0 <= k <= n]
     explained = bool(cut) or runs is None or _one_off(figure, n)
@@ -179,7 +196,7 @@ def _by_counts(reference: Reference, figure: Figure) -> Finding:
             "; ".join(f"{k:,}/{n:,} = {k / n:.{figure.digits + 2}f}" for k in near)
             + f"; printed {figure.printed}"
         ],
-        settle=f"ask for the number of right answers, and whether it is of {n:,} cases",
+        settle=f"ask for the number of correct predictions, and whether it is of {n:,} cases",
         **common,
     )
 
@@ -196,6 +213,11 @@ def _cases(reference: Reference, figure: Figure) -> int | None:
     if figure.metric == "recall" and figure.class_name:
         return reference.support.get(figure.part, {}).get(figure.class_name)
     return None
+
+
+def _no_count(figure: Figure, n: int) -> str:
+    """Said where no whole number of cases is printed so, rounded as usual."""
+    return f"no number of correct predictions among {n:,} cases gives {figure.printed} if rounded"
 
 
 def _counts_text(counts: Sequence[int], n: int) -> str:
@@ -284,5 +306,7 @@ def audit_shares(reference: Reference) -> Iterator[Finding]:
             recomputed=f"{value:.4f}",
             value=value,
             stands=share.stands,
-            notes=["would agree if cut"] if not agrees and is_cut(share.printed, value) else [],
+            notes=["would agree if truncated"]
+            if not agrees and is_cut(share.printed, value)
+            else [],
         )

@@ -20,6 +20,7 @@ from milkreport.checks.audit.matrices_check import Matrices
 from milkreport.checks.audit.meanings import Print, explain
 from milkreport.checks.audit.possible import Decision, bound
 from milkreport.checks.audit.program import Status, without_output
+from milkreport.checks.audit.relations import relation_lines
 from milkreport.checks.reference import Reference
 from milkreport.checks.statements import Figure
 from milkreport.evaluation.metrics.definitions import CLASS_DEFINITIONS, DEFINITIONS, HEADLINE
@@ -29,7 +30,7 @@ from milkreport.evaluation.records.data import Part
 ROUNDS_ALL, ROUNDS_PART = 4, 1
 #: Share of a print's own width that is added on both sides before numbers are called impossible.
 WIDENED = 0.02
-#: More figures, and it is not sought which of them exclude each other.
+#: More figures, and those that exclude each other are sought within each class alone.
 MOST_NARROWED = 60
 #: A bound that leaves more than this open is not shown.
 WIDEST = 0.6
@@ -135,7 +136,7 @@ def _judge(printed: Print, arm: str, part: Part, left_out: Sequence[Figure]) -> 
             outcome=Outcome.AGREES, verdict=Verdict.POSSIBLE, what=what, notes=notes, **common
         )
         if len(printed.figures) > 1:
-            yield from _limits(printed, common)
+            yield from _limits(printed, left_out, common)
 
 
 def _impossible(
@@ -156,7 +157,8 @@ def _impossible(
     else:
         tried = "rounding, averaging, repeated runs"
         what += f"; no other usual meaning that was tried ({tried}) makes it possible"
-    suspects = [f for f in least.figures if _fits_without(printed, f)] if least.figures else []
+    few = len(printed.figures) <= MOST_NARROWED
+    suspects = [f for f in least.figures if few and _fits_without(printed, f)]
     if suspects and len(printed.figures) > 1:
         notes.append(f"the others are possible without {_list(suspects, 'or')}")
     return Finding(
@@ -179,7 +181,9 @@ def _narrow(printed: Print) -> Print:
         return candidate.decide(statements, ROUNDS_PART).status is Status.INFEASIBLE
 
     if len(printed.figures) > MOST_NARROWED:
-        return printed
+        single = (_of_class(printed, c) for c in range(len(printed.classes)))
+        guilty = next((p for p in single if p.figures and excluded(p)), None)
+        return printed if guilty is None else _narrow(guilty)
     # Halves first: of a large table mostly a single class is concerned.
     size = len(printed.figures) // 2
     while size:
@@ -196,6 +200,15 @@ def _narrow(printed: Print) -> Print:
         if free != printed.setting and excluded(freed):
             return freed
     return printed
+
+
+def _of_class(printed: Print, c: int) -> Print:
+    """A class's own figures, with all other classes as one: its counts are the same."""
+    own = tuple(f for f in printed.figures if f.class_name == printed.classes[c])
+    n, stated = printed.setting.size, printed.setting.support
+    support = (stated[c], sum(stated) - stated[c]) if stated else None
+    classes = (printed.classes[c], "all others")
+    return replace(printed, figures=own, setting=Setting(2, n, support), classes=classes)
 
 
 def _fits_without(printed: Print, figure: Figure) -> bool:
@@ -221,7 +234,8 @@ def _arithmetic(least: Print) -> list[str]:
                     f"{given}{_cases(least)}, {name(figure, False)} lies from {low:.{digits}f} to "
                     f"{high:.{digits}f}; printed {figure.printed}"
                 )
-    return lines or _nearest_lines(least) or _harmonic_lines(least) or [WHOLE]
+    related = [] if least.setting.support else [*relation_lines(least.figures, len(least.classes))]
+    return lines or _nearest_lines(least) or _harmonic_lines(least) or related or [WHOLE]
 
 
 #: Said where each number lies within what the others allow, but for whole cases.
@@ -284,7 +298,9 @@ def _settle(least: Print, meanings: Sequence[str]) -> str:
     return f"ask for {ask}{how}"
 
 
-def _limits(printed: Print, common: dict[str, Any]) -> Iterator[Finding]:
+def _limits(
+    printed: Print, left_out: Sequence[Figure], common: dict[str, Any]
+) -> Iterator[Finding]:
     """What the printed numbers allow of headline metrics that are not printed."""
     said = {SAME.get(f.metric, f.metric) for f in printed.figures if not f.class_name}
     for metric in HEADLINE:
@@ -294,7 +310,11 @@ def _limits(printed: Print, common: dict[str, Any]) -> Iterator[Finding]:
         if limits is None or limits[1] - limits[0] > WIDEST:
             continue
         low, high = limits
-        what = f"not printed; the printed numbers allow {low:.3f} to {high:.3f}"
+        odd = next((f.printed for f in left_out if f.metric == metric and not f.class_name), "")
+        lead = (
+            f"printed {odd}, see above; the others" if odd else "not printed; the printed numbers"
+        )
+        what = f"{lead} allow {low:.3f} to {high:.3f}"
         yield Finding(
             outcome=Outcome.CANNOT_TELL,
             what=what,

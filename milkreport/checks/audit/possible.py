@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from milkreport.checks.audit.enclosure import Enclosure, Setting, Statement
+from milkreport.checks.audit.enclosure import MANY, Enclosure, Setting, Statement
 from milkreport.checks.audit.margins import Floats, Margins
 from milkreport.checks.audit.program import Status, constant, total
 
@@ -22,8 +22,6 @@ from milkreport.checks.audit.program import Status, constant, total
 ROUNDS, NODES_BOUND = 4, 1
 #: Linear steps towards the numbers, and how many other counts are tried around where they end.
 STEPS, AROUND = 16, 32
-#: More classes, and fewer are tried: each costs a linear program of three variables per class.
-MANY = 30
 #: How far from there supports and predictions are looked for with which a class can print its numbers.
 WINDOW = 20
 
@@ -51,7 +49,7 @@ def decide(setting: Setting, statements: Sequence[Statement], rounds: int = ROUN
         if first.status is Status.INFEASIBLE:
             return Decision(Status.INFEASIBLE)
         counts.enclose()
-        found = counts.program.solve()
+        found = counts.program.solve(relaxed=setting.n_classes > MANY and setting.support is None)
         if found.values is None:
             return Decision(found.status)
         start = counts.margins(found.values)

@@ -11,6 +11,7 @@ from milkreport.errors import DataError
 
 _COMMANDS = re.compile(r"\\(?:textbf|textit|emph|mathbf|underline|text|bm|bf)\b\s*")
 _SPANS = re.compile(r"\\multi(?:column|row)\s*\{[^}]*\}\s*\{[^}]*\}\s*\{([^}]*)\}")
+_COLUMNS = re.compile(r"\\multicolumn\s*\{\s*(\d{1,2})\s*\}")
 _RULES = re.compile(
     r"\\(?:hline|toprule|midrule|bottomrule|cline\{[^}]*\}|cmidrule(?:\([^)]*\))?\{[^}]*\})"
 )
@@ -58,7 +59,19 @@ def _latex(text: str) -> list[list[str]]:
     body = re.sub(r"\\begin\{tabular[x*]?\}(?:\{[^}]*\})?\{(?:[^{}]|\{[^}]*\})*\}", "", body)
     body = re.sub(r"\\(?:begin|end|caption|label)\{[^}]*\}|\\centering", "", body)
     rows = [_RULES.sub("", row) for row in body.split("\\\\")]
-    return [row.split("&") for row in rows if "&" in row]
+    cells = [_spread_out(row.split("&")) for row in rows if "&" in row or "multicolumn" in row]
+    # A row of groups above the names of the columns.
+    is_group = len(cells) > 2 and "multicolumn" in "".join(cells[0])
+    return cells[1:] if is_group else cells
+
+
+def _spread_out(cells: list[str]) -> list[str]:
+    """A cell over several columns, and empty ones beside it."""
+    found = []
+    for cell in cells:
+        span = _COLUMNS.search(cell)
+        found += [cell, *[""] * (int(span[1]) - 1 if span else 0)]
+    return found
 
 
 def _markdown(lines: list[str]) -> list[list[str]]:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from milkreport.checks.audit.findings import Audit, Finding, Outcome
+from milkreport.checks.audit.ranking import describe_ranking
 from milkreport.evaluation.metrics.named import title_of
 from milkreport.reporting.blocks import Badge, Cell, Column, Figure, Group, Row, Table
 from milkreport.reporting.figures.confusion import confusion_matrix
 from milkreport.reporting.wording.text import (
     capital,
     mid_sentence,
-    numeral,
     sentence,
     shorten,
     whole,
@@ -32,18 +32,20 @@ _TOPICS = {
     "metric": "Metrics",
     "numbers": "Numbers of a model together",
     "claim": "Statements about the arms",
-    "behaviour": "How the arms answer",
+    "behaviour": "What the arms predict",
 }
 _MEANINGS = {
-    Outcome.DIFFERS: "Two printed statements contradict each other, or no confusion matrix prints the "
-    "numbers, whatever usual way of rounding or averaging is assumed.",
-    Outcome.QUESTIONABLE: "Possible under an assumption that the publication does not state; it is named.",
+    Outcome.DIFFERS: "Two printed statements contradict each other if numbers are computed over all cases and "  # noqa: E501
+    "rounded to the nearest (another way that would explain it is named below the finding); or numbers without "  # noqa: E501
+    "a confusion matrix are impossible in every usual way that was tried. The cause is not known.",
+    Outcome.QUESTIONABLE: "No contradiction of that kind, but numbers are possible only under an assumption that "  # noqa: E501
+    "the publication does not state, an order may be due to chance, or a behaviour is unexplained.",
     Outcome.CANNOT_TELL: "What is printed does not decide it.",
     Outcome.AGREES: "The statement follows from others, or at least one confusion matrix prints all "
     "the numbers.",
 }
 #: Findings on the first page.
-MOST_FIRST = 4
+MOST_FIRST = 3
 #: More classes, and a matrix of them is no figure of a page in portrait.
 MOST_CLASSES = 14
 MOST_NOTES = 8
@@ -74,15 +76,18 @@ class Items:
 class AuditView:
     """An audit as text: the sentence that sums it up, its counts, and its parts.
 
-    ``first``: the gravest findings, for the first page; ``key``: what the four words mean.
+    ``ranking``: whether what differs changes the order of the models. ``first``: the gravest findings, for
+    page one; ``shown``: how many of all these are. ``key``: what the four words mean, with their counts.
     ``disagreeing``: what does not agree or is questionable, by topic; ``rest``: everything else, by outcome.
     """
 
     title: str
     source: str
     lead: str
+    ranking: str
     counts: tuple[Badge, ...]
     first: tuple[Item, ...]
+    shown: str
     key: tuple[tuple[Badge, str], ...]
     disagreeing: tuple[Items, ...]
     metrics: Table | None
@@ -106,16 +111,24 @@ def build_audit(audit: Audit, with_matrices: bool = False) -> AuditView:
     ]
     return AuditView(
         title=shorten(audit.title, 160),
-        source=sentence(shorten(without_paths(audit.source), 300)),
+        source=_source(audit),
         lead=_lead(audit, disagreeing),
         counts=tuple(_badge(o, whole(audit.counts[str(o)])) for o in _BADGES),
+        ranking=shorten(describe_ranking(audit), 600),
         first=tuple(_item(audit, f) for f in _gravest(disagreeing)),
-        key=tuple((_badge(o), text) for o, text in _MEANINGS.items()),
+        shown=_shown(disagreeing, _gravest(disagreeing)),
+        key=tuple((_badge(o, whole(audit.counts[str(o)])), text) for o, text in _MEANINGS.items()),
         disagreeing=tuple(group for group in by_topic if group.items),
         metrics=_metrics(audit),
         matrices=tuple(_matrices(audit)) if with_matrices else (),
         rest=tuple(group for group in rest if group.items),
     )
+
+
+def _source(audit: Audit) -> str:
+    """Where the publication stands; an address keeps its small letter."""
+    text = shorten(without_paths(audit.source), 300)
+    return text if text.startswith("http") else sentence(text)
 
 
 def _badge(outcome: Outcome, text: str = "") -> Badge:
@@ -126,10 +139,11 @@ def _badge(outcome: Outcome, text: str = "") -> Badge:
 def _lead(audit: Audit, findings: Sequence[Finding]) -> str:
     n = len(audit.findings)
     said = (
-        f"Of {plural(n, 'reported statement', 'reported statements')} that could be compared with others, "
-        f"{numeral(len(audit.of(Outcome.AGREES)))} agree, {numeral(len(audit.of(Outcome.DIFFERS)))} do not, "
-        f"{numeral(len(audit.of(Outcome.QUESTIONABLE)))} are questionable and "
-        f"{numeral(len(audit.of(Outcome.CANNOT_TELL)))} cannot be decided. "
+        f"{plural(n, 'statement was', 'statements were')} checked against what else is printed: "
+        f"{whole(len(audit.of(Outcome.DIFFERS)))} differ, "
+        f"{whole(len(audit.of(Outcome.QUESTIONABLE)))} are questionable, "
+        f"{whole(len(audit.of(Outcome.AGREES)))} agree, and for "
+        f"{whole(len(audit.of(Outcome.CANNOT_TELL)))} what is printed does not decide. "
     )
     if not findings:
         return said + "No statement contradicts another."
@@ -157,8 +171,22 @@ def _item(audit: Audit, finding: Finding) -> Item:
 
 
 def _gravest(findings: Sequence[Finding]) -> list[Finding]:
-    """What an editor should see first: what can be settled by asking, then the rest, in order."""
-    return sorted(findings, key=lambda f: not f.settle)[:MOST_FIRST]
+    """What an editor sees first: a claim that does not hold, what can be settled by asking, the rest."""
+    order = [f for f in findings if f.topic == "claim" and f.outcome is Outcome.DIFFERS][:1]
+    order += sorted((f for f in findings if f not in order), key=lambda f: not f.settle)
+    return order[:MOST_FIRST]
+
+
+def _shown(findings: Sequence[Finding], first: Sequence[Finding]) -> str:
+    """How many of the findings the first page has, and where all are; empty where it has all."""
+    if len(first) == len(findings):
+        return ""
+    counted = " and ".join(
+        f"{sum(f.outcome is outcome for f in first)} of {n} {outcome}"
+        for outcome in (Outcome.DIFFERS, Outcome.QUESTIONABLE)
+        if (n := sum(f.outcome is outcome for f in findings))
+    )
+    return f"Shown here: {counted}. Section 1 lists all of them."
 
 
 def _where(audit: Audit, finding: Finding) -> str:
