@@ -1,0 +1,323 @@
+"""What is expected at other class shares, if each class looks there as it does in the test part.
+
+Under label shift what happens to a class's cases stays: its recall, its errors, how many of it are called.
+Everything else is a mix of these by the shares. Values that are sums over classes have MOVER intervals (Zou
+and Donner, 2008) of the classes' own proportions, predictive values those of ratios (MOVER-R; Donner and Zou,
+2012), so that a class of few cases keeps its uncertainty. The shares' own uncertainty is added as independent.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from milkreport.evaluation.beyond.adjust import correct_nested, fit, to_shares
+from milkreport.evaluation.intervals.closed_form import ratio_bounds, share_bounds
+from milkreport.evaluation.intervals.clusters import effective_sizes
+from milkreport.evaluation.intervals.estimates import estimate
+from milkreport.evaluation.intervals.inner_folds import inner_folds
+from milkreport.evaluation.intervals.resampling import bootstrap_weights, resampled_confusion
+from milkreport.evaluation.metrics.calibration import case_log_loss
+from milkreport.evaluation.metrics.confusion import confusion_counts, score_confusion
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.beyond import Forecast
+from milkreport.evaluation.records.estimate import Estimate
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Pair = tuple[float, float]
+
+PATIENTS = 1000
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What happens to the cases of each class.
+
+    ``answers``: shares of the class that are predicted as each class, float64 (..., k, k), rows true;
+    ``called``: share of the class that is called positive, float64 (..., k), if there are positive classes.
+    ``positive``: bool (k,).
+    """
+
+    answers: Floats
+    called: Floats | None
+    positive: Bools
+
+
+def mix(rates: Rates, shares: Floats) -> dict[str, Floats]:
+    """Expected values at class shares (..., k): by name, ``predicted`` with one more axis, of classes."""
+    table = shares[..., None] * rates.answers
+    found = {
+        "accuracy": np.trace(table, axis1=-2, axis2=-1),
+        "macro_f1": score_confusion(table, only="macro_f1")["macro_f1"],
+        "predicted": table.sum(axis=-2),
+    }
+    if rates.called is None:
+        return found
+    hits = (shares * rates.called * rates.positive).sum(axis=-1)
+    alarms = (shares * rates.called * ~rates.positive).sum(axis=-1)
+    sick = (shares * rates.positive).sum(axis=-1)
+    well = 1 - sick
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found |= {
+            "sensitivity": hits / sick,
+            "specificity": (well - alarms) / well,
+            "ppv": hits / (hits + alarms),
+            "npv": (well - alarms) / (well - alarms + sick - hits),
+            "missed": sick - hits,
+            "needless": alarms,
+        }
+    return found
+
+
+def rates_of(p: Predictions, predicted: Ints, called: Bools | None, positive: Bools) -> Rates:
+    """The rates in the scored cases; 0 for a class without a case."""
+    k = len(p.classes)
+    table = confusion_counts(p.truth, predicted, k).astype(np.float64)
+    sizes = np.maximum(table.sum(axis=1), 1)
+    of_class = None if called is None else np.bincount(p.truth, called, minlength=k) / sizes
+    return Rates(table / sizes[:, None], of_class, positive)
+
+
+def draw_rates(
+    p: Predictions, predicted: Ints, called: Bools | None, points: Rates, groups: Ints | None, plan: Plan
+) -> Rates:
+    """The rates in the shared resamples; a class that a resample lost keeps its rates."""
+    n, k = len(p.truth), len(p.classes)
+    tables, calls = [], []
+    hot = np.zeros((n, k), np.float32)
+    if called is not None:
+        hot[np.arange(n), p.truth] = called
+    for weights in bootstrap_weights(n, plan.resamples(n), groups):
+        tables.append(resampled_confusion(p.truth, predicted, k, weights))
+        if called is not None:
+            calls.append((weights @ hot).astype(np.float64))
+    table = np.concatenate(tables)
+    sizes = table.sum(axis=2)
+    lost, sizes = sizes == 0, np.maximum(sizes, 1)
+    answers = np.where(lost[:, :, None], points.answers, table / sizes[:, :, None])
+    if called is None:
+        return Rates(answers, None, points.positive)
+    return Rates(answers, np.where(lost, points.called, np.concatenate(calls) / sizes), points.positive)
+
+
+def _sum_bounds(weights: Floats, rates: Floats, low: Floats, high: Floats) -> Pair:
+    """MOVER: the interval of a weighted sum of independent proportions, all float64 (k,)."""
+    value = float(weights @ rates)
+    below = float(np.sqrt(((weights * (rates - low)) ** 2).sum()))
+    above = float(np.sqrt(((weights * (high - rates)) ** 2).sum()))
+    return value - below, value + above
+
+
+def bound_mix(
+    p: Predictions,
+    predicted: Ints,
+    called: Bools | None,
+    rates: Rates,
+    drawn: Rates,
+    shares: Floats,
+    groups: Ints | None,
+) -> dict[str, Pair | list[Pair]]:
+    """95% intervals over new cases at fixed shares, by the names of :func:`mix`."""
+    k = len(p.classes)
+    own = p.truth[:, None] == np.arange(k)
+
+    def proportions(hits: Bools) -> tuple[Floats, Floats, Floats]:
+        among = own & hits[:, None]
+        sizes = effective_sizes(own, among, groups)
+        value = among.sum(axis=0) / np.maximum(own.sum(axis=0), 1)
+        return (value, *share_bounds(value * sizes, sizes))
+
+    found: dict[str, Pair | list[Pair]] = {
+        "accuracy": _sum_bounds(shares, *proportions(predicted == p.truth)),
+        "predicted": [_sum_bounds(shares, *proportions(predicted == c)) for c in range(k)],
+    }
+    macro = mix(drawn, np.broadcast_to(shares, drawn.answers.shape[:2]))["macro_f1"]
+    low, high = np.nanpercentile(macro, [2.5, 97.5])
+    found["macro_f1"] = (float(low), float(high))
+    if called is None:
+        return found
+    value, low_of, high_of = proportions(called)
+    sides = {}
+    for name, side in (("positive", rates.positive), ("negative", ~rates.positive)):
+        total = float(shares[side].sum())
+        if total == 0:
+            return found
+        weights = np.where(side, shares, 0) / total
+        least, most = _sum_bounds(weights, value, low_of, high_of)
+        sides[name] = (float(weights @ value), max(least, 0.0), min(most, 1.0), total)
+    s, s_low, s_high, sick = sides["positive"]
+    a, a_low, a_high, well = sides["negative"]
+    found["sensitivity"], found["specificity"] = (s_low, s_high), (1 - a_high, 1 - a_low)
+    found["missed"] = (sick * (1 - s_high), sick * (1 - s_low))
+    found["needless"] = (well * a_low, well * a_high)
+    # PPV = 1 / (1 + well a / (sick s)), NPV = 1 / (1 + sick (1 - s) / (well (1 - a))).
+    if s > 0 and s_low > 0:
+        ratio = ratio_bounds((a, a_low, a_high), (s, s_low, s_high))
+        found["ppv"] = tuple(1 / (1 + well / sick * r) for r in reversed(ratio))  # type: ignore[assignment]
+    if a < 1 and a_high < 1:
+        ratio = ratio_bounds((1 - s, 1 - s_high, 1 - s_low), (1 - a, 1 - a_high, 1 - a_low))
+        found["npv"] = tuple(1 / (1 + sick / well * r) for r in reversed(ratio))  # type: ignore[assignment]
+    return found
+
+
+def _widen(value: float, bounds: Pair, drawn: Floats | None) -> Pair:
+    """An interval with the shares' own uncertainty: *drawn*, the value at drawn shares."""
+    if drawn is None:
+        return bounds
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    below = math.hypot(value - bounds[0], max(value - float(low), 0.0))
+    above = math.hypot(bounds[1] - value, max(float(high) - value, 0.0))
+    return value - below, value + above
+
+
+class Mixed:
+    """One way of answering, over seeds: points, intervals and draws of all that :func:`mix` names."""
+
+    def __init__(
+        self,
+        seeds: Sequence[tuple[Predictions, Ints, Bools | None]],
+        positive: Bools,
+        shares: Floats,
+        drawn_shares: Floats | None,
+        groups: Ints | None,
+        plan: Plan,
+        *,
+        resampled: bool,
+    ) -> None:
+        """Args: seeds: predictions, the predicted classes, int64 (n,), who is called, bool (n,)."""
+        self.points: list[dict[str, Floats]] = []
+        self.bounds: list[dict[str, list[Pair]]] = []
+        self.draws: list[dict[str, Floats]] = []
+        for p, predicted, called in seeds:
+            rates = rates_of(p, predicted, called, positive)
+            point = mix(rates, shares)
+            self.points.append(point)
+            if not resampled:
+                continue
+            drawn = draw_rates(p, predicted, called, rates, groups, plan)
+            self.draws.append(mix(drawn, np.broadcast_to(shares, drawn.answers.shape[:2])))
+            wide = bound_mix(p, predicted, called, rates, drawn, shares, groups)
+            moved = None if drawn_shares is None else mix(_repeat(rates, len(drawn_shares)), drawn_shares)
+            self.bounds.append(
+                {
+                    name: [
+                        _widen(
+                            float(np.atleast_1d(point[name])[i]),
+                            pair,
+                            None if moved is None else moved[name].reshape(len(moved[name]), -1)[:, i],
+                        )
+                        for i, pair in enumerate(pairs if isinstance(pairs, list) else [pairs])
+                    ]
+                    for name, pairs in wide.items()
+                }
+            )
+
+    def over(self, name: str, place: int = 0, times: float = 1.0) -> Estimate:
+        """The mean over seeds with its interval, *times* as large."""
+        values = [times * float(np.atleast_1d(m[name])[place]) for m in self.points]
+        ends = [(times * b[name][place][0], times * b[name][place][1]) for b in self.bounds if name in b]
+        drawn = [times * d[name].reshape(len(d[name]), -1)[:, place] for d in self.draws]
+        return estimate(values, ends, drawn, (0.0, times))
+
+
+def _repeat(rates: Rates, n: int) -> Rates:
+    called = None if rates.called is None else np.broadcast_to(rates.called, (n, len(rates.called)))
+    return Rates(np.broadcast_to(rates.answers, (n, *rates.answers.shape)), called, rates.positive)
+
+
+def describe_forecast(
+    seeds: Mapping[int, Predictions],
+    called: Mapping[int, Bools],
+    shares: Floats,
+    drawn_shares: Floats | None,
+    counted: int | None,
+    groups: Ints | None,
+    plan: Plan,
+    *,
+    resampled: bool,
+) -> Forecast:
+    """The record of one arm, means over seeds.
+
+    Args:
+        called: seed to who is called positive at the operating point, bool (n,); empty without positive
+            classes. shares: float64 (k,). drawn_shares: float64 (n_draws, k), where they are uncertain.
+        groups: int64 (n,), cases that are drawn together.
+    """
+    first = next(iter(seeds.values()))
+    classes, truth = first.classes, first.truth
+    named = dict(zip(classes, map(float, shares), strict=True))
+    counts = np.bincount(truth, minlength=len(classes))
+    unknown = [name for name, s, n in zip(classes, shares, counts, strict=True) if s > 0 and n == 0]
+    if unknown:
+        what = f"the test part has no case of {', '.join(unknown[:5])}"
+        return Forecast(shares=named, counted=counted, refused=what)
+    positive = np.isin(classes, plan.positive)
+    plain = [(p, p.predicted, called.get(seed)) for seed, p in seeds.items()]
+    mixed = Mixed(plain, positive, shares, drawn_shares, groups, plan, resampled=resampled)
+    sides = bool(called) and 0 < shares[positive].sum() < 1
+    names = ["accuracy", "macro_f1", *(("sensitivity", "specificity", "ppv", "npv") if sides else ())]
+    rest: dict[str, object] = {}
+    if all(p.kind == "probabilities" for p in seeds.values()):
+        rest = _adjust(seeds, shares, groups, plan, positive, named)
+    return Forecast(
+        shares=named,
+        counted=counted,
+        metrics={name: mixed.over(name) for name in names},
+        per_thousand={name: mixed.over("predicted", c, PATIENTS) for c, name in enumerate(classes)},
+        rule=plan.operating.text if called else "",
+        missed=mixed.over("missed", 0, PATIENTS) if called else None,
+        needless=mixed.over("needless", 0, PATIENTS) if called else None,
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+def _adjust(
+    seeds: Mapping[int, Predictions],
+    shares: Floats,
+    groups: Ints | None,
+    plan: Plan,
+    positive: Bools,
+    named: Mapping[str, float],
+) -> dict[str, object]:
+    """What is known of probabilities brought to the shares, each case's by the other inner folds; points."""
+    first = next(iter(seeds.values()))
+    folds = inner_folds(first.truth, groups)
+    if len(folds) < 2 or not plan.intervals:
+        return {}
+    answered, before, after, heats, offsets = [], [], [], [], []
+    for p in seeds.values():
+        corrected, own = correct_nested(p.truth, p.probabilities, folds)
+        moved = to_shares(corrected, own, shares)
+        predicted = np.asarray(moved.argmax(axis=1), np.int64)
+        score = moved[:, positive].sum(axis=1)
+        rule = plan.operating
+        called = score >= rule.value if rule.kind == "fixed" else positive[predicted]
+        answered.append((p, predicted, called if plan.positive else None))
+        for losses, values in ((before, p.probabilities), (after, moved)):
+            of_class = np.bincount(p.truth, case_log_loss(p.truth, values), minlength=len(shares))
+            losses.append(float(shares @ (of_class / np.maximum(np.bincount(p.truth, minlength=len(shares)), 1))))
+        whole = fit(p.truth, p.probabilities)
+        heats.append(whole.heat)
+        with np.errstate(divide="ignore"):
+            ratio = np.divide(shares, whole.shares, out=np.zeros_like(shares), where=whole.shares > 0)
+            offsets.append(np.where(ratio > 0, whole.offsets + np.log(np.maximum(ratio, 1e-300)), -np.inf))
+    mixed = Mixed(answered, positive, shares, None, groups, plan, resampled=False)
+    found = {name: mixed.over(name) for name in ("accuracy", "macro_f1")}
+    found["log_loss"] = Estimate(value=statistics.fmean(after))
+    if plan.positive and plan.operating.kind in ("argmax", "fixed"):
+        found |= {name: mixed.over(name, 0, PATIENTS) for name in ("missed", "needless")}
+    mean = np.mean(offsets, axis=0)
+    return {
+        "log_loss": statistics.fmean(before),
+        "adjusted": found,
+        "heat": statistics.fmean(heats),
+        "offsets": {name: float(x) for name, x in zip(named, mean, strict=True) if np.isfinite(x)},
+    }
