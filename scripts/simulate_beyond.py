@@ -23,8 +23,8 @@ from milkreport.evaluation.beyond.estimate_shares import draw_shares, estimate_s
 from milkreport.evaluation.beyond.forecast import Mixed, mix, rates_of
 from milkreport.evaluation.beyond.label_shift import check_label_shift
 from milkreport.evaluation.beyond.shares import ClassShares
+from milkreport.evaluation.beyond.unlabelled import FEWEST_OF_CLASS, MOST_OF_FEW
 from milkreport.evaluation.intervals.inner_folds import inner_folds
-from milkreport.evaluation.metrics.confusion import confusion_counts, score_confusion
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.reading.predictions import Predictions
 
@@ -37,7 +37,7 @@ SITUATIONS: dict[str, tuple[int, ...]] = {
     "middling, 2 classes, 20%, weakly alike groups": (300,),
 }
 LARGE = 300_000
-PLAN = Plan(n_resamples=1000)
+PLAN = Plan(n_resamples=200)  # of no account for one training
 
 
 def draw(population: Population, n: int, rng: np.random.Generator) -> tuple[Predictions, np.ndarray | None]:
@@ -57,11 +57,9 @@ class Truth:
         k = len(self.p.classes)
         self.own = [np.sort(self.p.probabilities[self.p.truth == c, c]) for c in range(k)]
 
-    def at(self, threshold: float, present: np.ndarray) -> tuple[float, float]:
-        """Accuracy and macro F1 of the cases that are answered from *threshold* on."""
-        kept = self.sure >= threshold
-        table = confusion_counts(self.p.truth[kept], self.p.predicted[kept], len(present))
-        return np.trace(table) / table.sum(), float(score_confusion(table, present, "macro_f1")["macro_f1"])
+    def accuracy_from(self, threshold: float) -> float:
+        """Accuracy of the cases that are answered from *threshold* on."""
+        return float(1 - self.wrong[self.sure >= threshold].mean())
 
     def covered(self, c: int, threshold: float) -> float:
         """Share of class *c* whose probability reaches *threshold*."""
@@ -76,10 +74,29 @@ def simulate_abstention(population: Population, n: int, times: int, rng: np.rand
         found = abstention.describe_abstention([p], groups, PLAN, resampled=True)
         coverage.add("aurc", truth.aurc, found.aurc.low, found.aurc.high)
         for at in found.at:
-            present = np.array(list(at.kept.values())) > 0
-            values = truth.at(at.threshold, present)
-            coverage.add(f"accuracy at {at.coverage:.0%}", values[0], at.accuracy.low, at.accuracy.high)
-            coverage.add(f"macro F1 at {at.coverage:.0%}", values[1], at.macro_f1.low, at.macro_f1.high)
+            value, name = truth.accuracy_from(at.threshold), f"accuracy at {at.coverage:.0%}"
+            coverage.add(name, value, at.accuracy.low, at.accuracy.high)
+    return coverage.table()
+
+
+def simulate_seeds(population: Population, n: int, times: int, rng: np.random.Generator) -> dict:
+    """The same over three training seeds: intervals over new cases and new seeds."""
+    noisy, coverage = replace(population, training_noise=0.3, truths={}), Coverage()
+    areas, right = [], []
+    for seed in range(40):
+        other = np.random.default_rng(seed)
+        p = noisy.answer(noisy.draw_cases(30_000, other), noisy.train(other), other)
+        sure, wrong = p.probabilities.max(axis=1), p.predicted != p.truth
+        areas.append(abstention.find_aurc(sure, wrong))
+        right.append(abstention.answer(p).accuracy)
+    for _ in range(times):
+        cases = noisy.draw_cases(n, rng)
+        seeds = [noisy.answer(cases, noisy.train(rng), rng) for _ in range(3)]
+        found = abstention.describe_abstention(seeds, cases.groups, PLAN, resampled=True)
+        coverage.add("aurc", float(np.mean(areas)), found.aurc.low, found.aurc.high)
+        for at, value in zip(found.at, np.mean(right, axis=0), strict=True):
+            name = f"accuracy at {at.coverage:.0%}"
+            coverage.add(name, float(value), at.accuracy.low, at.accuracy.high)
     return coverage.table()
 
 
@@ -116,9 +133,15 @@ def simulate_sets(population: Population, n: int, times: int, rng: np.random.Gen
     return by_class | coverage.table()
 
 
-def other_shares(k: int, rng: np.random.Generator) -> np.ndarray:
-    """Class shares of a clinic."""
+def far_shares(k: int, rng: np.random.Generator) -> np.ndarray:
+    """Class shares that have nothing to do with those of the test part."""
     return rng.dirichlet(np.full(k, 2.0))
+
+
+def near_shares(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Class shares of a clinic: each class up to about five times as frequent, or as rare."""
+    moved = shares * np.exp(0.8 * rng.normal(size=len(shares)))
+    return moved / moved.sum()
 
 
 def simulate_forecast(population: Population, n: int, times: int, rng: np.random.Generator, counted: int | None) -> dict:
@@ -132,7 +155,7 @@ def simulate_forecast(population: Population, n: int, times: int, rng: np.random
     for _ in range(times):
         p, groups = draw(population, n, rng)
         support = np.bincount(p.truth, minlength=k)
-        true = other_shares(k, rng) * (support > 0)
+        true = far_shares(k, rng) * (support > 0)
         true /= true.sum()
         if true[positive].sum() in (0, 1):
             continue
@@ -171,24 +194,29 @@ def simulate_unlabelled(population: Population, n: int, times: int, rng: np.rand
     rates = rates_of(large, large.predicted, np.isin(large.predicted, np.flatnonzero(positive)), positive)
     coverage, alarms = Coverage(), {"no shift": [], "label shift": [], "change 0.2": [], "change 0.5": []}
     errors: dict[str, list[float]] = {"EM": [], "means": []}
+    refused: list[str] = []
     for _ in range(times):
         p, groups = draw(population, n, rng)
-        true = other_shares(k, rng) * (np.bincount(p.truth, minlength=k) > 0)
+        support = np.bincount(p.truth, minlength=k)
+        true = near_shares(population.classes, rng) * (support > 0)
         true /= true.sum()
         for name in alarms:
             shares = population.classes if name == "no shift" else true
             change = float(name.split()[1]) if name.startswith("change") else 0.0
             q = clinic(population, shares, m, rng, change)
+            found, correction = estimate_shares(p.truth, p.probabilities, q)
+            if found[support < FEWEST_OF_CLASS].sum() > MOST_OF_FEW:
+                refused.append(name)
+                continue
             raised = check_label_shift(p.truth, p.probabilities, q, groups).p < 0.05
             alarms[name].append(raised)
             if name != "label shift" or raised:
                 continue
-            found, correction = estimate_shares(p.truth, p.probabilities, q)
             drawn = draw_shares(p.truth, p.probabilities, q, correction, found, groups)
             by_means = match_means(p.truth, correction.apply(p.probabilities), correction.apply(q))
             errors["EM"].append(float(np.abs(found - true).sum() / 2))
             errors["means"].append(float(np.abs(by_means - true).sum() / 2))
-            for c in range(k):
+            for c in np.flatnonzero(support >= FEWEST_OF_CLASS):
                 low, high = np.percentile(drawn[:, c], [2.5, 97.5])
                 coverage.add("share", true[c], low, high)
             answers = np.isin(p.predicted, np.flatnonzero(positive))
@@ -198,6 +226,7 @@ def simulate_unlabelled(population: Population, n: int, times: int, rng: np.rand
                     got = mixed.over(key, c)
                     coverage.add(key, float(np.atleast_1d(value)[c]), got.low, got.high)
     return {
+        "too few labelled": round(len(refused) / (len(alarms) * times), 3),
         "alarms": {name: round(float(np.mean(raised)), 3) for name, raised in alarms.items()},
         "mean distance of shares": {name: round(float(np.mean(e)), 3) for name, e in errors.items() if e},
         **coverage.table(),
@@ -218,6 +247,7 @@ def main() -> None:
             population, rng = make(name), np.random.default_rng([n, len(name)])
             parts = {
                 "abstention": lambda: simulate_abstention(population, n, times, rng),
+                "seeds": lambda: simulate_seeds(population, n, times, rng),
                 "sets": lambda: simulate_sets(population, n, times, rng),
                 "forecast": lambda: simulate_forecast(population, n, times, rng, None),
                 "counted": lambda: simulate_forecast(population, n, times, rng, 200),

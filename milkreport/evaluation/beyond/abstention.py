@@ -18,13 +18,8 @@ from milkreport.evaluation.intervals.bounds import bound_share
 from milkreport.evaluation.intervals.clusters import count_units
 from milkreport.evaluation.intervals.closed_form import Z
 from milkreport.evaluation.intervals.estimates import estimate
-from milkreport.evaluation.intervals.label_bounds import bound_labels
-from milkreport.evaluation.intervals.resampling import bootstrap_weights, resampled_confusion
-from milkreport.evaluation.metrics.confusion import (
-    confusion_counts,
-    score_classes,
-    score_confusion,
-)
+from milkreport.evaluation.intervals.resampling import bootstrap_weights
+from milkreport.evaluation.metrics.confusion import confusion_counts, score_confusion
 from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.beyond import Abstention, AtCoverage
@@ -118,41 +113,28 @@ def answer(p: Predictions) -> Answered:
     )
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """The same in each resample: the area (n_resamples,), and confusion counts at each coverage."""
-
-    aurc: Floats
-    tables: list[Floats]
-
-
 def resample(
     seeds: Sequence[Predictions], answered: Sequence[Answered], groups: Ints | None, plan: Plan
-) -> list[Drawn]:
-    """Every training in the shared resamples, answered from its own thresholds on."""
-    n, k = len(seeds[0].truth), len(seeds[0].classes)
-    moves = np.stack(
-        [aurc_moves(p.probabilities.max(axis=1), p.predicted != p.truth) for p in seeds], axis=1
-    )
-    areas: list[Floats] = []
-    tables: list[list[list[Floats]]] = [[[] for _ in COVERAGES] for _ in seeds]
-    for weights in bootstrap_weights(n, plan.resamples(n), groups):
-        areas.append(weights @ moves.astype(np.float32) / n)
-        for mine, p, a in zip(tables, seeds, answered, strict=True):
-            # From the smallest coverage on: each adds the cases that only it answers.
-            total, before = np.zeros((len(weights), k, k)), np.zeros(n, bool)
-            for place in reversed(range(len(COVERAGES))):
-                more = np.flatnonzero(a.kept[place] & ~before)
-                found = p.truth[more], p.predicted[more]
-                total = total + resampled_confusion(*found, k, weights[:, more])
-                mine[place].append(total)
-                before = a.kept[place]
-    points = [find_aurc(p.probabilities.max(axis=1), p.predicted != p.truth) for p in seeds]
-    moved = np.concatenate(areas).astype(np.float64)
-    return [
-        Drawn(point + moved[:, i], [np.concatenate(pieces) for pieces in tables[i]])
-        for i, point in enumerate(points)
-    ]
+) -> tuple[list[Floats], list[Floats]]:
+    """Every training in the shared resamples, answered from its own thresholds on.
+
+    Returns:
+        per training the area, float64 (n_resamples,), and the accuracy, float64 (n_resamples, n_coverages).
+    """
+    n = len(seeds[0].truth)
+    columns = []
+    for p, a in zip(seeds, answered, strict=True):
+        wrong = p.predicted != p.truth
+        columns += [aurc_moves(p.probabilities.max(axis=1), wrong) / n, *(a.kept & ~wrong), *a.kept]
+    values = np.stack(columns, axis=1).astype(np.float32)
+    sums = np.concatenate([w @ values for w in bootstrap_weights(n, plan.resamples(n), groups)])
+    areas, accuracies, k = [], [], len(COVERAGES)
+    for i, p in enumerate(seeds):
+        moved, right, kept = np.split(sums[:, i * (2 * k + 1) :][:, : 2 * k + 1], [1, k + 1], axis=1)
+        area = find_aurc(p.probabilities.max(axis=1), p.predicted != p.truth)
+        areas.append(area + moved[:, 0].astype(np.float64))
+        accuracies.append(right.astype(np.float64) / np.maximum(kept, 1))
+    return areas, accuracies
 
 
 def bound_aurc(p: Predictions, groups: Ints | None) -> Pair:
@@ -168,77 +150,50 @@ def bound_aurc(p: Predictions, groups: Ints | None) -> Pair:
     return area / stretch, area * stretch
 
 
-def bound_answered(
-    p: Predictions, kept: Bools, tables: Floats, groups: Ints | None
-) -> tuple[Pair, Pair]:
-    """The 95% intervals of accuracy and macro F1 of the answered cases, as of any cases.
-
-    Args:
-        kept: bool (n,). tables: their confusion counts in each resample.
-    """
-    low, high = map(float, bound_share((p.predicted == p.truth) & kept, kept, groups))
-    own = None if groups is None else np.unique(groups[kept], return_inverse=True)[1]
-    k = len(p.classes)
-    present = np.bincount(p.truth[kept], minlength=k) > 0
-    drawn = score_confusion(tables, present, "macro_f1")
-    found = bound_labels(
-        p.truth[kept],
-        p.predicted[kept],
-        k,
-        drawn,
-        {"f1": score_classes(tables)["f1"]},
-        own,
-        ("macro_f1",),
-    )
-    return (low, high), found.overall.get("macro_f1", _NONE)
-
-
 def describe_abstention(
     seeds: Sequence[Predictions], groups: Ints | None, plan: Plan, *, resampled: bool
 ) -> Abstention:
     """The record, means over seeds; predictions are scores or probabilities.
+
+    Accuracy has the interval of a share, for the answered cases are any cases above a confidence. Macro F1
+    has none: of few cases per class no method held 93 to 97% (docs/beyond.md).
 
     Args:
         groups: int64 (n,), cases that are drawn together.
     """
     n, k = len(seeds[0].truth), len(seeds[0].classes)
     answered = [answer(p) for p in seeds]
-    drawn = resample(seeds, answered, groups, plan) if resampled else []
     wrong = [p.predicted != p.truth for p in seeds]
-    sure = [p.probabilities.max(axis=1) for p in seeds]
-    risks = [find_risks(*of_seed) for of_seed in zip(sure, wrong, strict=True)]
+    risks = [
+        find_risks(p.probabilities.max(axis=1), w) for p, w in zip(seeds, wrong, strict=True)
+    ]
     areas = [float(r.mean()) for r in risks]
+    area_draws: list[Floats] = []
+    accuracy_draws: list[Floats] = []
+    if resampled:
+        area_draws, accuracy_draws = resample(seeds, answered, groups, plan)
     at = []
     for i, coverage in enumerate(COVERAGES):
-        bounds = [
-            bound_answered(p, a.kept[i], d.tables[i], groups)
-            for p, a, d in zip(seeds, answered, drawn, strict=False)
-        ]
-        tables = [d.tables[i] for d in drawn]
-        macro = [
-            score_confusion(t, np.bincount(p.truth[a.kept[i]], minlength=k) > 0, "macro_f1")
-            for t, p, a in zip(tables, seeds, answered, strict=False)
-        ]
-        right = [np.trace(t, axis1=1, axis2=2) / t.sum(axis=(1, 2)) for t in tables]
-        kept = [np.bincount(p.truth[a.kept[i]], minlength=k) for p, a in zip(seeds, answered, strict=True)]
+        shares = [bound_share(~w & a.kept[i], a.kept[i], groups) for w, a in zip(wrong, answered, strict=True)]
+        kept = [np.bincount(seeds[0].truth[a.kept[i]], minlength=k) for a in answered]
         at.append(
             AtCoverage(
                 coverage=coverage,
                 threshold=statistics.fmean(a.thresholds[i] for a in answered),
                 accuracy=estimate(
-                    [float(a.accuracy[i]) for a in answered], [b[0] for b in bounds], right
+                    [float(a.accuracy[i]) for a in answered],
+                    [(float(low), float(high)) for low, high in shares] if resampled else [],
+                    [d[:, i] for d in accuracy_draws],
                 ),
-                macro_f1=estimate(
-                    [float(a.macro_f1[i]) for a in answered],
-                    [b[1] for b in bounds],
-                    [m["macro_f1"] for m in macro],
-                ),
+                macro_f1=statistics.fmean(float(a.macro_f1[i]) for a in answered),
                 kept=dict(zip(seeds[0].classes, np.mean(kept, axis=0).tolist(), strict=True)),
             )
         )
     places = np.ceil(STEPS * n - 1e-9).astype(np.int64) - 1
     return Abstention(
-        aurc=estimate(areas, [bound_aurc(p, groups) for p in seeds] if drawn else [], [d.aurc for d in drawn]),
+        aurc=estimate(
+            areas, [bound_aurc(p, groups) for p in seeds] if resampled else [], area_draws
+        ),
         excess=statistics.fmean(
             a - least_aurc(n, int(w.sum())) for a, w in zip(areas, wrong, strict=True)
         ),

@@ -110,10 +110,10 @@ def to_shares(probabilities: Floats, own: Floats, wanted: Floats) -> Floats:
     """Probabilities under other class shares: p(c) wanted(c) / own(c), rows summing to 1.
 
     Args:
-        probabilities: float64 (n, k). own, wanted: float64 (k,); a class without a share of its own has none
-            of *wanted* either.
+        probabilities: float64 (n, k). own: float64 (k,) or (n, k). wanted: float64 (k,); a class without a
+            share of its own has none of *wanted* either.
     """
-    ratio = np.divide(wanted, own, out=np.zeros_like(wanted), where=own > 0)
+    ratio = np.divide(wanted, own, out=np.zeros_like(own), where=own > 0)
     moved = probabilities * ratio
     total = moved.sum(axis=1, keepdims=True)
     return np.asarray(np.where(total > 0, moved / np.where(total > 0, total, 1), wanted))

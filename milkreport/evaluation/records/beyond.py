@@ -9,7 +9,8 @@ from milkreport.evaluation.records.estimate import Estimate
 class AtCoverage(Record):
     """The most confident ``coverage`` of the cases are answered, the others are left to a person.
 
-    ``accuracy`` and ``macro_f1``: of the answered cases, the latter over the classes that still have one.
+    ``accuracy`` and ``macro_f1``: of the answered cases, the latter over the classes that still have one and
+    without an interval.
     ``threshold``: the largest probability from which on cases are answered. ``kept``: answered cases per
     class.
     """
@@ -17,7 +18,7 @@ class AtCoverage(Record):
     coverage: float
     threshold: float
     accuracy: Estimate
-    macro_f1: Estimate
+    macro_f1: float
     kept: dict[str, float]
 
 
@@ -72,13 +73,6 @@ class PredictionSets(Record):
     classes: list[ClassSets]
 
 
-class Beyond(Record):
-    """One arm's test predictions beyond the test part."""
-
-    abstention: Abstention | None = None
-    sets: PredictionSets | None = None
-
-
 class Forecast(Record):
     """What is expected of one arm at other class shares, if each class looks as in the test part.
 
@@ -121,3 +115,11 @@ class UnlabelledForecast(Record):
     by_means: dict[str, float] = {}
     forecast: Forecast | None = None
     refused: str = ""
+
+
+class Beyond(Record):
+    """One arm's test predictions beyond the test part."""
+
+    abstention: Abstention | None = None
+    sets: PredictionSets | None = None
+    forecast: Forecast | None = None
