@@ -19,7 +19,12 @@ from found import Coverage, Found
 from populations import Population, make
 
 from milkreport.evaluation.beyond import abstention, conformal
-from milkreport.evaluation.beyond.estimate_shares import draw_shares, estimate_shares, match_means
+from milkreport.evaluation.beyond.estimate_shares import (
+    N_DRAWS,
+    draw_shares,
+    estimate_shares,
+    match_means,
+)
 from milkreport.evaluation.beyond.forecast import Mixed, mix, rates_of
 from milkreport.evaluation.beyond.label_shift import check_label_shift
 from milkreport.evaluation.beyond.shares import ClassShares
@@ -37,7 +42,7 @@ SITUATIONS: dict[str, tuple[int, ...]] = {
     "middling, 2 classes, 20%, weakly alike groups": (300,),
 }
 LARGE = 300_000
-PLAN = Plan(n_resamples=200)  # of no account for one training
+PLAN = Plan(n_resamples=N_DRAWS)
 
 
 def draw(population: Population, n: int, rng: np.random.Generator) -> tuple[Predictions, np.ndarray | None]:
@@ -220,14 +225,14 @@ def simulate_unlabelled(population: Population, n: int, times: int, rng: np.rand
                 low, high = np.percentile(drawn[:, c], [2.5, 97.5])
                 coverage.add("share", true[c], low, high)
             answers = np.isin(p.predicted, np.flatnonzero(positive))
-            mixed = Mixed([(p, p.predicted, answers)], positive, found, drawn, groups, PLAN, resampled=True)
+            mixed = Mixed([(p, p.predicted, answers)], positive, found, drawn, groups, PLAN, resampled=True, paired=True)
             for key, value in mix(rates, true).items():
                 for c in range(k if key == "predicted" else 1):
                     got = mixed.over(key, c)
                     coverage.add(key, float(np.atleast_1d(value)[c]), got.low, got.high)
     return {
         "too few labelled": round(len(refused) / (len(alarms) * times), 3),
-        "alarms": {name: round(float(np.mean(raised)), 3) for name, raised in alarms.items()},
+        "alarms": {name: round(float(np.mean(a)), 3) for name, a in alarms.items() if a},
         "mean distance of shares": {name: round(float(np.mean(e)), 3) for name, e in errors.items() if e},
         **coverage.table(),
     }

@@ -177,13 +177,19 @@ def bound_mix(
     return found
 
 
-def _widen(value: float, bounds: Pair, drawn: Floats | None) -> Pair:
-    """An interval with the shares' own uncertainty: *drawn*, the value at drawn shares."""
+def _widen(value: float, bounds: Pair, drawn: Floats | None, *, paired: bool) -> Pair:
+    """An interval with the shares' own uncertainty: *drawn*, the value at drawn shares.
+
+    Shares that were counted elsewhere are independent of the cases, and distances add in squares. *Paired*
+    draws hold the cases' noise as well: the wider of both.
+    """
     if drawn is None:
         return bounds
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    below = math.hypot(value - bounds[0], max(value - float(low), 0.0))
-    above = math.hypot(bounds[1] - value, max(float(high) - value, 0.0))
+    low, high = map(float, np.nanpercentile(drawn, [2.5, 97.5]))
+    if paired:
+        return min(bounds[0], low), max(bounds[1], high)
+    below = math.hypot(value - bounds[0], max(value - low, 0.0))
+    above = math.hypot(bounds[1] - value, max(high - value, 0.0))
     return value - below, value + above
 
 
@@ -200,8 +206,14 @@ class Mixed:
         plan: Plan,
         *,
         resampled: bool,
+        paired: bool = False,
     ) -> None:
-        """Args: seeds: predictions, the predicted classes, int64 (n,), who is called, bool (n,)."""
+        """Make them.
+
+        Args:
+            seeds: predictions, the predicted classes, int64 (n,), who is called, bool (n,).
+            paired: whether *drawn_shares*, (n_resamples, k), were estimated in the shared resamples.
+        """
         self.points: list[dict[str, Floats]] = []
         self.bounds: list[dict[str, list[Pair]]] = []
         self.draws: list[dict[str, Floats]] = []
@@ -212,9 +224,13 @@ class Mixed:
             if not resampled:
                 continue
             drawn = draw_rates(p, predicted, called, rates, groups, plan)
-            self.draws.append(mix(drawn, np.broadcast_to(shares, drawn.answers.shape[:2])))
+            fixed = np.broadcast_to(shares, drawn.answers.shape[:2])
+            together = drawn_shares if paired and drawn_shares is not None else fixed
+            self.draws.append(mix(drawn, together))
             wide = bound_mix(p, predicted, called, rates, shares, groups)
-            moved = None if drawn_shares is None else mix(_repeat(rates, len(drawn_shares)), drawn_shares)
+            moved = self.draws[-1] if paired else None
+            if drawn_shares is not None and not paired:
+                moved = mix(_repeat(rates, len(drawn_shares)), drawn_shares)
             self.bounds.append(
                 {
                     name: [
@@ -222,6 +238,7 @@ class Mixed:
                             float(np.atleast_1d(point[name])[i]),
                             pair,
                             None if moved is None else moved[name].reshape(len(moved[name]), -1)[:, i],
+                            paired=paired,
                         )
                         for i, pair in enumerate(pairs if isinstance(pairs, list) else [pairs])
                     ]
@@ -252,12 +269,14 @@ def describe_forecast(
     plan: Plan,
     *,
     resampled: bool,
+    paired: bool = False,
 ) -> Forecast:
     """The record of one arm, means over seeds.
 
     Args:
         called: seed to who is called positive at the operating point, bool (n,); empty without positive
-            classes. shares: float64 (k,). drawn_shares: float64 (n_draws, k), where they are uncertain.
+            classes. shares: float64 (k,). drawn_shares: float64 (n_draws, k), where they are uncertain;
+            *paired*: estimated in the shared resamples.
         groups: int64 (n,), cases that are drawn together.
     """
     first = next(iter(seeds.values()))
@@ -270,7 +289,9 @@ def describe_forecast(
         return Forecast(shares=named, counted=counted, refused=what)
     positive = np.isin(classes, plan.positive)
     plain = [(p, p.predicted, called.get(seed)) for seed, p in seeds.items()]
-    mixed = Mixed(plain, positive, shares, drawn_shares, groups, plan, resampled=resampled)
+    mixed = Mixed(
+        plain, positive, shares, drawn_shares, groups, plan, resampled=resampled, paired=paired
+    )
     sides = bool(called) and 0 < shares[positive].sum() < 1
     names = ["accuracy", "macro_f1", *(("sensitivity", "specificity", "ppv", "npv") if sides else ())]
     rest: dict[str, object] = {}

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from milkreport.errors import DataError
-from milkreport.evaluation.beyond.estimate_shares import draw_shares, estimate_shares, match_means
+from milkreport.evaluation.beyond.estimate_shares import (
+    N_DRAWS,
+    draw_shares,
+    estimate_shares,
+    match_means,
+)
 from milkreport.evaluation.beyond.forecast import describe_forecast
 from milkreport.evaluation.beyond.label_shift import THIRDS, ShiftTest, check_label_shift
 from milkreport.evaluation.binary.answers import answer_cells
@@ -79,7 +85,15 @@ def describe_unlabelled(
         answers = answer_cells(cells, pooled, plan.positive, plan.operating, groups, {})
         called = {seed: answers[seed].called}
     forecast = describe_forecast(
-        pooled, called, shares, drawn, None, groups, plan, resampled=plan.intervals
+        pooled,
+        called,
+        shares,
+        drawn,
+        None,
+        groups,
+        replace(plan, n_resamples=N_DRAWS),
+        resampled=plan.intervals,
+        paired=True,
     )
     update = {
         "shares": found,
