@@ -1,9 +1,9 @@
 """How often what a report says beyond its test part holds, in populations with known truth.
 
-For abstention, prediction sets, forecasts at other class shares and shares of unlabelled cases: how often each
-95% interval holds the true value; how often sets hold the true class, per class; how often the test of label
-shift raises a false alarm (class shares alone differ, or nothing does), and how often it finds another change
-of the cases. ``docs/beyond.md`` has the figures.
+For abstention, prediction sets, forecasts at other class shares and shares of unlabelled cases: how often
+each 95% interval holds the true value; how often sets hold the true class, per class; how often the test of
+label shift raises a false alarm (class shares alone differ, or nothing does), and how often it finds another
+change of the cases. ``docs/beyond.md`` has the figures.
 
     python scripts/simulate_beyond.py [--simulations 200] [--only PART] [--out FILE]
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from populations import Population, make
 from milkreport.evaluation.beyond import abstention, conformal
 from milkreport.evaluation.beyond.estimate_shares import (
     N_DRAWS,
+    bound_shares,
     draw_shares,
     estimate_shares,
     match_means,
@@ -45,7 +47,9 @@ LARGE = 300_000
 PLAN = Plan(n_resamples=N_DRAWS)
 
 
-def draw(population: Population, n: int, rng: np.random.Generator) -> tuple[Predictions, np.ndarray | None]:
+def draw(
+    population: Population, n: int, rng: np.random.Generator
+) -> tuple[Predictions, np.ndarray | None]:
     """Cases, a model's answers to them, and their groups."""
     cases = population.draw_cases(n, rng)
     return population.answer(cases, population.log_odds, rng), cases.groups
@@ -71,12 +75,14 @@ class Truth:
         return 1 - np.searchsorted(self.own[c], threshold) / len(self.own[c])
 
 
-def simulate_abstention(population: Population, n: int, times: int, rng: np.random.Generator) -> dict:
+def simulate_abstention(
+    population: Population, n: int, times: int, rng: np.random.Generator
+) -> dict:
     """Coverage of the intervals of area, accuracy and macro F1."""
     truth, coverage = Truth(population), Coverage()
     for _ in range(times):
         p, groups = draw(population, n, rng)
-        found = abstention.describe_abstention([p], groups, PLAN, resampled=True)
+        found = abstention.describe_abstention([p], groups, bounded=True)
         coverage.add("aurc", truth.aurc, found.aurc.low, found.aurc.high)
         for at in found.at:
             value, name = truth.accuracy_from(at.threshold), f"accuracy at {at.coverage:.0%}"
@@ -84,36 +90,15 @@ def simulate_abstention(population: Population, n: int, times: int, rng: np.rand
     return coverage.table()
 
 
-def simulate_seeds(population: Population, n: int, times: int, rng: np.random.Generator) -> dict:
-    """The same over three training seeds: intervals over new cases and new seeds."""
-    noisy, coverage = replace(population, training_noise=0.3, truths={}), Coverage()
-    areas, right = [], []
-    for seed in range(40):
-        other = np.random.default_rng(seed)
-        p = noisy.answer(noisy.draw_cases(30_000, other), noisy.train(other), other)
-        sure, wrong = p.probabilities.max(axis=1), p.predicted != p.truth
-        areas.append(abstention.find_aurc(sure, wrong))
-        right.append(abstention.answer(p).accuracy)
-    for _ in range(times):
-        cases = noisy.draw_cases(n, rng)
-        seeds = [noisy.answer(cases, noisy.train(rng), rng) for _ in range(3)]
-        found = abstention.describe_abstention(seeds, cases.groups, PLAN, resampled=True)
-        coverage.add("aurc", float(np.mean(areas)), found.aurc.low, found.aurc.high)
-        for at, value in zip(found.at, np.mean(right, axis=0), strict=True):
-            name = f"accuracy at {at.coverage:.0%}"
-            coverage.add(name, float(value), at.accuracy.low, at.accuracy.high)
-    return coverage.table()
-
-
 def simulate_sets(population: Population, n: int, times: int, rng: np.random.Generator) -> dict:
-    """Mean coverage of the sets per class where it is promised; coverage of the interval of what was found."""
+    """Mean coverage of the sets per class where it is promised; coverage of its interval."""
     truth, coverage = Truth(population), Coverage()
     k = len(population.classes)
     hits: dict[int, list[tuple[int, int]]] = {}
     for _ in range(times):
         p, groups = draw(population, n, rng)
         (sets,) = conformal.find_sets({(0, 0): p}, {0: p}, {}, groups).values()
-        found = conformal.describe_sets([p], [sets], groups, resampled=True)
+        found = conformal.describe_sets([p], [sets], groups, bounded=True)
         folds, rows = inner_folds(p.truth, groups), []
         for fold in folds:
             rest = np.setdiff1d(np.arange(n), fold)
@@ -126,7 +111,12 @@ def simulate_sets(population: Population, n: int, times: int, rng: np.random.Gen
                 continue
             hits.setdefault(c, []).append((row.n, row.n * row.covered.value))
             sizes, shares = np.array([r[c] for r in rows]).T
-            coverage.add("interval of the coverage", float(sizes @ shares / sizes.sum()), row.covered.low, row.covered.high)
+            coverage.add(
+                "interval of the coverage",
+                float(sizes @ shares / sizes.sum()),
+                row.covered.low,
+                row.covered.high,
+            )
     by_class = {
         f"class of {n * population.classes[c]:.0f}": {
             "covered": round(float(np.mean([h / m for m, h in kept])), 3),
@@ -149,7 +139,9 @@ def near_shares(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return moved / moved.sum()
 
 
-def simulate_forecast(population: Population, n: int, times: int, rng: np.random.Generator, counted: int | None) -> dict:
+def simulate_forecast(
+    population: Population, n: int, times: int, rng: np.random.Generator, counted: int | None
+) -> dict:
     """Coverage of the intervals at other class shares: exact, or counted in *counted* cases."""
     large = Truth(population).p
     k = len(population.classes)
@@ -168,7 +160,12 @@ def simulate_forecast(population: Population, n: int, times: int, rng: np.random
         named = ClassShares(tuple(zip(p.classes, shares.tolist(), strict=True)), counted)
         answers = np.isin(p.predicted, np.flatnonzero(positive))
         mixed = Mixed(
-            [(p, p.predicted, answers)], positive, shares, named.draw(shares), groups, PLAN, resampled=True
+            [(p, p.predicted, answers)],
+            positive,
+            shares,
+            groups,
+            named.draw(shares),
+            bounded=True,
         )
         values = mix(rates, true)
         for name, value in values.items():
@@ -182,22 +179,37 @@ def simulate_forecast(population: Population, n: int, times: int, rng: np.random
     return coverage.table()
 
 
-def clinic(population: Population, shares: np.ndarray, m: int, rng: np.random.Generator, change: float = 0.0) -> np.ndarray:
+def clinic(
+    population: Population,
+    shares: np.ndarray,
+    m: int,
+    rng: np.random.Generator,
+    change: float = 0.0,
+) -> np.ndarray:
     """Probabilities of unlabelled cases; *change*: how much less the model sees, which no share explains."""
     there = replace(population, classes=shares, truths={})
     cases = there.draw_cases(m, rng)
     model = population.log_odds.copy()
-    model[np.diag_indices(len(model))] -= change * np.diag(population.log_odds - population.log_odds.mean(axis=0))
+    model[np.diag_indices(len(model))] -= change * np.diag(
+        population.log_odds - population.log_odds.mean(axis=0)
+    )
     return population.answer(cases, model, rng).probabilities
 
 
-def simulate_unlabelled(population: Population, n: int, times: int, rng: np.random.Generator, m: int) -> dict:
+def simulate_unlabelled(
+    population: Population, n: int, times: int, rng: np.random.Generator, m: int
+) -> dict:
     """The test's false alarms and power, and the coverage of shares and forecast where it raises none."""
     large = Truth(population).p
     k = len(population.classes)
     positive = np.arange(k) % 3 == 1
-    rates = rates_of(large, large.predicted, np.isin(large.predicted, np.flatnonzero(positive)), positive)
-    coverage, alarms = Coverage(), {"no shift": [], "label shift": [], "change 0.2": [], "change 0.5": []}
+    rates = rates_of(
+        large, large.predicted, np.isin(large.predicted, np.flatnonzero(positive)), positive
+    )
+    coverage, alarms = (
+        Coverage(),
+        {"no shift": [], "label shift": [], "change 0.2": [], "change 0.5": []},
+    )
     errors: dict[str, list[float]] = {"EM": [], "means": []}
     refused: list[str] = []
     for _ in range(times):
@@ -222,10 +234,18 @@ def simulate_unlabelled(population: Population, n: int, times: int, rng: np.rand
             errors["EM"].append(float(np.abs(found - true).sum() / 2))
             errors["means"].append(float(np.abs(by_means - true).sum() / 2))
             for c in np.flatnonzero(support >= FEWEST_OF_CLASS):
-                low, high = np.percentile(drawn[:, c], [2.5, 97.5])
-                coverage.add("share", true[c], low, high)
+                low, high = bound_shares(found, drawn)
+                coverage.add("share", true[c], low[c], high[c])
             answers = np.isin(p.predicted, np.flatnonzero(positive))
-            mixed = Mixed([(p, p.predicted, answers)], positive, found, drawn, groups, PLAN, resampled=True, paired=True)
+            mixed = Mixed(
+                [(p, p.predicted, answers)],
+                positive,
+                found,
+                groups,
+                drawn,
+                PLAN,
+                bounded=True,
+            )
             for key, value in mix(rates, true).items():
                 for c in range(k if key == "predicted" else 1):
                     got = mixed.over(key, c)
@@ -233,7 +253,9 @@ def simulate_unlabelled(population: Population, n: int, times: int, rng: np.rand
     return {
         "too few labelled": round(len(refused) / (len(alarms) * times), 3),
         "alarms": {name: round(float(np.mean(a)), 3) for name, a in alarms.items() if a},
-        "mean distance of shares": {name: round(float(np.mean(e)), 3) for name, e in errors.items() if e},
+        "mean distance of shares": {
+            name: round(float(np.mean(e)), 3) for name, e in errors.items() if e
+        },
         **coverage.table(),
     }
 
@@ -242,7 +264,9 @@ def main() -> None:
     """Simulate, print and write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--simulations", type=int, default=200)
-    parser.add_argument("--only", default="", help="abstention, sets, forecast, counted or unlabelled")
+    parser.add_argument(
+        "--only", default="", help="abstention, sets, forecast, counted or unlabelled"
+    )
     parser.add_argument("--population", default="", help="part of a population's name")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -251,16 +275,15 @@ def main() -> None:
         for n in sizes if arguments.population in name else ():
             population, rng = make(name), np.random.default_rng([n, len(name)])
             parts = {
-                "abstention": lambda: simulate_abstention(population, n, times, rng),
-                "seeds": lambda: simulate_seeds(population, n, times, rng),
-                "sets": lambda: simulate_sets(population, n, times, rng),
-                "forecast": lambda: simulate_forecast(population, n, times, rng, None),
-                "counted": lambda: simulate_forecast(population, n, times, rng, 200),
-                "unlabelled": lambda: simulate_unlabelled(population, n, times, rng, 1000),
+                "abstention": simulate_abstention,
+                "sets": simulate_sets,
+                "forecast": partial(simulate_forecast, counted=None),
+                "counted": partial(simulate_forecast, counted=200),
+                "unlabelled": partial(simulate_unlabelled, m=1000),
             }
             for part, run in parts.items():
                 if arguments.only in ("", part):
-                    results.keep(f"{part}; {name}; {n} cases", run())
+                    results.keep(f"{part}; {name}; {n} cases", run(population, n, times, rng))
 
 
 if __name__ == "__main__":

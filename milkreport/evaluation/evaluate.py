@@ -96,8 +96,8 @@ def evaluate(
             ``"youden"``, ``"cost=10:1"`` (a false negative costs ten false positives) or a threshold; by
             default the predicted class.
         prevalence: shares of positive cases, above 0 and below 1, at which predictive values are wanted; or
-            shares of classes (``{"MEL": 0.01}`` or ``"MEL=0.01"``, the others share the rest as they do here), for
-            which a forecast is made.
+            shares of classes, ``{"A": 0.01}`` or ``"A=0.01"`` (the others share the rest as they do here),
+            for which a forecast is made.
         unlabelled: tables of predictions of unlabelled cases, as *y_prob*, by the names of *y_prob*: the
             class shares that they speak of, and a forecast for these.
         readers: human readers' hard answers by name, arrays (n,) or tables as *y_prob* is.
@@ -147,8 +147,8 @@ def evaluate(
     if isinstance(prevalence, str):
         prevalence, shares = parse_prevalence(prevalence)
     elif isinstance(prevalence, Mapping):
-        prevalence, shares = (), ClassShares(tuple(prevalence.items()))
-    asked = (prevalence,) if isinstance(prevalence, int | float) else prevalence
+        shares, prevalence = ClassShares(tuple(prevalence.items())), ()
+    wanted = (prevalence,) if isinstance(prevalence, int | float) else prevalence
     plan = Plan(
         primary,
         as_names(positive),
@@ -156,7 +156,7 @@ def evaluate(
         intervals,
         margin=margin,
         operating=parse_rule(str(operating)),
-        prevalences=tuple(map(check_prevalence, asked)),
+        prevalences=tuple(map(check_prevalence, wanted)),
         shares=shares,
     )
     return evaluate_inputs(inputs, plan, title=title)

@@ -86,12 +86,12 @@ def build_beyond(results: Results) -> BeyondView | None:
 
 def _assumptions(results: Results, arms: Sequence[tuple[ArmResult, Beyond]]) -> str:
     units = results.data.units
-    text = f"This section assumes that new {units} of a class look like this test part's {units} of that class."
+    text = f"This section assumes that new {units} of a class look like those of this test part."
     if any(b.forecast for _, b in arms) or results.unlabelled:
         text += (
-            " Then only class shares differ elsewhere: recall per class and balanced accuracy stay; accuracy, "
-            "F1 and predictive values change. Another device, referral or skin tone breaks the assumption, "
-            "and no number here shows it."
+            " Then only class shares differ elsewhere: recall per class and balanced accuracy stay; "
+            "accuracy, F1 and predictive values change. Another device, referral or skin tone breaks "
+            "the assumption, and no number here shows it."
         )
     return text
 
@@ -108,7 +108,9 @@ def _abstention(results: Results, arms: Sequence[tuple[ArmResult, Beyond]]) -> T
         cells.append(estimate_cell(every))
         for at in abstention.at:
             gone = [name for name, n in at.kept.items() if n == 0]
-            occurring = {row.name for row in test.classes if row.support} if test is not None else set()
+            occurring = (
+                {row.name for row in test.classes if row.support} if test is not None else set()
+            )
             mark = "†" if occurring & set(gone) else ""
             lost = lost or bool(mark)
             note = f"{interval(at.accuracy.low, at.accuracy.high)}; macro F1 {decimal(at.macro_f1)}"
@@ -121,8 +123,8 @@ def _abstention(results: Results, arms: Sequence[tuple[ArmResult, Beyond]]) -> T
         *(Column("Accuracy", f"{at.coverage:.0%} answered") for at in found[0][1].at),
     ]
     caption = (
-        f"Abstention: the {results.data.units} with the largest probability are answered, the others are left "
-        "to a person. AURC: mean error share over all such shares of answers. 95% intervals; macro F1 without."
+        f"Abstention: the {results.data.units} with the largest probability are answered, the others are "
+        "left to a person. AURC: mean error share over all such shares. 95% intervals; none of macro F1."
     )
     notes = list(interval_notes(rows, ()))
     if lost:
@@ -152,11 +154,13 @@ def _sets(results: Results, arms: Sequence[tuple[ArmResult, Beyond]]) -> Table |
         columns += [Column("Coverage", title), Column("Set size", title)]
     first = shown[0][1]
     caption = (
-        f"Prediction sets at {percent(first.level)}, calibrated per class on {first.calibrated_on}: how often "
-        "the set holds the true class, with 95% intervals, and its mean number of classes."
+        f"Prediction sets at {percent(first.level)}, calibrated per class on {first.calibrated_on}: how "
+        "often the set holds the true class, with 95% intervals, and its mean number of classes."
     )
     caption += column_words(results, MOST_SETS, len(found))
-    return table("prediction-sets", caption, tuple(columns), rows, interval_notes(rows, ()), dense=True)
+    return table(
+        "prediction-sets", caption, tuple(columns), rows, interval_notes(rows, ()), dense=True
+    )
 
 
 def _covered(row: ClassSets) -> Cell:
@@ -193,14 +197,18 @@ def _forecasts(
     shown = [(arm, f) for arm, f in given if not f.refused][:MOST_COLUMNS]
     if not shown:
         rows = [
-            Row((Cell(arm_title(results, arm.name)), Cell(f"no forecast: {f.refused}", kind="text")))
+            Row(
+                (Cell(arm_title(results, arm.name)), Cell(f"no forecast: {f.refused}", kind="text"))
+            )
             for arm, f in given
         ]
         return [table(key, f"{heading}.", (Column("Arm", text=True), Column("", text=True)), rows)]
     rows = []
     for name, title in _METRICS.items():
         if any(name in f.metrics for _, f in shown):
-            rows.append(Row((Cell(title), *(estimate_cell(_plain(f.metrics.get(name))) for _, f in shown))))
+            rows.append(
+                Row((Cell(title), *(estimate_cell(_plain(f.metrics.get(name))) for _, f in shown)))
+            )
     for name, title in _SIDES.items():
         if any(getattr(f, name) is not None for _, f in shown):
             rows.append(Row((Cell(title), *(_count(getattr(f, name)) for _, f in shown))))
@@ -209,9 +217,12 @@ def _forecasts(
             if any(name in f.adjusted for _, f in shown):
                 of_arms = [f.adjusted.get(name) for _, f in shown]
                 show = _count if name in _SIDES else estimate_cell
-                cells = (show(_plain(e)) for e in of_arms)
-                rows.append(Row((Cell(title, "probabilities brought to these shares"), *cells)))
-    columns = (Column("Expected", text=True), *(Column(arm_title(results, a.name)) for a, _ in shown))
+                head = Cell(title, "probabilities brought to these shares")
+                rows.append(Row((head, *(show(_plain(e)) for e in of_arms))))
+    columns = (
+        Column("Expected", text=True),
+        *(Column(arm_title(results, a.name)) for a, _ in shown),
+    )
     rule = next((f.rule for _, f in shown if f.rule), "")
     caption = f"{heading}, with 95% intervals where they were shown to hold"
     caption += f"; called positive at {rule}." if rule and rule != "argmax" else "."

@@ -1,1 +1,1 @@
-"""Beyond the test part: abstention, prediction sets, and what other class shares would make of the results."""
+"""Beyond the test part: abstention, prediction sets, other class shares, and unlabelled predictions."""

@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.evaluation.intervals.bounds import bound_share
-from milkreport.evaluation.intervals.clusters import count_units
 from milkreport.evaluation.intervals.closed_form import Z
-from milkreport.evaluation.intervals.estimates import estimate
-from milkreport.evaluation.intervals.resampling import bootstrap_weights
+from milkreport.evaluation.intervals.clusters import count_units
+from milkreport.evaluation.intervals.estimates import of_one
 from milkreport.evaluation.metrics.confusion import confusion_counts, score_confusion
-from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.beyond import Abstention, AtCoverage
 
@@ -33,7 +31,7 @@ COVERAGES = (0.95, 0.9, 0.8)
 #: Coverages of the curve: 5, 10, ..., 100%.
 STEPS = np.arange(1, 21) / 20
 #: With fewer wrong answers (or groups that have one) the area has no interval.
-FEWEST_WRONG = 20
+FEWEST_WRONG = 10
 _NONE = (float("nan"), float("nan"))
 
 
@@ -113,30 +111,6 @@ def answer(p: Predictions) -> Answered:
     )
 
 
-def resample(
-    seeds: Sequence[Predictions], answered: Sequence[Answered], groups: Ints | None, plan: Plan
-) -> tuple[list[Floats], list[Floats]]:
-    """Every training in the shared resamples, answered from its own thresholds on.
-
-    Returns:
-        per training the area, float64 (n_resamples,), and the accuracy, float64 (n_resamples, n_coverages).
-    """
-    n = len(seeds[0].truth)
-    columns = []
-    for p, a in zip(seeds, answered, strict=True):
-        wrong = p.predicted != p.truth
-        columns += [aurc_moves(p.probabilities.max(axis=1), wrong) / n, *(a.kept & ~wrong), *a.kept]
-    values = np.stack(columns, axis=1).astype(np.float32)
-    sums = np.concatenate([w @ values for w in bootstrap_weights(n, plan.resamples(n), groups)])
-    areas, accuracies, k = [], [], len(COVERAGES)
-    for i, p in enumerate(seeds):
-        moved, right, kept = np.split(sums[:, i * (2 * k + 1) :][:, : 2 * k + 1], [1, k + 1], axis=1)
-        area = find_aurc(p.probabilities.max(axis=1), p.predicted != p.truth)
-        areas.append(area + moved[:, 0].astype(np.float64))
-        accuracies.append(right.astype(np.float64) / np.maximum(kept, 1))
-    return areas, accuracies
-
-
 def bound_aurc(p: Predictions, groups: Ints | None) -> Pair:
     """The 95% interval of the area: its standard error on the log scale; nan with few wrong answers."""
     wrong = p.predicted != p.truth
@@ -151,49 +125,42 @@ def bound_aurc(p: Predictions, groups: Ints | None) -> Pair:
 
 
 def describe_abstention(
-    seeds: Sequence[Predictions], groups: Ints | None, plan: Plan, *, resampled: bool
+    seeds: Sequence[Predictions], groups: Ints | None, *, bounded: bool
 ) -> Abstention:
     """The record, means over seeds; predictions are scores or probabilities.
 
-    Accuracy has the interval of a share, for the answered cases are any cases above a confidence. Macro F1
-    has none: of few cases per class no method held 93 to 97% (docs/beyond.md).
+    One training's accuracy has the interval of a share, for the answered cases are any cases above a
+    confidence. Macro F1 has none, and nothing has one over several trainings: none held (docs/beyond.md).
 
     Args:
-        groups: int64 (n,), cases that are drawn together.
+        groups: int64 (n,), cases that are drawn together. bounded: whether intervals are wanted.
     """
     n, k = len(seeds[0].truth), len(seeds[0].classes)
+    bounded = bounded and len(seeds) == 1
     answered = [answer(p) for p in seeds]
     wrong = [p.predicted != p.truth for p in seeds]
-    risks = [
-        find_risks(p.probabilities.max(axis=1), w) for p, w in zip(seeds, wrong, strict=True)
-    ]
+    risks = [find_risks(p.probabilities.max(axis=1), w) for p, w in zip(seeds, wrong, strict=True)]
     areas = [float(r.mean()) for r in risks]
-    area_draws: list[Floats] = []
-    accuracy_draws: list[Floats] = []
-    if resampled:
-        area_draws, accuracy_draws = resample(seeds, answered, groups, plan)
     at = []
     for i, coverage in enumerate(COVERAGES):
-        shares = [bound_share(~w & a.kept[i], a.kept[i], groups) for w, a in zip(wrong, answered, strict=True)]
-        kept = [np.bincount(seeds[0].truth[a.kept[i]], minlength=k) for a in answered]
+        among = [a.kept[i] for a in answered]
+        pair = _NONE
+        if bounded:
+            low, high = bound_share(~wrong[0] & among[0], among[0], groups)
+            pair = float(low), float(high)
+        kept = [np.bincount(seeds[0].truth[rows], minlength=k) for rows in among]
         at.append(
             AtCoverage(
                 coverage=coverage,
                 threshold=statistics.fmean(a.thresholds[i] for a in answered),
-                accuracy=estimate(
-                    [float(a.accuracy[i]) for a in answered],
-                    [(float(low), float(high)) for low, high in shares] if resampled else [],
-                    [d[:, i] for d in accuracy_draws],
-                ),
+                accuracy=of_one([float(a.accuracy[i]) for a in answered], pair),
                 macro_f1=statistics.fmean(float(a.macro_f1[i]) for a in answered),
                 kept=dict(zip(seeds[0].classes, np.mean(kept, axis=0).tolist(), strict=True)),
             )
         )
     places = np.ceil(STEPS * n - 1e-9).astype(np.int64) - 1
     return Abstention(
-        aurc=estimate(
-            areas, [bound_aurc(p, groups) for p in seeds] if resampled else [], area_draws
-        ),
+        aurc=of_one(areas, bound_aurc(seeds[0], groups) if bounded else _NONE),
         excess=statistics.fmean(
             a - least_aurc(n, int(w.sum())) for a, w in zip(areas, wrong, strict=True)
         ),

@@ -66,7 +66,9 @@ def fit(truth: Ints, probabilities: Floats, start: Correction | None = None) -> 
         values = x[k] * logs + x[:k]
         most = values.max(axis=1)
         sums = most + np.log(np.exp(values - most[:, None]).sum(axis=1))
-        return float((sums - values[np.arange(n), truth]).sum() + (prior * (x - centre) ** 2).sum() / 2)
+        return float(
+            (sums - values[np.arange(n), truth]).sum() + (prior * (x - centre) ** 2).sum() / 2
+        )
 
     value = loss(at)
     for _ in range(50):
@@ -119,7 +121,9 @@ def to_shares(probabilities: Floats, own: Floats, wanted: Floats) -> Floats:
     return np.asarray(np.where(total > 0, moved / np.where(total > 0, total, 1), wanted))
 
 
-def correct_nested(truth: Ints, probabilities: Floats, folds: Sequence[Ints]) -> tuple[Floats, Floats]:
+def correct_nested(
+    truth: Ints, probabilities: Floats, folds: Sequence[Ints]
+) -> tuple[Floats, Floats]:
     """Each fold's probabilities corrected by the other folds, (n, k); and the shares of these, (n, k)."""
     corrected, shares = np.empty_like(probabilities), np.empty_like(probabilities)
     everyone = np.arange(len(truth))

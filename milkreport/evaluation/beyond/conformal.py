@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.evaluation.intervals.bounds import bound_share
-from milkreport.evaluation.intervals.estimates import estimate
+from milkreport.evaluation.intervals.estimates import of_one
 from milkreport.evaluation.intervals.inner_folds import inner_folds
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.records.beyond import ClassSets, PredictionSets
@@ -100,7 +100,9 @@ def find_sets(
     for seed, p in pooled.items():
         keys = [key for key in sorted(cells) if key[0] == seed]
         if all(key in validation for key in keys):
-            found[seed] = _on_validation([cells[key] for key in keys], [validation[key] for key in keys], level)
+            found[seed] = _on_validation(
+                [cells[key] for key in keys], [validation[key] for key in keys], level
+            )
         elif len(inner_folds(p.truth, groups)) > 1:
             found[seed] = _on_folds(p, groups, level)
     return found if len(found) == len(pooled) else {}
@@ -139,13 +141,14 @@ def describe_sets(
     sets: Sequence[Sets],
     groups: Ints | None,
     *,
-    resampled: bool,
+    bounded: bool,
     level: float = LEVEL,
 ) -> PredictionSets:
     """The record, means over seeds.
 
     Args:
-        sets: of each seed. groups: int64 (n,), cases that are drawn together.
+        sets: of each seed. groups: int64 (n,), cases that are drawn together. bounded: whether intervals
+            are wanted; over several trainings there are none.
     """
     truth = seeds[0].truth
     sizes = np.stack([s.members.sum(axis=1) for s in sets])
@@ -154,13 +157,12 @@ def describe_sets(
     for c, name in enumerate(seeds[0].classes):
         mine = truth == c
         n_calibration = int(min(s.calibration[c] for s in sets))
-        bounds = []
-        if resampled and mine.any() and n_calibration >= least:
-            bounds = [tuple(map(float, bound_share(row & mine, mine, groups))) for row in covered]
         thresholds = [float(s.thresholds[c]) for s in sets]
-        value = estimate([float(row[mine].mean()) for row in covered]) if mine.any() else estimate([])
-        if len(bounds) == 1:
-            value = value.model_copy(update={"low": bounds[0][0], "high": bounds[0][1]})
+        pair = (float("nan"), float("nan"))
+        if bounded and mine.any() and n_calibration >= least:
+            low, high = bound_share(covered[0] & mine, mine, groups)
+            pair = float(low), float(high)
+        shares = [float(row[mine].mean()) for row in covered] if mine.any() else []
         rows.append(
             ClassSets(
                 name=name,
@@ -168,7 +170,7 @@ def describe_sets(
                 calibration=n_calibration,
                 needed=least,
                 promised=n_calibration >= least,
-                covered=value,
+                covered=of_one(shares, pair),
                 size=float(sizes[:, mine].mean()) if mine.any() else None,
                 threshold=statistics.fmean(thresholds) if all(thresholds) else None,
             )

@@ -24,20 +24,20 @@ def describe_beyond(pool: PooledPredictions, plan: Plan, groups: Ints | None) ->
     Raises:
         ConfigError: the plan's class shares name an unknown class, or do not sum to 1.
     """
-    seeds, resampled = [*pool.seeds.values()], bool(pool.draws)
+    seeds, bounded = [*pool.seeds.values()], bool(pool.draws)
     abstention = sets = None
     if weakest([p.kind for p in seeds]) != "labels":
-        abstention = describe_abstention(seeds, groups, plan, resampled=resampled)
+        abstention = describe_abstention(seeds, groups, bounded=bounded)
     if pool.sets:
-        sets = describe_sets(seeds, [*pool.sets.values()], groups, resampled=resampled)
-    forecast = _forecast(pool, plan, groups, resampled=resampled)
+        sets = describe_sets(seeds, [*pool.sets.values()], groups, bounded=bounded)
+    forecast = _forecast(pool, plan, groups, bounded=bounded)
     if abstention is None and sets is None and forecast is None:
         return None
     return Beyond(abstention=abstention, sets=sets, forecast=forecast)
 
 
 def _forecast(
-    pool: PooledPredictions, plan: Plan, groups: Ints | None, *, resampled: bool
+    pool: PooledPredictions, plan: Plan, groups: Ints | None, *, bounded: bool
 ) -> Forecast | None:
     if plan.shares is None:
         return None
@@ -48,9 +48,9 @@ def _forecast(
         pool.seeds,
         {seed: answers.called for seed, answers in pool.answers.items()},
         shares,
-        plan.shares.draw(shares),
-        plan.shares.counted,
         groups,
         plan,
-        resampled=resampled,
+        plan.shares.draw(shares),
+        plan.shares.counted,
+        bounded=bounded,
     )

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.evaluation.beyond.adjust import Correction, fit, moves
+from milkreport.evaluation.intervals.closed_form import Z
 from milkreport.evaluation.intervals.resampling import bootstrap_weights
 from milkreport.streams import stream
 
@@ -22,7 +23,9 @@ N_DRAWS = 200
 _MOST_STEPS, _MOST_STEPS_AGAIN = 2000, 100
 
 
-def maximise(ratios: Floats, start: Floats, weights: Floats | None = None, steps: int = _MOST_STEPS) -> Floats:
+def maximise(
+    ratios: Floats, start: Floats, weights: Floats | None = None, steps: int = _MOST_STEPS
+) -> Floats:
     """The shares of greatest likelihood, float64 (k,): the fixed point of Saerens' step.
 
     Args:
@@ -90,12 +93,28 @@ def draw_shares(
     # Not from the border: a share of 0 would stay there.
     start = 0.9 * shares + 0.1 * correction.shares
     for change, count in zip(moved, counts, strict=True):
-        drawn = Correction(correction.heat + change[k], correction.offsets + change[:k], count / count.sum())
-        taken = np.bincount(rng.integers(0, len(unlabelled), len(unlabelled)), minlength=len(unlabelled))
+        drawn = Correction(
+            correction.heat + change[k], correction.offsets + change[:k], count / count.sum()
+        )
+        taken = np.bincount(
+            rng.integers(0, len(unlabelled), len(unlabelled)), minlength=len(unlabelled)
+        )
         seen = taken > 0
-        ratios = ratios_of(drawn.apply(unlabelled[seen]), np.where(correction.shares > 0, np.maximum(drawn.shares, 1 / n), 0))
+        ratios = ratios_of(
+            drawn.apply(unlabelled[seen]),
+            np.where(correction.shares > 0, np.maximum(drawn.shares, 1 / n), 0),
+        )
         found.append(maximise(ratios, start, taken[seen].astype(np.float64), _MOST_STEPS_AGAIN))
     return np.stack(found)
+
+
+def bound_shares(shares: Floats, drawn: Floats) -> tuple[Floats, Floats]:
+    """95% intervals: the wider of percentiles and 1.96 standard deviations of the draws, (k,) both."""
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+    half = Z * drawn.std(axis=0, ddof=1)
+    return np.clip(np.minimum(low, shares - half), 0, 1), np.clip(
+        np.maximum(high, shares + half), 0, 1
+    )
 
 
 def estimate_shares(truth: Ints, labelled: Floats, unlabelled: Floats) -> tuple[Floats, Correction]:

@@ -1,16 +1,16 @@
 """What is expected at other class shares, if each class looks there as it does in the test part.
 
-Under label shift what happens to a class's cases stays: its recall, its errors, how many of it are called.
-Everything else is a mix of these by the shares. Values that are sums over classes have MOVER intervals (Zou
-and Donner, 2008) of the classes' own proportions, predictive values those of ratios (MOVER-R; Donner and Zou,
-2012), so that a class of few cases keeps its uncertainty. The shares' own uncertainty is added as independent.
+Under label shift what happens to the cases of a class stays: recall, errors, how many are called. Everything
+else is a mix of these by the shares. Sums over classes have MOVER intervals (Zou and Donner, 2008) of the
+classes' own proportions, predictive values those of ratios (MOVER-R; Donner and Zou, 2012), so that a class
+of few cases keeps its uncertainty. The shares' own uncertainty is added.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from milkreport.evaluation.beyond.adjust import correct_nested, fit, to_shares
 from milkreport.evaluation.intervals.closed_form import ratio_bounds
 from milkreport.evaluation.intervals.clusters import effective_sizes
-from milkreport.evaluation.intervals.estimates import estimate
+from milkreport.evaluation.intervals.estimates import of_one
 from milkreport.evaluation.intervals.inner_folds import inner_folds
 from milkreport.evaluation.intervals.resampling import bootstrap_weights, resampled_confusion
 from milkreport.evaluation.metrics.calibration import case_log_loss
@@ -82,12 +82,19 @@ def rates_of(p: Predictions, predicted: Ints, called: Bools | None, positive: Bo
     k = len(p.classes)
     table = confusion_counts(p.truth, predicted, k).astype(np.float64)
     sizes = np.maximum(table.sum(axis=1), 1)
-    of_class = None if called is None else np.bincount(p.truth, called, minlength=k) / sizes
+    of_class: Floats | None = None
+    if called is not None:
+        of_class = np.asarray(np.bincount(p.truth, called, minlength=k) / sizes, np.float64)
     return Rates(table / sizes[:, None], of_class, positive)
 
 
 def draw_rates(
-    p: Predictions, predicted: Ints, called: Bools | None, points: Rates, groups: Ints | None, plan: Plan
+    p: Predictions,
+    predicted: Ints,
+    called: Bools | None,
+    points: Rates,
+    groups: Ints | None,
+    plan: Plan,
 ) -> Rates:
     """The rates in the shared resamples; a class that a resample lost keeps its rates."""
     n, k = len(p.truth), len(p.classes)
@@ -105,7 +112,9 @@ def draw_rates(
     answers = np.where(lost[:, :, None], points.answers, table / sizes[:, :, None])
     if called is None:
         return Rates(answers, None, points.positive)
-    return Rates(answers, np.where(lost, points.called, np.concatenate(calls) / sizes), points.positive)
+    known = points.called if points.called is not None else np.zeros(k)
+    moved = np.where(lost, known, np.concatenate(calls) / sizes)
+    return Rates(answers, np.asarray(moved, np.float64), points.positive)
 
 
 def jeffreys_bounds(hits: Floats, n: Floats) -> tuple[Floats, Floats]:
@@ -136,7 +145,7 @@ def bound_mix(
     rates: Rates,
     shares: Floats,
     groups: Ints | None,
-) -> dict[str, Pair | list[Pair]]:
+) -> dict[str, list[Pair]]:
     """95% intervals over new cases at fixed shares, by the names of :func:`mix`; none of macro F1."""
     k = len(p.classes)
     own = p.truth[:, None] == np.arange(k)
@@ -147,8 +156,8 @@ def bound_mix(
         value = among.sum(axis=0) / np.maximum(own.sum(axis=0), 1)
         return (value, *jeffreys_bounds(value * sizes, sizes))
 
-    found: dict[str, Pair | list[Pair]] = {
-        "accuracy": _sum_bounds(shares, *proportions(predicted == p.truth)),
+    found: dict[str, list[Pair]] = {
+        "accuracy": [_sum_bounds(shares, *proportions(predicted == p.truth))],
         "predicted": [_sum_bounds(shares, *proportions(predicted == c)) for c in range(k)],
     }
     if called is None:
@@ -164,16 +173,16 @@ def bound_mix(
         sides[name] = (float(weights @ value), max(least, 0.0), min(most, 1.0), total)
     s, s_low, s_high, sick = sides["positive"]
     a, a_low, a_high, well = sides["negative"]
-    found["sensitivity"], found["specificity"] = (s_low, s_high), (1 - a_high, 1 - a_low)
-    found["missed"] = (sick * (1 - s_high), sick * (1 - s_low))
-    found["needless"] = (well * a_low, well * a_high)
+    found["sensitivity"], found["specificity"] = [(s_low, s_high)], [(1 - a_high, 1 - a_low)]
+    found["missed"] = [(sick * (1 - s_high), sick * (1 - s_low))]
+    found["needless"] = [(well * a_low, well * a_high)]
     # PPV = 1 / (1 + well a / (sick s)), NPV = 1 / (1 + sick (1 - s) / (well (1 - a))).
     if s > 0 and s_low > 0:
         ratio = ratio_bounds((a, a_low, a_high), (s, s_low, s_high))
-        found["ppv"] = tuple(1 / (1 + well / sick * r) for r in reversed(ratio))  # type: ignore[assignment]
+        found["ppv"] = [(1 / (1 + well / sick * ratio[1]), 1 / (1 + well / sick * ratio[0]))]
     if a < 1 and a_high < 1:
         ratio = ratio_bounds((1 - s, 1 - s_high, 1 - s_low), (1 - a, 1 - a_high, 1 - a_low))
-        found["npv"] = tuple(1 / (1 + sick / well * r) for r in reversed(ratio))  # type: ignore[assignment]
+        found["npv"] = [(1 / (1 + sick / well * ratio[1]), 1 / (1 + sick / well * ratio[0]))]
     return found
 
 
@@ -194,64 +203,57 @@ def _widen(value: float, bounds: Pair, drawn: Floats | None, *, paired: bool) ->
 
 
 class Mixed:
-    """One way of answering, over seeds: points, intervals and draws of all that :func:`mix` names."""
+    """One way of answering, over seeds: all that :func:`mix` names, for one training with intervals."""
 
     def __init__(
         self,
         seeds: Sequence[tuple[Predictions, Ints, Bools | None]],
         positive: Bools,
         shares: Floats,
-        drawn_shares: Floats | None,
         groups: Ints | None,
-        plan: Plan,
+        drawn: Floats | None = None,
+        plan: Plan | None = None,
         *,
-        resampled: bool,
-        paired: bool = False,
+        bounded: bool,
     ) -> None:
         """Make them.
 
         Args:
             seeds: predictions, the predicted classes, int64 (n,), who is called, bool (n,).
-            paired: whether *drawn_shares*, (n_resamples, k), were estimated in the shared resamples.
+            drawn: the shares where they are uncertain, float64 (n_draws, k). plan: if they were estimated
+                in the resamples of this plan. bounded: whether intervals are wanted.
         """
-        self.points: list[dict[str, Floats]] = []
-        self.bounds: list[dict[str, list[Pair]]] = []
-        self.draws: list[dict[str, Floats]] = []
-        for p, predicted, called in seeds:
-            rates = rates_of(p, predicted, called, positive)
-            point = mix(rates, shares)
-            self.points.append(point)
-            if not resampled:
-                continue
-            drawn = draw_rates(p, predicted, called, rates, groups, plan)
-            fixed = np.broadcast_to(shares, drawn.answers.shape[:2])
-            together = drawn_shares if paired and drawn_shares is not None else fixed
-            self.draws.append(mix(drawn, together))
-            wide = bound_mix(p, predicted, called, rates, shares, groups)
-            moved = self.draws[-1] if paired else None
-            if drawn_shares is not None and not paired:
-                moved = mix(_repeat(rates, len(drawn_shares)), drawn_shares)
-            self.bounds.append(
-                {
-                    name: [
-                        _widen(
-                            float(np.atleast_1d(point[name])[i]),
-                            pair,
-                            None if moved is None else moved[name].reshape(len(moved[name]), -1)[:, i],
-                            paired=paired,
-                        )
-                        for i, pair in enumerate(pairs if isinstance(pairs, list) else [pairs])
-                    ]
-                    for name, pairs in wide.items()
-                }
-            )
+        rates = [rates_of(*one, positive) for one in seeds]
+        self.points = [mix(r, shares) for r in rates]
+        self.bounds: dict[str, list[Pair]] = {}
+        if not bounded or len(seeds) > 1:
+            return
+        p, predicted, called = seeds[0]
+        moved = None
+        if drawn is not None and plan is not None:
+            moved = mix(draw_rates(p, predicted, called, rates[0], groups, plan), drawn)
+        elif drawn is not None:
+            moved = mix(_repeat(rates[0], len(drawn)), drawn)
+        for name, pairs in bound_mix(p, predicted, called, rates[0], shares, groups).items():
+            if plan is not None and name == "predicted":
+                continue  # how many are answered as a class is seen there: no interval held
+            values = np.atleast_1d(self.points[0][name])
+            of_draws = None if moved is None else moved[name].reshape(len(moved[name]), -1)
+            self.bounds[name] = [
+                _widen(
+                    float(values[i]),
+                    pair,
+                    None if of_draws is None else of_draws[:, i],
+                    paired=plan is not None,
+                )
+                for i, pair in enumerate(pairs)
+            ]
 
     def over(self, name: str, place: int = 0, times: float = 1.0) -> Estimate:
-        """The mean over seeds with its interval, *times* as large."""
+        """The mean over seeds, for one training with its interval, *times* as large."""
         values = [times * float(np.atleast_1d(m[name])[place]) for m in self.points]
-        ends = [(times * b[name][place][0], times * b[name][place][1]) for b in self.bounds if name in b]
-        drawn = [times * d[name].reshape(len(d[name]), -1)[:, place] for d in self.draws]
-        return estimate(values, ends, drawn, (0.0, times))
+        low, high = self.bounds[name][place] if name in self.bounds else (math.nan, math.nan)
+        return of_one(values, (times * max(low, 0.0), times * min(high, 1.0)))
 
 
 def _repeat(rates: Rates, n: int) -> Rates:
@@ -263,21 +265,21 @@ def describe_forecast(
     seeds: Mapping[int, Predictions],
     called: Mapping[int, Bools],
     shares: Floats,
-    drawn_shares: Floats | None,
-    counted: int | None,
     groups: Ints | None,
     plan: Plan,
+    drawn: Floats | None = None,
+    counted: int | None = None,
     *,
-    resampled: bool,
+    bounded: bool,
     paired: bool = False,
 ) -> Forecast:
-    """The record of one arm, means over seeds.
+    """The record of one arm, means over seeds; intervals of one training alone.
 
     Args:
         called: seed to who is called positive at the operating point, bool (n,); empty without positive
-            classes. shares: float64 (k,). drawn_shares: float64 (n_draws, k), where they are uncertain;
-            *paired*: estimated in the shared resamples.
-        groups: int64 (n,), cases that are drawn together.
+            classes. shares: float64 (k,). drawn: where they are uncertain, float64 (n_draws, k); *paired*:
+            estimated in the plan's resamples. counted: the cases that they were counted in.
+        groups: int64 (n,), cases that are drawn together. bounded: whether intervals are wanted.
     """
     first = next(iter(seeds.values()))
     classes, truth = first.classes, first.truth
@@ -289,11 +291,14 @@ def describe_forecast(
         return Forecast(shares=named, counted=counted, refused=what)
     positive = np.isin(classes, plan.positive)
     plain = [(p, p.predicted, called.get(seed)) for seed, p in seeds.items()]
-    mixed = Mixed(
-        plain, positive, shares, drawn_shares, groups, plan, resampled=resampled, paired=paired
-    )
+    of_plan = plan if paired else None
+    mixed = Mixed(plain, positive, shares, groups, drawn, of_plan, bounded=bounded)
     sides = bool(called) and 0 < shares[positive].sum() < 1
-    names = ["accuracy", "macro_f1", *(("sensitivity", "specificity", "ppv", "npv") if sides else ())]
+    names = [
+        "accuracy",
+        "macro_f1",
+        *(("sensitivity", "specificity", "ppv", "npv") if sides else ()),
+    ]
     rest: dict[str, object] = {}
     if all(p.kind == "probabilities" for p in seeds.values()):
         rest = _adjust(seeds, shares, groups, plan, positive, named)
@@ -322,7 +327,11 @@ def _adjust(
     folds = inner_folds(first.truth, groups)
     if len(folds) < 2 or not plan.intervals:
         return {}
-    answered, before, after, heats, offsets = [], [], [], [], []
+    answered: list[tuple[Predictions, Ints, Bools | None]] = []
+    before: list[float] = []
+    after: list[float] = []
+    heats: list[float] = []
+    offsets: list[Floats] = []
     for p in seeds.values():
         corrected, own = correct_nested(p.truth, p.probabilities, folds)
         moved = to_shares(corrected, own, shares)
@@ -333,13 +342,21 @@ def _adjust(
         answered.append((p, predicted, called if plan.positive else None))
         for losses, values in ((before, p.probabilities), (after, moved)):
             of_class = np.bincount(p.truth, case_log_loss(p.truth, values), minlength=len(shares))
-            losses.append(float(shares @ (of_class / np.maximum(np.bincount(p.truth, minlength=len(shares)), 1))))
+            losses.append(
+                float(
+                    shares @ (of_class / np.maximum(np.bincount(p.truth, minlength=len(shares)), 1))
+                )
+            )
         whole = fit(p.truth, p.probabilities)
         heats.append(whole.heat)
         with np.errstate(divide="ignore"):
-            ratio = np.divide(shares, whole.shares, out=np.zeros_like(shares), where=whole.shares > 0)
-            offsets.append(np.where(ratio > 0, whole.offsets + np.log(np.maximum(ratio, 1e-300)), -np.inf))
-    mixed = Mixed(answered, positive, shares, None, groups, plan, resampled=False)
+            ratio = np.divide(
+                shares, whole.shares, out=np.zeros_like(shares), where=whole.shares > 0
+            )
+            offsets.append(
+                np.where(ratio > 0, whole.offsets + np.log(np.maximum(ratio, 1e-300)), -np.inf)
+            )
+    mixed = Mixed(answered, positive, shares, groups, bounded=False)
     found = {name: mixed.over(name) for name in ("accuracy", "macro_f1")}
     found["log_loss"] = Estimate(value=statistics.fmean(after))
     if plan.positive and plan.operating.kind in ("argmax", "fixed"):

@@ -62,7 +62,7 @@ class Cells:
     @property
     def number(self) -> int:
         """How many there are."""
-        return self.n_classes * THIRDS
+        return int(self.n_classes * THIRDS)
 
 
 def nearest_mix(rates: Floats, counts: Floats, start: Floats) -> Floats:
@@ -125,7 +125,9 @@ def check_label_shift(
     if groups is None:
         drawn = rng.standard_gamma(np.broadcast_to(alpha, (N_DRAWS, *alpha.shape)))
         truths = drawn / drawn.sum(axis=2, keepdims=True)
-        again = rng.multinomial(np.broadcast_to(sizes.astype(np.int64), (N_DRAWS, len(known))), truths)
+        again = rng.multinomial(
+            np.broadcast_to(sizes.astype(np.int64), (N_DRAWS, len(known))), truths
+        )
         tables = again.astype(np.float64)
     else:
         codes = np.searchsorted(known, truth) * cells.number + place

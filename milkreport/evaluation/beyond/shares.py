@@ -47,10 +47,14 @@ class ClassShares:
             what = f"prevalence: {first_few(unknown)} is not a class"
             raise ConfigError(what, f"classes are: {first_few(classes, 30)}")
         total = sum(known.values())
-        left = np.array([0.0 if name in known else float(n) for name, n in zip(classes, counts, strict=True)])
+        left = np.array(
+            [0.0 if name in known else float(n) for name, n in zip(classes, counts, strict=True)]
+        )
         if total > 1 + _SUM or (left.sum() == 0 and abs(total - 1) > _SUM):
             what = f"prevalence: the shares sum to {total:g}"
-            raise ConfigError(what, "give shares that sum to 1, or leave out classes that share the rest")
+            raise ConfigError(
+                what, "give shares that sum to 1, or leave out classes that share the rest"
+            )
         shares = np.array([known.get(name, 0.0) for name in classes])
         rest = max(1 - total, 0.0)
         shares += rest * left / left.sum() if left.sum() else 0
@@ -117,7 +121,9 @@ def load_shares(path: Path) -> ClassShares:
     values = read_numbers(frame, given[0], name, 0, most, f"give a {given[0]}")
     if values.isna().any() or (given == ["count"] and (values % 1 != 0).any()):
         row = frame.index[(values.isna() | (values % 1 != 0)).to_numpy()][0]
-        raise DataError(f"not a {given[0]}", "give a number, 0 where there is none", f"{name}:{row}:{given[0]}")
+        raise DataError(
+            f"not a {given[0]}", "give a number, 0 where there is none", f"{name}:{row}:{given[0]}"
+        )
     names = frame["class"].astype(str).tolist()
     if given == ["share"]:
         return ClassShares(tuple(zip(names, values.tolist(), strict=True)))

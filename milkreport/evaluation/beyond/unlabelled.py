@@ -11,6 +11,7 @@ import numpy.typing as npt
 from milkreport.errors import DataError
 from milkreport.evaluation.beyond.estimate_shares import (
     N_DRAWS,
+    bound_shares,
     draw_shares,
     estimate_shares,
     match_means,
@@ -49,7 +50,9 @@ def describe_unlabelled(
     """
     pooled = pool_folds(cells)
     if len(pooled) > 1:
-        what = f"{arm} has {len(pooled)} training seeds, and unlabelled predictions are of one model"
+        what = (
+            f"{arm} has {len(pooled)} training seeds, and unlabelled predictions are of one model"
+        )
         raise DataError(what, "evaluate one seed's predictions", source)
     ((seed, p),) = pooled.items()
     if p.kind != "probabilities" or (np.abs(values.sum(axis=1) - 1) > SUM_TOLERANCE).any():
@@ -73,7 +76,7 @@ def describe_unlabelled(
         return record.model_copy(update={"refused": _reason(tested, p.classes)})
     by_means = match_means(p.truth, correction.apply(p.probabilities), correction.apply(values))
     drawn = draw_shares(p.truth, p.probabilities, values, correction, shares, groups)
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+    low, high = bound_shares(shares, drawn)
     found = {
         name: Estimate(value=float(shares[c]), low=float(low[c]), high=float(high[c]))
         if not few[c] and plan.intervals
@@ -88,11 +91,10 @@ def describe_unlabelled(
         pooled,
         called,
         shares,
-        drawn,
-        None,
         groups,
         replace(plan, n_resamples=N_DRAWS),
-        resampled=plan.intervals,
+        drawn,
+        bounded=plan.intervals,
         paired=True,
     )
     update = {
@@ -107,7 +109,7 @@ def _reason(tested: ShiftTest, classes: tuple[str, ...]) -> str:
     """Why nothing is forecast, with the cell of predictions that is furthest off."""
     c, third = tested.place
     more = "more" if tested.found > tested.expected else "fewer"
-    where = f"predicted as {classes[c]} with {_THIRDS[third] if THIRDS == len(_THIRDS) else third} confidence"
+    where = f"predicted as {classes[c]} with {_THIRDS[third] if len(_THIRDS) == THIRDS else third} confidence"
     return (
         f"other class shares alone do not explain the predictions (p = {tested.p:.3g}): furthest off are "
         f"cases {where}, {more} ({tested.found:.0f}) than the nearest mix of the classes has "
