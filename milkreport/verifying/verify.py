@@ -299,6 +299,8 @@ def _given(folder: RunFolder, results: Results) -> list[str]:
         given.append("checks.json, the comparison with a reference")
     if results.readers is not None:
         given.append("the answers of human readers")
+    if results.unlabelled:
+        given.append("shares and forecasts from unlabelled predictions, which are not carried")
     return given
 
 
