@@ -235,8 +235,8 @@ class Mixed:
         elif drawn is not None:
             moved = mix(_repeat(rates[0], len(drawn)), drawn)
         for name, pairs in bound_mix(p, predicted, called, rates[0], shares, groups).items():
-            if plan is not None and name == "predicted":
-                continue  # how many are answered as a class is seen there: no interval held
+            if plan is not None and name in ("accuracy", "predicted"):
+                continue  # none held at estimated shares (docs/beyond.md)
             values = np.atleast_1d(self.points[0][name])
             of_draws = None if moved is None else moved[name].reshape(len(moved[name]), -1)
             self.bounds[name] = [
