@@ -226,6 +226,11 @@ def _forecasts(
     rule = next((f.rule for _, f in shown if f.rule), "")
     caption = f"{heading}, with 95% intervals where they were shown to hold"
     caption += f"; called positive at {rule}." if rule and rule != "argmax" else "."
+    if any("missed" in f.adjusted for _, f in shown):
+        caption += (
+            " Probabilities brought to these shares answer rare classes less often: more accurate, and more "
+            "positives can be missed."
+        )
     counted = next((f.counted for _, f in shown if f.counted), None)
     if counted:
         caption += f" The shares were counted in {whole(counted)} cases; intervals include that."
