@@ -27,7 +27,7 @@ from milkreport.reporting.wording.titles import arm_title
 TITLE = "Beyond this test part"
 #: Arms that fit beside one another with two columns each.
 MOST_SETS = 3
-_METRICS = {
+FORECAST_TITLES = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
     "sensitivity": "Sensitivity",
@@ -35,7 +35,10 @@ _METRICS = {
     "ppv": "Positive predictive value",
     "npv": "Negative predictive value",
 }
-_SIDES = {"missed": "Missed positives per 1,000", "needless": "Needless calls per 1,000"}
+PER_THOUSAND_TITLES = {
+    "missed": "Missed positives per 1,000",
+    "needless": "Needless calls per 1,000",
+}
 
 
 @dataclass(frozen=True)
@@ -204,19 +207,23 @@ def _forecasts(
         ]
         return [table(key, f"{heading}.", (Column("Arm", text=True), Column("", text=True)), rows)]
     rows = []
-    for name, title in _METRICS.items():
+    for name, title in FORECAST_TITLES.items():
         if any(name in f.metrics for _, f in shown):
             rows.append(
                 Row((Cell(title), *(estimate_cell(_plain(f.metrics.get(name))) for _, f in shown)))
             )
-    for name, title in _SIDES.items():
+    for name, title in PER_THOUSAND_TITLES.items():
         if any(getattr(f, name) is not None for _, f in shown):
             rows.append(Row((Cell(title), *(_count(getattr(f, name)) for _, f in shown))))
     if any(f.adjusted for _, f in shown):
-        for name, title in (*_METRICS.items(), *_SIDES.items(), ("log_loss", "Log loss")):
+        for name, title in (
+            *FORECAST_TITLES.items(),
+            *PER_THOUSAND_TITLES.items(),
+            ("log_loss", "Log loss"),
+        ):
             if any(name in f.adjusted for _, f in shown):
                 of_arms = [f.adjusted.get(name) for _, f in shown]
-                show = _count if name in _SIDES else estimate_cell
+                show = _count if name in PER_THOUSAND_TITLES else estimate_cell
                 head = Cell(title, "probabilities brought to these shares")
                 rows.append(Row((head, *(show(_plain(e)) for e in of_arms))))
     columns = (

@@ -97,6 +97,18 @@ def test_the_same_command_is_recorded_without_paths(made: Path) -> None:
     assert "--unlabelled one=clinic_one.csv --unlabelled two=clinic_two.csv" in command
 
 
+def test_the_terminal_shows_forecasts_and_why_there_is_none(made: Path) -> None:
+    done = call_main(ASKED, made)
+    assert done.returncode == 0, done.stderr
+    results = Results.model_validate_json((made / "out/results.json").read_text())
+    found = results.arms[1].parts[0].beyond.forecast
+    assert "at the given class shares" in done.stderr
+    line = next(row for row in done.stderr.split("two at the")[1].splitlines() if "Missed" in row)
+    assert f"{found.missed.value:.1f}" in line
+    assert f"{found.missed.low:.1f} to {found.missed.high:.1f}" in line
+    assert f"no forecast, {results.unlabelled[1].refused[:30]}" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said", "code"),
     [
