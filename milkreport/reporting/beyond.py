@@ -11,7 +11,13 @@ from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Column, Footnote, Row, Table, table
 from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
-from milkreport.reporting.wording.order import MOST_COLUMNS, column_words
+from milkreport.reporting.wording.order import (
+    MOST_COLUMNS,
+    column_words,
+    drawn_arms,
+    is_many,
+    reported_names,
+)
 from milkreport.reporting.wording.text import (
     MISSING,
     decimal,
@@ -54,7 +60,8 @@ def build_beyond(results: Results) -> BeyondView | None:
     """The section; ``None`` if results hold nothing of it."""
     arms = [
         (arm, part.beyond)
-        for arm in results.arms
+        for arm in drawn_arms(results)
+        if not is_many(results) or arm.name in reported_names(results)
         if (part := arm.part("test")) is not None and part.beyond is not None
     ]
     if not arms:
@@ -129,6 +136,8 @@ def _abstention(results: Results, arms: Sequence[tuple[ArmResult, Beyond]]) -> T
         f"Abstention: the {results.data.units} with the largest probability are answered, the others are "
         "left to a person. AURC: mean error share over all such shares. 95% intervals; none of macro F1."
     )
+    if is_many(results):
+        caption += f" Of {whole(len(results.arms))} arms those that are reported class by class."
     notes = list(interval_notes(rows, ()))
     if lost:
         notes.insert(0, Footnote("†", "A class of the test part has no answered case left."))
