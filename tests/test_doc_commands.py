@@ -387,6 +387,13 @@ def write_tables(folder: Path) -> None:
         frame = pd.DataFrame(values / values.sum(axis=1, keepdims=True), columns=classes)
         frame.insert(0, "case_id", ids)
         frame.to_csv(folder / f"{name}.csv", index=False)
+    elsewhere = rng.choice(3, 200, p=[0.4, 0.4, 0.2])  # unlabelled
+    values = rng.dirichlet(np.ones(3), 200) + 0.8 * np.eye(3)[elsewhere]
+    clinic = pd.DataFrame(values / values.sum(axis=1, keepdims=True), columns=classes)
+    clinic.insert(0, "case_id", [f"new-{i}" for i in range(200)])
+    clinic.to_csv(folder / "clinic.csv", index=False)
+    shares = pd.DataFrame({"class": classes, "count": [12, 300, 41]})
+    shares.to_csv(folder / "shares.csv", index=False)
     for name in ("ann", "bob"):  # human readers
         answers = np.where(rng.random(150) < 0.7, truth, rng.integers(0, 3, 150))
         read = pd.DataFrame({"case_id": ids, "prediction": np.array(classes)[answers]})

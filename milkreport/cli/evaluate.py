@@ -22,6 +22,7 @@ from milkreport.cli.options import (
     PrevalenceOption,
     ReaderOption,
     TableSettings,
+    UnlabelledPredictions,
     pdf_mode,
     refuse_to_overwrite,
     takes_findings,
@@ -57,6 +58,7 @@ def evaluate(
     tables: TableSettings,
     operating: OperatingOption = "",
     prevalence: PrevalenceOption = "",
+    unlabelled: UnlabelledPredictions = None,
     reader: ReaderOption = None,
     metadata: Annotated[
         Path | None, typer.Option(help="Table with an id column, for --slice and --group.")
@@ -103,9 +105,12 @@ def evaluate(
     - milkreport evaluate scores.csv --truth labels.csv --id image_name --label target --missing drop
 
     - milkreport evaluate mine.csv --truth truth.csv --positive CLASS --operating sensitivity=0.95
+
+    - milkreport evaluate mine.csv --truth truth.csv --prevalence CLASS=0.01 --unlabelled clinic.csv
     """
     from milkreport.commands import evaluate as work
-    from milkreport.evaluation.binary.rules import parse_prevalences, parse_rule
+    from milkreport.evaluation.beyond.shares import parse_prevalence
+    from milkreport.evaluation.binary.rules import parse_rule
     from milkreport.evaluation.metrics.measures import Plan
     from milkreport.evaluation.metrics.named import check_margin, check_metric
     from milkreport.evaluation.reading.inputs import load_inputs
@@ -118,6 +123,10 @@ def evaluate(
     readers = {name: paths[0] for name, paths in _named_files(reader or [])[0].items()}
     if len(readers) < len(reader or []):
         raise ConfigError("--reader names a reader twice", "give each a name of its own")
+    others = {name: paths[0] for name, paths in _named_files(unlabelled or [])[0].items()}
+    if len(others) < len(unlabelled or []):
+        raise ConfigError("--unlabelled names predictions twice", "give one file per NAME")
+    prevalences, shares = parse_prevalence(prevalence)
     inputs = load_inputs(
         named,
         truth,
@@ -127,6 +136,7 @@ def evaluate(
         options=options,
         titles=titles,
         readers=readers,
+        unlabelled=others or None,
     )
     asked = tuple(rule for rule in split_names(rules) if rule != "argmax")
     plan = Plan(
@@ -136,7 +146,8 @@ def evaluate(
         not no_intervals,
         margin=margin,
         operating=parse_rule(operating),
-        prevalences=parse_prevalences(prevalence),
+        prevalences=prevalences,
+        shares=shares,
     )
     shown = {
         "predictions": [
@@ -148,6 +159,8 @@ def evaluate(
         "positive": join_names(options.positive),
         "classes": join_names(options.classes),
         "reader": [f"{name}={path.name}" for name, path in readers.items()],
+        "prevalence": Path(prevalence).name if shares and "=" not in prevalence else prevalence,
+        "unlabelled": [f"{name}={path.name}" for name, path in others.items()],
         "metadata": metadata.name if metadata else "",
         "rules": ",".join(asked),
     }

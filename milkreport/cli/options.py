@@ -48,7 +48,18 @@ OperatingOption = Annotated[
 PrevalenceOption = Annotated[
     str,
     typer.Option(
-        metavar="SHARE,...", help="Predictive values at these shares of positive cases: 0.01,0.05."
+        metavar="SHARE,...|CLASS=SHARE,...|FILE",
+        help="Predictive values at these shares of positive cases: 0.01,0.05. Or class shares elsewhere, for "
+        "which a forecast is made: CLASS=0.01,... (the other classes share the rest), or a table with the "
+        "columns class and share or count.",
+    ),
+]
+UnlabelledPredictions = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NAME=]FILE",
+        help="Predictions of unlabelled cases by the same model: their class shares are estimated and a "
+        "forecast is made, if other shares alone explain them. Repeatable, with the NAME of the predictions.",
     ),
 ]
 ReaderOption = Annotated[

@@ -10,8 +10,10 @@ from milkreport.commands.console import bounds, console, number
 from milkreport.commands.findings import show_findings
 from milkreport.evaluation.apply_thresholds import Thresholds
 from milkreport.evaluation.metrics.definitions import DEFINITIONS, REPEATED
+from milkreport.evaluation.records.beyond import Forecast
 from milkreport.evaluation.records.parts import POSITIVE, Estimate, PartResult
 from milkreport.evaluation.records.results import Results
+from milkreport.reporting.beyond import FORECAST_TITLES, PER_THOUSAND_TITLES
 from milkreport.reporting.sections.measures import (
     BRIER_SUM,
     NO_INTERVAL,
@@ -39,11 +41,40 @@ def show(results: Results) -> None:
             _show_part(results, part)
     if results.readers is not None:
         binary.show_readers(results.readers)
+    _show_forecasts(results)
     if results.comparison is not None:
         comparing.show(results)
         binary.show_comparison(results)
     comparing.show_remarks(results.data.notes, results.notices)
     show_findings(results)
+
+
+def _show_forecasts(results: Results) -> None:
+    """The forecasts of every arm that were asked for, or why there is none."""
+    for arm in results.arms:
+        part = arm.part("test")
+        if part is not None and part.beyond is not None and part.beyond.forecast is not None:
+            _show_forecast(f"{arm.title} at the given class shares", part.beyond.forecast)
+    for found in results.unlabelled:
+        title = f"{found.arm} at the class shares of {found.source}"
+        if found.forecast is None:
+            console.print(escape(f"{title}: no forecast, {found.refused}"), soft_wrap=True)
+        else:
+            _show_forecast(title, found.forecast)
+
+
+def _show_forecast(title: str, forecast: Forecast) -> None:
+    if forecast.refused:
+        console.print(escape(f"{title}: no forecast, {forecast.refused}"), soft_wrap=True)
+        return
+    table = Table(escape(title), "expected", "95%", box=None, pad_edge=False)
+    for name, estimate in forecast.metrics.items():
+        table.add_row(FORECAST_TITLES[name], number(estimate.value), bounds(estimate, 4))
+    for name, word in PER_THOUSAND_TITLES.items():
+        count: Estimate | None = getattr(forecast, name)
+        if count is not None:
+            table.add_row(word, number(count.value, 1), bounds(count, 1))
+    console.print(table)
 
 
 def _show_part(results: Results, part: PartResult) -> None:

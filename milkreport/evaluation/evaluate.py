@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from milkreport.errors import ConfigError
+from milkreport.evaluation.beyond.shares import ClassShares, parse_prevalence
+from milkreport.evaluation.beyond.unlabelled import describe_all
 from milkreport.evaluation.binary.reading_study import describe_readers
-from milkreport.evaluation.binary.rules import check_prevalence, parse_prevalences, parse_rule
+from milkreport.evaluation.binary.rules import check_prevalence, parse_rule
 from milkreport.evaluation.case_table import make_case_table
 from milkreport.evaluation.compare import compare_pools
 from milkreport.evaluation.metrics.measures import Plan
@@ -53,7 +55,8 @@ def evaluate(
     primary: str = "macro_f1",
     margin: float | None = None,
     operating: str = "",
-    prevalence: float | str | Sequence[float] = (),
+    prevalence: float | str | Sequence[float] | Mapping[str, float] = (),
+    unlabelled: Given | Mapping[str, Given] | None = None,
     readers: Mapping[str, Given | Any] | None = None,
     intervals: bool = True,
     title: str = "",
@@ -92,7 +95,11 @@ def evaluate(
         operating: where cases are called positive: ``"sensitivity=0.95"``, ``"specificity=0.9"``,
             ``"youden"``, ``"cost=10:1"`` (a false negative costs ten false positives) or a threshold; by
             default the predicted class.
-        prevalence: shares of positive cases, above 0 and below 1, at which predictive values are wanted.
+        prevalence: shares of positive cases, above 0 and below 1, at which predictive values are wanted; or
+            shares of classes, ``{"A": 0.01}`` or ``"A=0.01"`` (the others share the rest as they do here),
+            for which a forecast is made.
+        unlabelled: tables of predictions of unlabelled cases, as *y_prob*, by the names of *y_prob*: the
+            class shares that they speak of, and a forecast for these.
         readers: human readers' hard answers by name, arrays (n,) or tables as *y_prob* is.
         intervals: ``False`` leaves out all resampling, thresholds and temperatures.
         title: of the report. data: what the data are called there, and by :func:`milkreport.check`; by
@@ -132,12 +139,16 @@ def evaluate(
         slices=columns,
         options=options,
         readers=readers,
+        unlabelled=unlabelled,
     )
     if data:
         inputs = replace(inputs, truth=(data, inputs.truth[1]))
+    shares: ClassShares | None = None
     if isinstance(prevalence, str):
-        prevalence = parse_prevalences(prevalence)
-    shares = (prevalence,) if isinstance(prevalence, int | float) else prevalence
+        prevalence, shares = parse_prevalence(prevalence)
+    elif isinstance(prevalence, Mapping):
+        shares, prevalence = ClassShares(tuple(prevalence.items())), ()
+    wanted = (prevalence,) if isinstance(prevalence, int | float) else prevalence
     plan = Plan(
         primary,
         as_names(positive),
@@ -145,7 +156,8 @@ def evaluate(
         intervals,
         margin=margin,
         operating=parse_rule(str(operating)),
-        prevalences=tuple(map(check_prevalence, shares)),
+        prevalences=tuple(map(check_prevalence, wanted)),
+        shares=shares,
     )
     return evaluate_inputs(inputs, plan, title=title)
 
@@ -199,6 +211,12 @@ def evaluate_inputs(
         comparison=comparison,
         readers=describe_readers(
             inputs.readers, inputs.facts.group_positions(inputs.first.case_ids), plan
+        ),
+        unlabelled=describe_all(
+            inputs.unlabelled,
+            {name: parts["test"] for name, parts in inputs.arms.items()},
+            plan,
+            inputs.facts,
         ),
         copies=count_copied_cases({name: parts["test"] for name, parts in inputs.arms.items()}),
         notices=list_notices(inputs, found, plan),

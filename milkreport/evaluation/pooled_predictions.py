@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from milkreport.evaluation.beyond.conformal import Sets, find_sets
 from milkreport.evaluation.binary.answers import Answers, answer_cells
 from milkreport.evaluation.metrics.calibration import apply_temperature, fit_temperature
 from milkreport.evaluation.metrics.measures import Measured, Plan, draw
@@ -79,6 +80,7 @@ class PooledPredictions:
     ``draws``: their resamples, seed by seed; empty where none were made. ``cooled``: their probabilities at
     temperatures that the validation part chose, seed by seed, with the mean temperature; where there is one.
     ``answers``: of the test part, seed by seed, what is called positive at the operating point.
+    ``sets``: of the test part, seed by seed, prediction sets.
     """
 
     part: Part
@@ -87,6 +89,7 @@ class PooledPredictions:
     draws: Draws = field(default_factory=dict)
     calibrated: tuple[Mapping[int, Predictions], float] | None = None
     answers: Mapping[int, Answers] = field(default_factory=dict)
+    sets: Mapping[int, Sets] = field(default_factory=dict)
 
     @property
     def first(self) -> Predictions:
@@ -142,12 +145,16 @@ def pool_arms(
         calibrated = _calibrate(cells, (validation or {}).get(name, {})) if plan.intervals else None
         n_folds, seeds = len({fold for _, fold in cells}), pool_folds(cells)
         answers: dict[int, Answers] = {}
-        if plan.positive and part == "test":
+        sets: dict[int, Sets] = {}
+        if part == "test":
             groups = facts.group_positions(next(iter(seeds.values())).case_ids)
             chosen_on = (validation or {}).get(name, {})
-            answers = answer_cells(cells, seeds, plan.positive, plan.operating, groups, chosen_on)
+            sets = find_sets(cells, seeds, chosen_on, groups)
+            if plan.positive:
+                rule = plan.operating
+                answers = answer_cells(cells, seeds, plan.positive, rule, groups, chosen_on)
         pools[name] = PooledPredictions(
-            part, seeds, n_folds, calibrated=calibrated, answers=answers
+            part, seeds, n_folds, calibrated=calibrated, answers=answers, sets=sets
         )
     if part == "train" or not plan.intervals:
         return pools

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from milkreport.evaluation.beyond.describe import describe_beyond
 from milkreport.evaluation.binary.describe import describe_binary
 from milkreport.evaluation.calibration_summary import calibrate, describe_positive
 from milkreport.evaluation.decision_rules import describe_rules
@@ -86,6 +87,7 @@ def summarise_pool(pool: PooledPredictions, plan: Plan, facts: CaseFacts) -> Par
         else None,
         positive=describe_positive(seeds, points, bounds, draws, plan),
         binary=describe_binary(pool, points, bounds, groups, plan, found) if tested else None,
+        beyond=describe_beyond(pool, plan, groups) if tested else None,
         rules=describe_rules(seeds, draws, groups, plan) if tested else [],
         slices=slices.rows,
         gaps=slices.gaps,

@@ -13,6 +13,8 @@ from milkreport.evaluation.case_table import CaseTable
 from milkreport.evaluation.records.parts import POSITIVE
 from milkreport.evaluation.records.results import Results
 from milkreport.evidence.record import Evidence
+from milkreport.reporting.beyond import TITLE as BEYOND_TITLE
+from milkreport.reporting.beyond import BeyondView, build_beyond
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
 from milkreport.reporting.cases import CasesView, build_cases
 from milkreport.reporting.figures import curves, interval_plot
@@ -123,6 +125,7 @@ class ReportView:
     arms: tuple[ArmView, ...]
     arms_note: str
     subgroups: SubgroupsView | None
+    beyond: BeyondView | None
     gallery: GalleryView | None
     labels: LabelsView | None
     review: ReviewView
@@ -139,6 +142,7 @@ class ReportView:
 
     review_title: str = REVIEW_TITLE
     labels_title: str = LABELS_TITLE
+    beyond_title: str = BEYOND_TITLE
 
     @property
     def numbers(self) -> dict[str, str]:
@@ -191,6 +195,7 @@ def build_view(
     cost = build_cost(results, manifest)
     shown = build_gallery(results, *gallery, suite) if gallery else None
     subgroups = build_subgroups(results)
+    beyond = build_beyond(results)
     doubted = build_labels(results, labels)
     there = {
         "curves": bool(drawn.figures),
@@ -198,6 +203,7 @@ def build_view(
         "cost": cost is not None,
         "mistakes": shown is not None,
         "subgroups": subgroups is not None,
+        "beyond": beyond is not None,
         "reference": compared is not None,
         "labels": doubted is not None,
     }
@@ -224,6 +230,7 @@ def build_view(
         arms=arms,
         arms_note=detail_note(results),
         subgroups=subgroups,
+        beyond=beyond,
         gallery=shown,
         labels=doubted,
         review=build_review(results),
@@ -276,6 +283,7 @@ def _contents(
         "subgroups": "Subgroups",
         "mistakes": "Most confident mistakes",
         "labels": LABELS_TITLE,
+        "beyond": BEYOND_TITLE,
         "reference": against,
         "review": REVIEW_TITLE,
         "cost": "Cost",

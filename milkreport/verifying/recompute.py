@@ -9,6 +9,7 @@ from typing import Any
 
 from milkreport.checks.reported import outside_interval
 from milkreport.checks.verdict import Verdict
+from milkreport.evaluation.beyond.shares import ClassShares
 from milkreport.evaluation.binary.rules import parse_rule
 from milkreport.evaluation.evaluate import evaluate_arms
 from milkreport.evaluation.metrics.measures import Plan
@@ -62,6 +63,8 @@ def plan_of(results: Results) -> Plan:
     parts = [part for arm in results.arms for part in arm.parts]
     binary = next((part.binary for part in parts if part.binary is not None), None)
     point = binary.operating if binary is not None else None
+    beyond = (part.beyond for part in parts if part.beyond is not None)
+    forecast = next((b.forecast for b in beyond if b.forecast is not None), None)
     scored = [e for part in parts for e in part.metrics.values()]
     return Plan(
         results.primary_metric,
@@ -72,6 +75,7 @@ def plan_of(results: Results) -> Plan:
         operating=parse_rule(point.rule if point is not None else ""),
         prevalences=tuple(at.prevalence for at in point.prevalences) if point is not None else (),
         positive_by_default=binary is not None and binary.by_default,
+        shares=ClassShares(tuple(forecast.shares.items()), forecast.counted) if forecast else None,
     )
 
 

@@ -51,6 +51,18 @@ def estimate(
     )
 
 
+def of_one(values: Sequence[float], bounds: Pair) -> Estimate:
+    """Mean over seeds of values whose interval is known for one training alone.
+
+    Args:
+        values: one per seed. bounds: of the one training; nan: no interval.
+    """
+    found = estimate(values)
+    if len(values) > 1 or found.value is None or not np.isfinite(bounds).all():
+        return found
+    return found.model_copy(update={"low": bounds[0], "high": bounds[1]})
+
+
 def spread(draws: Floats) -> float | None:
     """Standard deviation of the draws that are defined: the bootstrap's standard error."""
     known = draws[np.isfinite(draws)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from milkreport.evaluation.beyond.shares import ClassShares
 from milkreport.evaluation.binary.rules import ARGMAX, OperatingRule
 from milkreport.evaluation.intervals.resampling import bootstrap_weights, resampled_confusion
 from milkreport.evaluation.metrics.calibration import case_brier, case_log_loss, find_reliability
@@ -43,7 +44,8 @@ class Plan:
     count as disease.
     ``intervals``: whether anything is resampled; without, only points. ``rules``: decision rules beside
     argmax. ``operating``: how cases are called positive; ``prevalences``: shares of positive cases at which
-    predictive values are wanted. ``positive_by_default``: nobody named the positive class.
+    predictive values are wanted. ``positive_by_default``: nobody named the positive class. ``shares``: of
+    classes, elsewhere, for which a forecast is wanted.
     """
 
     primary: str = "macro_f1"
@@ -55,6 +57,7 @@ class Plan:
     operating: OperatingRule = ARGMAX
     prevalences: tuple[float, ...] = ()
     positive_by_default: bool = False
+    shares: ClassShares | None = None
 
     def resamples(self, n: int) -> int:
         """How often *n* cases are resampled: fewer where they are many, since percentiles of so smooth a

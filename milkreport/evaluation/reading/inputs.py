@@ -8,19 +8,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, pool_folds
 from milkreport.evaluation.reading.any_table import Source, load_case_table
 from milkreport.evaluation.reading.arm_names import name_of_file
-from milkreport.evaluation.reading.join import join_predictions
+from milkreport.evaluation.reading.join import join_predictions, load_values
 from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions
 from milkreport.evaluation.reading.predictions import Predictions
 from milkreport.evaluation.reading.reader_files import load_readers
 from milkreport.evaluation.records.data import Exclusion, Part
 from milkreport.tables import first_few
 
+Floats = npt.NDArray[np.float64]
 #: A path may be text.
 Given = Source | str
 GivenFiles = Given | Sequence[Given] | Mapping[str, Given | Sequence[Given]]
@@ -36,6 +38,7 @@ class EvaluationInputs:
     ``sources_sha256``: of the absolute paths of all files; empty if none is a file.
     ``notes``: what was taken for what in the tables. ``exclusions``: test cases that were dropped.
     ``readers``: human readers' hard answers to the test cases of the first arm.
+    ``unlabelled``: arm to a file's name and its predictions of unlabelled cases, float64 (m, n_classes).
     """
 
     arms: dict[str, dict[Part, Cells]]
@@ -47,6 +50,7 @@ class EvaluationInputs:
     notes: tuple[str, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     readers: dict[str, Predictions] = field(default_factory=dict)
+    unlabelled: dict[str, tuple[str, Floats]] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -75,6 +79,7 @@ def load_inputs(
     options: TableOptions = NOTHING_SAID,
     titles: Mapping[str, str] | None = None,
     readers: Mapping[str, Given] | None = None,
+    unlabelled: Given | Mapping[str, Given] | None = None,
 ) -> EvaluationInputs:
     """Read predictions, truth and metadata; see :func:`milkreport.evaluation.evaluate.evaluate`.
 
@@ -95,7 +100,8 @@ def load_inputs(
     called = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
     called = {**called, **(titles or {}), **joined.titles}
     asked = {name: _source(one) for name, one in (readers or {}).items()}
-    given = [*every, truth, table, *asked.values()]
+    others = _unlabelled(unlabelled, list(joined.arms))
+    given = [*every, truth, table, *asked.values(), *others.values()]
     inputs = EvaluationInputs(
         {arm: dict(parts) for arm, parts in joined.arms.items()},
         sources,
@@ -106,7 +112,29 @@ def load_inputs(
         joined.notes,
         joined.exclusions,
     )
-    return replace(inputs, readers=load_readers(asked, truth, every[0], inputs.first, options))
+    return replace(
+        inputs,
+        readers=load_readers(asked, truth, every[0], inputs.first, options),
+        unlabelled={
+            arm: (_label(source), load_values(source, inputs.classes, options)[2])
+            for arm, source in others.items()
+        },
+    )
+
+
+def _unlabelled(
+    given: Given | Mapping[str, Given] | None, arms: Sequence[str]
+) -> dict[str, Source]:
+    """Tables of unlabelled cases by the arm that made them; with one arm and one table no name is needed."""
+    if given is None:
+        return {}
+    named = dict(given) if isinstance(given, Mapping) else {"": given}
+    if len(named) == 1 and len(arms) == 1:
+        named = {arms[0]: next(iter(named.values()))}
+    if unknown := [name for name in named if name not in arms]:
+        what = f"unlabelled: {first_few(unknown)} is not a name of predictions"
+        raise ConfigError(what, f"say whose they are, NAME=FILE; names are: {first_few(arms, 30)}")
+    return {name: _source(one) for name, one in named.items()}
 
 
 def hash_paths(paths: Sequence[Path]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from milkreport.evaluation.records.beyond import Beyond
 from milkreport.evaluation.records.binary import BinaryResult
 from milkreport.evaluation.records.data import Part, Record
 from milkreport.evaluation.records.estimate import Estimate as Estimate
@@ -215,6 +216,7 @@ class PartResult(Record):
     calibration: Calibration | None = None
     positive: PositiveResult | None = None
     binary: BinaryResult | None = None  # of the test part
+    beyond: Beyond | None = None  # of the test part
     rules: list[RuleResult] = []
     slices: list[SliceResult] = []
     gaps: list[SliceGap] = []

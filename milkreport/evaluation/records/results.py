@@ -14,6 +14,7 @@ from pydantic import PrivateAttr
 
 from milkreport.errors import ConfigError
 from milkreport.evaluation.records.adherence import Adherence
+from milkreport.evaluation.records.beyond import UnlabelledForecast
 from milkreport.evaluation.records.binary import AtSpecificity, ReadingStudy, Reclassified
 from milkreport.evaluation.records.data import DataSummary, Part, Record, SplitSummary
 from milkreport.evaluation.records.findings import Finding
@@ -173,10 +174,10 @@ class Results(Record):
 
     ``primary_metric``: by a name of :mod:`milkreport.evaluation.metrics.named`. ``margin``: the difference in
     it that was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is
-    known and no suite tells. ``copies``: test cases with the label and the probabilities of another one
-    (``None``: not counted, by an older version). ``findings``: what a reviewer would point out, one
-    per rule. ``adherence``: the run's registration and the ledger's count (``None``: an evaluation, or an
-    older version).
+    known and no suite tells. ``unlabelled``: what unlabelled predictions speak of. ``copies``: test cases
+    with the label and the probabilities of another one (``None``: not counted, by an older version).
+    ``findings``: what a reviewer would point out, one per rule. ``adherence``: the run's registration and
+    the ledger's count (``None``: an evaluation, or an older version).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -195,6 +196,7 @@ class Results(Record):
     arms: list[ArmResult]
     comparison: Comparison | None = None
     readers: ReadingStudy | None = None
+    unlabelled: list[UnlabelledForecast] = []
     copies: int | None = None
     notices: list[str] = []
     findings: list[Finding] = []

@@ -1,0 +1,1 @@
+"""Beyond the test part: abstention, prediction sets, other class shares, and unlabelled predictions."""

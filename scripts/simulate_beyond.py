@@ -1,0 +1,290 @@
+"""How often what a report says beyond its test part holds, in populations with known truth.
+
+For abstention, prediction sets, forecasts at other class shares and shares of unlabelled cases: how often
+each 95% interval holds the true value; how often sets hold the true class, per class; how often the test of
+label shift raises a false alarm (class shares alone differ, or nothing does), and how often it finds another
+change of the cases. ``docs/beyond.md`` has the figures.
+
+    python scripts/simulate_beyond.py [--simulations 200] [--only PART] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from found import Coverage, Found
+from populations import Population, make
+
+from milkreport.evaluation.beyond import abstention, conformal
+from milkreport.evaluation.beyond.estimate_shares import (
+    N_DRAWS,
+    bound_shares,
+    draw_shares,
+    estimate_shares,
+    match_means,
+)
+from milkreport.evaluation.beyond.forecast import Mixed, mix, rates_of
+from milkreport.evaluation.beyond.label_shift import check_label_shift
+from milkreport.evaluation.beyond.shares import ClassShares
+from milkreport.evaluation.beyond.unlabelled import FEWEST_OF_CLASS, MOST_OF_FEW
+from milkreport.evaluation.intervals.inner_folds import inner_folds
+from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.reading.predictions import Predictions
+
+SITUATIONS: dict[str, tuple[int, ...]] = {
+    "middling, 11 classes": (1000, 5240),
+    "strong, 11 classes": (1000,),
+    "middling, 2 classes, 20%": (200, 1000),
+    "middling, 3 classes": (200, 1000),
+    "middling, 11 classes, weakly alike groups": (1000,),
+    "middling, 2 classes, 20%, weakly alike groups": (300,),
+}
+LARGE = 300_000
+PLAN = Plan(n_resamples=N_DRAWS)
+
+
+def draw(
+    population: Population, n: int, rng: np.random.Generator
+) -> tuple[Predictions, np.ndarray | None]:
+    """Cases, a model's answers to them, and their groups."""
+    cases = population.draw_cases(n, rng)
+    return population.answer(cases, population.log_odds, rng), cases.groups
+
+
+class Truth:
+    """A population's values, from many cases."""
+
+    def __init__(self, population: Population) -> None:
+        self.p, _ = draw(population, LARGE, np.random.default_rng(1))
+        self.sure = self.p.probabilities.max(axis=1)
+        self.wrong = self.p.predicted != self.p.truth
+        self.aurc = abstention.find_aurc(self.sure, self.wrong)
+        k = len(self.p.classes)
+        self.own = [np.sort(self.p.probabilities[self.p.truth == c, c]) for c in range(k)]
+
+    def accuracy_from(self, threshold: float) -> float:
+        """Accuracy of the cases that are answered from *threshold* on."""
+        return float(1 - self.wrong[self.sure >= threshold].mean())
+
+    def covered(self, c: int, threshold: float) -> float:
+        """Share of class *c* whose probability reaches *threshold*."""
+        return 1 - np.searchsorted(self.own[c], threshold) / len(self.own[c])
+
+
+def simulate_abstention(
+    population: Population, n: int, times: int, rng: np.random.Generator
+) -> dict:
+    """Coverage of the intervals of area, accuracy and macro F1."""
+    truth, coverage = Truth(population), Coverage()
+    for _ in range(times):
+        p, groups = draw(population, n, rng)
+        found = abstention.describe_abstention([p], groups, bounded=True)
+        coverage.add("aurc", truth.aurc, found.aurc.low, found.aurc.high)
+        for at in found.at:
+            value, name = truth.accuracy_from(at.threshold), f"accuracy at {at.coverage:.0%}"
+            coverage.add(name, value, at.accuracy.low, at.accuracy.high)
+    return coverage.table()
+
+
+def simulate_sets(population: Population, n: int, times: int, rng: np.random.Generator) -> dict:
+    """Mean coverage of the sets per class where it is promised; coverage of its interval."""
+    truth, coverage = Truth(population), Coverage()
+    k = len(population.classes)
+    hits: dict[int, list[tuple[int, int]]] = {}
+    for _ in range(times):
+        p, groups = draw(population, n, rng)
+        (sets,) = conformal.find_sets({(0, 0): p}, {0: p}, {}, groups).values()
+        found = conformal.describe_sets([p], [sets], groups, bounded=True)
+        folds, rows = inner_folds(p.truth, groups), []
+        for fold in folds:
+            rest = np.setdiff1d(np.arange(n), fold)
+            own = None if groups is None else groups[rest]
+            t, _ = conformal.calibrate(p.truth[rest], p.probabilities[rest], conformal.LEVEL, own)
+            sizes = np.bincount(p.truth[fold], minlength=k)
+            rows.append([(size, truth.covered(c, t[c])) for c, size in enumerate(sizes)])
+        for c, row in enumerate(found.classes):
+            if not row.promised or not row.n:
+                continue
+            hits.setdefault(c, []).append((row.n, row.n * row.covered.value))
+            sizes, shares = np.array([r[c] for r in rows]).T
+            coverage.add(
+                "interval of the coverage",
+                float(sizes @ shares / sizes.sum()),
+                row.covered.low,
+                row.covered.high,
+            )
+    by_class = {
+        f"class of {n * population.classes[c]:.0f}": {
+            "covered": round(float(np.mean([h / m for m, h in kept])), 3),
+            "standard error": round(float(np.std([h / m for m, h in kept]) / len(kept) ** 0.5), 3),
+            "n": len(kept),
+        }
+        for c, kept in hits.items()
+    }
+    return by_class | coverage.table()
+
+
+def far_shares(k: int, rng: np.random.Generator) -> np.ndarray:
+    """Class shares that have nothing to do with those of the test part."""
+    return rng.dirichlet(np.full(k, 2.0))
+
+
+def near_shares(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Class shares of a clinic: each class up to about five times as frequent, or as rare."""
+    moved = shares * np.exp(0.8 * rng.normal(size=len(shares)))
+    return moved / moved.sum()
+
+
+def simulate_forecast(
+    population: Population, n: int, times: int, rng: np.random.Generator, counted: int | None
+) -> dict:
+    """Coverage of the intervals at other class shares: exact, or counted in *counted* cases."""
+    large = Truth(population).p
+    k = len(population.classes)
+    positive = np.arange(k) % 3 == 1
+    coverage = Coverage()
+    called = np.isin(large.predicted, np.flatnonzero(positive))
+    rates = rates_of(large, large.predicted, called, positive)
+    for _ in range(times):
+        p, groups = draw(population, n, rng)
+        support = np.bincount(p.truth, minlength=k)
+        true = far_shares(k, rng) * (support > 0)
+        true /= true.sum()
+        if true[positive].sum() in (0, 1):
+            continue
+        shares = true if counted is None else rng.multinomial(counted, true) / counted
+        named = ClassShares(tuple(zip(p.classes, shares.tolist(), strict=True)), counted)
+        answers = np.isin(p.predicted, np.flatnonzero(positive))
+        mixed = Mixed(
+            [(p, p.predicted, answers)],
+            positive,
+            shares,
+            groups,
+            named.draw(shares),
+            bounded=True,
+        )
+        values = mix(rates, true)
+        for name, value in values.items():
+            if name == "predicted":
+                for c in range(k):
+                    found = mixed.over(name, c)
+                    coverage.add(name, float(value[c]), found.low, found.high)
+            else:
+                found = mixed.over(name)
+                coverage.add(name, float(value), found.low, found.high)
+    return coverage.table()
+
+
+def clinic(
+    population: Population,
+    shares: np.ndarray,
+    m: int,
+    rng: np.random.Generator,
+    change: float = 0.0,
+) -> np.ndarray:
+    """Probabilities of unlabelled cases; *change*: how much less the model sees, which no share explains."""
+    there = replace(population, classes=shares, truths={})
+    cases = there.draw_cases(m, rng)
+    model = population.log_odds.copy()
+    model[np.diag_indices(len(model))] -= change * np.diag(
+        population.log_odds - population.log_odds.mean(axis=0)
+    )
+    return population.answer(cases, model, rng).probabilities
+
+
+def simulate_unlabelled(
+    population: Population, n: int, times: int, rng: np.random.Generator, m: int
+) -> dict:
+    """The test's false alarms and power, and the coverage of shares and forecast where it raises none."""
+    large = Truth(population).p
+    k = len(population.classes)
+    positive = np.arange(k) % 3 == 1
+    rates = rates_of(
+        large, large.predicted, np.isin(large.predicted, np.flatnonzero(positive)), positive
+    )
+    coverage, alarms = (
+        Coverage(),
+        {"no shift": [], "label shift": [], "change 0.2": [], "change 0.5": []},
+    )
+    errors: dict[str, list[float]] = {"EM": [], "means": []}
+    refused: list[str] = []
+    for _ in range(times):
+        p, groups = draw(population, n, rng)
+        support = np.bincount(p.truth, minlength=k)
+        true = near_shares(population.classes, rng) * (support > 0)
+        true /= true.sum()
+        for name in alarms:
+            shares = population.classes if name == "no shift" else true
+            change = float(name.split()[1]) if name.startswith("change") else 0.0
+            q = clinic(population, shares, m, rng, change)
+            found, correction = estimate_shares(p.truth, p.probabilities, q)
+            if found[support < FEWEST_OF_CLASS].sum() > MOST_OF_FEW:
+                refused.append(name)
+                continue
+            raised = check_label_shift(p.truth, p.probabilities, q, groups).p < 0.05
+            alarms[name].append(raised)
+            if name != "label shift" or raised:
+                continue
+            drawn = draw_shares(p.truth, p.probabilities, q, correction, found, groups)
+            by_means = match_means(p.truth, correction.apply(p.probabilities), correction.apply(q))
+            errors["EM"].append(float(np.abs(found - true).sum() / 2))
+            errors["means"].append(float(np.abs(by_means - true).sum() / 2))
+            for c in np.flatnonzero(support >= FEWEST_OF_CLASS):
+                low, high = bound_shares(found, drawn)
+                coverage.add("share", true[c], low[c], high[c])
+            answers = np.isin(p.predicted, np.flatnonzero(positive))
+            mixed = Mixed(
+                [(p, p.predicted, answers)],
+                positive,
+                found,
+                groups,
+                drawn,
+                PLAN,
+                bounded=True,
+            )
+            for key, value in mix(rates, true).items():
+                for c in range(k if key == "predicted" else 1):
+                    got = mixed.over(key, c)
+                    coverage.add(key, float(np.atleast_1d(value)[c]), got.low, got.high)
+    return {
+        "too few labelled": round(len(refused) / (len(alarms) * times), 3),
+        "alarms": {name: round(float(np.mean(a)), 3) for name, a in alarms.items() if a},
+        "mean distance of shares": {
+            name: round(float(np.mean(e)), 3) for name, e in errors.items() if e
+        },
+        **coverage.table(),
+    }
+
+
+def main() -> None:
+    """Simulate, print and write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--simulations", type=int, default=200)
+    parser.add_argument(
+        "--only", default="", help="abstention, sets, forecast, counted or unlabelled"
+    )
+    parser.add_argument("--population", default="", help="part of a population's name")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    results, times = Found(arguments.out), arguments.simulations
+    for name, sizes in SITUATIONS.items():
+        for n in sizes if arguments.population in name else ():
+            population, rng = make(name), np.random.default_rng([n, len(name)])
+            parts = {
+                "abstention": simulate_abstention,
+                "sets": simulate_sets,
+                "forecast": partial(simulate_forecast, counted=None),
+                "counted": partial(simulate_forecast, counted=200),
+                "unlabelled": partial(simulate_unlabelled, m=1000),
+            }
+            for part, run in parts.items():
+                if arguments.only in ("", part):
+                    results.keep(f"{part}; {name}; {n} cases", run(population, n, times, rng))
+
+
+if __name__ == "__main__":
+    main()
