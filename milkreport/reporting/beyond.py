@@ -57,14 +57,16 @@ class BeyondView:
 
 
 def build_beyond(results: Results) -> BeyondView | None:
-    """The section; ``None`` if results hold nothing of it."""
+    """The section; ``None`` if results hold nothing of it, or many arms and no other class shares."""
     arms = [
         (arm, part.beyond)
         for arm in drawn_arms(results)
         if not is_many(results) or arm.name in reported_names(results)
         if (part := arm.part("test")) is not None and part.beyond is not None
     ]
-    if not arms:
+    asked = bool(results.unlabelled) or any(b.forecast is not None for _, b in arms)
+    # Of many arms, what nobody asked for is in results.json alone.
+    if not arms or (is_many(results) and not asked):
         return None
     texts, tables, remarks = [_assumptions(results, arms)], [], []
     if abstained := _abstention(results, arms):

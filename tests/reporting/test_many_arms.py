@@ -230,7 +230,7 @@ def test_thirty_arms_take_under_sixty_lines_of_the_terminal(thirty: tuple[Path, 
     assert "model_0" in rows[:2]
 
 
-def test_a_report_of_thirty_arms_draws_six_says_so_and_stays_within_twenty_pages(
+def test_a_report_of_thirty_arms_draws_six_says_so_and_stays_under_twenty_pages(
     thirty: tuple[Path, str], tmp_path: Path
 ) -> None:
     results = Results.model_validate_json((thirty[0] / "results.json").read_text())
@@ -249,7 +249,7 @@ def test_a_report_of_thirty_arms_draws_six_says_so_and_stays_within_twenty_pages
     assert len(set(re.findall(r'class="arm[^"]*" data-name="([^"]*)"', page))) == 30
     write_pdf(render_print(view), tmp_path / "report.pdf")
     paper = PdfReader(io.BytesIO((tmp_path / "report.pdf").read_bytes()))
-    assert len(paper.pages) <= 20
+    assert len(paper.pages) < 20
     first = paper.pages[0].extract_text()
     assert f"{best[0]} minus model_0" in first
     assert f"{best[0]} minus {best[1]}" in first
