@@ -278,7 +278,7 @@ def _share(printed: str) -> Figure:
 
 
 def test_the_order_is_weighed_as_by_drawing_from_prior_and_posterior() -> None:
-    found = weigh_order([_share("0.80")], [_share("0.75")], [1000])
+    found = weigh_order([_share("0.800")], [_share("0.750")], [1000])
     assert found is not None
     # 800 and 750 right, 650 of them in common; draws weighted by the prior of 2 points.
     rng = np.random.default_rng(1)
@@ -289,7 +289,9 @@ def test_the_order_is_weighed_as_by_drawing_from_prior_and_posterior() -> None:
     assert weight[gap <= 0].sum() / weight.sum() == pytest.approx(found.usual[0], abs=0.005)
     assert found.least <= found.usual[2] < found.usual[1] < found.usual[0] < found.most
     assert found.enough is not None
-    again = weigh_order([_share("0.80")], [_share("0.75")], [found.enough])
+    n = found.enough
+    sides = [_share(f"{round(share * n) / n:.6f}") for share in (0.8, 0.75)]
+    again = weigh_order(sides[:1], sides[1:], [n])
     assert again is not None
     assert again.usual[0] == pytest.approx(0.05, abs=0.03)
 
@@ -320,7 +322,7 @@ def test_coarse_digits_make_an_order_less_sure() -> None:
     )
     assert coarse is not None
     assert fine is not None
-    assert coarse.usual[0] > 0.2 > 0.05 > fine.usual[0]
+    assert coarse.usual[0] > 0.3 > 0.15 > fine.usual[0]
 
 
 def test_equal_shares_never_stand() -> None:
