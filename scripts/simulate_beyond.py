@@ -5,7 +5,7 @@ each 95% interval holds the true value; how often sets hold the true class, per 
 label shift raises a false alarm (class shares alone differ, or nothing does), and how often it finds another
 change of the cases. ``docs/beyond.md`` has the figures.
 
-    python scripts/simulate_beyond.py [--simulations 200] [--only PART] [--out FILE]
+    python scripts/simulate_beyond.py [--simulations 200] [--only PART] [--unseen] [--out FILE]
 """
 
 from __future__ import annotations
@@ -42,6 +42,14 @@ SITUATIONS: dict[str, tuple[int, ...]] = {
     "middling, 3 classes": (200, 1000),
     "middling, 11 classes, weakly alike groups": (1000,),
     "middling, 2 classes, 20%, weakly alike groups": (300,),
+}
+#: Populations that no method was chosen on.
+UNSEEN: dict[str, tuple[int, ...]] = {
+    "weak, 11 classes": (1000,),
+    "strong, 3 classes": (200,),
+    "weak, 2 classes, 5%": (1000,),
+    "middling, 30 classes": (1000,),
+    "middling, 2 classes, 20%, strongly alike groups": (300,),
 }
 LARGE = 300_000
 PLAN = Plan(n_resamples=N_DRAWS)
@@ -268,10 +276,11 @@ def main() -> None:
         "--only", default="", help="abstention, sets, forecast, counted or unlabelled"
     )
     parser.add_argument("--population", default="", help="part of a population's name")
+    parser.add_argument("--unseen", action="store_true", help="populations no method was chosen on")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     results, times = Found(arguments.out), arguments.simulations
-    for name, sizes in SITUATIONS.items():
+    for name, sizes in (UNSEEN if arguments.unseen else SITUATIONS).items():
         for n in sizes if arguments.population in name else ():
             population, rng = make(name), np.random.default_rng([n, len(name)])
             parts = {

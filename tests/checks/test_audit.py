@@ -15,6 +15,7 @@ from milkreport.checks.audit.audit import audit
 from milkreport.checks.audit.findings import Audit, Finding, Outcome
 from milkreport.checks.audit.matrices import complete, consensus, read_matrix
 from milkreport.checks.audit.matrices_check import audit_matrices
+from milkreport.checks.audit.ranking import describe_ranking
 from milkreport.checks.audit.rounding import Batches, find_counts, is_cut, is_rounded
 from milkreport.checks.reference import Reference, load_reference
 from milkreport.evaluation.metrics.definitions import DEFINITIONS
@@ -69,6 +70,31 @@ def draw(rng: np.random.Generator, support: list[int]) -> np.ndarray:
 
 def of(found: Audit, outcome: Outcome) -> list[Finding]:
     return found.of(outcome)
+
+
+# --- the order of the models ----------------------------------------------------------------------
+
+
+def test_an_order_that_the_matrices_turn_around_is_named() -> None:
+    rng = np.random.default_rng(3)
+    matrices = {"one": draw(rng, [60, 40]), "two": draw(rng, [60, 40])}
+    matrices["one"][0] += [5, -5]  # one is ahead by its matrix
+    honest = publish(matrices)
+    said = describe_ranking(audit(honest))
+    assert said.startswith("Recomputed from the confusion matrices, the order of the models stays")
+    accuracy = {a: float(np.trace(m) / m.sum()) for a, m in matrices.items()}
+    assert accuracy["one"] > accuracy["two"]
+    swapped = [
+        f.model_copy(update={"printed": f"{accuracy['two' if f.arm == 'one' else 'one']:.4f}"})
+        if f.metric == "accuracy"
+        else f
+        for f in honest.figures
+    ]
+    said = describe_ranking(audit(honest.model_copy(update={"figures": swapped})))
+    assert "changes in test accuracy: one " in said.lower()
+    assert f"{accuracy['two']:.4f} and {accuracy['one']:.4f} are printed" in said
+    alone = publish({"one": matrices["one"]})
+    assert describe_ranking(audit(alone)) == ""
 
 
 # --- the paper -----------------------------------------------------------------------------------

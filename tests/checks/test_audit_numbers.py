@@ -344,7 +344,7 @@ def test_a_claim_may_name_a_class_and_says_whether_it_stands() -> None:
     values: dict[str, Any] = {"support": {"test": {"a": 30, "b": 20, "c": 10}}, "claims": [claim]}
     found = [f for f in audit(publish(figures, **values)).findings if f.topic == "claim"]
     assert [f.outcome for f in found] == [Outcome.AGREES, Outcome.QUESTIONABLE]
-    assert "false with probability" in found[1].what
+    assert "false with a probability of at most about" in found[1].what
     for wrong in ({"class_name": "d"}, {"metric": "sensitivty"}, {"arm": "z"}):
         with pytest.raises(ValueError, match="did you mean|known: |not declared"):
             publish(figures, **values | {"claims": [claim | wrong]})

@@ -102,14 +102,14 @@ def _stand(reference: Reference, claim: Claim) -> Iterator[Finding]:
         class_name=claim.class_name,
         stands=claim.stands,
         value=most,
-        what=f"“{claim.text}”: the order {verdict}: it is false with probability {most:.2g} at most, about, "
-        f"for {above.printed} and {below.printed} ({reference.title_of(nearest)}) on {n:,} cases",
+        what=f"“{claim.text}”: the order {verdict}: it is false with a probability of at most about "
+        f"{most:.2g}, for {above.printed} and {below.printed} ({reference.title_of(nearest)}) on {n:,} cases",
         arithmetic=[
-            "assumed: true differences between such models have a standard deviation of 2 points or more, and "  # noqa: E501
-            "the number of cases that both have right is in the upper half of what their accuracies allow, "
-            "as measured for other models; otherwise the probability is larger",
-            f"{between:.2g} with a standard deviation of 5 points, {least:.2g} with 10 points and models that "  # noqa: E501
-            "are mostly right on the same cases",
+            "assumed: true differences between such models have a standard deviation of 2 points or more, "
+            "and the number of cases that both have right is in the upper half of what their accuracies "
+            "allow, as measured for other models; otherwise the probability is larger",
+            f"{between:.2g} with a standard deviation of 5 points, {least:.2g} with 10 points and models "
+            "that are mostly right on the same cases",
             f"over every number of cases that both can have right: {found.least:.2g} to {found.most:.2g}",
             f"with the same shares it would stand from {enough} on",
         ],
@@ -194,8 +194,8 @@ def _uncertainty(
     gap = counted[claim.arm] - counted[nearest]
     verdict = "includes 0" if low <= 0 <= high else "excludes 0"
     return [
-        f"difference from {reference.title_of(nearest)}: {gap:+.4f}; the 95% interval, {low:+.3f} to {high:+.3f}, {verdict} "  # noqa: E501
-        "(cases taken as independent, training noise not counted)"
+        f"difference from {reference.title_of(nearest)}: {gap:+.4f}; the 95% interval, {low:+.3f} to "
+        f"{high:+.3f}, {verdict} (cases taken as independent, training noise not counted)"
     ]
 
 

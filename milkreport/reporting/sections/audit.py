@@ -35,11 +35,13 @@ _TOPICS = {
     "behaviour": "What the arms predict",
 }
 _MEANINGS = {
-    Outcome.DIFFERS: "Two printed statements contradict each other if numbers are computed over all cases and "  # noqa: E501
-    "rounded to the nearest (another way that would explain it is named below the finding); or numbers without "  # noqa: E501
-    "a confusion matrix are impossible in every usual way that was tried. The cause is not known.",
-    Outcome.QUESTIONABLE: "No contradiction of that kind, but numbers are possible only under an assumption that "  # noqa: E501
-    "the publication does not state, an order may be due to chance, or a behaviour is unexplained.",
+    Outcome.DIFFERS: "Two printed statements contradict each other if numbers are computed over all cases "
+    "and rounded to the nearest (another way that would explain it is named below the finding); or "
+    "numbers without a confusion matrix are impossible in every usual way that was tried. The cause is not "
+    "known.",
+    Outcome.QUESTIONABLE: "No contradiction of that kind, but numbers are possible only under an "
+    "assumption that the publication does not state, an order may be due to chance, or a behaviour "
+    "is unexplained.",
     Outcome.CANNOT_TELL: "What is printed does not decide it.",
     Outcome.AGREES: "The statement follows from others, or at least one confusion matrix prints all "
     "the numbers.",
