@@ -487,9 +487,9 @@ def test_the_command_shows_writes_and_exits_with_0(milkreport: Command, tmp_path
     assert json.loads((tmp_path / "out/audit.json").read_text()) == json.loads(done.stdout)
     page = (tmp_path / "out/audit.html").read_text(encoding="utf-8")
     assert "Audit: Skin Lesion Classification" in page
-    # The four first of them stand on the first page too, with one badge that explains the word.
+    # The first three of them stand on the first page too, with one badge that explains the word.
     assert page.count('class="badge fail"') == 9 + 3 + 1
-    assert "answered BKL or SCCKA" in page
+    assert "was predicted as BKL or SCCKA" in page
     plain = milkreport("audit", "paper")
     assert plain.stdout == ""
     assert "9 DIFFERS, 5 QUESTIONABLE, 13 CAN'T BE TOLD, 26 AGREES" in plain.stderr
