@@ -293,7 +293,9 @@ def test_sums_shares_and_repeats() -> None:
 def test_two_matrices_that_contradict_each_other_tell_nothing_of_which_is_wrong() -> None:
     rng = np.random.default_rng(0)
     found = audit(publish({"one": draw(rng, [30, 40]), "two": draw(rng, [31, 39])}))
-    assert "the source does not say what its rows must add up to" in {f.what for f in found.findings}
+    assert "the source does not say what its rows must add up to" in {
+        f.what for f in found.findings
+    }
     support = {"test": {"a": 30, "b": 40}}
     told = audit(publish({"one": draw(rng, [30, 40]), "two": draw(rng, [31, 39])}, support=support))
     wrong = [f for f in of(told, Outcome.DIFFERS) if f.topic == "matrix"]
