@@ -59,9 +59,7 @@ def open_run(folder: RunFolder, now: Declared, binding: Binding, restart: bool) 
     given = _bound_to(folder, binding, restart)
     if given is None:
         return Opening(None)
-    before = folder.load_adherence() if not restart else None
-    known = before.deviations if before else []
-    deviations = settle(given, now, binding.reason, known)
+    deviations = _deviations(folder, given, now, binding, restart)
     stamp = None
     if binding.stamp is not None:
         stamp = check_stamp(binding.stamp, given.hash, binding.authority)
@@ -86,10 +84,17 @@ def check_settings(
     given = _bound_to(folder, binding, restart)
     if given is None:
         return False
-    before = folder.load_adherence() if not restart else None
     now = redeclare(given.declared, suite, reuse=reuse)
-    settle(given, now, binding.reason, before.deviations if before else [])
+    _deviations(folder, given, now, binding, restart)
     return True
+
+
+def _deviations(
+    folder: RunFolder, given: Registration, now: Declared, binding: Binding, restart: bool
+) -> list[Deviation]:
+    """How the run deviates, those that the folder has on record first."""
+    before = folder.load_adherence() if not restart else None
+    return settle(given, now, binding.reason, before.deviations if before else [])
 
 
 def _bound_to(folder: RunFolder, binding: Binding, restart: bool) -> Registration | None:

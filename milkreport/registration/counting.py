@@ -45,7 +45,7 @@ def count(
         repeated=sum(e.kind == "repeated" for e in mine),
         not_shown=len(trained(mine) - set(shown)),
         other_settings=count_others(chain, data, suite),
-        before=_count_before(chain, mine, registration),
+        before=_count_before(chain, data, suite, registration),
         registrations=len(
             {e.registration for e in chain.entries if e.data == data and e.kind == "registered"}
         ),
@@ -75,15 +75,13 @@ def count_others(chain: Chain, data: str, suite: str) -> int:
     )
 
 
-def _count_before(chain: Chain, mine: list[Entry], registration: str) -> int | None:
+def _count_before(chain: Chain, data: str, suite: str, registration: str) -> int | None:
     """Trainings before the registration's own entry; ``None`` if this ledger has no such entry.
 
     A run that deviates has another suite than its registration, whose entry is found all the same.
     """
-    own = (e for e in chain.entries if e.kind == "registered" and e.registration == registration)
-    entry = next(own, None) if registration else None
-    if entry is None:
-        return None
-    place = chain.entries.index(entry)
-    before = set(map(id, chain.entries[:place]))
-    return len(trained([e for e in mine if id(e) in before]))
+    for place, entry in enumerate(chain.entries):
+        if entry.kind == "registered" and registration and entry.registration == registration:
+            earlier = chain.entries[:place]
+            return len(trained([e for e in earlier if e.data == data and e.suite == suite]))
+    return None
