@@ -135,7 +135,7 @@ class Stopped(Exception):
 
 
 class EnvironmentProblem(MilkreportError):
-    """The machine lacks something: a lock, space, a permission, a library, a GPU (exit code 4)."""
+    """Something is missing on the machine: a lock, space, a permission, a library, a GPU (exit code 4)."""
 
     exit_code = 4
 

@@ -15,4 +15,4 @@ def resource_folder(name: str) -> Path:
     for folder in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
-    raise FileNotFoundError(f"the installation lacks its {name}/ folder; install milkreport again")
+    raise FileNotFoundError(f"the installation has no {name}/ folder; install milkreport again")

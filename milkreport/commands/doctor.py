@@ -74,7 +74,7 @@ def _explaining() -> tuple[str, str, str]:
 def _exporting() -> tuple[str, str, str]:
     packages = ("onnx", "onnxscript", "onnxruntime")
     if lacking := [name for name in packages if importlib.util.find_spec(name) is None]:
-        found = f"safetensors, pickle; ONNX lacks {', '.join(lacking)}"
+        found = f"safetensors, pickle; for ONNX {', '.join(lacking)} missing"
         return "model export", found, 'pip install "milkreport[onnx]"'
     return "model export", "safetensors, ONNX, pickle", ""
 

@@ -82,7 +82,9 @@ def run_controls() -> Iterator[Control]:
         yield from _control_evidence(place, base)
         yield Control("a probability that is no number", "exit 3", _refused(place, base))
         yield Control(
-            "a metric that the run lacks", "NOT CHECKED, exit 5", _lacking(place, before, base)
+            "a metric that the run does not have",
+            "NOT CHECKED, exit 5",
+            _lacking(place, before, base),
         )
         yield Control(
             "a metric defined otherwise", "NOT CHECKED, exit 2", _redefined(place, before, base)

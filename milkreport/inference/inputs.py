@@ -62,7 +62,7 @@ def load_asked(
         strict: whether a case without one of its images is an error.
 
     Raises:
-        DataError: labels of other classes; a view or a column that the model reads lacks or is of another
+        DataError: labels of other classes; a view or a column that the model reads is missing or of another
             kind; under *strict*, incomplete cases. DataProblems: every image that cannot be decoded.
     """
     cases = load_cases(data, "auto", cache, notice)

@@ -126,7 +126,7 @@ def load_embedder(settings: Pretrained) -> Embedder:
     Raises:
         ConfigError: an unknown backbone; weights that are not its own, or no weights.
         DataError: weights that the user did not allow; see :mod:`milkreport.trust`.
-        EnvironmentProblem: the package with the weights lacks, or a download failed.
+        EnvironmentProblem: the package with the weights is missing, or a download failed.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(0, "backbone"))
@@ -257,7 +257,7 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
     own = network.state_dict()
     for name in own:
         if name not in state:
-            raise ConfigError(f"lacks {name}", "give weights of this very backbone", where)
+            raise ConfigError(f"has no {name}", "give weights of this very backbone", where)
         if state[name].shape != own[name].shape:
             what = (
                 f"{name} is {tuple(state[name].shape)}, the backbone has {tuple(own[name].shape)}"

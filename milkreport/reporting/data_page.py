@@ -11,7 +11,12 @@ from milkreport.evaluation.records.data import DataSummary
 from milkreport.reporting.blocks import Badge, Chapter, Fact, PageView, number_entries
 from milkreport.reporting.html import render_page
 from milkreport.reporting.sections.data import build_data
-from milkreport.reporting.wording.data import data_sentence, problem_badge, tidy
+from milkreport.reporting.wording.data import (
+    data_sentence,
+    problem_badge,
+    small_classes_sentence,
+    tidy,
+)
 from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER
 from milkreport.reporting.wording.text import day, numeral, shorten, without_paths
 
@@ -67,8 +72,10 @@ def build_data_page(
     """The page as frozen values, all of them text; arguments as in :func:`write_data_page`."""
     data = tidy(data)
     chapters = _with_origin(data, build_data(data, classes, ()).chapters)
-    said = [shorten(without_paths(remark), 300) for remark in remarks[:MOST_REMARKS]]
-    if more := len(remarks) - len(said):
+    small = small_classes_sentence(data, classes)
+    said = [small] * bool(small)
+    said += [shorten(without_paths(remark), 300) for remark in remarks[:MOST_REMARKS]]
+    if (more := len(remarks) - MOST_REMARKS) > 0:
         said.append(f"and {numeral(more)} more")
     return DataPageView(
         title=f"{shorten(data.name, 80)}: data report",

@@ -1,7 +1,7 @@
 """The appendix: what reporting guidelines ask for, and where a report answers it.
 
-The lists are data: ``templates/guidelines/*.toml``. Answers follow from the results: what a run lacks is said
-to be missing.
+The lists are data: ``templates/guidelines/*.toml``. Answers follow from the results: what
+a run does not have is said to be missing.
 """
 
 from __future__ import annotations

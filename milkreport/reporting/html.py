@@ -1,4 +1,4 @@
-"""View to markup. Everything is escaped, and what a view lacks is an error, never a blank."""
+"""View to markup. Everything is escaped, and what is missing from a view is an error, never a blank."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def write_pdf(
         attachments: name, description and bytes of each file that the PDF carries.
 
     Raises:
-        PdfProblem: a system library lacks, or a cap was hit.
+        PdfProblem: a system library is missing, or a cap was hit.
         EnvironmentProblem: the folder cannot be written.
     """
     environment = dict(os.environ)
@@ -89,10 +89,10 @@ def _epoch(created: str) -> int:
 def _missing(said: str) -> str:
     """What the worker could not load, in one phrase."""
     if module := re.search(r"No module named '([\w.]+)'", said):
-        return f"the Python package {module[1]} lacks"
+        return f"the Python package {module[1]} is missing"
     if library := re.search(r"cannot load library '([^']+)'", said):
-        return f"WeasyPrint's system library {Path(library[1]).name} lacks (it needs Pango)"
-    return (said.strip().splitlines() or ["a system library lacks"])[-1][:300]
+        return f"WeasyPrint's system library {Path(library[1]).name} is missing (it needs Pango)"
+    return (said.strip().splitlines() or ["a system library is missing"])[-1][:300]
 
 
 def _too_large(what: str, html: str) -> PdfProblem:

@@ -3,7 +3,7 @@
 Stdin begins with a line of JSON: name, description and size of each file. Their bytes follow, then the HTML.
 
 Runs as a script, with nothing of milkreport but this file: it starts fast, its memory is its own.
-Exit codes: 0 done, 3 a library lacks, 4 out of memory, 5 anything else; stderr then says why.
+Exit codes: 0 done, 3 a library is missing, 4 out of memory, 5 anything else; stderr then says why.
 """
 
 from __future__ import annotations

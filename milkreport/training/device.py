@@ -49,7 +49,7 @@ def pin(training: Training, device: torch.device) -> None:
     tells of it, ``off`` lets the libraries choose the fastest.
 
     Raises:
-        ConfigError: the precision is none of this device. EnvironmentProblem: this GPU lacks it.
+        ConfigError: the precision is none of this device. EnvironmentProblem: this GPU does not have it.
     """
     _refuse_precision(training.precision, device)
     torch.set_num_threads(training.threads)

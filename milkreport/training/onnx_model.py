@@ -111,7 +111,7 @@ def to_onnx(model: SavedModel, real: Sequence[Floats] = ()) -> OnnxModel:
             the random ones.
 
     Raises:
-        ConfigError: the model is no network. EnvironmentProblem: a package lacks.
+        ConfigError: the model is no network. EnvironmentProblem: a package is missing.
         DataError: the network cannot be translated, or the translation answers otherwise.
     """
     refuse_no_network(model)
@@ -131,7 +131,7 @@ def to_onnx(model: SavedModel, real: Sequence[Floats] = ()) -> OnnxModel:
 
 
 def refuse_no_network(model: SavedModel) -> None:
-    """Raise a ConfigError for a classifier, an EnvironmentProblem where a package lacks."""
+    """Raise a ConfigError for a classifier, an EnvironmentProblem where a package is missing."""
     if isinstance(model.card.model, Classifier):
         what = f"{model.card.model.name} is a classifier of scikit-learn, and ONNX is for networks here"
         raise ConfigError(what, "use --format safetensors, which copies model.skops and its card")

@@ -531,6 +531,21 @@ def test_unlabelled_data_says_so_and_draws_no_class(tmp_path: Path) -> None:
     assert "10,378 images (clinical and dermoscopic), without labels." in page
 
 
+def test_the_data_page_names_classes_that_are_too_small_to_judge(tmp_path: Path) -> None:
+    first, second, *others = CLASSES
+    counts = {first: 49, second: 9} | dict.fromkeys(others, 50)
+    page = page_of(tmp_path, changed(class_counts=counts))
+    assert (
+        f"2 classes have fewer than 50 lesions ({second} 9 and {first} 49): a test part of a fifth holds "
+        "fewer than ten of such a class, too few to judge it." in page
+    )
+    assert "fewer than 50" not in page_of(
+        tmp_path, changed(class_counts=dict.fromkeys(CLASSES, 50))
+    )
+    # A class without a case is said elsewhere.
+    assert "fewer than 50" not in page_of(tmp_path, changed(class_counts={first: 50, second: 0}))
+
+
 def test_the_data_page_stands_alone(tmp_path: Path) -> None:
     data = changed(proof=None)
     page = page_of(tmp_path, data, remarks=["5 identical images"])

@@ -36,7 +36,7 @@ class Audited:
     """One arm's matrix on one part, in the reading that fits the printed metrics best.
 
     ``completions``: matrices with the support that the source states or its matrices share; empty where that
-    is not known or too much lacks. ``fitting``: those of them with which most printed metrics agree, and
+    is not known or too much is missing. ``fitting``: those of them with which most printed metrics agree, and
     ``n_fitting`` how many metrics that is.
     """
 

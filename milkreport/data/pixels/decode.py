@@ -131,7 +131,7 @@ def decode(
 
 
 def require_decoder(decoder: Decoder) -> None:
-    """Raise an EnvironmentProblem where this installation lacks what *decoder* needs."""
+    """Raise an EnvironmentProblem where what *decoder* needs is not installed."""
     if decoder == "fast":
         try:
             importlib.import_module("cykooz_resizer")

@@ -78,7 +78,7 @@ _LABELS = (
     _define(
         "macro_specificity",
         "Macro specificity",
-        "How rarely is a class answered where it is not, each class counting alike?",
+        "How rarely is a class predicted for cases of other classes, each class counting the same?",
         f"specificity, {_MACRO}",
         _UNDEFINED,
     ),
@@ -106,7 +106,7 @@ _LABELS = (
     _define(
         "weighted_specificity",
         "Weighted specificity",
-        "How rarely is a class answered where it is not, classes counting by their cases?",
+        "How rarely is a class predicted for cases of other classes, classes counting by their cases?",
         f"specificity, {_WEIGHTED}",
         _UNDEFINED,
     ),

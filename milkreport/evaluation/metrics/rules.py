@@ -1,6 +1,6 @@
-"""Decision rules beside argmax: each class answered by itself, so that a case may get several or none.
+"""Decision rules beside argmax: each class decided by itself, so that a case may get several or none.
 
-``isic``: the ISIC Archive's scorer (isic-challenge-scoring 5.6 and 5.8): a class is answered where its value
+``isic``: the ISIC Archive's scorer (isic-challenge-scoring 5.6 and 5.8): a class is predicted where its value
 is above 0.5; empty denominators count 1. Thresholds: the same with a threshold per class.
 """
 

@@ -70,7 +70,7 @@ def load_values(
     """Predictions without truth: the id column's name, the ids, and values (n, n_classes) of *classes*.
 
     Raises:
-        DataError: a class lacks or is unknown, a value is no probability, an id stands twice.
+        DataError: a class is missing or unknown, a value is no probability, an id stands twice.
     """
 
     def read(load: Callable[[Source], Table]) -> tuple[str, list[str], Floats]:

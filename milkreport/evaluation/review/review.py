@@ -26,7 +26,7 @@ def _no_reference(_: Results) -> Outcome:
 #: Code to what it looks for, and the rule.
 RULES: dict[str, tuple[str, Rule]] = {
     "MR001": ("Majority class only", answers.majority_only),
-    "MR002": ("Classes never answered", answers.never_predicted),
+    "MR002": ("Classes never predicted", answers.never_predicted),
     "MR003": ("Training above test", training.train_test_gap),
     "MR004": ("Calibration", trust.calibration),
     "MR005": ("Metrics that contradict each other", order.contradiction),

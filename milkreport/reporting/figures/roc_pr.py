@@ -25,6 +25,8 @@ from milkreport.reporting.wording.text import decimal, shorten_apart, whole
 MOST_LINES = 6
 MOST_PANELS = 16
 _COLUMNS = 4
+#: Panels a row of many classes and many arms: both curves then fit on one page.
+_NARROW, _MANY_CLASSES, _MANY_ARMS = 6, 8, 6
 _DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     "-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (4, 1.2, 1, 1.2)), (0, (7, 2)), (0, (2, 2)),
 )  # fmt: skip
@@ -67,7 +69,10 @@ def _class_panels(key: str, arms: Sequence[ArmRows], part: str, precision: bool)
     )
     columns = legend_columns([*titles.values()], WIDTH - 0.4)
     with drawing():
-        figure, grid = _panels(len(names), above=legend_height([*titles.values()], columns))
+        above = legend_height([*titles.values()], columns)
+        narrow = len(names) > _MANY_CLASSES and len(arms) >= _MANY_ARMS
+        a_row = _NARROW if narrow else _COLUMNS
+        figure, grid = _panels(len(names), above=above, a_row=a_row)
         said = []
         heads = dict(zip(names, shorten_apart(names, 16), strict=True))
         for axes, name in zip(grid, names, strict=False):
@@ -90,7 +95,7 @@ def _class_panels(key: str, arms: Sequence[ArmRows], part: str, precision: bool)
         across, up = (
             ("recall", "precision") if precision else ("false positive rate", "sensitivity")
         )
-        _label(figure, grid, len(names), across, up)
+        _label(figure, grid, len(names), across, up, a_row)
         _legend(figure, grid, columns)
         what = "average precision" if precision else "area under the curve"
         return to_svg(figure, key, f"{title}, {part}", f"{what} by class. {'; '.join(said)}")
@@ -210,19 +215,21 @@ def decision_curve(key: str, arms: Sequence[tuple[int, str, PositiveResult]]) ->
         return to_svg(figure, key, "Decision curve", said)
 
 
-def _panels(n: int, lines: int = 1, above: float = 0.0) -> tuple[Figure, list[Axes]]:
-    """Square panels, four a row, room for names of some lines above and for labels below.
+def _panels(
+    n: int, lines: int = 1, above: float = 0.0, a_row: int = _COLUMNS
+) -> tuple[Figure, list[Axes]]:
+    """Square panels, *a_row* of them a row, room for names of some lines above and for labels below.
 
     *above*: inches for further lines of the legend.
     """
-    columns = min(_COLUMNS, max(n, 1))
+    columns = min(a_row, max(n, 1))
     rows = -(-max(n, 1) // columns)
-    side, gap = 1.3, 0.14 + 0.14 * lines
+    step = (WIDTH - 0.5) / a_row
+    side, gap = min(1.3, step - 0.14), 0.14 + 0.14 * lines
     top = above + (0.34 if lines == 1 else 0.06)
     height = top + rows * (side + gap) + 0.34
     figure = Figure(figsize=(WIDTH, height))
     axes = []
-    step = (WIDTH - 0.5) / _COLUMNS
     for i in range(n):
         left = 0.45 + (i % columns) * step
         bottom = height - top - (i // columns + 1) * (side + gap) + 0.08
@@ -236,14 +243,16 @@ def _panels(n: int, lines: int = 1, above: float = 0.0) -> tuple[Figure, list[Ax
     return figure, axes
 
 
-def _label(figure: Figure, grid: Sequence[Axes], n: int, across: str, up: str) -> None:
+def _label(
+    figure: Figure, grid: Sequence[Axes], n: int, across: str, up: str, a_row: int = _COLUMNS
+) -> None:
     """Labels at the outer panels alone."""
     for i, axes in enumerate(grid):
-        if i % _COLUMNS == 0:
+        if i % a_row == 0:
             axes.set_ylabel(up, labelpad=3)
         else:
             axes.tick_params(axis="y", labelleft=False)
-        if i + _COLUMNS >= n:
+        if i + a_row >= n:
             axes.set_xlabel(across, labelpad=2)
         else:
             axes.tick_params(axis="x", labelbottom=False)

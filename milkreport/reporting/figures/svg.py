@@ -78,7 +78,7 @@ def drawing() -> Iterator[None]:
     font_log = logging.getLogger("matplotlib.font_manager")
     level = font_log.level
     with matplotlib.rc_context(), warnings.catch_warnings():
-        # A name may hold glyphs that the measuring font lacks; the reader's fonts draw them.
+        # A name may hold glyphs that the measuring font does not have; the reader's fonts draw them.
         warnings.simplefilter("ignore")
         font_log.setLevel(logging.ERROR)
         matplotlib.rcdefaults()

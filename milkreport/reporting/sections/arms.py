@@ -23,14 +23,13 @@ from milkreport.reporting.sections.provenance import trainings
 from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.order import (
     MOST_COLUMNS,
-    MOST_REPORTED,
     column_words,
+    most_reported,
     reported_names,
 )
 from milkreport.reporting.wording.sentences import coverage_words
 from milkreport.reporting.wording.text import (
     MISSING,
-    capital,
     decimal,
     duration,
     interval,
@@ -114,10 +113,12 @@ def detail_note(results: Results) -> str:
     n = len(results.arms) - len(reported_names(results))
     if n < 1:
         return ""
+    first = most_reported(results)
+    best = "arm" if first == 1 else f"{numeral(first)} arms"
     return (
-        f"Reported class by class: the first {numeral(MOST_REPORTED)} arms and the reference arm. "
-        f"{capital(plural(n, 'other arm is', 'other arms are'))} listed below them; metrics.csv has their "
-        "values per class, results.json their confusion matrices."
+        f"Reported class by class: the first {best} and the reference arm. The summary has the values of "
+        f"the {plural(n, 'other arm', 'other arms')}, metrics.csv those per class, and results.json their "
+        "confusion matrices."
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from milkreport.evaluation.metrics.named import define
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.blocks import Cell, Column, Fact, Row, Table, table
-from milkreport.reporting.wording.order import is_many
+from milkreport.reporting.wording.order import detailed_names, is_many
 from milkreport.reporting.wording.text import (
     decimal,
     mid_sentence,
@@ -78,7 +78,12 @@ def _arms_table(results: Results, suite: Suite | None) -> Table:
     rows, trained = [], suite is not None
     changes = {arm.name: _changes(suite, arm) for arm in suite.arms} if suite else {}
     strengths = {arm.name: arm.amount for arm in suite.arms} if suite else {}
+    # Where predictions were read from is a line an arm that says little: of many, those that are drawn.
+    briefly = is_many(results) and not trained
+    named = detailed_names(results) if briefly else {arm.name for arm in results.arms}
     for arm in results.arms:
+        if arm.name not in named:
+            continue
         cells = [Cell(arm_title(results, arm.name))]
         if trained:
             correction = CORRECTIONS.get(arm.correction, arm.correction)
@@ -96,6 +101,8 @@ def _arms_table(results: Results, suite: Suite | None) -> Table:
             columns.append(Column("Changed of the suite's settings", text=True))
     columns.append(Column("What it does" if trained else "Where it comes from", text=True))
     caption = "The arms, which exclude one another." if trained else "The predictions."
+    if briefly:
+        caption += " Those that are drawn, and the reference arm; results.json has all."
     return table("arms", caption, tuple(columns), rows, dense=is_many(results))
 
 

@@ -90,7 +90,7 @@ def point_sentence(results: Results) -> str:
         text += " (the second of two classes, because none was named)"
     if rule.kind == "argmax":
         half = ""
-        if len(results.classes) == 2:  # of equal probabilities the first class is answered
+        if len(results.classes) == 2:  # of equal probabilities the first class is predicted
             above = "of at least" if found.classes == results.classes[:1] else "above"
             half = f", that is with a probability {above} 0.5"
         said = f"{text}. {capital(words)} are called positive by the predicted class{half}"

@@ -19,6 +19,9 @@ from milkreport.reporting.wording.text import (
 from milkreport.tables import plural
 
 MOST_KINDS = 10  # of problems that are named
+#: Of fewer cases a test part of a fifth holds fewer than ten, which reports mark as too few to judge a class.
+FEW_CASES = 50
+_MOST_SMALL = 12  # of small classes that are named
 
 
 def tidy(data: DataSummary) -> DataSummary:
@@ -65,6 +68,24 @@ def data_sentence(data: DataSummary, classes: Sequence[str]) -> str:
             f" {plural(len(counts) - len(present), 'class has', 'classes have')} no {data.unit}."
         )
     return text
+
+
+def small_classes_sentence(data: DataSummary, classes: Sequence[str]) -> str:
+    """Which classes have too few cases to be judged by a test part of a fifth; empty if none."""
+    small = {name: n for name in classes if 0 < (n := data.class_counts.get(name, 0)) < FEW_CASES}
+    if not small:
+        return ""
+    ordered = sorted(small, key=small.__getitem__)
+    shown = shorten_apart(ordered[:_MOST_SMALL], 24)
+    named = [f"{name} {whole(small[key])}" for name, key in zip(shown, ordered, strict=False)]
+    if more := len(ordered) - len(shown):
+        named.append(f"{numeral(more)} more")
+    have = plural(len(small), "class has", "classes have")
+    return (
+        f"{have} fewer than {whole(FEW_CASES)} {data.units} ({listing(named)}): a test part of a fifth holds "
+        "fewer than ten of such a class, too few to judge it. Pooled folds (run-all cv5) test every "
+        f"{data.unit} once."
+    )
 
 
 def cleaning_rule(data: DataSummary) -> str:

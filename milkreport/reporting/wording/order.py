@@ -22,8 +22,10 @@ from milkreport.reporting.wording.titles import (
 
 #: Arms whose lines and marks can be told apart in one figure.
 MOST_DRAWN = 6
-#: Of many arms, so many of the best are reported class by class, and the reference.
+#: Of many arms, so many of the best are reported class by class, and the reference; of more than a dozen
+#: only the best, for each takes a page of the PDF.
 MOST_REPORTED = 3
+_DOZEN = 12
 #: Arms that stand side by side as columns of a table.
 MOST_COLUMNS = 5
 #: More pairs than these, and page one shows the first arm's alone, or a table those of the drawn arms.
@@ -91,7 +93,13 @@ def reported_names(results: Results) -> Collection[str]:
     """The arms that are reported one by one with matrix and classes; up to six arms, all of them."""
     if not is_many(results):
         return {arm.name for arm in results.arms}
-    return {arm.name for arm in drawn_arms(results)[:MOST_REPORTED]} | {reference_name(results)}
+    best = drawn_arms(results)[: most_reported(results)]
+    return {arm.name for arm in best} | {reference_name(results)}
+
+
+def most_reported(results: Results) -> int:
+    """How many of the best of many arms are reported class by class."""
+    return MOST_REPORTED if len(results.arms) <= _DOZEN else 1
 
 
 def drawn_words(results: Results) -> str:
