@@ -7,6 +7,7 @@ from rich.markup import escape
 from milkreport.commands.console import console
 from milkreport.evaluation.records.results import Results
 from milkreport.evaluation.review.review import worst
+from milkreport.tables import plural
 
 _STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 
@@ -22,4 +23,6 @@ def show_findings(results: Results) -> None:
         )
     rest = sum(f.is_open for f in results.findings) - len(shown)
     if rest > 0:
-        console.print(f"[dim]and {rest} more findings; all of them are in the report[/dim]")
+        console.print(
+            f"[dim]and {plural(rest, 'more finding', 'more findings')}; all of them are in the report[/dim]"
+        )

@@ -22,6 +22,7 @@ from milkreport.reporting.wording.sentences import SYNTHETIC_BANNER
 from milkreport.runs.cells import Cell
 from milkreport.runs.collect import plan_cells
 from milkreport.suite.suite import Suite
+from milkreport.tables import plural
 
 if TYPE_CHECKING:
     from milkreport.execution.exact import Repeats
@@ -41,10 +42,14 @@ def show_start(
     else:
         console.print(f"data: {escape(str(data))}", soft_wrap=True)
     cells = points * len(plan_cells(suite))
-    grid = f" x {points} points of the grid" if points > 1 else ""
+    sizes = [
+        plural(len(suite.arms), "arm", "arms"),
+        plural(len(suite.seeds), "seed", "seeds"),
+        plural(suite.split.n_folds, "fold", "folds"),
+        *([f"{points} points of the grid"] if points > 1 else []),
+    ]
     console.print(
-        f"{cells} trainings: {len(suite.arms)} arms x {len(suite.seeds)} seeds x "
-        f"{suite.split.n_folds} folds{grid}, into {escape(str(out))}"
+        f"{plural(cells, 'training', 'trainings')}: {' x '.join(sizes)}, into {escape(str(out))}"
         + (f", {place}" if place else ""),
         soft_wrap=True,
     )

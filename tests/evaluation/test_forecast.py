@@ -21,9 +21,10 @@ from milkreport.evaluation.beyond.estimate_shares import (
     maximise,
     ratios_of,
 )
-from milkreport.evaluation.beyond.forecast import jeffreys_bounds, mix, rates_of
+from milkreport.evaluation.beyond.forecast import mix, rates_of
 from milkreport.evaluation.beyond.label_shift import check_label_shift
 from milkreport.evaluation.beyond.shares import ClassShares, parse_prevalence
+from milkreport.evaluation.intervals.closed_form import jeffreys_bounds
 from milkreport.evaluation.reading.predictions import Predictions
 
 CLASSES = ("MEL", "NV", "BCC")

@@ -83,7 +83,7 @@ def grid(small: Path, cache: Path, tmp_path_factory) -> tuple[Path, str]:
 @pytest.mark.slow
 def test_each_point_is_a_run_and_all_are_one_report(grid, small, milkreport, tmp_path) -> None:
     out, said = grid
-    assert "6 trainings: 3 arms x 1 seeds x 1 folds x 2 points of the grid" in said
+    assert "6 trainings: 3 arms x 1 seed x 1 fold x 2 points of the grid" in said
     runs = {name: RunFolder(out / name) for name in ("learning_rate-0.001", "learning_rate-0.01")}
     for name, folder in runs.items():
         suite = folder.load_suite()

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from milkreport.evaluation.beyond.adjust import correct_nested, fit, to_shares
-from milkreport.evaluation.intervals.closed_form import ratio_bounds
+from milkreport.evaluation.intervals.closed_form import jeffreys_bounds, ratio_bounds
 from milkreport.evaluation.intervals.clusters import effective_sizes
 from milkreport.evaluation.intervals.estimates import of_one
 from milkreport.evaluation.intervals.inner_folds import inner_folds
@@ -115,19 +115,6 @@ def draw_rates(
     known = points.called if points.called is not None else np.zeros(k)
     moved = np.where(lost, known, np.concatenate(calls) / sizes)
     return Rates(answers, np.asarray(moved, np.float64), points.positive)
-
-
-def jeffreys_bounds(hits: Floats, n: Floats) -> tuple[Floats, Floats]:
-    """95% intervals of proportions from Jeffreys' prior (Brown, Cai and DasGupta, 2001), float64 (k,) both.
-
-    They hold closest to 95% on average, so that sums of many, as here, neither lack nor gather width.
-    """
-    from scipy.special import betaincinv  # here: slow to load, and points need none of it
-
-    misses = np.maximum(n - hits, 0)
-    low = np.where(hits > 0, betaincinv(hits + 0.5, misses + 0.5, 0.025), 0.0)
-    high = np.where(misses > 0, betaincinv(hits + 0.5, misses + 0.5, 0.975), 1.0)
-    return np.asarray(low), np.asarray(high)
 
 
 def _sum_bounds(weights: Floats, rates: Floats, low: Floats, high: Floats) -> Pair:

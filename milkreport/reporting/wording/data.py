@@ -57,7 +57,10 @@ def data_sentence(data: DataSummary, classes: Sequence[str]) -> str:
         most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
         ratio = present[most] / present[least]
         said = whole(round(ratio)) if ratio >= 100 else decimal(ratio, 1)
-        largest, smallest = shorten_apart([most, least], 24)
+        codes = shorten_apart([most, least], 24)
+        largest, smallest = (
+            _with_title(data, name, code) for name, code in zip((most, least), codes, strict=True)
+        )
         text += (
             f". The largest class, {largest}, has {whole(present[most])}, the smallest, {smallest}, has "
             f"{whole(present[least])} ({said} to 1)"
@@ -68,6 +71,12 @@ def data_sentence(data: DataSummary, classes: Sequence[str]) -> str:
             f" {plural(len(counts) - len(present), 'class has', 'classes have')} no {data.unit}."
         )
     return text
+
+
+def _with_title(data: DataSummary, name: str, code: str) -> str:
+    """The class by its code, with what it stands for where the data says so."""
+    title = data.class_titles.get(name, "")
+    return f"{code} ({shorten(title, 48)})" if title and title != name else code
 
 
 def small_classes_sentence(data: DataSummary, classes: Sequence[str]) -> str:
