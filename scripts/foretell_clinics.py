@@ -8,8 +8,8 @@ labelled test part; the cases of a class may differ between them.
 
 Both forecasts are tried: with the clinic's class counts (``--prevalence``) and without any label of it
 (``--unlabelled``). A forecast *held* where the 95% interval of foretold minus found includes 0. It is made
-of both intervals (MOVER), since what is found in a clinic of few cases is itself uncertain. ``docs/beyond.md``
-has the figures.
+of both intervals (MOVER), since what is found in a clinic of few cases is itself uncertain. The
+figures are in ``docs/beyond.md``.
 
     milkreport run-all classical --data DIR --out runs/classical
     python scripts/foretell_clinics.py runs/classical --positive MEL,BCC [--halves 40] [--only KIND]
@@ -78,7 +78,7 @@ def take(p: Predictions, rows: np.ndarray) -> Predictions:
 
 
 def draw_mixes(p: Predictions, halves: int, rng: np.random.Generator) -> Iterator[Clinic]:
-    """Clinics of other class shares, each beside a random half; of a class no more than the other half has."""
+    """Clinics of other class shares beside a random half; of a class no more than the other half has."""
     counts = np.bincount(p.truth, minlength=len(p.classes))
     for name, shares in MIXES.items():
         wanted = ClassShares(tuple(shares.items())).complete(p.classes, counts.tolist())

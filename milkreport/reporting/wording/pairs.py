@@ -18,8 +18,10 @@ from milkreport.reporting.wording.text import (
 )
 from milkreport.reporting.wording.titles import arm_title, metric_words, primary_pairs
 
-#: So many pairs of one finding get a sentence each; of more, their number is told.
-MOST_NAMED_PAIRS = 4
+#: Of up to three pairs each gets a sentence. Of more, the number of pairs with one finding is told.
+FEW_PAIRS = 3
+#: Pairs of which new trainings are told.
+_MOST_TRAININGS = 4
 
 
 def better_word(metric: str) -> str:
@@ -43,13 +45,14 @@ def between(d: Difference) -> str:
 def tell_rest(results: Results, pairs: Sequence[Difference]) -> list[str]:
     """The sentences of the pairs that are equivalent, not worse or undecided; of many pairs, one sentence."""
     said = []
+    few = len(primary_pairs(results)) <= FEW_PAIRS
     tells = {"equivalent": _equivalent, "not worse": _not_worse, "undecided": _undecided}
     for finding, tell in tells.items():
         found = [d for d in pairs if find(d) == finding]
-        if len(found) > MOST_NAMED_PAIRS:
-            said.append(_many(results, finding, found))
-        else:
+        if few or len(found) == 1:
             said += [tell(results, d) for d in found]
+        elif found:
+            said.append(_many(results, finding, found))
     return said
 
 
@@ -65,7 +68,7 @@ def superiority_sentences(results: Results) -> list[str]:
         f"On these {results.data.units}, a new training of {arm_title(results, d.arm)} scores a {word} "
         f"{metric} than a new training of {arm_title(results, d.against)} with a probability of "
         f"{decimal(s.value, 2)} (95% interval {decimal(s.low, 2)} to {decimal(s.high, 2)})."
-        for d in page_one_pairs(results)[:MOST_NAMED_PAIRS]
+        for d in page_one_pairs(results)[:_MOST_TRAININGS]
         if (s := d.superiority) is not None
     ]
 
