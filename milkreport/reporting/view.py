@@ -18,6 +18,7 @@ from milkreport.reporting.beyond import BeyondView, build_beyond
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
 from milkreport.reporting.cases import CasesView, build_cases
 from milkreport.reporting.figures import curves, interval_plot
+from milkreport.reporting.figures.axes import ROW_NAME
 from milkreport.reporting.guidelines import GuidelinesView, build_guidelines
 from milkreport.reporting.registration import (
     RegistrationView,
@@ -316,7 +317,7 @@ def _summary(
     metric = metric_title(results, results.primary_metric)
     place = places(results)
     rows = [
-        (place[arm.name], arm_title(results, arm.name, 26), found)
+        (place[arm.name], arm_title(results, arm.name, ROW_NAME), found)
         for arm in results.arms
         if (result := arm.part(part)) is not None
         and (found := result.estimate(results.primary_metric)) is not None

@@ -12,7 +12,7 @@ from milkreport.reporting.figures.svg import colour, marker
 from milkreport.reporting.wording.text import shorten_apart, span
 
 #: Letters of a row's name.
-ROW_NAME = 32
+ROW_NAME = 36
 
 
 def label_width(names: Sequence[str]) -> float:
