@@ -121,6 +121,9 @@ ELSEWHERE = {
     r"milkreport report runs/cv5 runs/cv5-128px ": (
         "tests/execution/test_grid.py::test_runs_are_paired_case_by_case"
     ),
+    r"milkreport report runs/clinic-a ": (
+        "tests/evaluation/test_data_sets.py::test_runs_of_other_data_are_ranked_and_not_pooled"
+    ),
 }
 #: Pages that another test types as a whole.
 WHOLE_PAGES = {

@@ -249,7 +249,8 @@ def report(
     A report in place of a run folder is drawn from what it carries; --out gets that as a run folder, without
     weights. The --out of a finetune has two reports, in new and old; both are drawn.
 
-    Several runs must have been made from the same data, split alike: their arms are paired case by case.
+    Several runs of the same data, split alike, make one report: their arms are paired case by case. Runs of
+    different data make a ranking of the arms that they share, over the data sets and without pooling them.
 
     Examples:
 
@@ -258,10 +259,13 @@ def report(
     - milkreport report report.pdf --out drawn
 
     - milkreport report runs/cv5 runs/cv5-128px --arm baseline --out runs/sizes
+
+    - milkreport report runs/clinic-a runs/clinic-b runs/clinic-c --out runs/ranking
     """
     from milkreport.commands import execute
     from milkreport.evidence.read import is_report
     from milkreport.evidence.source import as_runs
+    from milkreport.runs.data_sets import are_of_different_data
 
     if is_report(runs[0]) and out is None:
         raise ConfigError("a report that is drawn again needs a place", "give --out FOLDER")
@@ -277,6 +281,9 @@ def report(
     shown = {"runs": [path.name or str(path) for path in runs], "out": "$OUT"}
     line = recorded_command(context, shown, _REDRAWN)
     with as_runs(*runs) as places:
+        if are_of_different_data(places):
+            execute.ranked(places, out, arm or [], primary, mode)
+            return
         results = execute.combined(
             places, out, arm or [], primary, line, mode, cases, muted=muted, evidence=evidence
         )

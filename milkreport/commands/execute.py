@@ -151,6 +151,24 @@ def combined(
     return results
 
 
+def ranked(runs: Sequence[Path], out: Path, arms: Sequence[str], primary: str, pdf: str) -> None:
+    """Write the ranking of the arms of runs of different data, and say what it found."""
+    from milkreport.reporting.ranking_page import ranking_sentences, write_ranking
+    from milkreport.runs.data_sets import rank_runs
+
+    ranking = rank_runs(runs, arms, primary)
+    for said in ranking_sentences(ranking):
+        say(said)
+    try:
+        written = write_ranking(out, ranking, read_clock(), pdf=pdf != "none")
+    except PdfProblem as problem:
+        if pdf == "require":
+            raise
+        warn(f"no PDF: {problem}")
+        written = [out / "ranking.html", out / "ranking.json"]
+    show_files(written)
+
+
 def _results_so_far(folder: RunFolder) -> Results:
     cells = plan_cells(folder.load_suite())
     try:

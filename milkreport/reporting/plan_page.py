@@ -53,7 +53,7 @@ def write_plan_page(path: Path, plan: PowerPlan, created: str) -> None:
     Raises:
         EnvironmentProblem: nothing can be written there.
     """
-    write_text(path, render_page("plan_page.html.j2", build_plan_page(plan, created)))
+    write_text(path, render_page("chapters_page.html.j2", build_plan_page(plan, created)))
 
 
 def build_plan_page(plan: PowerPlan, created: str) -> PlanPageView:

@@ -39,7 +39,7 @@ def combine(
         ConfigError: no arm or too many, or the runs declared several metrics.
         DataError: a folder is no run, or the runs have other classes, cases or labels.
     """
-    runs = {name: _load(path) for name, path in zip(_labels(paths), paths, strict=True)}
+    runs = load_runs(paths)
     first_name, (first_folder, first) = next(iter(runs.items()))
     primary, margin = declared_plan([results for _, results in runs.values()], primary)
     named: dict[str, tuple[ArmResult, str]] = {}
@@ -92,6 +92,15 @@ def _network(folders: Iterable[RunFolder]) -> list[str] | None:
             return None
         found |= dict.fromkeys(used)
     return [*found]
+
+
+def load_runs(paths: Sequence[Path]) -> dict[str, tuple[RunFolder, Results]]:
+    """Folders and results by label, as much of the paths as tells them apart.
+
+    Raises:
+        ConfigError: one run is named twice. DataError: a folder is no run.
+    """
+    return {name: _load(path) for name, path in zip(_labels(paths), paths, strict=True)}
 
 
 def _load(path: Path) -> tuple[RunFolder, Results]:

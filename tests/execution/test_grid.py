@@ -226,7 +226,7 @@ def test_runs_of_other_data_or_splits_are_refused(grid, synthetic, cache, in_pro
 
     other = Path.cwd() / "other"
     carry_out(small_suite(epochs=1), synthetic, other, cache, InProcess("cpu"), Memory())
-    assert "learning_rate-0.001 and other were made from other data" in refused(other)
+    assert "learning_rate-0.001 is of synthetic data, which gives no result" in refused(other)
     assert "one run is named twice" in refused(one)
     assert "no such run" in refused("nowhere")
     assert "no scored arm of that name" in refused(out / "learning_rate-0.01", "--arm", "x")
