@@ -81,8 +81,7 @@ def draw_mixes(p: Predictions, halves: int, rng: np.random.Generator) -> Iterato
     """Clinics of other class shares beside a random half; of a class no more than the other half has."""
     counts = np.bincount(p.truth, minlength=len(p.classes))
     for name, shares in MIXES.items():
-        known = tuple((label, share) for label, share in shares.items() if label in p.classes)
-        wanted = ClassShares(known).complete(p.classes, counts.tolist())
+        wanted = ClassShares(tuple(shares.items())).complete(p.classes, counts.tolist())
         for _ in range(halves):
             order = rng.permutation(len(p.truth))
             half, other = np.array_split(order, 2)

@@ -22,6 +22,8 @@ def clinics(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     import foretell_clinics
 
+    mixes = {"few ill": {"BCC": 0.05, "MEL": 0.05}, "many ill": {"BCC": 0.3, "MEL": 0.6}}
+    monkeypatch.setattr(foretell_clinics, "MIXES", mixes)
     return foretell_clinics
 
 
