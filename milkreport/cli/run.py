@@ -38,7 +38,7 @@ from milkreport.execution.options import RunOptions
 
 #: What a run's command is recorded without: where it ran and what was kept changes no number of it.
 _NOT_RECORDED = {
-    *(field.name for field in fields(RunOptions) if field.name not in ("device", "images", "cases")),
+    *(field.name for field in fields(RunOptions) if field.name not in ("device", "images", "cases", "robustness")),
     "allow_unlabelled", "cache_dir", "pdf", "no_pdf", "dry_run", "fail_on",
 }  # fmt: skip
 
@@ -103,6 +103,11 @@ def _suites() -> list[str]:
         "timestamp": typer.Option(
             metavar="FILE",
             help="Dates the registration: RFC 3161 token (.tsr), or output of git cat-file commit.",
+        ),
+        "robustness": typer.Option(
+            metavar="all|NAME,...",
+            help="Score the test part under graded corruptions too: brightness, contrast, blur, noise, jpeg, "
+            "resolution, hair, gel, or all.",
         ),
         "timestamp_ca": typer.Option(
             metavar="FILE", help="Certificates (PEM) that verify the token's signature."

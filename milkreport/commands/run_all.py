@@ -29,6 +29,7 @@ from milkreport.reporting.registration import registered_sentence
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.combined import MOST_ARMS, best_on_validation, differing
 from milkreport.runs.folder import RunFolder, refuse_foreign
+from milkreport.suite.corruptions import parse_corruptions
 from milkreport.suite.suite import Suite
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
 def _refuse(order: Order) -> None:
     """What can be refused before hours of training, is."""
     check_level(order.options.evidence, order.options.cases)
+    parse_corruptions(order.options.robustness)
     refuse_unknown(order.options.gate or order.suite.reference)
     if len(order.runs) > 1 and RunFolder(order.out).is_run():
         what = "holds a run; the runs of a grid go into folders below --out"

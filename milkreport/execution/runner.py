@@ -19,6 +19,7 @@ from milkreport.execution.gallery import write_gallery
 from milkreport.execution.options import DEFAULTS, RunOptions
 from milkreport.execution.recorder import RunRecorder
 from milkreport.execution.reuse import Finished
+from milkreport.execution.scoring.phase import score_corrupted
 from milkreport.execution.stopping import StopSign
 from milkreport.execution.tasks import Study, Task
 from milkreport.execution.trainer import Machine
@@ -137,6 +138,8 @@ def run_suites(
                 with stop.watching():
                     executor.run(studies, tasks, recorder)
         stop.obey()
+        if options.robustness:
+            score_corrupted(studies, options, watcher, stop)
         images = options.images and options.cases
         return [_collect(studies[job.name], keepers[job.name], images) for job in jobs]
 

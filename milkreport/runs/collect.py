@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from milkreport.evaluation.beyond.robustness import describe_robustness
 from milkreport.evaluation.case_table import CaseTable, make_case_table
 from milkreport.evaluation.evaluate import PARTS, evaluate_arms
 from milkreport.evaluation.label_errors import list_label_errors
@@ -19,6 +20,7 @@ from milkreport.evaluation.records.long_form import tabulate, tabulate_differenc
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Curve, Results
 from milkreport.evaluation.review.review import review
 from milkreport.runs.cells import Cell
+from milkreport.runs.corrupted import load_corrupted
 from milkreport.runs.folder import RunFolder
 from milkreport.suite.models import Classifier
 from milkreport.suite.suite import Arm, Suite
@@ -89,6 +91,9 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         splits=record.splits,
         arms=arms,
         comparison=comparison,
+        robustness=describe_robustness(
+            tested, load_corrupted(folder, tested, cell_records(arms)), plan, facts
+        ),
         copies=count_copied_cases(tested),
         notices=notices,
         adherence=folder.load_adherence(),
@@ -101,6 +106,16 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         "differences": tabulate_differences(comparison),
     }
     return results, tables
+
+
+def cell_records(arms: Sequence[ArmResult]) -> dict[Cell, CellRecord]:
+    """Records of the finished trainings of *arms*, by cell."""
+    return {
+        Cell(arm.name, record.seed, record.fold): record
+        for arm in arms
+        for record in arm.cells
+        if record.status == "complete"
+    }
 
 
 def load_parts(folder: RunFolder, suite: Suite, arm: str, classes: list[str]) -> dict[Part, Cells]:
