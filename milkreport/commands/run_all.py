@@ -147,7 +147,14 @@ def show_plan(order: Order) -> None:
         )
         if order.data or suite.split.kind != "support":
             root = order.data or synthetic_folder(suite, order.cache)
-            found = forecast(suite, root, order.cache, options.device, left, workers, note)
+            unscored = Counter(
+                cell.arm
+                for cell, record in zip(cells, records, strict=True)
+                if record is None or not record.robustness_sha256
+            )
+            names = parse_corruptions(options.robustness)
+            where = (suite, root, order.cache, options.device, left, workers, note)
+            found = forecast(*where, corruptions=names, unscored=unscored)
             forecasts.append((point.name, found))
     synthetic = order.data is None
     running.show_start(order.suite, order.data or Path(), order.out, synthetic, len(order.runs))

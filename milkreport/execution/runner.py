@@ -19,7 +19,7 @@ from milkreport.execution.gallery import write_gallery
 from milkreport.execution.options import DEFAULTS, RunOptions
 from milkreport.execution.recorder import RunRecorder
 from milkreport.execution.reuse import Finished
-from milkreport.execution.scoring.phase import score_corrupted
+from milkreport.execution.scoring.phase import announce, score_corrupted
 from milkreport.execution.stopping import StopSign
 from milkreport.execution.tasks import Study, Task
 from milkreport.execution.trainer import Machine
@@ -125,6 +125,8 @@ def run_suites(
                 )
             study, keeper = _begin(job, prepared[key], machine, watcher, options)
             studies[job.name], keepers[job.name] = study, keeper
+        if options.robustness:
+            announce(studies, options, executor.workers, watcher)
         stop = StopSign(watcher.notice)
         reuse = {
             job.name: Finished(options.reuse, RunFolder(job.out).load_manifest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from milkreport.evaluation.metrics.named import define
 from milkreport.evaluation.records.results import CellRecord
 from milkreport.execution.choose import choose_executor
 from milkreport.execution.options import RunOptions
+from milkreport.execution.scoring.cost import cost_of
 from milkreport.execution.stopping import StopSign
 from milkreport.execution.tasks import Study, Task
 from milkreport.runs.cells import CellFolder, cell_folder
@@ -32,6 +34,24 @@ _SAME = 1e-3
 def is_hard(suite: Suite) -> bool:
     """Whether predicted classes are all that the suite's primary metric needs."""
     return define(suite.primary_metric).needs == "labels"
+
+
+def announce(
+    studies: Mapping[str, Study], options: RunOptions, workers: int, watcher: Watcher
+) -> None:
+    """Say what the scorings that were asked for will take, before anything is trained."""
+    names = parse_corruptions(options.robustness)
+    for study in studies.values():
+        left = Counter(
+            cell.arm
+            for cell in plan_cells(study.suite)
+            if _record(study, task := Task(study.name, cell)) is None
+            or _missing(study, task, names)
+        )
+        if left:
+            n_test = round(np.mean([len(fold.test) for fold in study.folds]))
+            where = (study.suite, study.prepared, options.device, names, n_test, left, workers)
+            watcher.notice(f"{study.name}: ".removeprefix(": ") + cost_of(*where).sentence())
 
 
 def score_corrupted(
