@@ -89,8 +89,14 @@ def _corrupted(
     text = f"corruptions: {n:,} scorings of {cases:,} cases, about {duration(seconds)} and the making of images"
     note(text)
     found = robustness.answer_corrupted_all(models, answers, device, names)
-    what = "cases that keep their class" if found.metric == robustness.AGREEMENT else title_of(found.metric)
-    table = Table("corruption", *(f"severity {s}" for s in (0, *SEVERITIES)), box=None, pad_edge=False)
+    what = (
+        "cases that keep their class"
+        if found.metric == robustness.AGREEMENT
+        else title_of(found.metric)
+    )
+    table = Table(
+        "corruption", *(f"severity {s}" for s in (0, *SEVERITIES)), box=None, pad_edge=False
+    )
     for name, values in found.values.items():
         table.add_row(CORRUPTIONS[name].title, *(number(value, 3) for value in values))
     say(f"{what} of {found.n:,} {answers.asked.cases.card.units} under corruptions of their images")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from milkreport.evaluation.metrics.named import define
+from milkreport.evaluation.records.estimate import Estimate
 from milkreport.evaluation.records.results import Results
 from milkreport.evaluation.records.robustness import Robustness
 from milkreport.reporting.blocks import Cell, Chapter, Column, Figure, Row, Table, table
 from milkreport.reporting.figures.robustness import severity_curves
-from milkreport.reporting.tables import estimate_cell
-from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.order import drawn_arms, drawn_words, places
-from milkreport.reporting.wording.text import mid_sentence, numeral, whole
+from milkreport.reporting.wording.text import (
+    MISSING,
+    mid_sentence,
+    numeral,
+    signed,
+    signed_interval,
+    whole,
+)
 from milkreport.reporting.wording.titles import arm_title, metric_title
 from milkreport.suite.corruptions import CORRUPTIONS, SEVERITIES
 
@@ -59,18 +65,24 @@ def _assumption(results: Results, found: Robustness) -> str:
     )
 
 
+def _signed(estimate: Estimate | None) -> Cell:
+    if estimate is None:
+        return Cell(MISSING)
+    return Cell(signed(estimate.value), signed_interval(estimate.low, estimate.high))
+
+
 def _losses(results: Results, found: Robustness, metric: str) -> Table:
     first = found.arms[0]
     ordered = [first, *(a.name for a in drawn_arms(results) if a.name in found.arms[1:])]
     shown = ordered[:MOST_ARMS]
     rows = []
     for row in found.corruptions:
-        strength = CORRUPTIONS[row.name].strengths[found.severity - 1]
-        cells = [Cell(CORRUPTIONS[row.name].title, f"{CORRUPTIONS[row.name].of} {strength:g}")]
+        corruption = CORRUPTIONS[row.name]
+        cells = [Cell(corruption.title, corruption.said(found.severity))]
         for arm in shown:
-            cells.append(estimate_cell(row.loss.get(arm)))
+            cells.append(_signed(row.loss.get(arm)))
             if arm != first:
-                cells.append(estimate_cell(row.against_first.get(arm)))
+                cells.append(_signed(row.against_first.get(arm)))
         rows.append(Row(tuple(cells)))
     columns = [Column("Corruption", text=True)]
     for arm in shown:
@@ -88,5 +100,4 @@ def _losses(results: Results, found: Robustness, metric: str) -> Table:
         caption += " Paired, with 95% intervals for each by itself; nothing is tested."
     if len(ordered) > len(shown):
         caption += f" The first {numeral(len(shown))} of {whole(len(ordered))} arms; all are in results.json."
-    notes = interval_notes(rows, ())
-    return table("robustness", caption, tuple(columns), rows, notes, dense=True)
+    return table("robustness", caption, tuple(columns), rows, dense=True)

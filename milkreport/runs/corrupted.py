@@ -126,7 +126,9 @@ def _load(path: Path, of: Predictions) -> dict[Condition, Predictions]:
     ids = table["case_id"].map(unguard).to_numpy(dtype=np.str_)
     order = np.argsort(ids, kind="stable")
     if not np.array_equal(ids[order], of.case_ids):
-        raise DataError("is not of the cell's test cases", "run run-all --robustness again", str(path))
+        raise DataError(
+            "is not of the cell's test cases", "run run-all --robustness again", str(path)
+        )
     table = table.iloc[order]
     grouped: dict[Condition, dict[str, str]] = {}
     for column in map(str, table.columns):

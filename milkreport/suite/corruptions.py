@@ -24,32 +24,36 @@ class Corruption:
     """One way to corrupt an image.
 
     ``group``: what a user may name several by. ``title``: in a report. ``strengths``: one a severity, from 1
-    to 5. ``of``: what the strength is, in words.
+    to 5. ``words``: what a strength is, with a place for it.
     """
 
     name: str
     group: str
     title: str
-    of: str
+    words: str
     strengths: tuple[float, ...]
+
+    def said(self, severity: int) -> str:
+        """The strength of a severity from 1 on, in words."""
+        return self.words.format(self.strengths[SEVERITIES.index(severity)])
 
 
 CORRUPTIONS = {
     c.name: c
     for c in (
-        Corruption("brightness_up", "brightness", "Brighter", "factor", (1.1, 1.2, 1.3, 1.4, 1.5)),
-        Corruption("brightness_down", "brightness", "Darker", "factor", (0.9, 0.8, 0.7, 0.6, 0.5)),
-        Corruption("contrast_up", "contrast", "More contrast", "factor", (1.1, 1.2, 1.3, 1.4, 1.6)),
-        Corruption("contrast_down", "contrast", "Less contrast", "factor", (0.8, 0.7, 0.6, 0.5, 0.4)),
-        Corruption("defocus_blur", "blur", "Defocus blur", "radius in pixels of 224", (4, 5, 6, 7, 8)),
+        Corruption("brightness_up", "brightness", "Brighter", "factor {:g}", (1.1, 1.2, 1.3, 1.4, 1.5)),
+        Corruption("brightness_down", "brightness", "Darker", "factor {:g}", (0.9, 0.8, 0.7, 0.6, 0.5)),
+        Corruption("contrast_up", "contrast", "More contrast", "factor {:g}", (1.1, 1.2, 1.3, 1.4, 1.6)),
+        Corruption("contrast_down", "contrast", "Less contrast", "factor {:g}", (0.8, 0.7, 0.6, 0.5, 0.4)),
+        Corruption("defocus_blur", "blur", "Defocus blur", "radius {:g} of 224 px", (4, 5, 6, 7, 8)),
         Corruption(
-            *("gaussian_noise", "noise", "Gaussian noise", "standard deviation, of white 1"),
+            *("gaussian_noise", "noise", "Gaussian noise", "SD {:g} of white"),
             (0.04, 0.08, 0.12, 0.18, 0.26),
         ),
-        Corruption("jpeg", "jpeg", "JPEG", "quality", (30, 20, 15, 10, 7)),
-        Corruption("resolution", "resolution", "Resolution", "share of the side", (0.7, 0.5, 0.4, 0.3, 0.25)),
-        Corruption("hair", "hair", "Hair", "hairs", (4, 8, 16, 24, 36)),
-        Corruption("gel", "gel", "Gel bubbles", "bubbles", (5, 10, 15, 25, 40)),
+        Corruption("jpeg", "jpeg", "JPEG", "quality {:g}", (30, 20, 15, 10, 7)),
+        Corruption("resolution", "resolution", "Resolution", "side times {:g}", (0.7, 0.5, 0.4, 0.3, 0.25)),
+        Corruption("hair", "hair", "Hair", "{:g} hairs", (4, 8, 16, 24, 36)),
+        Corruption("gel", "gel", "Gel bubbles", "{:g} bubbles", (5, 10, 15, 25, 40)),
     )
 }  # fmt: skip
 GROUPS = tuple(dict.fromkeys(c.group for c in CORRUPTIONS.values()))
@@ -66,9 +70,7 @@ def parse_corruptions(text: str) -> tuple[str, ...]:
     """
     wanted = set()
     for word in filter(None, (part.strip().lower() for part in text.split(","))):
-        found = {
-            c.name for c in CORRUPTIONS.values() if word in (ALL, c.name, c.group)
-        }
+        found = {c.name for c in CORRUPTIONS.values() if word in (ALL, c.name, c.group)}
         if not found:
             known = [*GROUPS, *CORRUPTIONS, ALL]
             do = did_you_mean(word, known) or f"give {ALL}, or some of: {', '.join(GROUPS)}"

@@ -149,9 +149,7 @@ def compare(
         fields = (*fields, *_FROM_PREDICTIONS, *([_FROM_CORRUPTED] if with_corrupted else []))
     picked = _pick(mine, fields)
     total, close, absent, wrong = 0, 0, 0, []
-    for place, old, new in _pairs(
-        picked, _pick(computed.model_dump(mode="json"), fields), ""
-    ):
+    for place, old, new in _pairs(picked, _pick(computed.model_dump(mode="json"), fields), ""):
         # Where an older version's results were written again, what they lack is null.
         if not is_ours and (old is _ABSENT or (old is None and _is_number(new))):
             absent += _is_number(new)

@@ -61,7 +61,10 @@ def gel(image: Pixels, count: float, random: np.random.Generator) -> Pixels:
         x, y, size = random.uniform(0, 1, 3)
         low, high = _BUBBLE_RADII
         inner = (low + size * size * (high - low)) * fine  # small ones are more frequent
-        for radius, covers in ((inner + _BUBBLE_EDGE * fine, _EDGE_COVERS), (inner, _BUBBLE_COVERS)):
+        for radius, covers in (
+            (inner + _BUBBLE_EDGE * fine, _EDGE_COVERS),
+            (inner, _BUBBLE_COVERS),
+        ):
             box = [c * side * _FINE + sign * radius for sign in (-1, 1) for c in (x, y)]
             draw.ellipse(box, fill=covers)
     return _cover(image, mask, 255.0)

@@ -58,9 +58,7 @@ def describe_robustness(
     found = []
     before = comparison.side(plain)
     for name in names:
-        sides = {
-            s: {arm: pool(corrupted[arm][name, s]) for arm in arms} for s in SEVERITIES
-        }
+        sides = {s: {arm: pool(corrupted[arm][name, s]) for arm in arms} for s in SEVERITIES}
         values = {
             arm: [comparison.value(side[arm]) for side in (plain, *sides.values())] for arm in arms
         }

@@ -103,7 +103,9 @@ def _scoring(
     n = min(_SCORED, len(store.rows))
     own = store.rows_at(np.arange(n))
     table = cases.table.iloc[:n].reset_index(drop=True)
-    reads = fit_reads(cases, arm.inputs, np.arange(len(cases.table)), store.size, suite.data.decoder)
+    reads = fit_reads(
+        cases, arm.inputs, np.arange(len(cases.table)), store.size, suite.data.decoder
+    )
     pixels = choose_pixel_source(own, device)
     started = time.perf_counter()
     inputs = make_inputs(reads, model, table, own, pixels)
