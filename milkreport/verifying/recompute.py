@@ -186,6 +186,8 @@ def _count(record: Any) -> int:
 def _facts(folder: RunFolder, results: Results) -> CaseFacts:
     """Groups and subgroups; of the columns those that results name, in their order."""
     facts = folder.load_case_facts()
+    if folder.has_suite:  # a run takes all columns as they stand
+        return facts
     parts = [part for arm in results.arms for part in arm.parts]
     columns = dict.fromkeys(piece.column for part in parts for piece in part.slices)
     columns |= dict.fromkeys(piece.column for part in parts for piece in part.withheld)

@@ -30,6 +30,7 @@ from milkreport.runs.folder import RunFolder  # noqa: E402
 from milkreport.suite.corruptions import SEVERITIES  # noqa: E402
 from tests.fanout_tools import Memory, bits, carry_out, small_suite  # noqa: E402
 
+GROUND_TRUTH = "MILK10k_Training_GroundTruth.csv"
 CPU = torch.device("cpu")
 
 
@@ -179,29 +180,29 @@ def test_report_and_verify(scored: Path, in_process, tmp_path: Path) -> None:
     out = tmp_path / "run"
     shutil.copytree(scored, out)
     done = in_process("report", out, "--no-pdf")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     page = (out / "report.html").read_text()
     assert 'id="figure-robustness-figure"' in page and 'id="table-robustness"' in page
     assert "nothing was trained or chosen on them" in page
     sound = in_process("verify", out / "report.html")
-    assert sound.returncode == 0, sound.stdout
-    assert "answers to corrupted images" not in sound.stdout  # they are carried
+    assert sound.code == 0, sound.stderr
+    assert "answers to corrupted images" not in sound.stderr  # they are carried
     # Negative controls: another number in the results, another answer in the file.
     path = out / "results.json"
     results = json.loads(path.read_text())
     results["robustness"]["corruptions"][1]["loss"]["sampler"]["low"] -= 0.01
     path.write_text(json.dumps(results))
     wrong = in_process("verify", out)
-    assert wrong.returncode != 0 and "robustness.corruptions[hair].loss.sampler.low" in wrong.stdout
+    assert wrong.code != 0 and "robustness.corruptions[hair].loss.sampler.low" in wrong.stderr
     shutil.rmtree(out)
     shutil.copytree(scored, out)
     (file,) = out.glob("cells/sampler/*/*/robustness.csv")
-    rows = list(csv.reader(file.open()))
+    rows = list(csv.reader(file.read_text().splitlines()))
     rows[1][3] = rows[2][3] if rows[2][3] != rows[1][3] else "MEL"
     with file.open("w", newline="") as stream:
         csv.writer(stream).writerows(rows)
     wrong = in_process("verify", out)
-    assert wrong.returncode != 0 and "answers to corrupted images of sampler" in wrong.stdout
+    assert wrong.code != 0 and "answers to corrupted images of sampler" in wrong.stderr
 
 
 def test_predict_tells_the_metric_or_the_agreement(
@@ -209,10 +210,28 @@ def test_predict_tells_the_metric_or_the_agreement(
 ) -> None:
     where = ("predict", plain, "--arm", "sampler", "--data")
     done = in_process(*where, small, "--out", "s.csv", "--robustness", "hair")
-    assert done.returncode == 0, done.stderr
-    assert "Macro F1 of" in done.stdout
+    assert done.code == 0, done.stderr
+    assert "Macro F1 of 66 lesions under corruptions" in done.stderr
+    held = pd.read_csv(tmp_path / "s-robustness.csv")
+    assert held["severity"].tolist() == [0, *SEVERITIES] and set(held["metric"]) == {"macro_f1"}
+    assert held["strength"].tolist()[1:] == [4, 8, 16, 24, 36]
+    said = pd.read_csv(tmp_path / "s.csv", index_col=0)
+    truth = pd.read_csv(small / GROUND_TRUTH, index_col=0).loc[said.index].idxmax(axis=1)
+    expected = f1_score(
+        truth, said.idxmax(axis=1), labels=list(said), average="macro", zero_division=0
+    )
+    assert held["value"][0] == pytest.approx(expected, abs=1e-9)
+    unlabelled = tmp_path / "unlabelled"
+    shutil.copytree(small, unlabelled)
+    (unlabelled / GROUND_TRUTH).unlink()
+    done = in_process(*where, unlabelled, "--out", "u.csv", "--robustness", "brightness")
+    assert done.code == 0, done.stderr
+    assert "cases that keep their class of 66 lesions" in done.stderr
+    held = pd.read_csv(tmp_path / "u-robustness.csv")
+    assert len(held) == 12 and set(held["metric"]) == {"agreement"}
+    assert held["value"].between(0, 1).all() and (held["value"][held["severity"] == 0] == 1).all()
     bad = in_process(*where, small, "--out", "s.csv", "--robustness", "hairs")
-    assert bad.returncode == 2 and "did you mean hair?" in bad.stderr
+    assert bad.code == 2 and "did you mean hair?" in bad.stderr
 
 
 # --- the description by itself -----------------------------------------------------------------------
