@@ -58,9 +58,7 @@ def draw_offsets(n_classes: int, rng: np.random.Generator, spread: float) -> tup
     return first, 0.5 * spread * rng.standard_normal(n_classes)
 
 
-def true_loss(
-    shares: Floats, strength: tuple[float, float], spread: float, metric: str
-) -> float:
+def true_loss(shares: Floats, strength: tuple[float, float], spread: float, metric: str) -> float:
     """The loss in a population of 300,000 cases, mean over trainings."""
     rng = np.random.default_rng(1)
     n_trainings = 30 if spread else 1
@@ -131,7 +129,10 @@ def main() -> None:
         if arguments.only in name:
             for metric in METRICS:
                 held, width = simulate(name, n, strength, n_seeds, metric, arguments.simulations)
-                print(f"{name:12} {n:5} {strength:10} {n_seeds} {metric:18} {held:.3f} {width:.3f}", flush=True)
+                print(
+                    f"{name:12} {n:5} {strength:10} {n_seeds} {metric:18} {held:.3f} {width:.3f}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

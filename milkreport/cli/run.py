@@ -38,7 +38,7 @@ from milkreport.execution.options import RunOptions
 
 #: What a run's command is recorded without: where it ran and what was kept changes no number of it.
 _NOT_RECORDED = {
-    *(field.name for field in fields(RunOptions) if field.name not in ("device", "images", "cases", "robustness")),
+    *({f.name for f in fields(RunOptions)} - {"device", "images", "cases", "robustness"}),
     "allow_unlabelled", "cache_dir", "pdf", "no_pdf", "dry_run", "fail_on",
 }  # fmt: skip
 

@@ -86,8 +86,8 @@ def _corrupted(
     n = answers.n_models * len(names) * len(SEVERITIES)
     cases = len(answers.case_ids)
     seconds = answers.seconds * n / answers.n_models
-    text = f"corruptions: {n:,} scorings of {cases:,} cases, about {duration(seconds)} and the making of images"
-    note(text)
+    takes = f"about {duration(seconds)} and the making of images"
+    note(f"corruptions: {n:,} scorings of {cases:,} cases, {takes}")
     found = robustness.answer_corrupted_all(models, answers, device, names)
     what = (
         "cases that keep their class"

@@ -53,7 +53,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Task:
-    """One training to do: a cell of a study; or, with *corruptions*, its test part to be scored under them."""
+    """One training to do: a cell of a study; with *corruptions*, its test part to be scored under them."""
 
     study: str
     cell: Cell

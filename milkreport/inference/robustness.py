@@ -1,4 +1,4 @@
-"""What corruptions of the images do to a trained model's answers: a metric where there are labels, else agreement."""
+"""What corruptions do to a trained model's answers: a metric where there are labels, else agreement."""
 
 from __future__ import annotations
 

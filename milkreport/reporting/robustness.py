@@ -58,10 +58,10 @@ def build_robustness(results: Results) -> Chapter | None:
 def _assumption(results: Results, found: Robustness) -> str:
     units = results.data.units
     return (
-        f"Corrupted images: the {whole(found.n_cases)} test {units} were scored again with their stored images "
-        "made worse in graded steps; nothing was trained or chosen on them. This assumes that poorer images "
-        "elsewhere are like these corruptions. Strengths are those of MedMNIST-C for dermoscopy; those of hair "
-        "and gel are this software's own."
+        f"Corrupted images: the {whole(found.n_cases)} test {units} were scored again with their stored "
+        "images made worse in graded steps; nothing was trained or chosen on them. This assumes that poorer "
+        "images elsewhere are like these corruptions. Strengths are those of MedMNIST-C for dermoscopy; "
+        "those of hair and gel are this software's own."
     )
 
 
@@ -86,7 +86,7 @@ def _losses(results: Results, found: Robustness, metric: str) -> Table:
         rows.append(Row(tuple(cells)))
     columns = [Column("Corruption", text=True)]
     for arm in shown:
-        title = arm_title(results, arm, 22)
+        title = arm_title(results, arm, 26)
         columns.append(Column("Loss", title))
         if arm != first:
             columns.append(Column("Difference", title))

@@ -1,7 +1,8 @@
 """A cell's answers to corrupted images of its test part: ``robustness.csv`` beside its predictions.
 
-A row per case; a column ``NAME:SEVERITY`` with the predicted class where the primary metric is of hard answers,
-else a column ``NAME:SEVERITY:CLASS`` for each class with its probability. ``cell.json`` has the file's hash.
+A row per case; a column ``NAME:SEVERITY`` with the predicted class where the primary metric is of hard
+answers, else a column ``NAME:SEVERITY:CLASS`` for each class with its probability. ``cell.json`` has the
+file's hash.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ def compare(
             older version did not write cannot be wrong.
     """
     mine = recorded.model_dump(mode="json", exclude_unset=True)
-    fields = _FROM_RESULTS
+    fields: tuple[str, ...] = _FROM_RESULTS
     if with_predictions:
         fields = (*fields, *_FROM_PREDICTIONS, *([_FROM_CORRUPTED] if with_corrupted else []))
     picked = _pick(mine, fields)

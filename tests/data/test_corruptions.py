@@ -42,7 +42,9 @@ def test_light_by_hand() -> None:
 def test_defocus_is_the_mean_over_a_disk() -> None:
     image = picture(112)
     disk, total = optics._disk(6 * 112 / 224)
-    assert disk.sum() == total and (disk == disk[::-1, ::-1]).all() and (disk == disk.T).all()
+    assert disk.sum() == total
+    assert (disk == disk[::-1, ::-1]).all()
+    assert (disk == disk.T).all()
     # Its area is that of a circle of radius 3.
     assert total / 64 == pytest.approx(np.pi * 9, rel=0.01)
     kernel = disk[..., None] / total
@@ -76,20 +78,24 @@ def test_hair_is_dark_and_gel_is_bright_and_more_of_both_is_more() -> None:
     image = np.full((224, 224, 3), 150, np.uint8)
     hair = corrupt(image, "hair", 3, "a", "one").astype(int)
     gel = corrupt(image, "gel", 3, "a", "one").astype(int)
-    assert (hair <= 150).all() and hair.min() < 80
+    assert (hair <= 150).all()
+    assert hair.min() < 80
     assert (gel >= 150).all()
     # A bubble lets 155/255 of the ground through, its edge 125/255.
     most = np.rint(150 + 130 / 255 * 105)
-    assert gel.max() == most and (gel == np.rint(150 + 100 / 255 * 105)).any()
+    assert gel.max() == most
+    assert (gel == np.rint(150 + 100 / 255 * 105)).any()
     covered = [
         [(corrupt(image, name, s, "a", "one") != image).mean() for s in SEVERITIES]
         for name in ("hair", "gel")
     ]
     for shares in covered:
-        assert sorted(shares) == shares and 0 < shares[0] < shares[-1] < 1
+        assert sorted(shares) == shares
+        assert 0 < shares[0] < shares[-1] < 1
     # The draws are nested: what severity 1 covers, severity 5 covers.
     few, many = (corrupt(image, "hair", s, "a", "one")[..., 0] < 60 for s in (1, 5))
-    assert few.any() and many[few].all()
+    assert few.any()
+    assert many[few].all()
     assert chance.hair(image, 0, stream(0, "x")).tolist() == image.tolist()
 
 
@@ -117,7 +123,8 @@ def test_a_case_gets_the_same_pixels_in_whatever_batch(name: str) -> None:
     pixels = np.stack([[picture(32, 2 * i), picture(32, 2 * i + 1)] for i in range(5)])
     before = pixels.copy()
     together = corrupt_cases(pixels, name, 3, ids, VIEWS)
-    assert (pixels == before).all() and together.dtype == np.uint8
+    assert (pixels == before).all()
+    assert together.dtype == np.uint8
     order = [3, 0, 4]
     apart = corrupt_cases(pixels[order], name, 3, [ids[i] for i in order], VIEWS)
     assert (apart == together[order]).all()

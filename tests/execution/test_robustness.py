@@ -1,4 +1,4 @@
-"""run-all --robustness: the test part under corruptions, kept, reported and verified; nothing else changes."""
+"""run-all --robustness: the test part under corruptions, kept, reported, verified; nothing else changes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def scored(plain: Path, small: Path, cache: Path, tmp_path_factory) -> Path:
     )
     assert watcher.begun == []  # nothing was trained
     said = [line for line in watcher.notices if line.startswith("corruptions: ")]
-    assert len(said) == 1 and "30 scorings of a test part of 3 trainings" in said[0]
+    assert len(said) == 1
+    assert "30 scorings of a test part of 3 trainings" in said[0]
     return out
 
 
@@ -107,7 +108,9 @@ def test_values_are_those_of_the_answers(scored: Path) -> None:
     labels = sorted(truth.unique())
     (row,) = (r for r in found["corruptions"] if r["name"] == "hair")
     for s in SEVERITIES:
-        expected = f1_score(truth, held[f"hair:{s}"], labels=labels, average="macro", zero_division=0)
+        expected = f1_score(
+            truth, held[f"hair:{s}"], labels=labels, average="macro", zero_division=0
+        )
         assert row["values"]["sampler"][s] == pytest.approx(expected, abs=1e-12)
     values = row["values"]["sampler"]
     assert row["loss"]["sampler"]["value"] == pytest.approx(values[0] - values[3])
@@ -129,15 +132,21 @@ def test_more_is_added_and_nothing_is_done_twice(
     results = carry_out(*again, robustness="hair,jpeg")
     assert len([line for line in watcher.notices if "scored under 5 corruptions" in line]) == 3
     after = pd.read_csv(path)
-    assert after[before.columns].equals(before) and "jpeg:5" in after
+    assert after[before.columns].equals(before)
+    assert "jpeg:5" in after
     assert results.robustness is not None
     assert [row.name for row in results.robustness.corruptions] == ["brightness_up", "jpeg", "hair"]
     # A file that was changed is not believed, and is made again when it is asked for.
     path.write_text(path.read_text().replace("\n", "\n", 1) + "x\n")
     results = carry_out(*again)
-    assert results.robustness is not None and results.robustness.arms == ["weighted_loss", "sampler"]
+    assert results.robustness is not None
+    assert results.robustness.arms == [
+        "weighted_loss",
+        "sampler",
+    ]
     results = carry_out(*again, robustness="hair")
-    assert results.robustness is not None and len(results.robustness.arms) == 3
+    assert results.robustness is not None
+    assert len(results.robustness.arms) == 3
     assert [row.name for row in results.robustness.corruptions] == ["hair"]
 
 
@@ -182,7 +191,8 @@ def test_report_and_verify(scored: Path, in_process, tmp_path: Path) -> None:
     done = in_process("report", out, "--no-pdf")
     assert done.code == 0, done.stderr
     page = (out / "report.html").read_text()
-    assert 'id="figure-robustness-figure"' in page and 'id="table-robustness"' in page
+    assert 'id="figure-robustness-figure"' in page
+    assert 'id="table-robustness"' in page
     assert "nothing was trained or chosen on them" in page
     sound = in_process("verify", out / "report.html")
     assert sound.code == 0, sound.stderr
@@ -193,7 +203,8 @@ def test_report_and_verify(scored: Path, in_process, tmp_path: Path) -> None:
     results["robustness"]["corruptions"][1]["loss"]["sampler"]["low"] -= 0.01
     path.write_text(json.dumps(results))
     wrong = in_process("verify", out)
-    assert wrong.code != 0 and "robustness.corruptions[hair].loss.sampler.low" in wrong.stderr
+    assert wrong.code != 0
+    assert "robustness.corruptions[hair].loss.sampler.low" in wrong.stderr
     shutil.rmtree(out)
     shutil.copytree(scored, out)
     (file,) = out.glob("cells/sampler/*/*/robustness.csv")
@@ -202,7 +213,8 @@ def test_report_and_verify(scored: Path, in_process, tmp_path: Path) -> None:
     with file.open("w", newline="") as stream:
         csv.writer(stream).writerows(rows)
     wrong = in_process("verify", out)
-    assert wrong.code != 0 and "answers to corrupted images of sampler" in wrong.stderr
+    assert wrong.code != 0
+    assert "answers to corrupted images of sampler" in wrong.stderr
 
 
 def test_predict_tells_the_metric_or_the_agreement(
@@ -213,7 +225,8 @@ def test_predict_tells_the_metric_or_the_agreement(
     assert done.code == 0, done.stderr
     assert "Macro F1 of 66 lesions under corruptions" in done.stderr
     held = pd.read_csv(tmp_path / "s-robustness.csv")
-    assert held["severity"].tolist() == [0, *SEVERITIES] and set(held["metric"]) == {"macro_f1"}
+    assert held["severity"].tolist() == [0, *SEVERITIES]
+    assert set(held["metric"]) == {"macro_f1"}
     assert held["strength"].tolist()[1:] == [4, 8, 16, 24, 36]
     said = pd.read_csv(tmp_path / "s.csv", index_col=0)
     truth = pd.read_csv(small / GROUND_TRUTH, index_col=0).loc[said.index].idxmax(axis=1)
@@ -228,10 +241,13 @@ def test_predict_tells_the_metric_or_the_agreement(
     assert done.code == 0, done.stderr
     assert "cases that keep their class of 66 lesions" in done.stderr
     held = pd.read_csv(tmp_path / "u-robustness.csv")
-    assert len(held) == 12 and set(held["metric"]) == {"agreement"}
-    assert held["value"].between(0, 1).all() and (held["value"][held["severity"] == 0] == 1).all()
+    assert len(held) == 12
+    assert set(held["metric"]) == {"agreement"}
+    assert held["value"].between(0, 1).all()
+    assert (held["value"][held["severity"] == 0] == 1).all()
     bad = in_process(*where, small, "--out", "s.csv", "--robustness", "hairs")
-    assert bad.code == 2 and "did you mean hair?" in bad.stderr
+    assert bad.code == 2
+    assert "did you mean hair?" in bad.stderr
 
 
 # --- the description by itself -----------------------------------------------------------------------
@@ -249,11 +265,16 @@ def made(n: int, seed: int, accuracy: float) -> Predictions:
 def test_differences_are_those_of_two_arms(primary: str) -> None:
     """The same intervals that the comparison gives for two arms with these predictions."""
     plan, facts = Plan(primary, n_resamples=300), CaseFacts()
-    before = {arm: {(s, 0): made(150, 10 * i + s, 0.8) for s in (0, 1)} for i, arm in enumerate("xy")}
-    after = {arm: {(s, 0): made(150, 50 + 10 * i + s, 0.6) for s in (0, 1)} for i, arm in enumerate("xy")}
+    before = {
+        arm: {(s, 0): made(150, 10 * i + s, 0.8) for s in (0, 1)} for i, arm in enumerate("xy")
+    }
+    after = {
+        arm: {(s, 0): made(150, 50 + 10 * i + s, 0.6) for s in (0, 1)} for i, arm in enumerate("xy")
+    }
     corrupted = {arm: {("jpeg", s): after[arm] for s in SEVERITIES} for arm in "xy"}
     found = describe_robustness(before, corrupted, plan, facts)
-    assert found is not None and found.n_seeds == 2
+    assert found is not None
+    assert found.n_seeds == 2
     (row,) = found.corruptions
 
     def compared(one, other):

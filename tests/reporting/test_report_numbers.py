@@ -142,7 +142,11 @@ def test_the_guidelines_answers_follow_from_the_results(scored: Results, view: R
     assert [n for n in stard if not n.isdigit()] == [
         *("15a", "15b", "15c", "15d", "16a", "16b", "16c", "17a", "17b", "26a", "26b", "40a", "40b")
     ]
-    domains = [(part, d, n) for part, last in (("D", 5), ("E", 7)) for d, n in enumerate((3, 4, 4, last), 1)]
+    domains = [
+        (part, d, n)
+        for part, last in (("D", 5), ("E", 7))
+        for d, n in enumerate((3, 4, 4, last), 1)
+    ]
     assert probast == [f"{part}{d}.{i}" for part, d, n in domains for i in range(1, n + 1)]
     keys = {entry.key for entry in view.contents}
     for item in (*derm.items, *tripod.items, *(item for given in more for item in given.items)):

@@ -32,7 +32,7 @@ def gaussian_noise(image: Pixels, deviation: float, random: np.random.Generator)
     """
     drawn = random.standard_normal(image.shape, dtype=np.float32)
     noisy = image + drawn * np.float32(255 * deviation)
-    return np.rint(noisy.clip(0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(noisy.clip(0, 255)), np.uint8)
 
 
 def hair(image: Pixels, count: float, random: np.random.Generator) -> Pixels:
@@ -49,7 +49,7 @@ def hair(image: Pixels, count: float, random: np.random.Generator) -> Pixels:
 
 
 def gel(image: Pixels, count: float, random: np.random.Generator) -> Pixels:
-    """So many bubbles of immersion gel: white disks that let most of the ground through, with a brighter edge.
+    """So many bubbles of immersion gel: white disks that let most of the ground through, with a brighter rim.
 
     MedMNIST-C's ``Bubble``, which it uses for microscopy; number and radii are this project's own.
     """

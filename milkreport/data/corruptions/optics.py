@@ -27,7 +27,7 @@ def brightness(image: Pixels, factor: float) -> Pixels:
 
 
 def contrast(image: Pixels, factor: float) -> Pixels:
-    """The distance from the mean grey times *factor*: Pillow's ``ImageEnhance.Contrast``, as in MedMNIST-C."""
+    """The distance from the mean grey times *factor*: Pillow's ``ImageEnhance.Contrast``, as there."""
     return np.asarray(ImageEnhance.Contrast(Image.fromarray(image)).enhance(factor))
 
 

@@ -177,8 +177,9 @@ class Results(Record):
 
     ``primary_metric``: by a name of :mod:`milkreport.evaluation.metrics.named`. ``margin``: the difference in
     it that was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is
-    known and no suite tells. ``unlabelled``: what unlabelled predictions speak of. ``robustness``: the primary metric under graded
-    corruptions of the test images (``None``: not scored so). ``copies``: test cases
+    known and no suite tells. ``unlabelled``: what unlabelled predictions speak of.
+    ``robustness``: the primary metric under graded corruptions of the test images (``None``: not scored so).
+    ``copies``: test cases
     with the label and the probabilities of another one (``None``: not counted, by an older version).
     ``findings``: what a reviewer would point out, one per rule. ``adherence``: the run's registration and
     the ledger's count (``None``: an evaluation, or an older version).
