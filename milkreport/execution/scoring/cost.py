@@ -7,21 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from milkreport.data.corruptions.corrupt import corrupt_cases
 from milkreport.data.pixels.store import PixelStore
 from milkreport.data.prepare import Prepared
-from milkreport.models.build import build_network
 from milkreport.suite.arms import Arm
 from milkreport.suite.corruptions import SEVERITIES, TABLE_SEVERITY
-from milkreport.suite.models import Classifier, sees_images
+from milkreport.suite.models import sees_images
 from milkreport.suite.suite import Suite
-from milkreport.training.card import fit_reads, make_inputs
-from milkreport.training.device import pin, resolve_device
-from milkreport.training.fit import score
+from milkreport.training.answer import time_untrained
+from milkreport.training.card import fit_reads
+from milkreport.training.device import Device, pin, resolve_device
 from milkreport.training.pixels import choose_pixel_source
-from milkreport.training.saved import without_pretraining
 
 #: Cases that are corrupted, and scored, to measure.
 _CORRUPTED, _SCORED = 4, 32
@@ -94,7 +91,7 @@ def cost_of(
 
 
 def _scoring(
-    suite: Suite, arm: Arm, prepared: Prepared, store: PixelStore, device: torch.device
+    suite: Suite, arm: Arm, prepared: Prepared, store: PixelStore, device: Device
 ) -> float:
     """Seconds that the scoring of one case takes, with the features of a frozen backbone where it has one."""
     model, cases = suite.model_of(arm), prepared.cases
@@ -102,21 +99,11 @@ def _scoring(
         return 0.0
     n = min(_SCORED, len(store.rows))
     own = store.rows_at(np.arange(n))
-    table = cases.table.iloc[:n].reset_index(drop=True)
-    reads = fit_reads(
-        cases, arm.inputs, np.arange(len(cases.table)), store.size, suite.data.decoder
-    )
+    everyone, decoder = np.arange(len(cases.table)), suite.data.decoder
+    reads = fit_reads(cases, arm.inputs, everyone, store.size, decoder)
+    few = cases.table.iloc[:n].reset_index(drop=True)
     pixels = choose_pixel_source(own, device)
-    started = time.perf_counter()
-    inputs = make_inputs(reads, model, table, own, pixels)
-    if not isinstance(model, Classifier):
-        with torch.random.fork_rng(devices=[]):
-            network = build_network(without_pretraining(model), reads.shape(len(cases.classes)))
-        network = network.to(device).eval()
-        score(network, inputs, torch.arange(min(n, 2)), "float32")  # what loads once
-        started = time.perf_counter()
-        score(network, inputs, torch.arange(n), "float32")
-    return (time.perf_counter() - started) / n
+    return time_untrained(reads, model, few, own, pixels, len(cases.classes)) / n
 
 
 def _duration(seconds: float) -> str:
