@@ -28,6 +28,7 @@ from milkreport.gate.checking import check_run, is_comparable, refuse_unknown
 from milkreport.reporting.registration import registered_sentence
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.combined import MOST_ARMS, best_on_validation, differing
+from milkreport.runs.elsewhere import read_elsewhere
 from milkreport.runs.folder import RunFolder, refuse_foreign
 from milkreport.suite.corruptions import parse_corruptions
 from milkreport.suite.suite import Suite
@@ -96,6 +97,7 @@ def _refuse(order: Order) -> None:
     """What can be refused before hours of training, is."""
     check_level(order.options.evidence, order.options.cases)
     parse_corruptions(order.options.robustness)
+    read_elsewhere(order.options.prevalence)
     refuse_unknown(order.options.gate or order.suite.reference)
     if len(order.runs) > 1 and RunFolder(order.out).is_run():
         what = "holds a run; the runs of a grid go into folders below --out"

@@ -31,6 +31,7 @@ class RunOptions:
         fail_fast: let the first failure end it; what was under way is kept, results are partial.
         registration: file of a registration that the run is bound to.
         robustness: corruptions under which each cell's test part is scored; empty: none.
+        prevalence: shares of positive cases or of classes elsewhere, for which a forecast is made.
         deviate: the reason why it deviates from it.
         timestamp: a time-stamp token or git commit of the registration.
         timestamp_ca: certificates that a token is verified with.
@@ -56,6 +57,7 @@ class RunOptions:
     timestamp: Path | None = None
     timestamp_ca: Path | None = None
     robustness: str = ""
+    prevalence: str = ""
 
     @property
     def network(self) -> tuple[str, ...]:
