@@ -102,9 +102,6 @@ ELSEWHERE = {
     r"milkreport predict .*--robustness ": (
         "tests/execution/test_robustness.py::test_predict_tells_the_metric_or_the_agreement"
     ),
-    r"python scripts/simulate_robustness\.py": (
-        "tests/execution/test_robustness.py::test_differences_are_those_of_two_arms"
-    ),
     # Suites that take long, or live in a folder of their own.
     r"milkreport run-all classical ": (
         "tests/models/test_models.py::test_classifiers_are_scikit_learns_on_standardised_columns"
