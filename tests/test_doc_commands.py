@@ -95,6 +95,13 @@ ELSEWHERE = {
     r"milkreport run-all .*--grid ": (
         "tests/execution/test_grid.py::test_each_point_is_a_run_and_all_are_one_report"
     ),
+    # Scorings by the hundred.
+    r"milkreport run-all .*--robustness ": (
+        "tests/execution/test_robustness.py::test_it_adds_to_a_finished_run_and_changes_nothing_else"
+    ),
+    r"milkreport predict .*--robustness ": (
+        "tests/execution/test_robustness.py::test_predict_tells_the_metric_or_the_agreement"
+    ),
     # Suites that take long, or live in a folder of their own.
     r"milkreport run-all classical ": (
         "tests/models/test_models.py::test_classifiers_are_scikit_learns_on_standardised_columns"

@@ -17,7 +17,11 @@ from tests.test_doc_commands import write_tables
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "file_formats.md").read_text(encoding="utf-8")
 #: Columns that only the data tells: classes, and variables of subgroups.
-OPEN = ("*a column for each class*", "*a column for each variable*")
+OPEN = (
+    "*a column for each class*",
+    "*a column for each variable*",
+    "*a column for each corruption*",
+)
 
 
 def rows_of(heading: str, page: str = PAGE) -> list[str]:
@@ -54,6 +58,7 @@ def run(small: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> P
             "--workers",
             "1",
             "--no-pdf",
+            *("--robustness", "brightness_up"),
         ]
         assert call_main(["run-all", *study, *settings, *bound], folder).returncode == 0
         assert call_main(["check", "run"], folder).returncode == 5  # synthetic

@@ -56,6 +56,14 @@ def predict(
             "in training, with a warning)",
         ),
     ] = False,
+    robustness: Annotated[
+        str,
+        typer.Option(
+            metavar="all|NAME,...",
+            help="Predict under graded corruptions too (brightness, contrast, blur, noise, jpeg, resolution, "
+            "hair, gel, or all): the run's primary metric, or without labels how often the answer stays.",
+        ),
+    ] = "",
     device: DeviceOption = "auto",
     cache_dir: CacheOption = None,
     *,
@@ -71,12 +79,16 @@ def predict(
     - milkreport predict runs/cv5 --arm baseline --data DIR --out submission.csv
 
     - milkreport predict runs/cv5 --arm baseline --ensemble --thresholds validation --data DIR --out s.csv
+
+    - milkreport predict runs/cv5 --arm baseline --data DIR --out s.csv --robustness blur,noise
     """
     from milkreport.commands import models
 
     allow(allowed)
     models.predict(
-        run, arm, seed, fold, ensemble, data, out, thresholds, device, cache_of(cache_dir), strict
+        *(run, arm, seed, fold, ensemble, data, out, thresholds, device, cache_of(cache_dir)),
+        strict,
+        robustness,
     )
 
 

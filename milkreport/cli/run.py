@@ -24,9 +24,11 @@ from milkreport.cli.options import (
     NoPdfOption,
     OverridesOption,
     PdfOption,
+    PrevalenceOption,
     SeedsOption,
     TrustOptions,
     UnlabelledOption,
+    UnlabelledPredictions,
     allow,
     cache_of,
     pdf_mode,
@@ -38,7 +40,7 @@ from milkreport.execution.options import RunOptions
 
 #: What a run's command is recorded without: where it ran and what was kept changes no number of it.
 _NOT_RECORDED = {
-    *(field.name for field in fields(RunOptions) if field.name not in ("device", "images", "cases")),
+    *({f.name for f in fields(RunOptions)} - {"device", "images", "cases", "robustness", "prevalence"}),
     "allow_unlabelled", "cache_dir", "pdf", "no_pdf", "dry_run", "fail_on",
 }  # fmt: skip
 
@@ -103,6 +105,15 @@ def _suites() -> list[str]:
         "timestamp": typer.Option(
             metavar="FILE",
             help="Dates the registration: RFC 3161 token (.tsr), or output of git cat-file commit.",
+        ),
+        "robustness": typer.Option(
+            metavar="all|NAME,...",
+            help="Score the test part under graded corruptions too: brightness, contrast, blur, noise, jpeg, "
+            "resolution, hair, gel, or all.",
+        ),
+        "prevalence": typer.Option(
+            metavar="SHARE,...|CLASS=SHARE,...|FILE",
+            help="Predictive values at these shares of positive cases; or class shares, for a forecast.",
         ),
         "timestamp_ca": typer.Option(
             metavar="FILE", help="Certificates (PEM) that verify the token's signature."
@@ -197,6 +208,9 @@ def run_all(
         "out": "$OUT",
         "overrides": settings,
         "module_dir": ["$MODULES"] * len(module_dir or []),
+        "prevalence": options.prevalence
+        if "=" in options.prevalence
+        else Path(options.prevalence).name,
     }
     order = main_job.Order(
         runs=runs,
@@ -241,6 +255,8 @@ def report(
     images: ImagesOption = RunOptions.images,
     cases: CasesOption = RunOptions.cases,
     evidence: EvidenceOption = RunOptions.evidence,
+    prevalence: PrevalenceOption = "",
+    unlabelled: UnlabelledPredictions = None,
     *,
     findings: FindingOptions,
 ) -> None:
@@ -255,6 +271,8 @@ def report(
     Examples:
 
     - milkreport report runs/paper
+
+    - milkreport report runs/paper --prevalence MEL=0.02,BCC=0.05
 
     - milkreport report report.pdf --out drawn
 
@@ -274,8 +292,11 @@ def report(
         if arm or primary or (out and not is_report(runs[0])):
             raise ConfigError("--out, --arm and --primary are for several runs", "name two or more")
         run = runs[0] if out is None else execute.unpack_report(runs[0], out)
-        findings.exit_on(execute.redraw(run, mode, images, cases, muted, evidence))
+        asked = (prevalence, unlabelled or [])
+        findings.exit_on(execute.redraw(run, mode, images, cases, muted, evidence, *asked))
         return
+    if prevalence or unlabelled:
+        raise ConfigError("--prevalence and --unlabelled are for one run", "name one")
     if out is None:
         raise ConfigError("a report of several runs needs a place", "give --out FOLDER")
     shown = {"runs": [path.name or str(path) for path in runs], "out": "$OUT"}

@@ -24,6 +24,7 @@ from milkreport.evidence.pack import Shows, check_level, pack_run
 from milkreport.finetuning.record import NEW, OLD, is_finetuning
 from milkreport.inside import refuse_links
 from milkreport.runs.collect import collect, load_case_table, plan_cells
+from milkreport.runs.elsewhere import name_unlabelled, read_elsewhere
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_clock
 from milkreport.suite.suite import Data, Suite
@@ -52,6 +53,8 @@ def redraw(
     cases: bool = True,
     muted: Mapping[str, str] | None = None,
     evidence: str = "",
+    prevalence: str = "",
+    unlabelled: Sequence[str] = (),
 ) -> list[Results]:
     """Draw the report of a run folder again; cells that were finished since are scored first.
 
@@ -60,6 +63,7 @@ def redraw(
     Args:
         muted: findings that do not count in this report, code to reason.
         evidence: what the report carries, see :func:`draw`.
+        prevalence, unlabelled: what forecasts are to be made for; the results are then made again.
 
     Returns:
         the results that were drawn.
@@ -71,12 +75,27 @@ def redraw(
         if not folders:
             do = "do the same finetune again: it goes on where it was stopped"
             raise DataError("this fine-tuning is not finished", do, str(run_path))
+    asks = bool(prevalence or unlabelled)
+    if asks and (is_finetuning(run_path) or not folders[0].has_suite):
+        what = "--prevalence and --unlabelled of report are for the run of a suite"
+        raise ConfigError(what, "give them to milkreport evaluate", str(run_path))
     drawn = []
     for folder in folders:
         if folder.is_run() and not folder.has_suite:
             results = folder.load_results()
         else:
             results = _results_so_far(folder)
+        if asks:
+            arms = [arm.name for arm in results.arms]
+            asked = read_elsewhere(prevalence, name_unlabelled(unlabelled, arms))
+            data = results.data
+            tested = dict.fromkeys(results.classes, 0)
+            for split in results.splits:
+                for name, n in split.class_counts.items() if split.part == "test" else ():
+                    tested[name] += n
+            asked.check(tested, data.positive)
+            results, tables = collect(folder, asked)
+            folder.write_results(results, tables)
         verdict = folder.load_verdict()
         results = reviewed(folder, results, verdict, muted)
         show_findings(results)

@@ -11,12 +11,14 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from milkreport.commands.console import console, note, say, show_files, warn
+from milkreport.commands.console import console, duration, note, number, say, show_files, warn
 from milkreport.commands.progress import progress
 from milkreport.commands.scores import show_thresholds
 from milkreport.errors import ConfigError, EnvironmentProblem
+from milkreport.evaluation.metrics.named import title_of
 from milkreport.evaluation.metrics.thresholds import PLAIN, fold_thresholds, keep_away
 from milkreport.inference.find_model import ModelRef, find_model, find_models
+from milkreport.suite.corruptions import CORRUPTIONS, SEVERITIES, parse_corruptions
 from milkreport.tables import first_few
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def predict(
     device: str,
     cache: Path,
     strict: bool,
+    robustness: str = "",
 ) -> None:
     """Answer every case of *data* and write the submission."""
     from milkreport.inference.predicting import predict as answer_all
@@ -48,6 +51,7 @@ def predict(
     from milkreport.inference.validation import find_thresholds
 
     _refuse_place(out)
+    corruptions = parse_corruptions(robustness)
     found = find_models(run, arm, seed, fold)
     models = found if ensemble else found[:1]
     _say_choice(models, found)
@@ -68,7 +72,38 @@ def predict(
     named = id_column(answers.asked.cases.id_column)
     write_submission(out, named, answers.case_ids, answers.classes, values)
     _show_answers(answers, values, folded is not None)
-    show_files([out])
+    show_files([out, *_corrupted(models, answers, device, corruptions, out)])
+
+
+def _corrupted(
+    models: Sequence[ModelRef], answers: Answers, device: str, names: Sequence[str], out: Path
+) -> list[Path]:
+    """Answer under corruptions, show and write what comes of it; the file is beside *out*."""
+    if not names:
+        return []
+    from milkreport.inference import robustness
+
+    n = answers.n_models * len(names) * len(SEVERITIES)
+    cases = len(answers.case_ids)
+    seconds = answers.seconds * n / answers.n_models
+    takes = f"about {duration(seconds)} and the making of images"
+    note(f"corruptions: {n:,} scorings of {cases:,} cases, {takes}")
+    found = robustness.answer_corrupted_all(models, answers, device, names)
+    what = (
+        "cases that keep their class"
+        if found.metric == robustness.AGREEMENT
+        else title_of(found.metric)
+    )
+    table = Table(
+        "corruption", *(f"severity {s}" for s in (0, *SEVERITIES)), box=None, pad_edge=False
+    )
+    for name, values in found.values.items():
+        table.add_row(CORRUPTIONS[name].title, *(number(value, 3) for value in values))
+    say(f"{what} of {found.n:,} {answers.asked.cases.card.units} under corruptions of their images")
+    console.print(table)
+    path = out.with_name(f"{out.stem}-robustness.csv")
+    robustness.write_corrupted_answers(path, found)
+    return [path]
 
 
 def export(

@@ -28,7 +28,9 @@ from milkreport.gate.checking import check_run, is_comparable, refuse_unknown
 from milkreport.reporting.registration import registered_sentence
 from milkreport.runs.collect import plan_cells
 from milkreport.runs.combined import MOST_ARMS, best_on_validation, differing
+from milkreport.runs.elsewhere import read_elsewhere
 from milkreport.runs.folder import RunFolder, refuse_foreign
+from milkreport.suite.corruptions import parse_corruptions
 from milkreport.suite.suite import Suite
 
 if TYPE_CHECKING:
@@ -94,6 +96,8 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
 def _refuse(order: Order) -> None:
     """What can be refused before hours of training, is."""
     check_level(order.options.evidence, order.options.cases)
+    parse_corruptions(order.options.robustness)
+    read_elsewhere(order.options.prevalence)
     refuse_unknown(order.options.gate or order.suite.reference)
     if len(order.runs) > 1 and RunFolder(order.out).is_run():
         what = "holds a run; the runs of a grid go into folders below --out"
@@ -145,7 +149,14 @@ def show_plan(order: Order) -> None:
         )
         if order.data or suite.split.kind != "support":
             root = order.data or synthetic_folder(suite, order.cache)
-            found = forecast(suite, root, order.cache, options.device, left, workers, note)
+            unscored = Counter(
+                cell.arm
+                for cell, record in zip(cells, records, strict=True)
+                if record is None or not record.robustness_sha256
+            )
+            names = parse_corruptions(options.robustness)
+            where = (suite, root, order.cache, options.device, left, workers, note)
+            found = forecast(*where, corruptions=names, unscored=unscored)
             forecasts.append((point.name, found))
     synthetic = order.data is None
     running.show_start(order.suite, order.data or Path(), order.out, synthetic, len(order.runs))

@@ -84,6 +84,8 @@ def show_forecast(by_point: Sequence[tuple[str, Forecast]]) -> None:
                 f"decoding once {duration(e.decoding)} and {e.store_bytes / 1e6:,.0f} MB of cache"
             )
         console.print(f"[dim]  {escape(', '.join(parts))}[/dim]", soft_wrap=True)
+        if e.corruptions:
+            console.print(f"  {escape(lead + e.corruptions)}", soft_wrap=True)
     busy = ""
     if (load := forecasts[0].load) is not None:
         busy = f" (load {load:.1f} on {os.cpu_count()} processors)"

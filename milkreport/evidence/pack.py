@@ -26,6 +26,7 @@ from milkreport.evidence.zips import pack_zip
 from milkreport.limits import MOST_EVIDENCE
 from milkreport.runs.cells import PREDICTIONS as CELL_PREDICTIONS
 from milkreport.runs.cells import Cell
+from milkreport.runs.corrupted import FILE as CORRUPTED
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import Manifest, read_versions
 from milkreport.suite.suite import Suite
@@ -103,8 +104,11 @@ def pack_run(
     if level == "numbers" or not shows.cases:
         return _evidence("numbers", reason if shows.cases else _NO_CASES, files, shows)
     try:
-        packed = pack_zip(dict(_predictions(folder, results)))
+        members = dict(_predictions(folder, results))
         most = MOST_EVIDENCE if level == "full" else MOST_UNASKED
+        packed = pack_zip(members | dict(_corrupted(folder, results)))
+        if len(packed) > most:  # answers to corrupted images are the first to stay behind
+            packed = pack_zip(members)
         if len(packed) > most:
             what = (
                 f"the predictions are {len(packed) / 1e6:,.1f} MB, more than {most / 1e6:,.0f} MB"
@@ -136,6 +140,30 @@ def prediction_files(results: Results) -> dict[str, tuple[str, Cell]]:
                 name = f"{arm.name}/seed-{cell.seed}/fold-{cell.fold}.csv"
                 found[name] = (record.predictions_sha256, cell)
     return found
+
+
+def corrupted_files(results: Results) -> dict[str, tuple[str, Cell]]:
+    """The same of answers to corrupted images, of the cells whose arms were scored so."""
+    if results.robustness is None:
+        return {}
+    records = {
+        cell: record.robustness_sha256
+        for arm in results.arms
+        for record in arm.cells
+        for cell in [Cell(arm.name, record.seed, record.fold)]
+    }
+    return {
+        name.removesuffix(".csv") + "-robustness.csv": (records[cell], cell)
+        for name, (_, cell) in prediction_files(results).items()
+        if cell.arm in results.robustness.arms and records[cell]
+    }
+
+
+def _corrupted(folder: RunFolder, results: Results) -> Iterator[tuple[str, bytes]]:
+    for name, (sha256, cell) in corrupted_files(results).items():
+        path = folder.cell(cell).path / CORRUPTED
+        if path.is_file() and hash_bytes(data := path.read_bytes()) == sha256:
+            yield name, data
 
 
 def _predictions(folder: RunFolder, results: Results) -> Iterator[tuple[str, bytes]]:

@@ -10,12 +10,13 @@ from pathlib import Path
 from milkreport.atomic import write_bytes, write_text
 from milkreport.errors import DataError
 from milkreport.evaluation.records.results import Results
-from milkreport.evidence.pack import FACTS, prediction_files
+from milkreport.evidence.pack import FACTS, corrupted_files, prediction_files
 from milkreport.evidence.read import is_report, read_evidence, read_report
 from milkreport.evidence.record import CONTENTS, PREDICTIONS, Evidence
 from milkreport.evidence.zips import unpack_zip
 from milkreport.parse import parse_json
 from milkreport.runs.cells import PREDICTIONS as CELL_PREDICTIONS
+from milkreport.runs.corrupted import FILE as CORRUPTED
 from milkreport.runs.folder import RunFolder
 
 
@@ -41,10 +42,10 @@ def lay_out(evidence: Evidence, out: Path, where: str) -> RunFolder:
         DataError: something is damaged, or not what a report carries.
     """
     results = load_results(evidence, where)
-    names = prediction_files(results)
+    names, corrupted = prediction_files(results), corrupted_files(results)
     members = {}
     if PREDICTIONS in evidence.files:
-        known = [*names, *FACTS]
+        known = [*names, *corrupted, *FACTS]
         members = unpack_zip(evidence.files[PREDICTIONS], known, f"{where}, {PREDICTIONS}")
     for name in CONTENTS:
         if name in evidence.files and name != PREDICTIONS:
@@ -53,6 +54,8 @@ def lay_out(evidence: Evidence, out: Path, where: str) -> RunFolder:
     for name, data in members.items():
         if name in names:
             write_bytes(folder.cell(names[name][1]).path / CELL_PREDICTIONS, data)
+        elif name in corrupted:
+            write_bytes(folder.cell(corrupted[name][1]).path / CORRUPTED, data)
         else:
             write_bytes(out / name, data)
     records = {(arm.name, c.seed, c.fold): c for arm in results.arms for c in arm.cells}

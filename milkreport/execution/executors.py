@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from milkreport.errors import Stopped
 from milkreport.execution.tasks import Study, Task
 from milkreport.execution.trainer import Machine, Trainer, survey
 from milkreport.runs.cells import cell_folder
 from milkreport.suite.suite import Training
-from milkreport.training.cell import TrainedCell
 from milkreport.training.checkpoint import Checkpoints
 from milkreport.training.failures import TrainingFailed
 from milkreport.training.model_selector import Row
@@ -27,8 +26,8 @@ class Recorder(Protocol):
     def epoch(self, task: Task, epoch: int, row: Row) -> None:
         """An epoch is over; *row* is its line of history."""
 
-    def done(self, task: Task, trained: TrainedCell) -> None:
-        """A training is over."""
+    def done(self, task: Task, trained: Any) -> None:
+        """A training is over: its :class:`TrainedCell`; or a scoring: its :class:`CorruptedScores`."""
 
     def failed(self, task: Task, message: str) -> None:
         """A training cannot be done."""
@@ -91,7 +90,7 @@ class InProcess:
                 recorder.epoch(task, epoch, row)
 
             try:
-                trained = trainer.train(study, task.cell, on_epoch, checkpoints)
+                trained = trainer.do(study, task, on_epoch, checkpoints)
             except TrainingFailed as error:
                 recorder.failed(task, str(error))
             except Stopped:

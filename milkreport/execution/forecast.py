@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from milkreport.data.pixels.store import list_stores, open_store
 from milkreport.data.prepare import SKIP, Prepared, group, image_problems
 from milkreport.data.splits import Fold, make_folds
 from milkreport.evaluation.records.data import Record
+from milkreport.execution.scoring.cost import cost_of
 from milkreport.execution.tasks import Study
 from milkreport.execution.trainer import Trainer
 from milkreport.execution.validate_arms import validate_arms
@@ -42,6 +43,7 @@ class Forecast(Record):
     still to be written, ``cell_bytes`` what one cell leaves, ``total_bytes`` both, for all open cells. Where
     arms differ, ``training`` and ``cell_bytes`` are means over the open cells. ``load``: processes that
     wanted a processor in the minute before (None: unknown), which the measurement took as it was.
+    ``corruptions``: what scoring under corruptions takes, a sentence; empty if it was not asked for.
     """
 
     cells: int
@@ -53,6 +55,7 @@ class Forecast(Record):
     cell_bytes: int
     total_bytes: int
     load: float | None = None
+    corruptions: str = ""
 
 
 def forecast(
@@ -63,6 +66,8 @@ def forecast(
     open_cells: Mapping[str, int],
     workers: int,
     notice: Callable[[str], None] = lambda line: None,
+    corruptions: Sequence[str] = (),
+    unscored: Mapping[str, int] | None = None,
 ) -> Forecast:
     """Decode some images, train and score two small parts of a cell of each kind, and extrapolate.
 
@@ -71,6 +76,7 @@ def forecast(
 
     Args:
         open_cells: trainings that are still to be done, by arm.
+        corruptions: under which test parts are to be scored; unscored: cells for which that is to be done.
 
     Raises:
         DataError, ConfigError, EnvironmentProblem: as the run itself would.
@@ -99,6 +105,12 @@ def forecast(
             chosen = [name for name in arms if open_cells.get(name)] or arms
             cost = _cost(suite, suite.arm(chosen[0]), prepared, device, n, Path(place))
             costs |= dict.fromkeys(arms, cost)
+        said = ""
+        if corruptions and unscored:
+            n_test = _n_test(suite.split, n)
+            said = cost_of(
+                suite, prepared, device, corruptions, n_test, unscored, workers
+            ).sentence()
     store_bytes = 0 if _is_decoded(cases, suite, cache) else _store_bytes(cases, suite)
     decoding = decoding if store_bytes else 0.0
     n_open = sum(open_cells.values())
@@ -116,6 +128,7 @@ def forecast(
         cell_bytes=one,
         total_bytes=store_bytes + one * n_open,
         load=load,
+        corruptions=said,
     )
 
 
@@ -202,6 +215,13 @@ def _n_train(split: Split, n: int) -> int:
     else:
         rest = round(n * (1 - split.test_fraction))
     return max(round(rest * (1 - split.validation)), 1)
+
+
+def _n_test(split: Split, n: int) -> int:
+    """Cases of a test part, about."""
+    if split.kind == "support":
+        return sum(split.test_support.values())
+    return n // split.folds if split.kind == "kfold" else round(n * split.test_fraction)
 
 
 def _store_bytes(cases: Cases, suite: Suite) -> int:

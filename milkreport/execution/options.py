@@ -30,6 +30,8 @@ class RunOptions:
         mlflow: address of the server to log to; empty: none.
         fail_fast: let the first failure end it; what was under way is kept, results are partial.
         registration: file of a registration that the run is bound to.
+        robustness: corruptions under which each cell's test part is scored; empty: none.
+        prevalence: shares of positive cases or of classes elsewhere, for which a forecast is made.
         deviate: the reason why it deviates from it.
         timestamp: a time-stamp token or git commit of the registration.
         timestamp_ca: certificates that a token is verified with.
@@ -54,6 +56,8 @@ class RunOptions:
     deviate: str = ""
     timestamp: Path | None = None
     timestamp_ca: Path | None = None
+    robustness: str = ""
+    prevalence: str = ""
 
     @property
     def network(self) -> tuple[str, ...]:

@@ -128,9 +128,9 @@ def train_here(
         if kept is not None:
             checkpoints.adopt(*kept)
         try:
-            trained = _trainer(device, notice).train(
+            trained = _trainer(device, notice).do(
                 study,
-                task.cell,
+                task,
                 lambda epoch, row: board.tell.remote("epoch", task, (epoch, row)),
                 checkpoints,
             )

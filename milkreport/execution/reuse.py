@@ -50,7 +50,9 @@ class Finished:
                     shutil.copyfile(source / name, target / name)
             except OSError as error:
                 raise disk_problem(error, target) from error
-            record = known.model_copy(update={"seed": folder.cell.seed, "fold": folder.cell.fold})
+            # Answers to corrupted images are not taken along: they are made from the weights.
+            of_cell = {"seed": folder.cell.seed, "fold": folder.cell.fold, "robustness_sha256": ""}
+            record = known.model_copy(update=of_cell)
             if folder.is_sound(record):
                 folder.write_record(record)
                 return record

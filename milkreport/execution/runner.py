@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from milkreport.data.prepare import Prepared, prepare
@@ -19,6 +20,7 @@ from milkreport.execution.gallery import write_gallery
 from milkreport.execution.options import DEFAULTS, RunOptions
 from milkreport.execution.recorder import RunRecorder
 from milkreport.execution.reuse import Finished
+from milkreport.execution.scoring.phase import announce, score_corrupted
 from milkreport.execution.stopping import StopSign
 from milkreport.execution.tasks import Study, Task
 from milkreport.execution.trainer import Machine
@@ -29,6 +31,7 @@ from milkreport.registration.declare import declare, suite_key
 from milkreport.registration.keeper import Keeper
 from milkreport.runs.collect import collect, plan_cells
 from milkreport.runs.describe import summarise_data, summarise_splits
+from milkreport.runs.elsewhere import Elsewhere, read_elsewhere
 from milkreport.runs.folder import DataRecord, RunFolder, differing_keys, refuse_foreign
 from milkreport.runs.lock import hold
 from milkreport.runs.manifest import Manifest, read_environment
@@ -124,6 +127,9 @@ def run_suites(
                 )
             study, keeper = _begin(job, prepared[key], machine, watcher, options)
             studies[job.name], keepers[job.name] = study, keeper
+            _check_shares(study, read_elsewhere(options.prevalence))
+        if options.robustness:
+            announce(studies, options, executor.workers, watcher)
         stop = StopSign(watcher.notice)
         reuse = {
             job.name: Finished(options.reuse, RunFolder(job.out).load_manifest())
@@ -137,8 +143,19 @@ def run_suites(
                 with stop.watching():
                     executor.run(studies, tasks, recorder)
         stop.obey()
+        if options.robustness:
+            score_corrupted(studies, options, watcher, stop)
         images = options.images and options.cases
-        return [_collect(studies[job.name], keepers[job.name], images) for job in jobs]
+        asked = read_elsewhere(options.prevalence)
+        return [_collect(studies[job.name], keepers[job.name], images, asked) for job in jobs]
+
+
+def _check_shares(study: Study, asked: Elsewhere) -> None:
+    """Refuse shares that no forecast can be made for before anything is trained."""
+    cases = study.prepared.cases
+    labels = cases.table["label"].iloc[np.concatenate([fold.test for fold in study.folds])]
+    counts = {name: int((labels == name).sum()) for name in cases.classes}
+    asked.check(counts, [name for name in cases.card.positive if name in counts])
 
 
 def _open_tasks(studies: Mapping[str, Study], recorder: RunRecorder) -> list[Task]:
@@ -150,14 +167,14 @@ def _open_tasks(studies: Mapping[str, Study], recorder: RunRecorder) -> list[Tas
     return [task for task in planned if not recorder.is_done(task)]
 
 
-def _collect(study: Study, keeper: Keeper, images: bool) -> Results:
+def _collect(study: Study, keeper: Keeper, images: bool, asked: Elsewhere) -> Results:
     folder = RunFolder(study.out)
     cells = plan_cells(study.suite)
     records = {cell: folder.cell(cell).load_record() for cell in cells}
     end_run(
         folder, keeper, {c for c, known in records.items() if known and known.status == "complete"}
     )
-    results, tables = collect(folder)
+    results, tables = collect(folder, asked)
     folder.write_results(results, tables)
     if images:
         write_gallery(folder, results, tables["mistakes"], study.prepared, study.folds)

@@ -53,10 +53,11 @@ class Study:
 
 @dataclass(frozen=True)
 class Task:
-    """One training to do: a cell of a study."""
+    """One training to do: a cell of a study; with *corruptions*, its test part to be scored under them."""
 
     study: str
     cell: Cell
+    corruptions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.study}: {self.cell}" if self.study else str(self.cell)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from milkreport.execution.tasks import Study
+from milkreport.errors import Stopped
+from milkreport.execution.scoring.cell import score_cell
+from milkreport.execution.tasks import Study, Task
 from milkreport.runs.cells import Cell
+from milkreport.runs.corrupted import CorruptedScores
 from milkreport.runs.manifest import read_versions
 from milkreport.suite.suite import Training
 from milkreport.training.cell import TrainedCell, train_cell
@@ -50,6 +53,24 @@ class Trainer:
         self.device, self.notice = resolve_device(device), notice
         self._placed: tuple[str, Pixels] | None = None
         self._torch = read_versions().get("torch", "")
+
+    def do(
+        self, study: Study, task: Task, on_epoch: OnEpoch, checkpoints: Checkpoints
+    ) -> TrainedCell | CorruptedScores:
+        """Train the task's cell, or score it under the corruptions that the task names.
+
+        Raises:
+            TrainingFailed: it cannot be done. Stopped: it was asked to; of a training, its state is on disk.
+        """
+        if not task.corruptions:
+            return self.train(study, task.cell, on_epoch, checkpoints)
+        pin(study.suite.training, self.device)
+
+        def pause() -> None:
+            if signum := checkpoints.stop_asked():
+                raise Stopped(signum)
+
+        return score_cell(study, task.cell, task.corruptions, self.device, pause)
 
     def train(
         self, study: Study, cell: Cell, on_epoch: OnEpoch, checkpoints: Checkpoints

@@ -86,9 +86,9 @@ def _train(
 ) -> tuple[str, object]:
     """Train one; what came of it, and what belongs to that."""
     try:
-        trained = trainer.train(
+        trained = trainer.do(
             study,
-            task.cell,
+            task,
             lambda epoch, row: pipe.send(("epoch", (epoch, row))),
             checkpoints,
         )

@@ -93,7 +93,7 @@ def predict(
     seconds = 0.0
     for number, (model, card) in enumerate(zip(models, cards, strict=True)):
         loaded = loaded if number == 0 else load_trained(model.folder)
-        pin(_settings(card, device), device)
+        pin(training_of(card, device), device)
         started = time.perf_counter()
         here = loaded.among(asked.cases.views)
         logs = answer(here, asked.cases.table, asked.store, pixels)
@@ -139,7 +139,7 @@ def _refuse_unlike(first: ModelCard, card: ModelCard, model: ModelRef) -> None:
         raise DataError("reads something else than the first model", "choose by --seed", str(model))
 
 
-def _settings(card: ModelCard, device: Device) -> Training:
+def training_of(card: ModelCard, device: Device) -> Training:
     """Threads and precision as in training; a mode that only GPUs have becomes float32 on a CPU."""
     try:
         settings = Training.model_validate(card.training)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from milkreport.evaluation.records.beyond import Beyond, ClassSets, Forecast
 from milkreport.evaluation.records.estimate import Estimate
 from milkreport.evaluation.records.results import ArmResult, Results
-from milkreport.reporting.blocks import Cell, Column, Footnote, Row, Table, table
+from milkreport.reporting.blocks import Cell, Chapter, Column, Footnote, Row, Table, table
+from milkreport.reporting.robustness import build_robustness
 from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
 from milkreport.reporting.wording.order import (
@@ -49,15 +50,17 @@ PER_THOUSAND_TITLES = {
 
 @dataclass(frozen=True)
 class BeyondView:
-    """What it assumes, and the tables."""
+    """What it assumes, and the tables; and what corrupted images do, if they were scored."""
 
     texts: tuple[str, ...]
     tables: tuple[Table, ...]
     remarks: tuple[str, ...]
+    robustness: Chapter | None = None
 
 
 def build_beyond(results: Results) -> BeyondView | None:
-    """The section; ``None`` if results hold nothing of it, or many arms and no other class shares."""
+    """The section; ``None`` if results hold nothing of it, or many arms and nothing that was asked for."""
+    robustness = build_robustness(results)
     arms = [
         (arm, part.beyond)
         for arm in drawn_arms(results)
@@ -67,7 +70,7 @@ def build_beyond(results: Results) -> BeyondView | None:
     asked = bool(results.unlabelled) or any(b.forecast is not None for _, b in arms)
     # Of many arms, what nobody asked for is in results.json alone.
     if not arms or (is_many(results) and not asked):
-        return None
+        return None if robustness is None else BeyondView((), (), (), robustness)
     texts, tables, remarks = [_assumptions(results, arms)], [], []
     if abstained := _abstention(results, arms):
         tables.append(abstained)
@@ -93,7 +96,7 @@ def build_beyond(results: Results) -> BeyondView | None:
     if estimated:
         heading = "At class shares estimated from unlabelled predictions"
         tables += _forecasts(results, estimated, "unlabelled", heading)
-    return BeyondView(tuple(texts), tuple(tables), tuple(remarks))
+    return BeyondView(tuple(texts), tuple(tables), tuple(remarks), robustness)
 
 
 def _assumptions(results: Results, arms: Sequence[tuple[ArmResult, Beyond]]) -> str:

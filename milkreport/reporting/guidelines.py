@@ -74,7 +74,7 @@ def _item(number: int, row: dict[str, str], facts: set[str], words: dict[str, st
     if "when" in row and row["when"] not in facts:
         answer = row.get("otherwise", NOT_HERE)
         section = row.get("otherwise_section", section) if "otherwise" in row else ""
-    return Item(str(number), row["asked"], answer.format_map(words), section)
+    return Item(row.get("number", str(number)), row["asked"], answer.format_map(words), section)
 
 
 def _facts(results: Results, suite: Suite | None) -> set[str]:
@@ -100,7 +100,9 @@ def _words(results: Results) -> dict[str, str]:
         seeds += ": methods are not ranked"
     filled = "; gaps filled from the training part" if results.data.imputed else ""
     return {
+        "unit": results.data.unit,
         "units": results.data.units,
+        "units_capital": results.data.units.capitalize(),
         "seeds": seeds,
         "gaps": f"Cleaning rule{filled}",
         "elsewhere": "Saved models" if results.epoch_rule else "Predictions made elsewhere",

@@ -156,6 +156,8 @@ class ReportView:
         found = [self.summary.chart, *self.data.figures, *self.curves.figures]
         found += [*self.comparison.figures, *self.binary.figures]
         found += [arm.matrix for arm in self.arms]
+        if self.beyond is not None and self.beyond.robustness is not None:
+            found += self.beyond.robustness.figures
         found.append(self.reference.chart if self.reference else None)
         return tuple(figure for figure in found if figure is not None)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from milkreport.evaluation.beyond.robustness import describe_robustness
 from milkreport.evaluation.case_table import CaseTable, make_case_table
 from milkreport.evaluation.evaluate import PARTS, evaluate_arms
 from milkreport.evaluation.label_errors import list_label_errors
@@ -19,6 +20,8 @@ from milkreport.evaluation.records.long_form import tabulate, tabulate_differenc
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Curve, Results
 from milkreport.evaluation.review.review import review
 from milkreport.runs.cells import Cell
+from milkreport.runs.corrupted import load_corrupted
+from milkreport.runs.elsewhere import HERE, Elsewhere
 from milkreport.runs.folder import RunFolder
 from milkreport.suite.models import Classifier
 from milkreport.suite.suite import Arm, Suite
@@ -34,21 +37,32 @@ def plan_cells(suite: Suite) -> list[Cell]:
     ]
 
 
-def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
+def collect(
+    folder: RunFolder, elsewhere: Elsewhere = HERE
+) -> tuple[Results, dict[str, pd.DataFrame]]:
     """Score every finished cell of a run; a run under way or with failed cells gives partial results.
+
+    Args:
+        elsewhere: other class shares and unlabelled predictions, for which forecasts are made.
 
     Returns:
         The results, and their tables: ``metrics``, the long form, ``mistakes``, ``label_errors`` and
         ``differences``.
 
     Raises:
-        DataError: not a run folder, or a damaged predictions file.
+        DataError: not a run folder, a damaged predictions file, or see :class:`Elsewhere`.
+        ConfigError: see :class:`Elsewhere`.
     """
     suite, record = folder.load_suite(), folder.load_data()
     classes = list(record.data.class_counts)
     cells = {arm.name: load_parts(folder, suite, arm.name, classes) for arm in suite.arms}
     positive, rules = tuple(record.data.positive), tuple(record.data.rules)
-    plan = Plan(suite.primary_metric, positive, rules, margin=suite.margin)
+    plan = Plan(
+        *(suite.primary_metric, positive, rules),
+        margin=suite.margin,
+        prevalences=elsewhere.prevalences,
+        shares=elsewhere.shares,
+    )
     facts = folder.load_case_facts()
     parts, comparison = evaluate_arms(cells, plan, facts)
     tested = {name: mine["test"] for name, mine in cells.items() if "test" in mine}
@@ -89,6 +103,10 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         splits=record.splits,
         arms=arms,
         comparison=comparison,
+        robustness=describe_robustness(
+            tested, load_corrupted(folder, tested, cell_records(arms)), plan, facts
+        ),
+        unlabelled=elsewhere.describe(tested, plan, facts),
         copies=count_copied_cases(tested),
         notices=notices,
         adherence=folder.load_adherence(),
@@ -101,6 +119,16 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         "differences": tabulate_differences(comparison),
     }
     return results, tables
+
+
+def cell_records(arms: Sequence[ArmResult]) -> dict[Cell, CellRecord]:
+    """Records of the finished trainings of *arms*, by cell."""
+    return {
+        Cell(arm.name, record.seed, record.fold): record
+        for arm in arms
+        for record in arm.cells
+        if record.status == "complete"
+    }
 
 
 def load_parts(folder: RunFolder, suite: Suite, arm: str, classes: list[str]) -> dict[Part, Cells]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -10,10 +11,12 @@ import pandas as pd
 import torch
 
 from milkreport.data.pixels.store import PixelStore
-from milkreport.training.card import as_columns, make_inputs
+from milkreport.models.build import build_network
+from milkreport.suite.models import AnyModel, Classifier
+from milkreport.training.card import InputSpec, as_columns, make_inputs
 from milkreport.training.fit import score
 from milkreport.training.pixels import Pixels
-from milkreport.training.saved import SavedModel
+from milkreport.training.saved import SavedModel, without_pretraining
 
 
 def answer(
@@ -47,3 +50,29 @@ def answer(
     precision = str(card.training.get("precision", "float32"))
     named = {"tf32": "tf32", "bf16": "bf16"}.get(precision, "float32")
     return score(network, inputs, torch.from_numpy(chosen), named, pause).numpy()  # type: ignore[arg-type]
+
+
+def time_untrained(
+    reads: InputSpec,
+    model: AnyModel,
+    table: pd.DataFrame,
+    store: PixelStore,
+    pixels: Pixels,
+    n_classes: int,
+) -> float:
+    """Seconds that an untrained model takes for the cases of *table*, whose images *store* and *pixels* hold.
+
+    Of a classifier, and of a network on a frozen backbone, most of it is the backbone's.
+    """
+    started = time.perf_counter()
+    inputs = make_inputs(reads, model, table, store, pixels)
+    seconds = time.perf_counter() - started
+    if not isinstance(model, Classifier):
+        with torch.random.fork_rng(devices=[]):
+            network = build_network(without_pretraining(model), reads.shape(n_classes))
+        network = network.to(inputs.device).eval()
+        score(network, inputs, torch.arange(min(len(table), 2)), "float32")  # what loads once
+        started = time.perf_counter()
+        score(network, inputs, torch.arange(len(table)), "float32")
+        seconds += time.perf_counter() - started
+    return seconds

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from milkreport.checks.reported import outside_interval
 from milkreport.checks.verdict import Verdict
+from milkreport.evaluation.beyond.robustness import describe_robustness
 from milkreport.evaluation.beyond.shares import ClassShares
 from milkreport.evaluation.binary.rules import parse_rule
 from milkreport.evaluation.evaluate import evaluate_arms
@@ -18,13 +19,18 @@ from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, count_cop
 from milkreport.evaluation.records.data import Part
 from milkreport.evaluation.records.results import Results
 from milkreport.evaluation.review.review import review
-from milkreport.runs.collect import load_scored
+from milkreport.evidence.pack import corrupted_files
+from milkreport.runs.collect import cell_records, load_scored
+from milkreport.runs.corrupted import FILE as CORRUPTED
+from milkreport.runs.corrupted import load_corrupted
 from milkreport.runs.folder import RunFolder
 
 #: Another processor or library adds in another order, which moves the last of 16 digits.
 CLOSE = 1e-9
 #: Fields of results that follow from predictions and settings, and of an arm. All others are taken as given.
 _FROM_PREDICTIONS = ("arms", "comparison", "copies")
+#: The field that follows from answers to corrupted images, which a large report leaves behind.
+_FROM_CORRUPTED = "robustness"
 _FROM_RESULTS = ("definitions", "findings")
 #: The finding that follows from ``checks.json``.
 OF_CHECK = "MR013"
@@ -89,13 +95,23 @@ def recompute(folder: RunFolder, results: Results, verdict: Verdict | None) -> R
         arm.name: load_scored(folder, arm, results.classes) if arm.part("test") else {}
         for arm in results.arms
     }
-    parts, comparison = evaluate_arms(cells, plan_of(results), _facts(folder, results))
+    plan, facts = plan_of(results), _facts(folder, results)
+    parts, comparison = evaluate_arms(cells, plan, facts)
     tested = {name: mine["test"] for name, mine in cells.items() if "test" in mine}
     arms = [arm.model_copy(update={_OF_ARM: parts[arm.name]}) for arm in results.arms]
     update: dict[str, Any] = {"arms": arms, "comparison": comparison}
+    if has_corrupted(folder, results):
+        corrupted = load_corrupted(folder, tested, cell_records(results.arms))
+        update[_FROM_CORRUPTED] = describe_robustness(tested, corrupted, plan, facts)
     if results.copies is not None:
         update["copies"] = count_copied_cases(tested)
     return derive(results.model_copy(update=update), verdict)
+
+
+def has_corrupted(folder: RunFolder, results: Results) -> bool:
+    """Whether all answers to corrupted images lie in *folder* from which results were made."""
+    files = corrupted_files(results).values()
+    return bool(files) and all((folder.cell(cell).path / CORRUPTED).is_file() for _, cell in files)
 
 
 def derive(results: Results, verdict: Verdict | None) -> Results:
@@ -113,21 +129,27 @@ def derive(results: Results, verdict: Verdict | None) -> Results:
 
 
 def compare(
-    recorded: Results, computed: Results, with_predictions: bool, is_ours: bool
+    recorded: Results,
+    computed: Results,
+    with_predictions: bool,
+    is_ours: bool,
+    with_corrupted: bool = False,
 ) -> Compared:
     """Every number of *recorded* against *computed*.
 
     Args:
         with_predictions: whether *computed* was made from predictions, or its parts are the recorded ones.
+        with_corrupted: whether *computed* was made from answers to corrupted images, too.
         is_ours: whether this version made the results, so that every number must be there. A number that an
             older version did not write cannot be wrong.
     """
     mine = recorded.model_dump(mode="json", exclude_unset=True)
-    picked = _pick(mine, with_predictions)
+    fields: tuple[str, ...] = _FROM_RESULTS
+    if with_predictions:
+        fields = (*fields, *_FROM_PREDICTIONS, *([_FROM_CORRUPTED] if with_corrupted else []))
+    picked = _pick(mine, fields)
     total, close, absent, wrong = 0, 0, 0, []
-    for place, old, new in _pairs(
-        picked, _pick(computed.model_dump(mode="json"), with_predictions), ""
-    ):
+    for place, old, new in _pairs(picked, _pick(computed.model_dump(mode="json"), fields), ""):
         # Where an older version's results were written again, what they lack is null.
         if not is_ours and (old is _ABSENT or (old is None and _is_number(new))):
             absent += _is_number(new)
@@ -147,9 +169,8 @@ def compare(
     return Compared(total, close, absent, given, tuple(wrong))
 
 
-def _pick(record: dict[str, Any], with_predictions: bool) -> dict[str, Any]:
+def _pick(record: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
     """The fields that are compared; of an arm its name and parts."""
-    fields = (*_FROM_RESULTS, *(_FROM_PREDICTIONS if with_predictions else ()))
     picked = {name: record[name] for name in fields if name in record}
     if "arms" in picked:
         picked["arms"] = [
@@ -165,6 +186,8 @@ def _count(record: Any) -> int:
 def _facts(folder: RunFolder, results: Results) -> CaseFacts:
     """Groups and subgroups; of the columns those that results name, in their order."""
     facts = folder.load_case_facts()
+    if folder.has_suite:  # a run takes all columns as they stand
+        return facts
     parts = [part for arm in results.arms for part in arm.parts]
     columns = dict.fromkeys(piece.column for part in parts for piece in part.slices)
     columns |= dict.fromkeys(piece.column for part in parts for piece in part.withheld)

@@ -14,12 +14,13 @@ from typing import Any
 from milkreport import __version__
 from milkreport.errors import DataError, MilkreportError
 from milkreport.evaluation.records.results import Results
-from milkreport.evidence.pack import prediction_files
+from milkreport.evidence.pack import corrupted_files, prediction_files
 from milkreport.evidence.pdf import open_pdf
 from milkreport.evidence.read import PLACE, NoEvidence, is_pdf, read_evidence, read_report
 from milkreport.evidence.record import Evidence
 from milkreport.evidence.source import lay_out
 from milkreport.runs.cells import PREDICTIONS, hash_file
+from milkreport.runs.corrupted import FILE as CORRUPTED
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_versions
 from milkreport.verifying.drawn import Drawn, draw_again
@@ -32,7 +33,7 @@ from milkreport.verifying.printed import (
     compare_texts,
     strangers_as_differences,
 )
-from milkreport.verifying.recompute import Compared, compare, derive, recompute
+from milkreport.verifying.recompute import Compared, compare, derive, has_corrupted, recompute
 from milkreport.verifying.record import Fault, Group, Outcome, Verification, judge
 from milkreport.verifying.redrawn import compare_bytes
 from milkreport.verifying.registered import compare_registration
@@ -159,6 +160,13 @@ def _files(folder: RunFolder, results: Results, evidence: Evidence | None) -> Gr
                 if hash_file(folder.cell(cell).path / PREDICTIONS) != sha256:
                     text = "are not those whose SHA-256 results.json has"
                     faults.append(Fault(place=f"predictions of {cell}", text=text))
+        for sha256, cell in corrupted_files(results).values():
+            path = folder.cell(cell).path / CORRUPTED
+            if evidence is None or path.is_file():
+                total += 1
+                if hash_file(path) != sha256:
+                    text = "are not those whose SHA-256 results.json has"
+                    faults.append(Fault(place=f"answers to corrupted images of {cell}", text=text))
     if folder.has_suite:
         total += 1
         if folder.load_suite().fingerprint() != folder.load_manifest().suite_sha256:
@@ -189,7 +197,7 @@ def _numbers(
         )
         return judge("recomputed", "numbers", 0, [fault]), None
     is_ours = folder.load_manifest().milkreport == __version__
-    found = compare(results, computed, is_full, is_ours)
+    found = compare(results, computed, is_full, is_ours, has_corrupted(folder, results))
     faults = [
         Fault(place=f"results.json, {m.place}", text=f"has {m.recorded}, computed is {m.computed}")
         for m in found.wrong
@@ -326,6 +334,8 @@ def _given(folder: RunFolder, results: Results) -> list[str]:
             given.append("audit.json, what was found of the reference's own figures")
     if results.readers is not None:
         given.append("the answers of human readers")
+    if results.robustness is not None and not has_corrupted(folder, results):
+        given.append("answers to corrupted images, which are not carried")
     if results.unlabelled:
         given.append("shares and forecasts from unlabelled predictions, which are not carried")
     return given

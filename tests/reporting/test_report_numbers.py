@@ -131,6 +131,23 @@ def test_the_guidelines_answers_follow_from_the_results(scored: Results, view: R
     assert (derm.title, len(derm.items)) == ("CLEAR Derm", 25)
     fairness = next(item for item in tripod.items if item.asked == "Fairness")
     assert fairness.answer == "No subgroups given"
+    named = scored.data.model_copy(update={"guidelines": ["STARD-AI", "PROBAST+AI"]})
+    more = build_view(
+        scored.model_copy(update={"data": named}), samples.sample_manifest(), None, None
+    ).guidelines.lists
+    found = {given.title: [item.number for item in given.items] for given in more}
+    # Sounderajah et al.: 40 items, five of them in parts; Moons et al.: 16 and 18 questions.
+    stard, probast = found["STARD-AI"], found["PROBAST+AI"]
+    assert list(dict.fromkeys(n.rstrip("abcd") for n in stard)) == [*map(str, range(1, 41))]
+    assert [n for n in stard if not n.isdigit()] == [
+        *("15a", "15b", "15c", "15d", "16a", "16b", "16c", "17a", "17b", "26a", "26b", "40a", "40b")
+    ]
+    domains = [
+        (part, d, n)
+        for part, last in (("D", 5), ("E", 7))
+        for d, n in enumerate((3, 4, 4, last), 1)
+    ]
+    assert probast == [f"{part}{d}.{i}" for part, d, n in domains for i in range(1, n + 1)]
     keys = {entry.key for entry in view.contents}
-    for item in (*derm.items, *tripod.items):
+    for item in (*derm.items, *tripod.items, *(item for given in more for item in given.items)):
         assert item.section in keys | {"", "mistakes", "cost", "curves"}

@@ -193,7 +193,7 @@ def _card(mark: Path | None) -> Card:
         class_titles=dict(CLASSES),
         positive=MALIGNANT,
         rules=("isic",),
-        guidelines=("CLAIM", "CLEAR Derm"),
+        guidelines=("CLAIM", "CLEAR Derm", "STARD-AI", "PROBAST+AI"),
         banned_columns=(*BANNED, *_ALSO_BANNED),
         notes=(note,),
     )

@@ -115,11 +115,25 @@ def load_inputs(
     return replace(
         inputs,
         readers=load_readers(asked, truth, every[0], inputs.first, options),
-        unlabelled={
-            arm: (_label(source), load_values(source, inputs.classes, options)[2])
-            for arm, source in others.items()
-        },
+        unlabelled=load_unlabelled(others, list(joined.arms), inputs.classes, options),
     )
+
+
+def load_unlabelled(
+    given: Mapping[str, Given],
+    arms: Sequence[str],
+    classes: tuple[str, ...],
+    options: TableOptions = NOTHING_SAID,
+) -> dict[str, tuple[str, Floats]]:
+    """Predictions of unlabelled cases: arm to the table's name and probabilities, float64 (m, n_classes).
+
+    Raises:
+        ConfigError: a name that is no arm. DataError: a bad table.
+    """
+    return {
+        arm: (_label(source), load_values(source, classes, options)[2])
+        for arm, source in _unlabelled(given, arms).items()
+    }
 
 
 def _unlabelled(

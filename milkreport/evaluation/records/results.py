@@ -19,6 +19,7 @@ from milkreport.evaluation.records.binary import AtSpecificity, ReadingStudy, Re
 from milkreport.evaluation.records.data import DataSummary, Part, Record, SplitSummary
 from milkreport.evaluation.records.findings import Finding
 from milkreport.evaluation.records.parts import Definition, PartResult
+from milkreport.evaluation.records.robustness import Robustness
 from milkreport.inside import FileName
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class CellRecord(Record):
 
     ``key``: SHA-256 of all that its weights depend on but the machine. ``device``: what trained it.
     ``epochs``: that were trained, ``epoch_used`` among them. ``card_sha256``: of ``model.json``.
+    ``robustness_sha256``: of ``robustness.csv``; empty where its test part was not scored under corruptions.
     """
 
     seed: int
@@ -63,6 +65,7 @@ class CellRecord(Record):
     card_sha256: str = ""
     epochs: int | None = None
     predictions_sha256: str = ""
+    robustness_sha256: str = ""
     parameters: int | None = None
     scalars: dict[str, float] = {}
     exposure: dict[str, int] = {}
@@ -174,7 +177,9 @@ class Results(Record):
 
     ``primary_metric``: by a name of :mod:`milkreport.evaluation.metrics.named`. ``margin``: the difference in
     it that was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is
-    known and no suite tells. ``unlabelled``: what unlabelled predictions speak of. ``copies``: test cases
+    known and no suite tells. ``unlabelled``: what unlabelled predictions speak of.
+    ``robustness``: the primary metric under graded corruptions of the test images (``None``: not scored so).
+    ``copies``: test cases
     with the label and the probabilities of another one (``None``: not counted, by an older version).
     ``findings``: what a reviewer would point out, one per rule. ``adherence``: the run's registration and
     the ledger's count (``None``: an evaluation, or an older version).
@@ -197,6 +202,7 @@ class Results(Record):
     comparison: Comparison | None = None
     readers: ReadingStudy | None = None
     unlabelled: list[UnlabelledForecast] = []
+    robustness: Robustness | None = None
     copies: int | None = None
     notices: list[str] = []
     findings: list[Finding] = []
