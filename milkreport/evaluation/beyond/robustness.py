@@ -82,6 +82,10 @@ def describe_robustness(
 _Side = Mapping[str, tuple[Sequence[Measured], Sequence[Measured]]]
 
 
+#: Primary metrics of which the interval of a loss included the true one often enough (docs/beyond.md).
+HELD = ("accuracy", "macro_f1")
+
+
 class _Comparison:
     """Measures predictions of the same cases and subtracts them, all by the same resamples."""
 
@@ -128,7 +132,8 @@ class _Comparison:
         for arm in self.arms:
             sides = (before[arm], after[arm]) if higher else (after[arm], before[arm])
             if (found := self._subtract(*sides)) is not None:
-                loss[arm] = found
+                held = self.plan.primary in HELD
+                loss[arm] = found if held else Estimate(value=found.value, seed_sd=found.seed_sd)
         for arm in self.arms[1:]:
             if (found := self._subtract(after[arm], after[self.arms[0]])) is not None:
                 against[arm] = found
