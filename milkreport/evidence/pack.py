@@ -26,6 +26,7 @@ from milkreport.evidence.zips import pack_zip
 from milkreport.limits import MOST_EVIDENCE
 from milkreport.runs.cells import PREDICTIONS as CELL_PREDICTIONS
 from milkreport.runs.cells import Cell
+from milkreport.runs.external import external_files, external_tables
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import Manifest, read_versions
 from milkreport.suite.suite import Suite
@@ -149,6 +150,15 @@ def _predictions(folder: RunFolder, results: Results) -> Iterator[tuple[str, byt
         if sha256 not in ("", hash_bytes(data)):
             raise DataError(f"the predictions of {cell} were changed", "", str(folder.path))
         yield name, data
+    for name, sha256 in external_files(results).items():
+        data = _read(folder, name)
+        if data is None or sha256 not in ("", hash_bytes(data)):
+            what = "the predictions of an external set are missing or were changed"
+            raise DataError(what, "", str(folder.path / name))
+        yield name, data
+    for name in external_tables(results):
+        if (facts := _read(folder, name)) is not None:
+            yield name, facts
     has_groups = (folder.path / "groups.csv").is_file()
     for name in FACTS:
         facts = None if name == "splits.csv" and has_groups else _read(folder, name)

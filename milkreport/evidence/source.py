@@ -14,8 +14,10 @@ from milkreport.evidence.pack import FACTS, prediction_files
 from milkreport.evidence.read import is_report, read_evidence, read_report
 from milkreport.evidence.record import CONTENTS, PREDICTIONS, Evidence
 from milkreport.evidence.zips import unpack_zip
+from milkreport.inside import within
 from milkreport.parse import parse_json
 from milkreport.runs.cells import PREDICTIONS as CELL_PREDICTIONS
+from milkreport.runs.external import external_files, external_tables
 from milkreport.runs.folder import RunFolder
 
 
@@ -44,7 +46,7 @@ def lay_out(evidence: Evidence, out: Path, where: str) -> RunFolder:
     names = prediction_files(results)
     members = {}
     if PREDICTIONS in evidence.files:
-        known = [*names, *FACTS]
+        known = [*names, *external_files(results), *external_tables(results), *FACTS]
         members = unpack_zip(evidence.files[PREDICTIONS], known, f"{where}, {PREDICTIONS}")
     for name in CONTENTS:
         if name in evidence.files and name != PREDICTIONS:
@@ -54,7 +56,7 @@ def lay_out(evidence: Evidence, out: Path, where: str) -> RunFolder:
         if name in names:
             write_bytes(folder.cell(names[name][1]).path / CELL_PREDICTIONS, data)
         else:
-            write_bytes(out / name, data)
+            write_bytes(within(out, *name.split("/")), data)
     records = {(arm.name, c.seed, c.fold): c for arm in results.arms for c in arm.cells}
     for _, cell in names.values():
         record = records[cell.arm, cell.seed, cell.fold]

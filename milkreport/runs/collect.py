@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from milkreport.evaluation.beyond.external import compare_all
+from milkreport.evaluation.beyond.unlabelled import describe_all
 from milkreport.evaluation.case_table import CaseTable, make_case_table
 from milkreport.evaluation.evaluate import PARTS, evaluate_arms
 from milkreport.evaluation.label_errors import list_label_errors
@@ -19,6 +21,7 @@ from milkreport.evaluation.records.long_form import tabulate, tabulate_differenc
 from milkreport.evaluation.records.results import ArmResult, CellRecord, Curve, Results
 from milkreport.evaluation.review.review import review
 from milkreport.runs.cells import Cell
+from milkreport.runs.external import load_external, load_foretold
 from milkreport.runs.folder import RunFolder
 from milkreport.suite.models import Classifier
 from milkreport.suite.suite import Arm, Suite
@@ -66,9 +69,11 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
                 curves=curves,
             )
         )
+    whole = {name: [*cells_of] for name, cells_of in tested.items()}
+    foretold, untold = load_foretold(folder.path, classes, whole)
     done = sum(cell.status == "complete" for arm in arms for cell in arm.cells)
     planned = len(plan_cells(suite))
-    notices = []
+    notices = untold
     if done < planned:
         notices.append(f"Partial: {done} of {planned} trainings are complete.")
     devices = sorted({cell.device for arm in arms for cell in arm.cells if cell.device})
@@ -89,6 +94,8 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         splits=record.splits,
         arms=arms,
         comparison=comparison,
+        unlabelled=describe_all(foretold, tested, plan, facts),
+        external=compare_all(load_external(folder.path, classes, whole), tested, parts, plan, facts),
         copies=count_copied_cases(tested),
         notices=notices,
         adherence=folder.load_adherence(),

@@ -19,7 +19,9 @@ from milkreport.evidence.pdf import open_pdf
 from milkreport.evidence.read import PLACE, NoEvidence, is_pdf, read_evidence, read_report
 from milkreport.evidence.record import Evidence
 from milkreport.evidence.source import lay_out
+from milkreport.inside import within
 from milkreport.runs.cells import PREDICTIONS, hash_file
+from milkreport.runs.external import external_files
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_versions
 from milkreport.verifying.drawn import Drawn, draw_again
@@ -159,6 +161,11 @@ def _files(folder: RunFolder, results: Results, evidence: Evidence | None) -> Gr
                 if hash_file(folder.cell(cell).path / PREDICTIONS) != sha256:
                     text = "are not those whose SHA-256 results.json has"
                     faults.append(Fault(place=f"predictions of {cell}", text=text))
+        for name, sha256 in external_files(results).items():
+            total += 1
+            if hash_file(within(folder.path, *name.split("/"))) != sha256:
+                text = "are not those whose SHA-256 results.json has"
+                faults.append(Fault(place=f"predictions in {name}", text=text))
     if folder.has_suite:
         total += 1
         if folder.load_suite().fingerprint() != folder.load_manifest().suite_sha256:
