@@ -38,6 +38,32 @@ ExternalMetadataOption = Annotated[
     ),
 ]
 
+ExternalDataOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--external",
+        metavar="NAME=DIR",
+        help="External test set: other data of the same form, answered by every training and reported beside "
+        "the test part. Nothing is chosen on it; a finished run takes one without training. Repeatable.",
+    ),
+]
+
+
+def external_folders(arguments: Sequence[str] | None) -> dict[str, Path]:
+    """The external test sets of ``run-all``: name to folder.
+
+    Raises:
+        ConfigError: a name twice. DataError: no such folder.
+    """
+    found: dict[str, Path] = {}
+    for name, folder in split_named(arguments, "--external"):
+        if "/" in name:
+            raise ConfigError(f"--external: {name[:80]!r} is not a name", "give --external NAME=DIR")
+        if name in found:
+            raise ConfigError(f"--external names {name} twice", "give each set a name of its own")
+        found[name] = _file(folder, f"--external {name}")
+    return found
+
 
 def split_named(arguments: Sequence[str] | None, option: str) -> list[tuple[str, str]]:
     """``NAME=VALUE`` as pairs.
