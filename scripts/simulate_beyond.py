@@ -288,9 +288,7 @@ class Moved:
     def model(self, trained: np.ndarray) -> np.ndarray:
         """Mean log odds of a training there."""
         moved = trained.copy()
-        moved[np.diag_indices(len(moved))] -= self.change * np.diag(
-            trained - trained.mean(axis=0)
-        )
+        moved[np.diag_indices(len(moved))] -= self.change * np.diag(trained - trained.mean(axis=0))
         return moved
 
     def truths(
@@ -312,7 +310,9 @@ def external_values(p: Predictions, positive: tuple[str, ...]) -> dict[str, floa
     m = measure(p, positive)
     found = {name: float(m.overall[name]) for name in COMPARED}
     found |= {name: float(m.positive[name.removeprefix("positive_")]) for name in POSITIVE}
-    return found | {f"recall:{c}": float(v) for c, v in zip(p.classes, m.classes["recall"])}
+    return found | {
+        f"recall:{c}": float(v) for c, v in zip(p.classes, m.classes["recall"], strict=True)
+    }
 
 
 def simulate_external(

@@ -58,7 +58,9 @@ def external_folders(arguments: Sequence[str] | None) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for name, folder in split_named(arguments, "--external"):
         if "/" in name:
-            raise ConfigError(f"--external: {name[:80]!r} is not a name", "give --external NAME=DIR")
+            raise ConfigError(
+                f"--external: {name[:80]!r} is not a name", "give --external NAME=DIR"
+            )
         if name in found:
             raise ConfigError(f"--external names {name} twice", "give each set a name of its own")
         found[name] = _file(folder, f"--external {name}")
@@ -77,7 +79,9 @@ def split_named(arguments: Sequence[str] | None, option: str) -> list[tuple[str,
     for argument in arguments or []:
         name, equals, value = argument.partition("=")
         if not equals or not value:
-            raise ConfigError(f"{option} {argument!r} has no name", f"give {option} NAME={argument}")
+            raise ConfigError(
+                f"{option} {argument!r} has no name", f"give {option} NAME={argument}"
+            )
         plain = name.partition("/")[0]
         if name_of_file(plain) != plain:
             do = "use letters, digits, '.', '_' and '-', 64 at most"

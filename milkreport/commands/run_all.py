@@ -76,9 +76,7 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
     for point, suite in order.runs:
         root = order.data or synthetic_folder(suite, order.cache)
         out = order.folder(point)
-        jobs.append(
-            Job(suite, root, out, order.command, order.cache, point.name, order.external)
-        )
+        jobs.append(Job(suite, root, out, order.command, order.cache, point.name, order.external))
     n_cells = sum(len(plan_cells(suite)) for _, suite in order.runs)
     with closing(Trackers(_open_trackers(options), note)) as trackers:
         with choose_executor(options, order.suite.training.threads, n_cells) as executor:
@@ -150,7 +148,9 @@ def show_plan(order: Order) -> None:
         )
         if order.data or suite.split.kind != "support":
             root = order.data or synthetic_folder(suite, order.cache)
-            found = forecast(suite, root, order.cache, options.device, left, workers, note)
+            found = forecast(
+                suite, root, order.cache, options.device, left, workers, note, order.external
+            )
             forecasts.append((point.name, found))
     synthetic = order.data is None
     running.show_start(order.suite, order.data or Path(), order.out, synthetic, len(order.runs))

@@ -60,7 +60,7 @@ def show_external(results: Results) -> None:
             table = Table(escape(title), box=None, pad_edge=False)
             for column in ("test part", "external", "difference", "95%"):
                 table.add_column(column, justify="right")
-            for value in overall(results, arm):
+            for value in overall(results, found, arm):
                 table.add_row(
                     escape(short_title(results, value.metric)),
                     number(value.internal.value),

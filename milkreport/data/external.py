@@ -51,7 +51,7 @@ def fit(cases: Cases, name: str, wanted: Wanted) -> Cases:
     A case of another class could only count as wrong, whatever the model, so such classes are refused.
 
     Raises:
-        DataError: a class that the models do not know, or a view or column that is missing or of another kind.
+        DataError: a class that the models do not know; a view or column that is missing, or of another kind.
     """
     root, units = str(cases.root), cases.card.units
     counts = cases.table["label"].dropna().astype(str).value_counts()
@@ -64,7 +64,9 @@ def fit(cases: Cases, name: str, wanted: Wanted) -> Cases:
     lacking = [f"the view {v}" for v in wanted.views if v not in cases.views and wanted.images]
     columns = [f.column for f in wanted.features if f.column not in kinds]
     if lacking := [*lacking, *(f"the column {c}" for c in columns)]:
-        what = f"external set {name}: the models read {first_few(lacking, 30)}, which it does not have"
+        what = (
+            f"external set {name}: the models read {first_few(lacking, 30)}, which it does not have"
+        )
         hint = did_you_mean(columns[0], list(kinds)) if columns else ""
         do = f"{hint} its views: {', '.join(cases.views) or 'none'}; its columns: "
         raise DataError(what, do.strip() + " " + (first_few(kinds, 30) or "none"), root)
@@ -173,9 +175,7 @@ def _look_alikes(found: Prepared, own: Prepared) -> list[str]:
         [own.store.images, images.assign(case_id=mark + images["case_id"].astype(str))],
         ignore_index=True,
     )
-    links = find_duplicates(
-        replace(own.cases, table=table), replace(own.store, images=records)
-    )
+    links = find_duplicates(replace(own.cases, table=table), replace(own.store, images=records))
     ids = np.array(table["case_id"])
     root = {case: case for case in ids}
 

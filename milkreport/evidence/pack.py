@@ -151,11 +151,11 @@ def _predictions(folder: RunFolder, results: Results) -> Iterator[tuple[str, byt
             raise DataError(f"the predictions of {cell} were changed", "", str(folder.path))
         yield name, data
     for name, sha256 in external_files(results).items():
-        data = _read(folder, name)
-        if data is None or sha256 not in ("", hash_bytes(data)):
+        answers = _read(folder, name)
+        if answers is None or sha256 not in ("", hash_bytes(answers)):
             what = "the predictions of an external set are missing or were changed"
             raise DataError(what, "", str(folder.path / name))
-        yield name, data
+        yield name, answers
     for name in external_tables(results):
         if (facts := _read(folder, name)) is not None:
             yield name, facts

@@ -1,8 +1,8 @@
 """External test sets of a run: read before anything is trained, answered by every finished training.
 
-The saved weights answer, after training and in the process that holds the run, whoever trained: so an external
-set can change nothing that is trained or chosen, every executor gives the same answers, and a set can be added
-to a finished run.
+The saved weights answer, after training and in the process that holds the run, whoever trained. So an
+external set can change nothing that is trained or chosen, every executor gives the same answers, and a
+finished run takes another set.
 """
 
 from __future__ import annotations
@@ -95,7 +95,11 @@ def begin_sets(folder: RunFolder, sets: Sequence[External]) -> None:
 
 
 def score_sets(
-    study: Study, sets: Sequence[External], device_name: str, notice: Notice, stop: Callable[[], int]
+    study: Study,
+    sets: Sequence[External],
+    device_name: str,
+    notice: Notice,
+    stop: Callable[[], int],
 ) -> None:
     """Have every finished training answer every set that it has not answered yet; what is done is kept.
 
@@ -136,9 +140,7 @@ def score_sets(
             )
             others = [c for c in record.cells if c != scored]
             remarks = dict.fromkeys([*record.remarks, *unseen])
-            record = record.model_copy(
-                update={"cells": [*others, fresh], "remarks": list(remarks)}
-            )
+            record = record.model_copy(update={"cells": [*others, fresh], "remarks": list(remarks)})
             write_record(folder.path, record)
             n += 1
         if n:

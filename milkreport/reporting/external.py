@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from milkreport.evaluation.metrics.definitions import HEADLINE
 from milkreport.evaluation.metrics.named import define
 from milkreport.evaluation.records.estimate import Estimate
 from milkreport.evaluation.records.external import ExternalArm, ExternalSet, ExternalValue
@@ -17,6 +16,7 @@ from milkreport.reporting.wording.text import (
     interval,
     listing,
     mid_sentence,
+    numeral,
     shorten,
     signed,
     signed_interval,
@@ -40,9 +40,11 @@ def drawn(results: Results, found: ExternalSet) -> list[ExternalArm]:
     return [by_name[arm.name] for arm in drawn_arms(results) if arm.name in by_name]
 
 
-def overall(results: Results, arm: ExternalArm) -> list[ExternalValue]:
-    """The values that are not a class's, but for the primary metric."""
+def overall(results: Results, found: ExternalSet, arm: ExternalArm) -> list[ExternalValue]:
+    """The values of *arm* that are shown: not those of classes, and of more than a few arms the headline."""
     primary = results.primary_metric
+    if len(found.arms) > MOST_ARMS:
+        return [v for v in arm.values if v.metric in (*HEADLINE, primary)]
     return [v for v in arm.values if v.metric == primary or not v.metric.startswith("recall:")]
 
 
@@ -75,7 +77,7 @@ def _arms(results: Results, found: ExternalSet, key: str) -> Table:
                     difference_cell(v.difference),
                 )
             )
-            for v in overall(results, arm)
+            for v in overall(results, found, arm)
         )
         title = arm_title(results, arm.arm) if len(results.arms) > 1 else ""
         groups.append(Group(title, rows))
@@ -93,13 +95,21 @@ def _arms(results: Results, found: ExternalSet, key: str) -> Table:
             " Both columns are of the classes that both sets have; values of the test part therefore differ "
             "from those above."
         )
-    if any(arm.n_models > 1 for arm in shown):
-        caption += " Means over trained models; their differences have no interval."
+    test = next((p for a in results.arms if (p := a.part("test")) is not None), None)
+    if test is not None and test.n_folds > 1:
+        caption += (
+            f" Every model of the {numeral(test.n_folds)} folds answered {name}; means over them, without an "
+            "interval, because these models share training cases."
+        )
+    elif any(arm.n_models > 1 for arm in shown):
+        caption += " Means over seeds; intervals of differences allow for new trainings and are cautious."
+    if len(found.arms) > MOST_ARMS:
+        caption += " More metrics are in results.json."
     if is_many(results):
         caption += f" Of {whole(len(results.arms))} arms those that figures draw."
-    rows = [row for group in groups for row in group.rows]
+    every = [row for group in groups for row in group.rows]
     return Table(
-        key, caption, columns, tuple(groups), interval_notes(rows, ()), dense=len(rows) > 8
+        key, caption, columns, tuple(groups), interval_notes(every, ()), dense=len(every) > 8
     )
 
 
@@ -127,9 +137,7 @@ def _classes(results: Results, found: ExternalSet, key: str) -> Table:
         Column("Test part", results.data.units),
         Column(shorten(found.name, 20), results.data.units),
         *(
-            Column(
-                arm_title(results, arm.arm) if several else "Recall", "test part, external set"
-            )
+            Column(arm_title(results, arm.arm) if several else "Recall", "test part, external set")
             for arm in columns_of
         ),
     )

@@ -95,7 +95,9 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         arms=arms,
         comparison=comparison,
         unlabelled=describe_all(foretold, tested, plan, facts),
-        external=compare_all(load_external(folder.path, classes, whole), tested, parts, plan, facts),
+        external=compare_all(
+            load_external(folder.path, classes, whole), tested, parts, plan, facts
+        ),
         copies=count_copied_cases(tested),
         notices=notices,
         adherence=folder.load_adherence(),

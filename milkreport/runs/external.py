@@ -33,7 +33,7 @@ FOLDER, RECORD, GROUPS = "external", "set.json", "groups.csv"
 
 
 class ScoredCell(Record):
-    """One training that answered the set. ``weights_sha256``: empty of predictions that were made elsewhere."""
+    """One training that answered the set. ``weights_sha256``: empty of predictions made elsewhere."""
 
     arm: str
     seed: int

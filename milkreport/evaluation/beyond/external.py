@@ -2,7 +2,8 @@
 
 Both sets are independent samples, answered by the same trained models, so the interval of a difference is
 made of the intervals of both (MOVER; Zou and Donner, 2008): each keeps its lopsidedness, and none has zero
-width where a count is 0 or all.
+width where a count is 0 or all. Over several seeds both hold the noise of training, which the models share:
+then it is wider than it need be.
 """
 
 from __future__ import annotations
@@ -58,7 +59,6 @@ def compare_external(
         ours = parts[name] if whole else _summarise(_take(tested[name], common), plan, facts)
         models = _as_models(cells)
         theirs = _summarise(models if whole else _take(models, common), plan, given.facts)
-        one = ours.n_seeds == 1 and ours.n_folds == 1 and len(models) == 1
         # Models of several folds share most of their training cases: no simulation speaks of them.
         simulated = plan.intervals and ours.n_folds == 1
         names = [*dict.fromkeys((*COMPARED, plan.primary, *POSITIVE))]
@@ -72,7 +72,7 @@ def compare_external(
                 values=[
                     value
                     for metric in names
-                    if (value := _value(metric, ours, theirs, simulated, one)) is not None
+                    if (value := _value(metric, ours, theirs, simulated)) is not None
                 ],
             )
         )
@@ -96,7 +96,7 @@ def compare_external(
 
 
 def _value(
-    metric: str, ours: PartResult, theirs: PartResult, simulated: bool, one: bool
+    metric: str, ours: PartResult, theirs: PartResult, simulated: bool
 ) -> ExternalValue | None:
     """One metric in both; ``None`` if the predictions do not hold it."""
     internal, external = ours.estimate(metric), theirs.estimate(metric)
@@ -104,12 +104,12 @@ def _value(
         return None
     if not simulated:
         external = Estimate(value=external.value, seed_sd=external.seed_sd)
-    bounded = one and (metric in BOUNDED or metric.startswith("recall:"))
+    bounded = simulated and (metric in BOUNDED or metric.startswith("recall:"))
     return ExternalValue(
         metric=metric,
         internal=internal,
         external=external,
-        difference=subtract(internal, external, bounded and simulated, _range(metric)),
+        difference=subtract(internal, external, bounded, _range(metric)),
     )
 
 

@@ -21,7 +21,7 @@ from milkreport.tables import first_few
 class ExternalFiles:
     """Where an external test set is read from.
 
-    ``predictions``: arm to tables, several of one arm being its training seeds; the arm "" is the only one, or
+    ``predictions``: arm to tables, several of one arm being its seeds; the arm "" is the only one, or
     the table has a column *model*. ``truth``: None if the set is unlabelled.
     """
 

@@ -137,9 +137,7 @@ def load_inputs(
             for arm, label, source in others
         ),
         external=tuple(
-            _load_external(one, inputs, group, options)
-            for one in external
-            if one.truth is not None
+            _load_external(one, inputs, group, options) for one in external if one.truth is not None
         ),
     )
 
