@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from milkreport.errors import DataError
 from milkreport.evaluation.beyond.external import compare_all
-from milkreport.evaluation.beyond.unlabelled import describe_all
+from milkreport.evaluation.beyond.unlabelled import describe_unlabelled
 from milkreport.evaluation.case_table import CaseTable, make_case_table
 from milkreport.evaluation.evaluate import PARTS, evaluate_arms
 from milkreport.evaluation.label_errors import list_label_errors
@@ -71,9 +72,16 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         )
     whole = {name: [*cells_of] for name, cells_of in tested.items()}
     foretold, untold = load_foretold(folder.path, classes, whole)
+    told, notices = [], [*untold]
+    for arm_name, source, values in foretold:
+        try:
+            told.append(
+                describe_unlabelled(arm_name, source, values, tested[arm_name], plan, facts)
+            )
+        except DataError as error:  # too few cases, say: the run stands without a forecast
+            notices.append(f"No forecast for the external set {source}: {error.what}.")
     done = sum(cell.status == "complete" for arm in arms for cell in arm.cells)
     planned = len(plan_cells(suite))
-    notices = untold
     if done < planned:
         notices.append(f"Partial: {done} of {planned} trainings are complete.")
     devices = sorted({cell.device for arm in arms for cell in arm.cells if cell.device})
@@ -94,7 +102,7 @@ def collect(folder: RunFolder) -> tuple[Results, dict[str, pd.DataFrame]]:
         splits=record.splits,
         arms=arms,
         comparison=comparison,
-        unlabelled=describe_all(foretold, tested, plan, facts),
+        unlabelled=told,
         external=compare_all(
             load_external(folder.path, classes, whole), tested, parts, plan, facts
         ),
