@@ -333,6 +333,8 @@ def _given(folder: RunFolder, results: Results) -> list[str]:
             given.append("audit.json, what was found of the reference's own figures")
     if results.readers is not None:
         given.append("the answers of human readers")
+    if results.external:
+        given.append("what an external test set is")
     if results.unlabelled:
         given.append("shares and forecasts from unlabelled predictions, which are not carried")
     return given
