@@ -18,6 +18,7 @@ from milkreport.evaluation.beyond.external import subtract
 from milkreport.evaluation.records.estimate import Estimate
 from milkreport.evaluation.records.external import ExternalSet, ExternalValue
 from milkreport.evaluation.records.results import Results
+from milkreport.runs.external import external_files
 from tests.conftest import call_main
 
 CLASSES = ["mole", "wart", "scar"]
@@ -109,9 +110,7 @@ def test_classes_of_one_set_alone_are_left_out_of_both() -> None:
     assert (found.n_internal, found.n_external) == (int(kept.sum()), 150)
     # The same as evaluating these cases alone, by an outside implementation.
     answers = OURS[0][CLASSES].idxmax(axis=1)[kept]
-    expected = f1_score(
-        OURS[1]["label"][kept], answers, average="macro", labels=["mole", "wart"]
-    )
+    expected = f1_score(OURS[1]["label"][kept], answers, average="macro", labels=["mole", "wart"])
     assert value_of(found, "macro_f1").internal.value == pytest.approx(expected)
     assert not any(v.metric == "recall:scar" for v in found.arms[0].values)
 
@@ -121,9 +120,7 @@ def test_groups_of_the_external_set_stay_whole() -> None:
         {"case_id": THEIRS[1]["case_id"], "patient": [f"p{i // 4}" for i in range(120)]}
     )
     ours = pd.DataFrame({"case_id": OURS[1]["case_id"], "patient": OURS[1]["case_id"]})
-    (found,) = evaluate(
-        {"clinic": (*THEIRS, facts)}, metadata=ours, group="patient"
-    ).external
+    (found,) = evaluate({"clinic": (*THEIRS, facts)}, metadata=ours, group="patient").external
     assert found.n_groups == 30
     (alone,) = evaluate({"clinic": THEIRS}, metadata=ours, group="patient").external
     assert alone.n_groups is None
@@ -253,3 +250,21 @@ def test_what_is_typed_wrong_is_one_line(
     assert done.returncode == code
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_names_in_a_report_lead_out_of_no_folder() -> None:
+    (found,) = evaluate({"clinic": THEIRS}).external
+    record = found.model_dump()
+    assert ExternalSet.model_validate(record) == found
+    for name in ("../x", "a/b", ".."):
+        with pytest.raises(ValueError, match="names no file"):
+            ExternalSet.model_validate(record | {"name": name})
+    results = evaluate({"clinic": THEIRS})
+    arm = results.external[0].arms[0]
+    for update in (
+        {"predictions_sha256": {"0/../../x": "0"}},
+        {"arm": "../x", "predictions_sha256": {"0/0": "0"}},
+    ):
+        one = results.external[0].model_copy(update={"arms": [arm.model_copy(update=update)]})
+        with pytest.raises(DataError, match="is not a training of"):
+            external_files(results.model_copy(update={"external": [one]}))
