@@ -70,7 +70,8 @@ def build_beyond(results: Results) -> BeyondView | None:
     shown = bool(arms) and (asked or not is_many(results))
     if not shown and not results.external:
         return None
-    texts, tables, remarks = external_texts(results), external_tables(results), []
+    texts, tables = external_texts(results), external_tables(results)
+    remarks: list[str] = []
     texts += [line for one in results.external for line in external_lines(results, one)]
     if not shown:
         return BeyondView(tuple(texts), tuple(tables), tuple(remarks))
