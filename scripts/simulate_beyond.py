@@ -29,7 +29,7 @@ from milkreport.evaluation.beyond.estimate_shares import (
     estimate_shares,
     match_means,
 )
-from milkreport.evaluation.beyond.external import COMPARED, compare_external, subtract
+from milkreport.evaluation.beyond.external import COMPARED, compare_external
 from milkreport.evaluation.beyond.forecast import Mixed, mix, rates_of
 from milkreport.evaluation.beyond.label_shift import check_label_shift
 from milkreport.evaluation.beyond.shares import ClassShares
@@ -371,8 +371,6 @@ def simulate_external(
         for value in found.arms[0].values:
             name = value.metric
             d = value.difference
-            if seeds > 1 and None not in (value.internal.low, value.external.low):
-                d = subtract(value.internal, value.external, True)
             true = a.get(name, np.nan) - b.get(name, np.nan)
             if name.startswith("recall:"):
                 c = int(name.removeprefix("recall:C"))

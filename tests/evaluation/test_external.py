@@ -145,7 +145,15 @@ def test_seeds_are_means_and_must_be_the_same_models() -> None:
     (found,) = evaluate({"clinic": ({"": more}, THEIRS[1])}, {"one": seeds}).external
     assert found.arms[0].n_models == 2
     expected = np.mean([hits(frame, THEIRS[1]) / 120 for frame in more])
-    assert value_of(found, "accuracy").external.value == pytest.approx(expected)
+    accuracy = value_of(found, "accuracy")
+    assert accuracy.external.value == pytest.approx(expected)
+    # Seed by seed: a training that is good in one set is good in the other.
+    by_seed = [
+        hits(a, OURS[1]) / 300 - hits(b, THEIRS[1]) / 120 for a, b in zip(seeds, more, strict=True)
+    ]
+    assert accuracy.difference.value == pytest.approx(np.mean(by_seed))
+    assert accuracy.difference.seed_sd == pytest.approx(np.std(by_seed, ddof=1))
+    assert accuracy.difference.low < np.mean(by_seed) < accuracy.difference.high
     with pytest.raises(DataError, match="predictions of 1 models of one, and the test part has 2"):
         evaluate({"clinic": THEIRS}, {"one": seeds})
 

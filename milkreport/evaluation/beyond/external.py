@@ -2,8 +2,8 @@
 
 Both sets are independent samples, answered by the same trained models, so the interval of a difference is
 made of the intervals of both (MOVER; Zou and Donner, 2008): each keeps its lopsidedness, and none has zero
-width where a count is 0 or all. Over several seeds both hold the noise of training, which the models share:
-then it is wider than it need be.
+width where a count is 0 or all. Over several seeds the difference is taken seed by seed, since the same
+training answers both sets, and seeds are readers of it (``intervals.readers``).
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from milkreport.evaluation.intervals.bounds import ModelBounds, bound_model
+from milkreport.evaluation.intervals.estimates import estimate
 from milkreport.evaluation.metrics.definitions import limits_of
-from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.metrics.measures import Measured, Plan, draw, measure
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, pool_arms, pool_folds
 from milkreport.evaluation.reading.external import ExternalPredictions
 from milkreport.evaluation.reading.predictions import Predictions
@@ -26,6 +28,7 @@ from milkreport.evaluation.records.parts import POSITIVE, PartResult
 from milkreport.evaluation.summarise import summarise_pool
 
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 #: What is compared beside the primary metric, the positive classes and each class's recall.
 COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
@@ -61,6 +64,11 @@ def compare_external(
         theirs = _summarise(models if whole else _take(models, common), plan, given.facts)
         # Models of several folds share most of their training cases: no simulation speaks of them.
         simulated = plan.intervals and ours.n_folds == 1
+        seeds = None
+        if simulated and len(models) > 1:
+            mine = tested[name] if whole else _take(tested[name], common)
+            also = models if whole else _take(models, common)
+            seeds = _Seeds(mine, also, plan, facts, given.facts)
         names = [*dict.fromkeys((*COMPARED, plan.primary, *POSITIVE))]
         names += [f"recall:{c}" for i, c in enumerate(classes) if common[i]]
         found.append(
@@ -72,7 +80,7 @@ def compare_external(
                 values=[
                     value
                     for metric in names
-                    if (value := _value(metric, ours, theirs, simulated)) is not None
+                    if (value := _value(metric, ours, theirs, simulated, seeds)) is not None
                 ],
             )
         )
@@ -96,7 +104,7 @@ def compare_external(
 
 
 def _value(
-    metric: str, ours: PartResult, theirs: PartResult, simulated: bool
+    metric: str, ours: PartResult, theirs: PartResult, simulated: bool, seeds: _Seeds | None
 ) -> ExternalValue | None:
     """One metric in both; ``None`` if the predictions do not hold it."""
     internal, external = ours.estimate(metric), theirs.estimate(metric)
@@ -105,11 +113,15 @@ def _value(
     if not simulated:
         external = Estimate(value=external.value, seed_sd=external.seed_sd)
     bounded = simulated and (metric in BOUNDED or metric.startswith("recall:"))
+    if seeds is not None and bounded:
+        difference = seeds.subtract(metric, _range(metric))
+    else:
+        difference = subtract(internal, external, bounded, _range(metric))
     return ExternalValue(
         metric=metric,
         internal=internal,
         external=external,
-        difference=subtract(internal, external, bounded, _range(metric)),
+        difference=difference,
     )
 
 
@@ -129,6 +141,74 @@ def subtract(a: Estimate, b: Estimate, bounded: bool, span: float = 1.0) -> Esti
     low = value - math.hypot(a.value - a_low, b_high - b.value)
     high = value + math.hypot(a_high - a.value, b.value - b_low)
     return Estimate(value=value, low=max(low, -span), high=min(high, span))
+
+
+class _Seeds:
+    """Both sets measured and resampled model by model, for differences over seeds."""
+
+    def __init__(
+        self, ours: Cells, theirs: Cells, plan: Plan, facts: CaseFacts, others: CaseFacts
+    ) -> None:
+        self.classes = next(iter(ours.values())).classes
+        self.sides = [
+            _measure_models(cells, plan, known)
+            for cells, known in ((ours, facts), (theirs, others))
+        ]
+
+    def subtract(self, metric: str, span: float) -> Estimate:
+        """The mean difference over seeds with its interval, by a name of ``evaluation.metrics.named``."""
+        (ours, theirs) = ([self._pick(metric, *model) for model in side] for side in self.sides)
+        values, bounds, draws = [], [], []
+        for a, b in zip(ours, theirs, strict=True):
+            if a is None or b is None:
+                return Estimate(value=None)
+            found = subtract(a[0], b[0], True, span)
+            if found.value is None:
+                return Estimate(value=None)
+            values.append(found.value)
+            if found.low is not None and found.high is not None:
+                bounds.append((found.low, found.high))
+            n = min(len(a[1]), len(b[1]))
+            draws.append(a[1][:n] - b[1][:n])
+        return estimate(values, bounds, draws, (-span, span))
+
+    def _pick(
+        self, metric: str, points: Measured, bounds: ModelBounds, draws: Measured
+    ) -> tuple[Estimate, Floats] | None:
+        """One model's value with its interval, and the value in each resample."""
+        kind, name, place = "overall", metric, None
+        if metric in POSITIVE:
+            kind, name = "positive", metric.removeprefix("positive_")
+        elif metric.startswith("recall:"):
+            kind, name = "classes", "recall"
+            place = self.classes.index(metric.removeprefix("recall:"))
+        value, resampled = getattr(points, kind).get(name), getattr(draws, kind).get(name)
+        if value is None or resampled is None:
+            return None
+        low, high = getattr(bounds, kind).get(name, (np.nan, np.nan))
+        if place is not None:
+            value, resampled, low, high = value[place], resampled[:, place], low[place], high[place]
+        if not np.isfinite(value):
+            return None
+        found = Estimate(value=float(value))
+        if np.isfinite([low, high]).all():
+            found = Estimate(value=float(value), low=float(low), high=float(high))
+        return found, resampled
+
+
+def _measure_models(
+    cells: Cells, plan: Plan, facts: CaseFacts
+) -> list[tuple[Measured, ModelBounds, Measured]]:
+    """Points, intervals and resamples of each model, in the order of the seeds."""
+    pooled = pool_folds({key: cells[key] for key in sorted(cells)})
+    groups = facts.group_positions(next(iter(pooled.values())).case_ids)
+    drawn = draw({"": pooled}, plan, groups)[""]
+    found = []
+    for seed, p in pooled.items():
+        points = measure(p, plan.positive)
+        bounds = bound_model(p, points, drawn[seed], groups, plan.positive)
+        found.append((points, bounds, drawn[seed]))
+    return found
 
 
 def _range(metric: str) -> float:
