@@ -102,7 +102,7 @@ def _arms(results: Results, found: ExternalSet, key: str) -> Table:
             "interval, because these models share training cases."
         )
     elif any(arm.n_models > 1 for arm in shown):
-        caption += " Means over seeds; differences are taken seed by seed, and intervals allow for new trainings."
+        caption += " Means over seeds; differences are taken seed by seed. Intervals allow for new trainings."
     if len(found.arms) > MOST_ARMS:
         caption += " More metrics are in results.json."
     if is_many(results):
