@@ -45,7 +45,7 @@ def test_a_class_that_no_training_saw_is_refused() -> None:
     ("wanted", "said"),
     [
         (replace(WANTED, all_views=("near", "dermal"), views=["dermal"]), "the view dermal"),
-        (replace(WANTED, features=(AGE, SITE)), "the column site, which is missing"),
+        (replace(WANTED, features=(AGE, SITE)), "the column site, which it does not have"),
         (replace(WANTED, features=(Feature("age", "categorical"),)), "the column age is numeric"),
     ],
 )
