@@ -1,6 +1,7 @@
 """How often what a report says beyond its test part holds, in populations with known truth.
 
-For abstention, prediction sets, forecasts at other class shares and shares of unlabelled cases: how often
+For abstention, prediction sets, forecasts at other class shares, shares of unlabelled cases and differences
+between the test part and an external set: how often
 each 95% interval holds the true value; how often sets hold the true class, per class; how often the test of
 label shift raises a false alarm (class shares alone differ, or nothing does), and how often it finds another
 change of the cases. ``docs/beyond.md`` has the figures.
@@ -11,6 +12,7 @@ change of the cases. ``docs/beyond.md`` has the figures.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,13 +29,19 @@ from milkreport.evaluation.beyond.estimate_shares import (
     estimate_shares,
     match_means,
 )
+from milkreport.evaluation.beyond.external import COMPARED, compare_external, subtract
 from milkreport.evaluation.beyond.forecast import Mixed, mix, rates_of
 from milkreport.evaluation.beyond.label_shift import check_label_shift
 from milkreport.evaluation.beyond.shares import ClassShares
 from milkreport.evaluation.beyond.unlabelled import FEWEST_OF_CLASS, MOST_OF_FEW
+from milkreport.evaluation.intervals.closed_form import share_bounds
 from milkreport.evaluation.intervals.inner_folds import inner_folds
-from milkreport.evaluation.metrics.measures import Plan
+from milkreport.evaluation.metrics.measures import Plan, measure
+from milkreport.evaluation.pooled_predictions import CaseFacts, pool_arms
+from milkreport.evaluation.reading.external import ExternalPredictions
 from milkreport.evaluation.reading.predictions import Predictions
+from milkreport.evaluation.records.parts import POSITIVE, Estimate
+from milkreport.evaluation.summarise import summarise_pool
 
 SITUATIONS: dict[str, tuple[int, ...]] = {
     "middling, 11 classes": (1000, 5240),
@@ -268,12 +276,144 @@ def simulate_unlabelled(
     }
 
 
+class Moved:
+    """A model on another population: other class shares, and it sees *change* less of every class.
+
+    With *seeds* trainings the values are means over trainings.
+    """
+
+    def __init__(self, population: Population, shares: np.ndarray, change: float) -> None:
+        self.population = replace(population, classes=shares, truths={})
+        self.change = change
+
+    def model(self, trained: np.ndarray) -> np.ndarray:
+        """Mean log odds of a training there."""
+        moved = trained.copy()
+        moved[np.diag_indices(len(moved))] -= self.change * np.diag(trained - trained.mean(axis=0))
+        return moved
+
+    def truths(
+        self, common: np.ndarray, positive: tuple[str, ...], trainings: Sequence[np.ndarray]
+    ) -> dict[str, float]:
+        """Values on many cases of the classes *common*, means over *trainings*."""
+        found: dict[str, list[float]] = {}
+        for i, trained in enumerate(trainings):
+            rng = np.random.default_rng([i, 7])
+            large = self.population.draw_cases(LARGE // min(len(trainings), 8), rng)
+            p = self.population.answer(large, self.model(trained), rng)
+            for name, value in external_values(p.take(common[p.truth]), positive).items():
+                found.setdefault(name, []).append(value)
+        return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def external_values(p: Predictions, positive: tuple[str, ...]) -> dict[str, float]:
+    """The metrics that are compared with external sets."""
+    m = measure(p, positive)
+    found = {name: float(m.overall[name]) for name in COMPARED}
+    found |= {name: float(m.positive[name.removeprefix("positive_")]) for name in POSITIVE}
+    return found | {
+        f"recall:{c}": float(v) for c, v in zip(p.classes, m.classes["recall"], strict=True)
+    }
+
+
+def simulate_external(
+    population: Population,
+    n: int,
+    times: int,
+    rng: np.random.Generator,
+    m: int,
+    power: float = 1.0,
+    seeds: int = 1,
+) -> dict:
+    """Coverage of the differences between the test part and an external set of *m* cases.
+
+    Args:
+        power: of the class shares there: below 1, rare classes are more frequent; above 1, rarer.
+    """
+    if seeds > 1:
+        population = replace(population, training_noise=0.3, truths={})
+    k = len(population.classes)
+    positive = tuple(f"C{i}" for i in range(k) if i % 3 == 1)
+    coverage, plan = Coverage(), Plan(positive=positive, n_resamples=400)
+    trainings = (
+        [population.train(np.random.default_rng([9, i])) for i in range(60)]
+        if seeds > 1
+        else [population.log_odds]
+    )
+    kept: dict[bytes, tuple[dict[str, float], dict[str, float]]] = {}
+    here = Moved(population, population.classes, 0.0)
+    shares = population.classes**power
+    there = Moved(population, shares / shares.sum(), 0.3)
+    for _ in range(times):
+        models = [population.train(rng) if seeds > 1 else population.log_odds for _ in range(seeds)]
+        sides = []
+        for moved, size in ((here, n), (there, m)):
+            cases = moved.population.draw_cases(size, rng)
+            cells = {
+                (i, 0): moved.population.answer(cases, moved.model(model), rng)
+                for i, model in enumerate(models)
+            }
+            groups = {} if cases.groups is None else dict(enumerate(cases.groups.tolist()))
+            facts = CaseFacts({f"{i:07d}": str(group) for i, group in groups.items()})
+            sides.append((cells, facts))
+        (ours, facts), (theirs, others) = sides
+        pool = pool_arms({"": ours}, "validation", plan, facts)[""]
+        part = summarise_pool(pool, plan, facts)
+        given = ExternalPredictions("B", "", "", {"": theirs}, {}, others)
+        found = compare_external(given, {"": ours}, {"": part}, plan, facts)
+        common = np.isin(ours[0, 0].classes, found.compared)
+        if (key := common.tobytes()) not in kept:
+            kept[key] = (
+                here.truths(common, positive, trainings),
+                there.truths(common, positive, trainings),
+            )
+        a, b = kept[key]
+        support = np.array([row.support for row in part.classes])
+        for value in found.arms[0].values:
+            name = value.metric
+            d = value.difference
+            true = a.get(name, np.nan) - b.get(name, np.nan)
+            if name.startswith("recall:"):
+                c = int(name.removeprefix("recall:C"))
+                fewest = min(support[c], found.class_counts[f"C{c}"])
+                name = f"recall, {'under 10' if fewest < 10 else '10 or more'} cases"
+            coverage.add(name, true, d.low, d.high)
+    return coverage.table()
+
+
+def simulate_external_accuracy(
+    population: Population, n: int, times: int, rng: np.random.Generator
+) -> dict:
+    """The same of accuracy alone, ten times as often: its interval needs no resamples."""
+    here = Moved(population, population.classes, 0.0)
+    shares = population.classes**0.5
+    there = Moved(population, shares / shares.sum(), 0.3)
+
+    def right(moved: Moved, size: int, rng: np.random.Generator) -> int:
+        cases = moved.population.draw_cases(size, rng)
+        p = moved.population.answer(cases, moved.model(population.log_odds), rng)
+        return int((p.predicted == p.truth).sum())
+
+    def estimate(hits: int, size: int) -> Estimate:
+        low, high = share_bounds(hits, size)
+        return Estimate(value=hits / size, low=float(low), high=float(high))
+
+    large = np.random.default_rng(1)
+    true = right(here, LARGE, large) / LARGE - right(there, LARGE, large) / LARGE
+    coverage = Coverage()
+    for _ in range(10 * times if population.most_in_group == 1 else 0):
+        sides = estimate(right(here, n, rng), n), estimate(right(there, 300, rng), 300)
+        found = subtract(*sides, True)
+        coverage.add("accuracy", true, found.low, found.high)
+    return coverage.table()
+
+
 def main() -> None:
     """Simulate, print and write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--simulations", type=int, default=200)
     parser.add_argument(
-        "--only", default="", help="abstention, sets, forecast, counted or unlabelled"
+        "--only", default="", help="abstention, sets, forecast, counted, unlabelled or external"
     )
     parser.add_argument("--population", default="", help="part of a population's name")
     parser.add_argument("--unseen", action="store_true", help="populations no method was chosen on")
@@ -289,9 +429,13 @@ def main() -> None:
                 "forecast": partial(simulate_forecast, counted=None),
                 "counted": partial(simulate_forecast, counted=200),
                 "unlabelled": partial(simulate_unlabelled, m=1000),
+                "external 300": partial(simulate_external, m=300, power=0.5),
+                "external 1000": partial(simulate_external, m=1000, power=1.2),
+                "external accuracy": simulate_external_accuracy,
+                "external 300, 3 seeds": partial(simulate_external, m=300, power=0.5, seeds=3),
             }
             for part, run in parts.items():
-                if arguments.only in ("", part):
+                if part.startswith(arguments.only):
                     results.keep(f"{part}; {name}; {n} cases", run(population, n, times, rng))
 
 

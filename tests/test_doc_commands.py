@@ -114,6 +114,12 @@ ELSEWHERE = {
         "tests/runs/test_run.py::test_a_gate_makes_the_verdict_the_exit_code"
     ),
     # Data, runs and files that are not those of the kit.
+    r"milkreport run-all .*--external ": (
+        "tests/execution/test_external.py::test_a_finished_run_takes_a_set_without_training"
+    ),
+    r"milkreport evaluate .*--external ": (
+        "tests/evaluation/test_external.py::test_the_report_carries_and_verify_computes_it_again"
+    ),
     r"milkreport predict .*--thresholds validation": (
         "tests/inference/test_trained_models.py::test_thresholds_of_the_validation_part_are_folded_in"
     ),

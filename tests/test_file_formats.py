@@ -122,7 +122,9 @@ def test_every_key_is_documented(name: str, run: Path) -> None:
 
 def patterns() -> list[str]:
     """Files and folders of the page's first table of a run folder, as patterns."""
-    return [name.replace("CELL", "cells/*/*/*") for name in names_in(rows_of("## The run folder"))]
+    names = names_in(rows_of("## The run folder"))
+    filled = [name.replace("CELL", "cells/*/*/*").replace("NAME/ARM", "*/*") for name in names]
+    return [name.replace("NAME", "*").replace("-S/fold-F", "-*/fold-*") for name in filled]
 
 
 def undocumented(run: Path) -> list[str]:
@@ -138,7 +140,9 @@ def undocumented(run: Path) -> list[str]:
 
 #: Files that this run has not, with the option or the state that makes them.
 NOT_HERE = {"report.pdf", "tensorboard/", "export/", ".lock-holder", ".progress.json"} | {
-    *("cells/*/*/*/checkpoints/", "registration.tsr", "registration.commit")
+    *("cells/*/*/*/checkpoints/", "registration.tsr", "registration.commit"),
+    # tests/execution/test_external.py has them.
+    *("external/*/*/seed-*/fold-*.csv", "external/*/set.json", "external/*/groups.csv"),
 }
 
 

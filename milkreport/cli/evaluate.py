@@ -8,6 +8,13 @@ from typing import Annotated
 
 import typer
 
+from milkreport.cli.external import (
+    ExternalMetadataOption,
+    ExternalPredictionsOption,
+    ExternalTruthOption,
+    external_files,
+    split_named,
+)
 from milkreport.cli.options import (
     PRIMARY_HELP,
     CasesOption,
@@ -59,6 +66,9 @@ def evaluate(
     operating: OperatingOption = "",
     prevalence: PrevalenceOption = "",
     unlabelled: UnlabelledPredictions = None,
+    external: ExternalPredictionsOption = None,
+    external_truth: ExternalTruthOption = None,
+    external_metadata: ExternalMetadataOption = None,
     reader: ReaderOption = None,
     metadata: Annotated[
         Path | None, typer.Option(help="Table with an id column, for --slice and --group.")
@@ -107,6 +117,8 @@ def evaluate(
     - milkreport evaluate mine.csv --truth truth.csv --positive CLASS --operating sensitivity=0.95
 
     - milkreport evaluate mine.csv --truth truth.csv --prevalence CLASS=0.01 --unlabelled clinic.csv
+
+    - milkreport evaluate mine.csv --truth truth.csv --external B=b.csv --external-truth B=b_truth.csv
     """
     from milkreport.commands import evaluate as work
     from milkreport.evaluation.beyond.shares import parse_prevalence
@@ -126,6 +138,7 @@ def evaluate(
     others = {name: paths[0] for name, paths in _named_files(unlabelled or [])[0].items()}
     if len(others) < len(unlabelled or []):
         raise ConfigError("--unlabelled names predictions twice", "give one file per NAME")
+    sets = external_files(external, external_truth, external_metadata, group)
     prevalences, shares = parse_prevalence(prevalence)
     inputs = load_inputs(
         named,
@@ -137,6 +150,7 @@ def evaluate(
         titles=titles,
         readers=readers,
         unlabelled=others or None,
+        external=sets,
     )
     asked = tuple(rule for rule in split_names(rules) if rule != "argmax")
     plan = Plan(
@@ -161,6 +175,9 @@ def evaluate(
         "reader": [f"{name}={path.name}" for name, path in readers.items()],
         "prevalence": Path(prevalence).name if shares and "=" not in prevalence else prevalence,
         "unlabelled": [f"{name}={path.name}" for name, path in others.items()],
+        "external": [f"{name}={Path(f).name}" for name, f in split_named(external, "")],
+        "external_truth": [f"{n}={Path(f).name}" for n, f in split_named(external_truth, "")],
+        "external_metadata": [f"{n}={Path(f).name}" for n, f in split_named(external_metadata, "")],
         "metadata": metadata.name if metadata else "",
         "rules": ",".join(asked),
     }

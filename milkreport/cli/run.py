@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from milkreport.cli.external import ExternalDataOption, external_folders
 from milkreport.cli.options import (
     CASES,
     DEVICE,
@@ -135,6 +136,7 @@ def run_all(
             help="Folder or zip of the data, or its milkreport.toml. Without it: synthetic data, no result.",
         ),
     ] = None,
+    external: ExternalDataOption = None,
     allow_root: AllowRootOption = None,
     out: Annotated[Path | None, typer.Option(help="Run folder. (default: runs/SUITE)")] = None,
     seeds: SeedsOption = None,
@@ -175,6 +177,8 @@ def run_all(
 
     - milkreport run-all cv5 --data DIR --seeds 5 --set data.image_size=128
 
+    - milkreport run-all cv5 --data DIR --external clinic=DIR2
+
     - milkreport run-all cv5 --data DIR --grid training.learning_rate=0.001,0.0003 --workers 4
     """
     from milkreport.checks.verdict import exit_code
@@ -184,6 +188,7 @@ def run_all(
     from milkreport.trust import trust_suite
 
     muted, mode = findings.muted, pdf_mode(pdf, no_pdf)
+    sets = external_folders(external)
     allow(TrustOptions(module_dir=module_dir))
     settings = [*(overrides or []), *(["data.unlabelled=drop"] if allow_unlabelled else [])]
     runs = []
@@ -204,6 +209,7 @@ def run_all(
     shown = {
         "suite": suite if not suite.endswith(".toml") else "$OUT/suite.toml",
         "data": "$MILKREPORT_DATA" if data else "",
+        "external": [f"{name}=$EXTERNAL" for name in sets],
         "allow_root": ["$ROOT"] * len(allow_root or []),
         "out": "$OUT",
         "overrides": settings,
@@ -220,6 +226,7 @@ def run_all(
         cache=cache_of(cache_dir),
         pdf=mode,
         options=options,
+        external=sets,
     )
     if dry_run:
         main_job.show_plan(order)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milkreport.checks.reference import shipped_references
 from milkreport.checks.verdict import Verdict
-from milkreport.commands import running
+from milkreport.commands import running, scores
 from milkreport.commands.console import note, say, show_files
 from milkreport.commands.execute import combined, draw, reviewed, synthetic_folder
 from milkreport.commands.progress import progress
@@ -43,6 +43,7 @@ class Order:
 
     ``runs``: a suite for each point of the grid; one where there is none. ``data``: None: synthetic.
     ``command``: how to do it again, without a path of the machine. ``pdf``: auto, require or none.
+    ``external``: external test sets, name to folder.
     """
 
     runs: Sequence[tuple[Point, Suite]]
@@ -52,6 +53,7 @@ class Order:
     cache: Path
     pdf: str
     options: RunOptions
+    external: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def suite(self) -> Suite:
@@ -75,7 +77,8 @@ def run(order: Order) -> tuple[list[Results], Verdict | None]:
     jobs = []
     for point, suite in order.runs:
         root = order.data or synthetic_folder(suite, order.cache)
-        jobs.append(Job(suite, root, order.folder(point), order.command, order.cache, point.name))
+        out = order.folder(point)
+        jobs.append(Job(suite, root, out, order.command, order.cache, point.name, order.external))
     n_cells = sum(len(plan_cells(suite)) for _, suite in order.runs)
     with closing(Trackers(_open_trackers(options), note)) as trackers:
         with choose_executor(options, order.suite.training.threads, n_cells) as executor:
@@ -156,7 +159,7 @@ def show_plan(order: Order) -> None:
             )
             names = parse_corruptions(options.robustness)
             where = (suite, root, order.cache, options.device, left, workers, note)
-            found = forecast(*where, corruptions=names, unscored=unscored)
+            found = forecast(*where, corruptions=names, unscored=unscored, external=order.external)
             forecasts.append((point.name, found))
     synthetic = order.data is None
     running.show_start(order.suite, order.data or Path(), order.out, synthetic, len(order.runs))
@@ -201,6 +204,7 @@ def _finish(
     )
     if not in_grid:
         running.show_results(results, verdict)
+        scores.show_external(results)
         if results.adherence is not None and results.adherence.registration is not None:
             say(f"registered: {registered_sentence(results, folder.load_manifest().started)}")
         if unchecked:

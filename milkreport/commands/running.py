@@ -83,6 +83,11 @@ def show_forecast(by_point: Sequence[tuple[str, Forecast]]) -> None:
             parts.append(
                 f"decoding once {duration(e.decoding)} and {e.store_bytes / 1e6:,.0f} MB of cache"
             )
+        if e.external_cases:
+            parts.append(
+                f"external sets {duration(e.external)} ({e.external_cases:,} cases, answered by every "
+                "training)"
+            )
         console.print(f"[dim]  {escape(', '.join(parts))}[/dim]", soft_wrap=True)
         if e.corruptions:
             console.print(f"  {escape(lead + e.corruptions)}", soft_wrap=True)

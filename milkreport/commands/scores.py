@@ -14,12 +14,14 @@ from milkreport.evaluation.records.beyond import Forecast
 from milkreport.evaluation.records.parts import POSITIVE, Estimate, PartResult
 from milkreport.evaluation.records.results import Results
 from milkreport.reporting.beyond import FORECAST_TITLES, PER_THOUSAND_TITLES
+from milkreport.reporting.external import drawn, external_lines, overall, short_title
 from milkreport.reporting.sections.measures import (
     BRIER_SUM,
     NO_INTERVAL,
     binary_brier,
     without_interval,
 )
+from milkreport.reporting.wording.titles import arm_title
 
 #: More arms than these are shown as a row each.
 MOST_IN_FULL = 2
@@ -42,11 +44,33 @@ def show(results: Results) -> None:
     if results.readers is not None:
         binary.show_readers(results.readers)
     _show_forecasts(results)
+    show_external(results)
     if results.comparison is not None:
         comparing.show(results)
         binary.show_comparison(results)
     comparing.show_remarks(results.data.notes, results.notices)
     show_findings(results)
+
+
+def show_external(results: Results) -> None:
+    """External test sets beside the test part: every arm's metrics in both, and the difference."""
+    for found in results.external:
+        for arm in drawn(results, found):
+            title = f"{arm_title(results, arm.arm)}, {found.name}"
+            table = Table(escape(title), box=None, pad_edge=False)
+            for column in ("test part", "external", "difference", "95%"):
+                table.add_column(column, justify="right")
+            for value in overall(results, found, arm):
+                table.add_row(
+                    escape(short_title(results, value.metric)),
+                    number(value.internal.value),
+                    number(value.external.value),
+                    number(value.difference.value),
+                    bounds(value.difference, 4),
+                )
+            console.print(table)
+        for line in external_lines(results, found):
+            console.print(escape(line), soft_wrap=True)
 
 
 def _show_forecasts(results: Results) -> None:

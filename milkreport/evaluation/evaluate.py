@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from milkreport.errors import ConfigError
+from milkreport.evaluation.beyond.external import compare_all
 from milkreport.evaluation.beyond.shares import ClassShares, parse_prevalence
 from milkreport.evaluation.beyond.unlabelled import describe_all
 from milkreport.evaluation.binary.reading_study import describe_readers
@@ -25,7 +26,13 @@ from milkreport.evaluation.pooled_predictions import (
     pool_arms,
 )
 from milkreport.evaluation.reading.arrays import as_tables, is_array
-from milkreport.evaluation.reading.inputs import EvaluationInputs, Given, GivenFiles, load_inputs
+from milkreport.evaluation.reading.inputs import (
+    EvaluationInputs,
+    Given,
+    GivenFiles,
+    load_inputs,
+    read_external,
+)
 from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions, as_names, join_names
 from milkreport.evaluation.records.data import DataSummary, Part, SplitSummary
 from milkreport.evaluation.records.parts import PartResult
@@ -57,6 +64,7 @@ def evaluate(
     operating: str = "",
     prevalence: float | str | Sequence[float] | Mapping[str, float] = (),
     unlabelled: Given | Mapping[str, Given] | None = None,
+    external: Mapping[str, Sequence[Any]] | None = None,
     readers: Mapping[str, Given | Any] | None = None,
     intervals: bool = True,
     title: str = "",
@@ -100,6 +108,9 @@ def evaluate(
             for which a forecast is made.
         unlabelled: tables of predictions of unlabelled cases, as *y_prob*, by the names of *y_prob*: the
             class shares that they speak of, and a forecast for these.
+        external: external test sets by name, each ``(predictions, truth)`` or ``(predictions, truth,
+            metadata)``: tables of other cases, predictions as *y_prob*, by its names. Their truth ``None``:
+            as *unlabelled*.
         readers: human readers' hard answers by name, arrays (n,) or tables as *y_prob* is.
         intervals: ``False`` leaves out all resampling, thresholds and temperatures.
         title: of the report. data: what the data are called there, and by :func:`milkreport.check`; by
@@ -140,6 +151,7 @@ def evaluate(
         options=options,
         readers=readers,
         unlabelled=unlabelled,
+        external=read_external(external or {}),
     )
     if data:
         inputs = replace(inputs, truth=(data, inputs.truth[1]))
@@ -172,6 +184,7 @@ def evaluate_inputs(
     """
     plan = _check_plan(plan, inputs.classes, bool(inputs.readers))
     found, comparison = evaluate_arms(inputs.arms, plan, inputs.facts)
+    tested = {name: parts["test"] for name, parts in inputs.arms.items()}
     arms = [
         ArmResult(
             name=name,
@@ -214,14 +227,14 @@ def evaluate_inputs(
         ),
         unlabelled=describe_all(
             inputs.unlabelled,
-            {name: parts["test"] for name, parts in inputs.arms.items()},
+            tested,
             plan,
             inputs.facts,
         ),
-        copies=count_copied_cases({name: parts["test"] for name, parts in inputs.arms.items()}),
+        external=compare_all(inputs.external, tested, found, plan, inputs.facts),
+        copies=count_copied_cases(tested),
         notices=list_notices(inputs, found, plan),
     )
-    tested = {name: parts["test"] for name, parts in inputs.arms.items()}
     return review(results).with_cases(make_case_table(tested, inputs.facts))
 
 

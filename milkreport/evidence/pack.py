@@ -27,6 +27,7 @@ from milkreport.limits import MOST_EVIDENCE
 from milkreport.runs.cells import PREDICTIONS as CELL_PREDICTIONS
 from milkreport.runs.cells import Cell
 from milkreport.runs.corrupted import FILE as CORRUPTED
+from milkreport.runs.external import external_files, external_tables
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import Manifest, read_versions
 from milkreport.suite.suite import Suite
@@ -177,6 +178,15 @@ def _predictions(folder: RunFolder, results: Results) -> Iterator[tuple[str, byt
         if sha256 not in ("", hash_bytes(data)):
             raise DataError(f"the predictions of {cell} were changed", "", str(folder.path))
         yield name, data
+    for name, sha256 in external_files(results).items():
+        answers = _read(folder, name)
+        if answers is None or sha256 not in ("", hash_bytes(answers)):
+            what = "the predictions of an external set are missing or were changed"
+            raise DataError(what, "", str(folder.path / name))
+        yield name, answers
+    for name in external_tables(results):
+        if (facts := _read(folder, name)) is not None:
+            yield name, facts
     has_groups = (folder.path / "groups.csv").is_file()
     for name in FACTS:
         facts = None if name == "splits.csv" and has_groups else _read(folder, name)

@@ -14,9 +14,11 @@ from milkreport.evidence.pack import FACTS, corrupted_files, prediction_files
 from milkreport.evidence.read import is_report, read_evidence, read_report
 from milkreport.evidence.record import CONTENTS, PREDICTIONS, Evidence
 from milkreport.evidence.zips import unpack_zip
+from milkreport.inside import within
 from milkreport.parse import parse_json
 from milkreport.runs.cells import PREDICTIONS as CELL_PREDICTIONS
 from milkreport.runs.corrupted import FILE as CORRUPTED
+from milkreport.runs.external import external_files, external_tables
 from milkreport.runs.folder import RunFolder
 
 
@@ -45,7 +47,8 @@ def lay_out(evidence: Evidence, out: Path, where: str) -> RunFolder:
     names, corrupted = prediction_files(results), corrupted_files(results)
     members = {}
     if PREDICTIONS in evidence.files:
-        known = [*names, *corrupted, *FACTS]
+        outside = [*external_files(results), *external_tables(results)]
+        known = [*names, *corrupted, *outside, *FACTS]
         members = unpack_zip(evidence.files[PREDICTIONS], known, f"{where}, {PREDICTIONS}")
     for name in CONTENTS:
         if name in evidence.files and name != PREDICTIONS:
@@ -57,7 +60,7 @@ def lay_out(evidence: Evidence, out: Path, where: str) -> RunFolder:
         elif name in corrupted:
             write_bytes(folder.cell(corrupted[name][1]).path / CORRUPTED, data)
         else:
-            write_bytes(out / name, data)
+            write_bytes(within(out, *name.split("/")), data)
     records = {(arm.name, c.seed, c.fold): c for arm in results.arms for c in arm.cells}
     for _, cell in names.values():
         record = records[cell.arm, cell.seed, cell.fold]

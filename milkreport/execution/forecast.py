@@ -16,10 +16,12 @@ import pandas as pd
 from milkreport.data.adapters.load import load_cases
 from milkreport.data.cases import Cases
 from milkreport.data.cleaning import clean
+from milkreport.data.external import fit
 from milkreport.data.pixels.store import list_stores, open_store
 from milkreport.data.prepare import SKIP, Prepared, group, image_problems
 from milkreport.data.splits import Fold, make_folds
 from milkreport.evaluation.records.data import Record
+from milkreport.execution.external import wanted_of
 from milkreport.execution.scoring.cost import cost_of
 from milkreport.execution.tasks import Study
 from milkreport.execution.trainer import Trainer
@@ -39,10 +41,12 @@ class Forecast(Record):
     """What is still to be done of a run. Seconds and bytes; nothing is promised.
 
     ``decoding``: of all images, 0 where they are decoded already. ``training``: of one cell. ``total``:
-    decoding, and all open cells by so many ``workers``. ``store_bytes``: the decoded images that are
-    still to be written, ``cell_bytes`` what one cell leaves, ``total_bytes`` both, for all open cells. Where
-    arms differ, ``training`` and ``cell_bytes`` are means over the open cells. ``load``: processes that
-    wanted a processor in the minute before (None: unknown), which the measurement took as it was.
+    decoding, all open cells by so many ``workers``, and ``external``: the decoding of external sets and their
+    ``external_cases`` answered by every training of the run, one after another. ``store_bytes``: the decoded
+    images that are still to be written, ``cell_bytes`` what one cell leaves, ``total_bytes`` both, for all
+    open cells. Where arms differ, ``training`` and ``cell_bytes`` are means over the open cells. ``load``:
+    processes that wanted a processor in the minute before (None: unknown), which the measurement took as it
+    was.
     ``corruptions``: what scoring under corruptions takes, a sentence; empty if it was not asked for.
     """
 
@@ -54,6 +58,8 @@ class Forecast(Record):
     store_bytes: int
     cell_bytes: int
     total_bytes: int
+    external: float = 0.0
+    external_cases: int = 0
     load: float | None = None
     corruptions: str = ""
 
@@ -68,6 +74,7 @@ def forecast(
     notice: Callable[[str], None] = lambda line: None,
     corruptions: Sequence[str] = (),
     unscored: Mapping[str, int] | None = None,
+    external: Mapping[str, Path] | None = None,
 ) -> Forecast:
     """Decode some images, train and score two small parts of a cell of each kind, and extrapolate.
 
@@ -77,6 +84,7 @@ def forecast(
     Args:
         open_cells: trainings that are still to be done, by arm.
         corruptions: under which test parts are to be scored; unscored: cells for which that is to be done.
+        external: external sets, name to folder.
 
     Raises:
         DataError, ConfigError, EnvironmentProblem: as the run itself would.
@@ -91,11 +99,16 @@ def forecast(
     make_folds(kept, suite.split)
     positions = np.linspace(0, n - 1, min(_SAMPLE, n), dtype=np.int64)
     sample = replace(kept, table=kept.table.iloc[positions].reset_index(drop=True))
-    costs: dict[str, tuple[float, int]] = {}
+    costs: dict[str, tuple[float, int, float]] = {}
+    others = {
+        name: fit(load_cases(root, suite.data.adapter, cache, notice), name, wanted_of(suite, kept))
+        for name, root in (external or {}).items()
+    }
     with tempfile.TemporaryDirectory(prefix="milkreport-") as place:
         started = time.perf_counter()
         store = open_store(sample, suite.data.image_size, Path(place), decoder=suite.data.decoder)
-        decoding = (time.perf_counter() - started) * len(cases.table) / len(sample.table)
+        per_case = (time.perf_counter() - started) / len(sample.table)
+        decoding = per_case * len(cases.table)
         if suite.data.on_bad_image == "error":
             _warn_of_bad_images(store.images, notice)
         prepared = group(sample, store, suite.data)
@@ -117,16 +130,25 @@ def forecast(
     counted = open_cells if n_open else dict.fromkeys(costs, 1)
     seconds = sum(costs[name][0] * count for name, count in counted.items())
     size = sum(costs[name][1] * count for name, count in counted.items())
+    n_external = sum(len(other.table) for other in others.values())
+    scoring = sum(costs[arm.name][2] for arm in suite.arms) * len(suite.seeds) * suite.split.n_folds
+    answering = n_external * scoring + sum(
+        per_case * len(other.table)
+        for other in others.values()
+        if not _is_decoded(other, suite, cache)
+    )
     training, one = seconds / sum(counted.values()), size // sum(counted.values())
     return Forecast(
         cells=n_open,
         workers=workers,
         decoding=decoding,
         training=training,
-        total=decoding + -(-n_open // workers) * training,
+        total=decoding + -(-n_open // workers) * training + answering,
         store_bytes=store_bytes,
         cell_bytes=one,
         total_bytes=store_bytes + one * n_open,
+        external=answering,
+        external_cases=n_external,
         load=load,
         corruptions=said,
     )
@@ -153,19 +175,19 @@ def _kinds(suite: Suite) -> list[list[str]]:
 
 def _cost(
     suite: Suite, arm: Arm, prepared: Prepared, device: str, n: int, place: Path
-) -> tuple[float, int]:
-    """Seconds and bytes of one training of *arm* on *n* cases."""
+) -> tuple[float, int, float]:
+    """Seconds and bytes of one training of *arm* on *n* cases, and seconds to answer one more case."""
     alone = suite.model_copy(update={"arms": [arm]})
     n_train, training = _n_train(suite.split, n), suite.training_of(arm)
     if isinstance(suite.model_of(arm), Classifier):
         seconds, (weights, row) = _measure(alone, prepared, device, n_train, place)
-        return seconds, weights + row * n
+        return seconds, weights + row * n, 0.0  # a moment for all cases together
     short, _ = _measure(alone, prepared, device, _SHORT * training.batch_size, place)
     long, (weights, row) = _measure(alone, prepared, device, _LONG * training.batch_size, place)
     batch = max(long - short, 0.0) / (_LONG - _SHORT)  # a step, and the scoring of its cases
     scoring = max(short - _SHORT * batch, 0.0) / len(prepared.cases.table)
     epoch = -(-n_train // training.batch_size) * batch + (n - n_train) * scoring
-    return epoch * training.epochs, weights + row * n
+    return epoch * training.epochs, weights + row * n, scoring
 
 
 @dataclass

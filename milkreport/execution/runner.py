@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from milkreport.data.external import External
 from milkreport.data.prepare import Prepared, prepare
 from milkreport.data.splits import Fold, make_folds
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.records.results import CellRecord, Results
 from milkreport.execution.executors import Executor
+from milkreport.execution.external import begin_sets, load_sets, score_sets
 from milkreport.execution.gallery import write_gallery
 from milkreport.execution.options import DEFAULTS, RunOptions
 from milkreport.execution.recorder import RunRecorder
@@ -75,7 +77,7 @@ class Job:
     """One run to carry out.
 
     ``name``: tells the runs of a grid apart. ``command``: how to reproduce it, without any path of the
-    machine.
+    machine. ``external``: external test sets, name to folder.
     """
 
     suite: Suite
@@ -84,6 +86,7 @@ class Job:
     command: str
     cache: Path
     name: str = ""
+    external: Mapping[str, Path] = field(default_factory=dict)
 
 
 def run_suites(
@@ -113,6 +116,7 @@ def run_suites(
         studies: dict[str, Study] = {}
         keepers: dict[str, Keeper] = {}
         prepared: dict[str, Prepared] = {}
+        sets: dict[str, list[External]] = {}
         for job in jobs:
             machine = executor.survey(job.suite.training)
             key = f"{job.data} {job.suite.data.model_dump_json()}"
@@ -125,7 +129,14 @@ def run_suites(
                     watcher.notice,
                     may_skip=True,
                 )
-            study, keeper = _begin(job, prepared[key], machine, watcher, options)
+            own = prepared[key]
+            # Before anything is trained: what is wrong with them is told at once.
+            sets[job.name] = load_sets(
+                job.external, job.suite, own, job.cache, watcher.images, watcher.notice
+            )
+            if not options.restart:
+                begin_sets(RunFolder(job.out), sets[job.name])
+            study, keeper = _begin(job, own, machine, watcher, options)
             studies[job.name], keepers[job.name] = study, keeper
             _check_shares(study, read_elsewhere(options.prevalence))
         if options.robustness:
@@ -145,6 +156,11 @@ def run_suites(
         stop.obey()
         if options.robustness:
             score_corrupted(studies, options, watcher, stop)
+        with stop.watching():
+            for job in jobs:
+                study = studies[job.name]
+                score_sets(study, sets[job.name], options.device, watcher.notice, stop)
+        stop.obey()
         images = options.images and options.cases
         asked = read_elsewhere(options.prevalence)
         return [_collect(studies[job.name], keepers[job.name], images, asked) for job in jobs]
@@ -208,6 +224,9 @@ def _begin(
         _refuse_changed(folder, job.suite, manifest, prepared)
         folder.write_suite(job.suite)  # it may have more seeds or arms now
         used, before = manifest.network or [], folder.load_manifest()
+        if job.external and not all(f"{name}=" in before.command for name in job.external):
+            before = before.model_copy(update={"command": job.command})
+            folder.write_manifest(before)
         manifest = before
         if before.network is not None and not set(used) <= set(before.network):
             both = list(dict.fromkeys([*before.network, *used]))

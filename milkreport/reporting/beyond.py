@@ -1,4 +1,4 @@
-"""Beyond this test part: abstention, prediction sets, and what is expected at other class shares."""
+"""Beyond this test part: external test sets, abstention, prediction sets, and other class shares."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from milkreport.evaluation.records.beyond import Beyond, ClassSets, Forecast
 from milkreport.evaluation.records.estimate import Estimate
 from milkreport.evaluation.records.results import ArmResult, Results
 from milkreport.reporting.blocks import Cell, Chapter, Column, Footnote, Row, Table, table
+from milkreport.reporting.external import external_lines, external_tables, external_texts
 from milkreport.reporting.robustness import build_robustness
 from milkreport.reporting.tables import estimate_cell
 from milkreport.reporting.wording.intervals import interval_notes
@@ -69,9 +70,15 @@ def build_beyond(results: Results) -> BeyondView | None:
     ]
     asked = bool(results.unlabelled) or any(b.forecast is not None for _, b in arms)
     # Of many arms, what nobody asked for is in results.json alone.
-    if not arms or (is_many(results) and not asked):
+    shown = bool(arms) and (asked or not is_many(results))
+    if not shown and not results.external:
         return None if robustness is None else BeyondView((), (), (), robustness)
-    texts, tables, remarks = [_assumptions(results, arms)], [], []
+    texts, tables = external_texts(results), external_tables(results)
+    remarks: list[str] = []
+    texts += [line for one in results.external for line in external_lines(results, one)]
+    if not shown:
+        return BeyondView(tuple(texts), tuple(tables), tuple(remarks), robustness)
+    texts.append(_assumptions(results, arms))
     if abstained := _abstention(results, arms):
         tables.append(abstained)
     if sets := _sets(results, arms):
@@ -101,7 +108,8 @@ def build_beyond(results: Results) -> BeyondView | None:
 
 def _assumptions(results: Results, arms: Sequence[tuple[ArmResult, Beyond]]) -> str:
     units = results.data.units
-    text = f"This section assumes that new {units} of a class look like those of this test part."
+    what = "All else in this section" if results.external else "This section"
+    text = f"{what} assumes that new {units} of a class look like those of this test part."
     if any(b.forecast for _, b in arms) or results.unlabelled:
         text += (
             " Then only class shares differ elsewhere: recall per class and balanced accuracy stay; "

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from milkreport.errors import DataError
+from milkreport.evaluation.beyond.external import compare_all
 from milkreport.evaluation.beyond.robustness import describe_robustness
+from milkreport.evaluation.beyond.unlabelled import describe_unlabelled
 from milkreport.evaluation.case_table import CaseTable, make_case_table
 from milkreport.evaluation.evaluate import PARTS, evaluate_arms
 from milkreport.evaluation.label_errors import list_label_errors
@@ -22,6 +25,7 @@ from milkreport.evaluation.review.review import review
 from milkreport.runs.cells import Cell
 from milkreport.runs.corrupted import load_corrupted
 from milkreport.runs.elsewhere import HERE, Elsewhere
+from milkreport.runs.external import load_external, load_foretold
 from milkreport.runs.folder import RunFolder
 from milkreport.suite.models import Classifier
 from milkreport.suite.suite import Arm, Suite
@@ -80,9 +84,18 @@ def collect(
                 curves=curves,
             )
         )
+    whole = {name: [*cells_of] for name, cells_of in tested.items()}
+    foretold, untold = load_foretold(folder.path, classes, whole)
+    told, notices = [], [*untold]
+    for arm_name, source, values in foretold:
+        try:
+            told.append(
+                describe_unlabelled(arm_name, source, values, tested[arm_name], plan, facts)
+            )
+        except DataError as error:  # too few cases, say: the run stands without a forecast
+            notices.append(f"No forecast for the external set {source}: {error.what}.")
     done = sum(cell.status == "complete" for arm in arms for cell in arm.cells)
     planned = len(plan_cells(suite))
-    notices = []
     if done < planned:
         notices.append(f"Partial: {done} of {planned} trainings are complete.")
     devices = sorted({cell.device for arm in arms for cell in arm.cells if cell.device})
@@ -106,7 +119,10 @@ def collect(
         robustness=describe_robustness(
             tested, load_corrupted(folder, tested, cell_records(arms)), plan, facts
         ),
-        unlabelled=elsewhere.describe(tested, plan, facts),
+        unlabelled=[*told, *elsewhere.describe(tested, plan, facts)],
+        external=compare_all(
+            load_external(folder.path, classes, whole), tested, parts, plan, facts
+        ),
         copies=count_copied_cases(tested),
         notices=notices,
         adherence=folder.load_adherence(),

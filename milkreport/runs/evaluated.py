@@ -25,6 +25,7 @@ from milkreport.evaluation.records.long_form import tabulate, tabulate_differenc
 from milkreport.evaluation.records.results import CellRecord, Results
 from milkreport.runs.cells import Cell
 from milkreport.runs.collect import load_test_predictions
+from milkreport.runs.external import write_given
 from milkreport.runs.folder import RunFolder, refuse_foreign
 from milkreport.runs.lock import hold
 from milkreport.runs.manifest import describe_evaluation
@@ -72,7 +73,14 @@ def write_evaluation(
                 update = {"predictions_sha256": record.predictions_sha256}
                 records.append(known.get((seed, fold), record).model_copy(update=update))
             arms.append(arm.model_copy(update={"cells": records}))
-        results = results.model_copy(update={"arms": arms})
+        sets = []
+        for given, found in zip(inputs.external, results.external, strict=True):
+            hashes = write_given(folder.path, given).hashes
+            scored = [
+                a.model_copy(update={"predictions_sha256": hashes[a.arm]}) for a in found.arms
+            ]
+            sets.append(found.model_copy(update={"arms": scored}))
+        results = results.model_copy(update={"arms": arms, "external": sets})
         if inputs.facts.subgroups is not None:
             folder.write_tables(subgroups=inputs.facts.subgroups.reset_index())
         if inputs.facts.groups:

@@ -40,7 +40,7 @@ R = TypeVar("R", bound=Record)
 TENSORBOARD = "tensorboard"
 #: Where none of these lies, there is no run.
 _MARKS = ("manifest.json", "suite.toml", "results.json")
-_OWN_FOLDERS = ("cells", "figures", "export", GALLERY, TENSORBOARD)
+_OWN_FOLDERS = ("cells", "external", "figures", "export", GALLERY, TENSORBOARD)
 _OWN_FILES = (
     *("report.html", "report.pdf", "checks.json", "audit.json", "results.json", "metrics.csv"),
     *("images.csv", "duplicates.csv", "removed.csv", "splits.csv", "subgroups.csv", "groups.csv"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from milkreport.checks.reported import outside_interval
 from milkreport.checks.verdict import Verdict
+from milkreport.evaluation.beyond.external import compare_all
 from milkreport.evaluation.beyond.robustness import describe_robustness
 from milkreport.evaluation.beyond.shares import ClassShares
 from milkreport.evaluation.binary.rules import parse_rule
@@ -17,18 +18,20 @@ from milkreport.evaluation.metrics.measures import Plan
 from milkreport.evaluation.metrics.named import define_all
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, count_copied_cases
 from milkreport.evaluation.records.data import Part
+from milkreport.evaluation.records.external import ExternalSet
 from milkreport.evaluation.records.results import Results
 from milkreport.evaluation.review.review import review
 from milkreport.evidence.pack import corrupted_files
 from milkreport.runs.collect import cell_records, load_scored
 from milkreport.runs.corrupted import FILE as CORRUPTED
 from milkreport.runs.corrupted import load_corrupted
+from milkreport.runs.external import load_external
 from milkreport.runs.folder import RunFolder
 
 #: Another processor or library adds in another order, which moves the last of 16 digits.
 CLOSE = 1e-9
 #: Fields of results that follow from predictions and settings, and of an arm. All others are taken as given.
-_FROM_PREDICTIONS = ("arms", "comparison", "copies")
+_FROM_PREDICTIONS = ("arms", "comparison", "copies", "external")
 #: The field that follows from answers to corrupted images, which a large report leaves behind.
 _FROM_CORRUPTED = "robustness"
 _FROM_RESULTS = ("definitions", "findings")
@@ -103,6 +106,10 @@ def recompute(folder: RunFolder, results: Results, verdict: Verdict | None) -> R
     if has_corrupted(folder, results):
         corrupted = load_corrupted(folder, tested, cell_records(results.arms))
         update[_FROM_CORRUPTED] = describe_robustness(tested, corrupted, plan, facts)
+    whole = {name: [*mine] for name, mine in _external_cells(results).items()}
+    external = load_external(folder.path, results.classes, whole) if results.external else []
+    found = compare_all(external, tested, parts, plan, facts)
+    update["external"] = [_as_recorded(one, results) for one in found]
     if results.copies is not None:
         update["copies"] = count_copied_cases(tested)
     return derive(results.model_copy(update=update), verdict)
@@ -112,6 +119,27 @@ def has_corrupted(folder: RunFolder, results: Results) -> bool:
     """Whether all answers to corrupted images lie in *folder* from which results were made."""
     files = corrupted_files(results).values()
     return bool(files) and all((folder.cell(cell).path / CORRUPTED).is_file() for _, cell in files)
+
+
+def _external_cells(results: Results) -> dict[str, list[tuple[int, int]]]:
+    """Arm to (seed, fold) of the trainings whose answers to external sets results name."""
+    found: dict[str, dict[tuple[int, int], None]] = {}
+    for one in results.external:
+        for arm in one.arms:
+            for place in arm.predictions_sha256:
+                seed, _, fold = place.partition("/")
+                found.setdefault(arm.arm, {})[int(seed), int(fold)] = None
+    return {arm: [*keys] for arm, keys in found.items()}
+
+
+def _as_recorded(found: ExternalSet, results: Results) -> ExternalSet:
+    """*found* with the files' names that only who read them knew."""
+    recorded = next((one for one in results.external if one.name == found.name), None)
+    sources = {} if recorded is None else {arm.arm: arm.source for arm in recorded.arms}
+    arms = [
+        arm.model_copy(update={"source": sources.get(arm.arm, arm.source)}) for arm in found.arms
+    ]
+    return found.model_copy(update={"arms": arms})
 
 
 def derive(results: Results, verdict: Verdict | None) -> Results:

@@ -19,8 +19,10 @@ from milkreport.evidence.pdf import open_pdf
 from milkreport.evidence.read import PLACE, NoEvidence, is_pdf, read_evidence, read_report
 from milkreport.evidence.record import Evidence
 from milkreport.evidence.source import lay_out
+from milkreport.inside import within
 from milkreport.runs.cells import PREDICTIONS, hash_file
 from milkreport.runs.corrupted import FILE as CORRUPTED
+from milkreport.runs.external import external_files
 from milkreport.runs.folder import RunFolder
 from milkreport.runs.manifest import read_versions
 from milkreport.verifying.drawn import Drawn, draw_again
@@ -167,6 +169,11 @@ def _files(folder: RunFolder, results: Results, evidence: Evidence | None) -> Gr
                 if hash_file(path) != sha256:
                     text = "are not those whose SHA-256 results.json has"
                     faults.append(Fault(place=f"answers to corrupted images of {cell}", text=text))
+        for name, sha256 in external_files(results).items():
+            total += 1
+            if hash_file(within(folder.path, *name.split("/"))) != sha256:
+                text = "are not those whose SHA-256 results.json has"
+                faults.append(Fault(place=f"predictions in {name}", text=text))
     if folder.has_suite:
         total += 1
         if folder.load_suite().fingerprint() != folder.load_manifest().suite_sha256:
@@ -336,6 +343,8 @@ def _given(folder: RunFolder, results: Results) -> list[str]:
         given.append("the answers of human readers")
     if results.robustness is not None and not has_corrupted(folder, results):
         given.append("answers to corrupted images, which are not carried")
+    if results.external:
+        given.append("what an external test set is")
     if results.unlabelled:
         given.append("shares and forecasts from unlabelled predictions, which are not carried")
     return given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -118,13 +118,13 @@ def _reason(tested: ShiftTest, classes: tuple[str, ...]) -> str:
 
 
 def describe_all(
-    unlabelled: Mapping[str, tuple[str, Floats]],
+    unlabelled: Sequence[tuple[str, str, Floats]],
     arms: Mapping[str, Cells],
     plan: Plan,
     facts: CaseFacts,
 ) -> list[UnlabelledForecast]:
-    """The records of all arms that have unlabelled predictions: arm to (source, probabilities)."""
+    """The records of all arms that have unlabelled predictions: (arm, source, probabilities)."""
     return [
         describe_unlabelled(arm, source, values, arms[arm], plan, facts)
-        for arm, (source, values) in unlabelled.items()
+        for arm, source, values in unlabelled
     ]

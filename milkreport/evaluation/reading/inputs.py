@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,13 @@ from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, pool_folds
 from milkreport.evaluation.reading.any_table import Source, load_case_table
 from milkreport.evaluation.reading.arm_names import name_of_file
+from milkreport.evaluation.reading.external import (
+    ExternalFiles,
+    ExternalPredictions,
+    join_external,
+    nobodys,
+    whose,
+)
 from milkreport.evaluation.reading.join import join_predictions, load_values
 from milkreport.evaluation.reading.options import NOTHING_SAID, TableOptions
 from milkreport.evaluation.reading.predictions import Predictions
@@ -38,7 +46,8 @@ class EvaluationInputs:
     ``sources_sha256``: of the absolute paths of all files; empty if none is a file.
     ``notes``: what was taken for what in the tables. ``exclusions``: test cases that were dropped.
     ``readers``: human readers' hard answers to the test cases of the first arm.
-    ``unlabelled``: arm to a file's name and its predictions of unlabelled cases, float64 (m, n_classes).
+    ``unlabelled``: an arm, a file's name and its predictions of unlabelled cases, float64 (m, n_classes).
+    ``external``: predictions of external test sets with their truth.
     """
 
     arms: dict[str, dict[Part, Cells]]
@@ -50,7 +59,8 @@ class EvaluationInputs:
     notes: tuple[str, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     readers: dict[str, Predictions] = field(default_factory=dict)
-    unlabelled: dict[str, tuple[str, Floats]] = field(default_factory=dict)
+    unlabelled: tuple[tuple[str, str, Floats], ...] = ()
+    external: tuple[ExternalPredictions, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -80,12 +90,14 @@ def load_inputs(
     titles: Mapping[str, str] | None = None,
     readers: Mapping[str, Given] | None = None,
     unlabelled: Given | Mapping[str, Given] | None = None,
+    external: Sequence[ExternalFiles] = (),
 ) -> EvaluationInputs:
     """Read predictions, truth and metadata; see :func:`milkreport.evaluation.evaluate.evaluate`.
 
     Args:
         options: what the tables' columns are, where their names leave it open.
         titles: of arms, where they are not their names.
+        external: external test sets; those without truth are unlabelled predictions.
 
     Raises:
         DataError: bad predictions, truth or metadata. ConfigError: no predictions, an unknown column.
@@ -100,8 +112,13 @@ def load_inputs(
     called = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
     called = {**called, **(titles or {}), **joined.titles}
     asked = {name: _source(one) for name, one in (readers or {}).items()}
-    others = _unlabelled(unlabelled, list(joined.arms))
-    given = [*every, truth, table, *asked.values(), *others.values()]
+    others = [(a, _label(t), t) for a, t in _unlabelled(unlabelled, list(joined.arms)).items()]
+    for one in external:
+        if one.truth is None:
+            others += _foretold(one, list(joined.arms))
+    given = [*every, truth, table, *asked.values(), *(source for _, _, source in others)]
+    for one in external:
+        given += [one.truth, one.metadata, *(t for some in one.predictions.values() for t in some)]
     inputs = EvaluationInputs(
         {arm: dict(parts) for arm, parts in joined.arms.items()},
         sources,
@@ -115,7 +132,10 @@ def load_inputs(
     return replace(
         inputs,
         readers=load_readers(asked, truth, every[0], inputs.first, options),
-        unlabelled=load_unlabelled(others, list(joined.arms), inputs.classes, options),
+        unlabelled=_read_unlabelled(others, inputs.classes, options),
+        external=tuple(
+            _load_external(one, inputs, group, options) for one in external if one.truth is not None
+        ),
     )
 
 
@@ -124,16 +144,65 @@ def load_unlabelled(
     arms: Sequence[str],
     classes: tuple[str, ...],
     options: TableOptions = NOTHING_SAID,
-) -> dict[str, tuple[str, Floats]]:
-    """Predictions of unlabelled cases: arm to the table's name and probabilities, float64 (m, n_classes).
+) -> tuple[tuple[str, str, Floats], ...]:
+    """Predictions of unlabelled cases: (arm, the table's name, probabilities, float64 (m, n_classes)).
 
     Raises:
         ConfigError: a name that is no arm. DataError: a bad table.
     """
-    return {
-        arm: (_label(source), load_values(source, classes, options)[2])
-        for arm, source in _unlabelled(given, arms).items()
-    }
+    others = [(arm, _label(one), one) for arm, one in _unlabelled(given, arms).items()]
+    return _read_unlabelled(others, classes, options)
+
+
+def _read_unlabelled(
+    others: Sequence[tuple[str, str, Source]], classes: tuple[str, ...], options: TableOptions
+) -> tuple[tuple[str, str, Floats], ...]:
+    return tuple(
+        (arm, label, load_values(source, classes, options)[2]) for arm, label, source in others
+    )
+
+
+def read_external(given: Mapping[str, Sequence[Any]]) -> list[ExternalFiles]:
+    """External sets as a call gives them: name to predictions, truth and, where there is one, metadata.
+
+    Raises:
+        ConfigError: not two or three things.
+    """
+    found = []
+    for name, some in given.items():
+        if isinstance(some, str | Path | pd.DataFrame) or len(some) not in (2, 3):
+            what = f"external[{name!r}] is not (predictions, truth)"
+            raise ConfigError(what, "give (predictions, truth) or (predictions, truth, metadata)")
+        tables, truth, metadata = (*some, None)[:3]
+        named = tables if isinstance(tables, Mapping) else {"": tables}
+        files = {str(arm): _several(one) for arm, one in named.items()}
+        sources = (None if one is None else _source(one) for one in (truth, metadata))
+        found.append(ExternalFiles(str(name), files, *sources))
+    return found
+
+
+def _foretold(files: ExternalFiles, arms: Sequence[str]) -> list[tuple[str, str, Source]]:
+    """An external set without truth as unlabelled predictions: arm, what they are called, and the table."""
+    named = whose(files, arms)
+    if "" in named:
+        raise nobodys(files.name, [], arms)
+    return [(arm, f"{files.name}: {_label(t)}", t) for arm, some in named.items() for t in some]
+
+
+def _load_external(
+    files: ExternalFiles, inputs: EvaluationInputs, group: str, options: TableOptions
+) -> ExternalPredictions:
+    assert files.truth is not None
+    facts = CaseFacts()
+    if files.metadata is not None:
+        facts = load_facts(files.metadata, group, (), options)
+    tested = {name: parts["test"] for name, parts in inputs.arms.items()}
+    labels = _label(files.truth), _sha256(files.truth)
+    found = join_external(files, tested, inputs.classes, options, facts, labels)
+    if inputs.facts.groups and not facts.groups:
+        remark = "no groups are known of it: its cases count as independent"
+        found = replace(found, remarks=(*found.remarks, remark))
+    return found
 
 
 def _unlabelled(

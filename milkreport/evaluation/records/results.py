@@ -17,6 +17,7 @@ from milkreport.evaluation.records.adherence import Adherence
 from milkreport.evaluation.records.beyond import UnlabelledForecast
 from milkreport.evaluation.records.binary import AtSpecificity, ReadingStudy, Reclassified
 from milkreport.evaluation.records.data import DataSummary, Part, Record, SplitSummary
+from milkreport.evaluation.records.external import ExternalSet
 from milkreport.evaluation.records.findings import Finding
 from milkreport.evaluation.records.parts import Definition, PartResult
 from milkreport.evaluation.records.robustness import Robustness
@@ -177,9 +178,9 @@ class Results(Record):
 
     ``primary_metric``: by a name of :mod:`milkreport.evaluation.metrics.named`. ``margin``: the difference in
     it that was declared not to matter. ``epoch_rule``: how the epoch of the models was chosen, where that is
-    known and no suite tells. ``unlabelled``: what unlabelled predictions speak of.
-    ``robustness``: the primary metric under graded corruptions of the test images (``None``: not scored so).
-    ``copies``: test cases
+    known and no suite tells. ``unlabelled``: what unlabelled predictions speak of. ``robustness``: the
+    primary metric under graded corruptions of the test images (``None``: not scored so). ``external``: arms
+    on external test sets. ``copies``: test cases
     with the label and the probabilities of another one (``None``: not counted, by an older version).
     ``findings``: what a reviewer would point out, one per rule. ``adherence``: the run's registration and
     the ledger's count (``None``: an evaluation, or an older version).
@@ -203,6 +204,7 @@ class Results(Record):
     readers: ReadingStudy | None = None
     unlabelled: list[UnlabelledForecast] = []
     robustness: Robustness | None = None
+    external: list[ExternalSet] = []
     copies: int | None = None
     notices: list[str] = []
     findings: list[Finding] = []
