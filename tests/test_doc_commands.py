@@ -69,6 +69,9 @@ ELSEWHERE = {
     r"python scripts/(simulate_intervals|simulate_comparisons|tabulate_coverage)\.py": (
         "tests/evaluation/test_statistics.py::test_intervals_cover_where_cases_bring_their_own_class_mix"
     ),
+    r"python scripts/foretell_clinics\.py": (
+        "tests/evaluation/test_foretell_clinics.py::test_forecasts_hold_where_shares_alone_differ"
+    ),
     r"python scripts/simulate_findings\.py": (
         "tests/evaluation/test_review.py::test_calibrated_probabilities_are_rarely_said_not_to_be"
     ),
