@@ -177,7 +177,7 @@ def run_all(
 
     - milkreport run-all cv5 --data DIR --seeds 5 --set data.image_size=128
 
-    - milkreport run-all cv5 --data DIR --external clinic=DIR2
+    - milkreport run-all cv5 --data DIR --external clinic=DIR2 --out runs/clinic
 
     - milkreport run-all cv5 --data DIR --grid training.learning_rate=0.001,0.0003 --workers 4
     """
