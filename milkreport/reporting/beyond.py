@@ -117,8 +117,9 @@ def _assumptions(results: Results, arms: Sequence[tuple[ArmResult, Beyond]]) -> 
             " Then only class shares differ elsewhere: recall per class and balanced accuracy stay; "
             "accuracy, F1 and predictive values change. Another device, referral or skin tone breaks "
             "the assumption, and no number here shows it. In clinics that were cut out of one data set "
-            f"by site, skin tone, age or sex, 95% intervals held in "
-            f"{percent(_HELD_COUNTED)} of the forecasts at counted shares and in {percent(_HELD_ESTIMATED)} of those at estimated shares."
+            "by site, skin tone, age or sex, 95% intervals held in "
+            f"{percent(_HELD_COUNTED)} of the forecasts at counted shares and in "
+            f"{percent(_HELD_ESTIMATED)} of those at estimated shares."
         )
     return text
 
