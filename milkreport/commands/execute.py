@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
 
 from milkreport.checks.audit.findings import Audit
 from milkreport.checks.reported import outside_interval
@@ -178,14 +180,7 @@ def ranked(runs: Sequence[Path], out: Path, arms: Sequence[str], primary: str, p
     ranking = rank_runs(runs, arms, primary)
     for said in ranking_sentences(ranking):
         say(said)
-    try:
-        written = write_ranking(out, ranking, read_clock(), pdf=pdf != "none")
-    except PdfProblem as problem:
-        if pdf == "require":
-            raise
-        warn(f"no PDF: {problem}")
-        written = [out / "ranking.html", out / "ranking.json"]
-    show_files(written)
+    show_files(_write_alone(write_ranking, out, ranking, pdf))
 
 
 def _results_so_far(folder: RunFolder) -> Results:
@@ -286,14 +281,21 @@ def write_audit(out: Path, audit: Audit, pdf: str) -> None:
     """Write an audit as a page, a PDF and a record; where no PDF can be made, say why and keep the rest."""
     from milkreport.reporting.audit_page import write_audit_page
 
+    show_files(_write_alone(write_audit_page, out, audit, pdf))
+
+
+def _write_alone(
+    write: Callable[..., list[Path]], out: Path, record: BaseModel, pdf: str
+) -> list[Path]:
+    """What *write* wrote of *record*: a page, a record and a PDF, or without one the reason in a line."""
+    created = read_clock()
     try:
-        written = write_audit_page(out, audit, read_clock(), pdf=pdf != "none")
+        return write(out, record, created, pdf=pdf != "none")
     except PdfProblem as problem:
         if pdf == "require":
             raise
         warn(f"no PDF: {problem}")
-        written = [out / "audit.html", out / "audit.json"]
-    show_files(written)
+        return write(out, record, created, pdf=False)
 
 
 def synthetic_folder(suite: Suite, cache: Path) -> Path:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from milkreport import __version__
-from milkreport.atomic import write_text
 from milkreport.checks.audit.findings import Audit
 from milkreport.reporting.blocks import PageView, number_entries
 from milkreport.reporting.html import render_page
-from milkreport.reporting.pdf import write_pdf
+from milkreport.reporting.pdf import write_alone
 from milkreport.reporting.sections.audit import AuditView, build_audit
 from milkreport.reporting.wording.text import day
 
@@ -32,15 +31,9 @@ def write_audit_page(out: Path, audit: Audit, created: str, *, pdf: bool = True)
         EnvironmentProblem: nothing can be written there. PdfProblem: no PDF; the others stand.
     """
     view = build_audit_page(audit, created)
-    page, record, paper = out / "audit.html", out / "audit.json", out / "audit.pdf"
-    write_text(page, render_page("audit_page.html.j2", view))
-    write_text(record, audit.model_dump_json(indent=1) + "\n")
-    # An older PDF must not stand beside this page.
-    paper.unlink(missing_ok=True)
-    if pdf:
-        write_pdf(render_page("audit_page.html.j2", view, paper=True), paper, created=created)
-        return [page, paper, record]
-    return [page, record]
+    page = render_page("audit_page.html.j2", view)
+    paper = render_page("audit_page.html.j2", view, paper=True) if pdf else ""
+    return write_alone(out, "audit", page, paper, audit, created)
 
 
 def build_audit_page(audit: Audit, created: str) -> AuditPageView:

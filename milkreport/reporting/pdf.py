@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
-from milkreport.atomic import write_bytes
+from pydantic import BaseModel
+
+from milkreport.atomic import write_bytes, write_text
 from milkreport.errors import PdfProblem
 from milkreport.reporting import pdf_worker
 
@@ -76,6 +78,28 @@ def write_pdf(
         reason = (said.strip().splitlines() or [f"the renderer ended with {done.returncode}"])[-1]
         raise PdfProblem(f"the renderer failed: {reason[:300]}", _HTML)
     write_bytes(path, done.stdout)
+
+
+def write_alone(
+    out: Path, name: str, page: str, paper: str, record: BaseModel, created: str
+) -> list[Path]:
+    """Write a page of its own as ``NAME.html`` and ``NAME.json`` and, if *paper* has text, ``NAME.pdf``.
+
+    Args:
+        page, paper: markup for screen and print. created: ISO 8601 moment that dates the PDF.
+
+    Raises:
+        EnvironmentProblem: nothing can be written there. PdfProblem: no PDF; the others stand.
+    """
+    paths = [out / f"{name}.{kind}" for kind in ("html", "pdf", "json")]
+    write_text(paths[0], page)
+    write_text(paths[2], record.model_dump_json(indent=1) + "\n")
+    # An older PDF must not stand beside this page.
+    paths[1].unlink(missing_ok=True)
+    if not paper:
+        return [paths[0], paths[2]]
+    write_pdf(paper, paths[1], created=created)
+    return paths
 
 
 def _epoch(created: str) -> int:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from milkreport import __version__
-from milkreport.atomic import write_text
 from milkreport.evaluation.data_sets import FEWEST_DATA_SETS, DataSetRanking
 from milkreport.evaluation.metrics.named import title_of
 from milkreport.reporting.blocks import (
@@ -20,7 +19,7 @@ from milkreport.reporting.blocks import (
     table,
 )
 from milkreport.reporting.html import render_page
-from milkreport.reporting.pdf import write_pdf
+from milkreport.reporting.pdf import write_alone
 from milkreport.reporting.wording.text import (
     MISSING,
     capital,
@@ -61,15 +60,9 @@ def write_ranking(
     """
     out.mkdir(parents=True, exist_ok=True)
     view = build_ranking_page(ranking, created)
-    page, record, paper = out / "ranking.html", out / "ranking.json", out / "ranking.pdf"
-    write_text(page, render_page("chapters_page.html.j2", view))
-    write_text(record, ranking.model_dump_json(indent=1) + "\n")
-    # An older PDF must not stand beside this page.
-    paper.unlink(missing_ok=True)
-    if pdf:
-        write_pdf(render_page("chapters_page.html.j2", view, paper=True), paper, created=created)
-        return [page, paper, record]
-    return [page, record]
+    page = render_page("chapters_page.html.j2", view)
+    paper = render_page("chapters_page.html.j2", view, paper=True) if pdf else ""
+    return write_alone(out, "ranking", page, paper, ranking, created)
 
 
 def build_ranking_page(ranking: DataSetRanking, created: str) -> RankingPageView:
