@@ -429,6 +429,7 @@ def main() -> None:
                 "forecast": partial(simulate_forecast, counted=None),
                 "counted": partial(simulate_forecast, counted=200),
                 "unlabelled": partial(simulate_unlabelled, m=1000),
+                "external 100": partial(simulate_external, m=100, power=0.5),
                 "external 300": partial(simulate_external, m=300, power=0.5),
                 "external 1000": partial(simulate_external, m=1000, power=1.2),
                 "external accuracy": simulate_external_accuracy,

@@ -310,6 +310,9 @@ def report(
     line = recorded_command(context, shown, _REDRAWN)
     with as_runs(*runs) as places:
         if are_of_different_data(places):
+            if evidence or muted or findings.fail_on:
+                what = "runs of different data make a ranking, without --evidence, --mute and --fail-on"
+                raise ConfigError(what, "leave these out")
             execute.ranked(places, out, arm or [], primary, mode)
             return
         results = execute.combined(

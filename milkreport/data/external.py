@@ -145,13 +145,13 @@ def refuse_shared(name: str, found: Prepared, own: Prepared) -> list[str]:
             both = [one for one in both if one not in set(found.cases.table["case_id"].astype(str))]
         if both:
             remarks.append(
-                f"{len(both):,} {word} stand in the data of this run too ({first_few(both)}): if they are "
-                "the same patients, the set is not external"
+                f"{len(both):,} {word} stand in the data of this run too: if they are the same patients, "
+                " the set is not external"
             )
     if alike := _look_alikes(found, own):
         remarks.append(
-            f"images of {len(alike):,} {found.cases.card.units} look like ones of this run's data "
-            f"({first_few(alike)}): if they are, the set is not external"
+            f"images of {len(alike):,} {found.cases.card.units} look like ones of this run's data: "
+            "if they are, the set is not external"
         )
     return remarks
 

@@ -68,6 +68,7 @@ class DataSetRanking(Record):
     ``first``: share of the resamples in which the arm has the best mean rank, shared among equals; ``low``
     and ``high``: 2.5th and 97.5th percentile of its mean rank in them. ``p``: of Friedman's test; ``None``
     with fewer than three data sets. ``least_p``: the least that it can be with so many arms and data sets.
+    ``left_out``: arms that not every data set has.
     """
 
     schema_version: int = 1
@@ -80,6 +81,7 @@ class DataSetRanking(Record):
     first: dict[str, float]
     p: float | None
     least_p: float
+    left_out: list[str] = []
     data_sets: list[RankedDataSet]
 
 

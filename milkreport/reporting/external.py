@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from milkreport.evaluation.beyond.external import FEWEST_CASES
 from milkreport.evaluation.metrics.definitions import HEADLINE
 from milkreport.evaluation.metrics.named import define
 from milkreport.evaluation.records.estimate import Estimate
@@ -24,6 +25,8 @@ from milkreport.reporting.wording.text import (
 )
 from milkreport.reporting.wording.titles import arm_title, metric_title
 
+#: Metrics of the positive classes that a decision makes.
+DECIDED = ("positive_sensitivity", "positive_specificity")
 #: Arms that fit beside one another in the table of classes.
 MOST_ARMS = 3
 #: Words for the positive classes that fit into a column.
@@ -96,13 +99,23 @@ def _arms(results: Results, found: ExternalSet, key: str) -> Table:
             "from those above."
         )
     test = next((p for a in results.arms if (p := a.part("test")) is not None), None)
-    if test is not None and test.n_folds > 1:
+    n_models = min((arm.n_models for arm in shown), default=0)
+    if test is not None and test.n_folds > n_models:
+        caption += (
+            f" The test part is of {numeral(test.n_folds)} folds, and a model apart from theirs answered "
+            f"{name}, so there is no interval."
+        )
+    elif test is not None and test.n_folds > 1:
         caption += (
             f" Every model of the {numeral(test.n_folds)} folds answered {name}; means over them, without an "
             "interval, because these models share training cases."
         )
     elif any(arm.n_models > 1 for arm in shown):
-        caption += " Means over seeds; differences are taken seed by seed. Intervals allow for new trainings."
+        caption += " Means over seeds; differences are taken seed by seed. "
+        caption += "Intervals allow for new trainings."
+    if any(v.metric in DECIDED for arm in shown for v in overall(results, found, arm)):
+        caption += " Sensitivity and specificity are those of the predicted class, not of an "
+        caption += "operating point."
     if len(found.arms) > MOST_ARMS:
         caption += " More metrics are in results.json."
     if is_many(results):
@@ -188,6 +201,11 @@ def external_lines(results: Results, found: ExternalSet) -> list[str]:
             "of the other classes, so that averages over classes are of the same classes."
         )
     lines += [meaning for arm in drawn(results, found) if (meaning := _meaning(results, name, arm))]
+    if found.n_external < FEWEST_CASES:
+        lines.append(
+            f"{name}: fewer than {whole(FEWEST_CASES)} {units}, so its values and the differences have no "
+            "interval; those of recall per class have."
+        )
     if found.missing:
         missing = listing(arm_title(results, arm) for arm in found.missing)
         lines.append(f"{name}: no predictions of {missing}.")
@@ -211,8 +229,8 @@ def _meaning(results: Results, name: str, arm: ExternalArm) -> str:
     between = f"95% interval of the difference {interval(d.low, d.high)}"
     if d.low <= 0 <= d.high:
         return (
-            f"{name}: {whose} shows no difference in {words} that chance in the two samples would not "
-            f"explain ({between})."
+            f"{name}: in {words}, {whose} is not shown to be better or worse there than on the test part "
+            f"({between})."
         )
     worse = (d.low > 0) == (define(metric).better == "higher")
     return (

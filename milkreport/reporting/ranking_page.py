@@ -58,7 +58,6 @@ def write_ranking(
     Raises:
         EnvironmentProblem: nothing can be written there. PdfProblem: no PDF; the others stand.
     """
-    out.mkdir(parents=True, exist_ok=True)
     view = build_ranking_page(ranking, created)
     page = render_page("chapters_page.html.j2", view)
     paper = render_page("chapters_page.html.j2", view, paper=True) if pdf else ""
@@ -94,7 +93,7 @@ def ranking_sentences(ranking: DataSetRanking) -> tuple[str, ...]:
     have = "has" if len(firsts) == 1 else "share"
     said = (
         f"{listing(names[arm] for arm in firsts)} {have} the best mean rank by {metric} over "
-        f"{numeral(n)} data sets, {decimal(best, 2)} of {numeral(len(ranking.arms))} arms."
+        f"{numeral(n)} data sets: {decimal(best, 2)} (1 is best, {numeral(len(ranking.arms))} worst)."
     )
     if len(firsts) == 1:
         led = sum(found.ranks[firsts[0]] == 1 for found in ranking.data_sets)
@@ -106,13 +105,24 @@ def ranking_sentences(ranking: DataSetRanking) -> tuple[str, ...]:
     ]
     stable = "With the cases of each data set drawn anew "
     if len(firsts) == 1:
-        stable += f"it is first in {percent(ranking.first[firsts[0]])} of the resamples."
+        stable += f"it is first in {_share(ranking.first[firsts[0]])} of the resamples."
     else:
         stable += "the shares of first places are in the table."
     if moved:
         left_out = listing((shorten(name, 60) for name in moved), "or")
         stable += f" Without {left_out}, another arm would be first or share the first place."
-    return (said, stable, _test_sentence(ranking))
+    told = [said, stable, _test_sentence(ranking)]
+    if ranking.left_out:
+        left = listing(shorten(name, 40) for name in ranking.left_out)
+        told.append(f"Left out, because not every data set has them: {left}.")
+    return tuple(told)
+
+
+def _share(value: float) -> str:
+    """A share in percent that says 0 or 100 only of none or all."""
+    if 0 < value < 0.005:
+        return "less than 1%"
+    return "more than 99%" if 0.995 <= value < 1 else percent(value)
 
 
 def _test_sentence(ranking: DataSetRanking) -> str:
@@ -143,22 +153,21 @@ def _test_sentence(ranking: DataSetRanking) -> str:
 
 def method_sentences(ranking: DataSetRanking) -> tuple[str, ...]:
     """How ranks, stability and the test were made."""
+    decided = ""
+    if ranking.metric in ("positive_sensitivity", "positive_specificity"):
+        decided = " Positive is what is predicted as a positive class, not what an operating point calls so."
     return (
-        "Nothing is pooled: each data set is scored by itself, its arms are ranked by the metric "
-        "(equal values share "
-        "the mean rank), and each data set counts once, however many cases it has. Means over "
-        "training seeds are ranked.",
-        "Stability: the cases of each data set are drawn again with replacement, groups whole, and "
-        "ranked again. This "
-        "says how far the order rests on the cases that happened to be drawn; trainings are not "
-        "repeated, and the data "
-        "sets stay the same. Kendall's tau-b compares each resampled order with the order found "
-        "(1: the same, 0: unrelated).",
-        "Friedman's test asks whether the arms have the same distribution of ranks over data sets, "
-        "by exchanging the arms "
-        "within each data set. It treats the data sets as a sample of all to which the answer "
-        "shall apply; data sets of one "
-        "hospital or archive are not independent of each other.",
+        "Nothing is pooled: each data set is scored by itself, its arms are ranked by the metric (equal "
+        "values share the mean rank), and each data set counts once, however many cases it has. Means over "
+        f"training seeds are ranked.{decided}",
+        "Stability: the cases of each data set are drawn again with replacement, groups whole, and ranked "
+        "again. This says how far the order rests on the cases that happened to be drawn; trainings are not "
+        "repeated, and the data sets stay the same. Kendall's tau-b compares each resampled order with the "
+        "order found (1: the same, 0: unrelated).",
+        "Friedman's test asks whether the arms have the same distribution of ranks over data sets, by "
+        "exchanging the arms within each data set. It treats the data sets as a sample of all to which the "
+        "answer shall apply. Data sets that share patients, or come from one hospital or archive, are not "
+        "independent, and p is then too small; whether they share cases is not checked.",
     )
 
 
@@ -175,7 +184,7 @@ def _overall(ranking: DataSetRanking) -> Table:
             Cell(names[arm]),
             Cell(decimal(ranking.mean_ranks[arm], 2)),
             Cell(f"{decimal(ranking.low[arm], 2)} to {decimal(ranking.high[arm], 2)}", kind="soft"),
-            Cell(percent(ranking.first[arm])),
+            Cell(_share(ranking.first[arm])),
             Cell(f"{min(places):g} to {max(places):g}"),
         )
         rows.append(Row(cells))

@@ -73,7 +73,10 @@ def rank_runs(paths: Sequence[Path], arms: Sequence[str], primary: str) -> DataS
     blocks = [
         _block(label, folder, results, chosen, metric) for label, (folder, results) in runs.items()
     ]
-    return rank_data_sets(chosen, blocks, metric, define(metric).better)
+    ranking = rank_data_sets(chosen, blocks, metric, define(metric).better)
+    every = dict.fromkeys(name for names in scored for name in names)
+    left_out = [] if arms else [name for name in every if name not in shared]
+    return ranking.model_copy(update={"left_out": left_out})
 
 
 def _block(
@@ -81,7 +84,11 @@ def _block(
 ) -> DataSet:
     """One run's values and their resamples, means over its seeds."""
     positive = tuple(results.data.positive)
-    check_name(metric, results.classes, positive)
+    try:
+        check_name(metric, results.classes, positive)
+    except ConfigError as error:
+        do = "choose a metric that every run has by --primary"
+        raise ConfigError(f"{label}: {error.what}", do) from error
     pools = {}
     for name in arms:
         arm = next(arm for arm in results.arms if arm.name == name)

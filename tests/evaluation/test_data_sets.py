@@ -14,7 +14,7 @@ from scipy.stats import friedmanchisquare, kendalltau, rankdata
 from typer.testing import CliRunner
 
 from milkreport.cli.app import app
-from milkreport.errors import ConfigError
+from milkreport.errors import ConfigError, EnvironmentProblem
 from milkreport.evaluation import data_sets
 from milkreport.evaluation.data_sets import (
     DataSet,
@@ -24,6 +24,7 @@ from milkreport.evaluation.data_sets import (
     rank_data_sets,
     rank_rows,
 )
+from milkreport.reporting.ranking_page import _share
 
 ORDERS = [np.array(order, float) for order in permutations([1, 2, 3])]
 
@@ -162,7 +163,8 @@ def test_runs_of_other_data_are_ranked_and_not_pooled(evaluated: Path, tmp_path:
             assert kept == pytest.approx(part["metrics"]["macro_f1"]["value"])
     said = " ".join(done.output.split())
     assert (
-        "strong has the best mean rank by macro F1 over three data sets, 1.00 of two arms." in said
+        "strong has the best mean rank by macro F1 over three data sets: 1.00 (1 is best, two worst)."
+        in said
     )
     # Two arms and three data sets: p is never below a quarter, so nothing is concluded.
     assert found["least_p"] == 0.25
@@ -171,14 +173,41 @@ def test_runs_of_other_data_are_ranked_and_not_pooled(evaluated: Path, tmp_path:
     assert "Nothing is pooled" in page
 
 
+def test_arms_that_not_every_data_set_has_are_named(evaluated: Path, tmp_path: Path) -> None:
+    words = ["evaluate", "--truth", str(evaluated / "one.csv"), "--no-pdf"]
+    words += [f"{arm}={evaluated / f'one-{arm}.csv'}" for arm in ("weak", "strong")]
+    words += [f"third={evaluated / 'one-weak.csv'}", "--out", str(tmp_path / "one")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    done = run(tmp_path / "one", evaluated / "two", "--out", tmp_path / "out", "--no-pdf")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "out" / "ranking.json").read_text())
+    assert found["left_out"] == ["third"]
+    assert "not every data set has them: third." in " ".join(done.output.split())
+
+
+def test_shares_near_the_ends_are_not_rounded_to_them() -> None:
+    assert [_share(x) for x in (0, 0.0004, 0.25, 0.9995, 1)] == [
+        "0%",
+        "less than 1%",
+        "25%",
+        "more than 99%",
+        "100%",
+    ]
+
+
 def test_what_cannot_be_ranked_is_said(evaluated: Path, tmp_path: Path) -> None:
     one, two = evaluated / "one", evaluated / "two"
     for words, said in (
         (["--arm", "weak"], "share 1 arm name with a result"),
         (["--arm", "best"], "best is not an arm of every run; in all: weak, strong"),
-        (["--primary", "recall:one0"], "one0"),
+        (["--primary", "recall:one0"], "two: unknown class 'one0'"),
+        (["--evidence", "full"], "without --evidence, --mute and --fail-on"),
     ):
         done = run(one, two, *words, "--out", tmp_path / "out")
         assert isinstance(done.exception, ConfigError)
         assert said in str(done.exception)
     assert not (tmp_path / "out").exists()
+    (tmp_path / "file").write_text("kept")
+    done = run(one, two, "--out", tmp_path / "file", "--no-pdf")
+    assert isinstance(done.exception, EnvironmentProblem)
+    assert (tmp_path / "file").read_text() == "kept"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,32 @@ def test_groups_of_the_external_set_stay_whole() -> None:
     assert "count as independent" in alone.remarks[0]
 
 
+def test_a_small_set_has_intervals_of_recall_alone() -> None:
+    frame, truth = (table.head(99) for table in THEIRS)
+    (found,) = evaluate({"clinic": (frame, truth)}).external
+    assert found.n_external == 99
+    for value in found.arms[0].values:
+        has = value.difference.low is not None
+        assert has == value.metric.startswith("recall:"), value.metric
+        assert value.external.value is not None
+    frame, truth = (table.head(100) for table in THEIRS)
+    (found,) = evaluate({"clinic": (frame, truth)}).external
+    assert value_of(found, "accuracy").difference.low is not None
+
+
+def test_what_a_call_gives_wrongly_is_said() -> None:
+    values = THEIRS[0][CLASSES].to_numpy()
+    for given, said in (
+        ("B", "external is not a mapping"),
+        ({"B": None}, "is not (predictions, truth)"),
+        ({"../x": THEIRS}, "'../x' is not a name"),
+        ({"B": (values, THEIRS[1])}, "holds ndarray"),
+        ({"B": (THEIRS[0], THEIRS[1]["label"].to_numpy())}, "holds ndarray"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            evaluate(given)
+
+
 def test_arms_without_predictions_are_named() -> None:
     other = make(300, 7)[0]
     given = {"one": OURS[0], "two": other}
@@ -190,7 +217,7 @@ def test_cases_of_the_test_part_are_refused_and_equal_ids_are_remarked() -> None
         evaluate({"clinic": (OURS[0].head(50), OURS[1].head(50))})
     frame, truth = make(120, 1, letter="t", strength=1.0)
     (found,) = evaluate({"clinic": (frame, truth)}).external
-    assert "120 ids stand in the test part too" in found.remarks[0]
+    assert "120 ids stand in the test part too: if they" in found.remarks[0]
 
 
 def test_an_unlabelled_set_is_taken_as_unlabelled_predictions() -> None:

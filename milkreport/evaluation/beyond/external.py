@@ -34,6 +34,8 @@ Floats = npt.NDArray[np.float64]
 COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
 #: Metrics whose intervals of differences held in simulations (docs/beyond.md); recall of each class as well.
 BOUNDED = frozenset({*COMPARED, *POSITIVE})
+#: Fewer external cases than in any simulation: differences have no interval then, but those of recall.
+FEWEST_CASES = 100
 
 
 def compare_external(
@@ -56,6 +58,7 @@ def compare_external(
         for p in tested[name].values():
             inside |= np.bincount(p.truth, minlength=len(classes)) > 0
     common = inside & (counts > 0)
+    enough = bool(counts[common].sum() >= FEWEST_CASES)
     whole = bool((common == inside).all() and (common == (counts > 0)).all())
     found = []
     for name, cells in given.arms.items():
@@ -69,6 +72,10 @@ def compare_external(
             mine = tested[name] if whole else _take(tested[name], common)
             also = models if whole else _take(models, common)
             seeds = _Seeds(mine, also, plan, facts, given.facts)
+
+        def known(metric: str, simulated: bool = simulated) -> bool:
+            return simulated and (enough or metric.startswith("recall:"))
+
         names = [*dict.fromkeys((*COMPARED, plan.primary, *POSITIVE))]
         names += [f"recall:{c}" for i, c in enumerate(classes) if common[i]]
         found.append(
@@ -80,7 +87,7 @@ def compare_external(
                 values=[
                     value
                     for metric in names
-                    if (value := _value(metric, ours, theirs, simulated, seeds)) is not None
+                    if (value := _value(metric, ours, theirs, known(metric), seeds)) is not None
                 ],
             )
         )

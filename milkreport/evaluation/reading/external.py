@@ -171,7 +171,8 @@ def refuse_same_cases(
                 f"of the test part: {first_few(ours.case_ids[a][same])}"
             )
             raise DataError(what, "an external test set holds other cases: leave these out")
-        what = f"{len(a):,} ids stand in the test part too ({first_few(ours.case_ids[a])})"
+        # Without the ids: results and page hold none under --no-cases.
+        what = f"{len(a):,} ids stand in the test part too"
         remarks[f"{what}: if they are the same cases, the set is not external"] = None
     return list(remarks)
 

@@ -166,17 +166,26 @@ def read_external(given: Mapping[str, Sequence[Any]]) -> list[ExternalFiles]:
     """External sets as a call gives them: name to predictions, truth and, where there is one, metadata.
 
     Raises:
-        ConfigError: not two or three things.
+        ConfigError: not two or three tables or files, or a name that cannot be one of a file.
     """
     found = []
+    if not isinstance(given, Mapping):
+        raise ConfigError("external is not a mapping", 'give {"NAME": (predictions, truth)}')
     for name, some in given.items():
-        if isinstance(some, str | Path | pd.DataFrame) or len(some) not in (2, 3):
+        if name_of_file(str(name)) != str(name):
+            do = "use letters, digits, '.', '_' and '-', 64 at most"
+            raise ConfigError(f"external: {str(name)[:80]!r} is not a name", do)
+        if not isinstance(some, tuple | list) or len(some) not in (2, 3):
             what = f"external[{name!r}] is not (predictions, truth)"
             raise ConfigError(what, "give (predictions, truth) or (predictions, truth, metadata)")
         tables, truth, metadata = (*some, None)[:3]
         named = tables if isinstance(tables, Mapping) else {"": tables}
         files = {str(arm): _several(one) for arm, one in named.items()}
         sources = (None if one is None else _source(one) for one in (truth, metadata))
+        for one in (truth, metadata, *(t for several in files.values() for t in several)):
+            if not isinstance(one, str | Path | pd.DataFrame | None):
+                what = f"external[{name!r}] holds {type(one).__name__}"
+                raise ConfigError(what, "give files or data frames with an id column")
         found.append(ExternalFiles(str(name), files, *sources))
     return found
 
