@@ -200,7 +200,7 @@ def test_what_cannot_be_ranked_is_said(evaluated: Path, tmp_path: Path) -> None:
     for words, said in (
         (["--arm", "weak"], "share 1 arm name with a result"),
         (["--arm", "best"], "best is not an arm of every run; in all: weak, strong"),
-        (["--primary", "recall:one0"], "two: unknown class 'one0'"),
+        (["--primary", "recall:one0"], "two: primary metric 'recall:one0': unknown class 'one0'"),
         (["--evidence", "full"], "without --evidence, --mute and --fail-on"),
     ):
         done = run(one, two, *words, "--out", tmp_path / "out")

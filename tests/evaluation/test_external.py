@@ -123,6 +123,10 @@ def test_groups_of_the_external_set_stay_whole() -> None:
     ours = pd.DataFrame({"case_id": OURS[1]["case_id"], "patient": OURS[1]["case_id"]})
     (found,) = evaluate({"clinic": (*THEIRS, facts)}, metadata=ours, group="patient").external
     assert found.n_groups == 30
+    assert not found.remarks
+    few = (*THEIRS, facts.head(50))
+    (found,) = evaluate({"clinic": few}, metadata=ours, group="patient").external
+    assert "70 cases have no row in its metadata" in found.remarks[0]
     (alone,) = evaluate({"clinic": THEIRS}, metadata=ours, group="patient").external
     assert alone.n_groups is None
     assert "count as independent" in alone.remarks[0]

@@ -211,6 +211,11 @@ def _load_external(
     if inputs.facts.groups and not facts.groups:
         remark = "no groups are known of it: its cases count as independent"
         found = replace(found, remarks=(*found.remarks, remark))
+    ids = next(iter(next(iter(found.arms.values())).values())).case_ids
+    alone = sum(str(case) not in facts.groups for case in ids) if facts.groups else 0
+    if alone:
+        remark = f"{alone:,} cases have no row in its metadata: each counts as a group of its own"
+        found = replace(found, remarks=(*found.remarks, remark))
     return found
 
 
