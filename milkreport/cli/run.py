@@ -279,7 +279,7 @@ def report(
 
     - milkreport report runs/paper
 
-    - milkreport report runs/paper --prevalence MEL=0.02,BCC=0.05
+    - milkreport report runs/paper --prevalence 0.02,0.05
 
     - milkreport report report.pdf --out drawn
 

@@ -60,7 +60,7 @@ def _assumption(results: Results, found: Robustness) -> str:
     return (
         f"Corrupted images: the {whole(found.n_cases)} test {units} were scored again with their stored "
         "images made worse in graded steps; nothing was trained or chosen on them. This assumes that poorer "
-        "images elsewhere are like these corruptions. Strengths are those of MedMNIST-C for dermoscopy; "
+        "images elsewhere are like these corruptions. Strengths are those of MedMNIST-C for DermaMNIST; "
         "those of hair and gel are this software's own."
     )
 

@@ -1,7 +1,7 @@
 """Graded corruptions of images, by name: what they are called and how strong each severity is.
 
 Brightness, contrast, defocus blur, Gaussian noise, JPEG and resolution have the strengths that MedMNIST-C
-gives its dermoscopic images (Di Salvo, Doerrich and Ledig, 2024, arXiv:2406.17536; DermaMNIST in
+gives one of its sets (Di Salvo, Doerrich and Ledig, 2024, arXiv:2406.17536; DermaMNIST in
 ``medmnistc/corruptions/registry.py`` of francescodisalvo05/medmnistc-api). It has no hair and no gel; those
 strengths are this project's own. :mod:`milkreport.data.corruptions` says what each does to pixels.
 """

@@ -1,1 +1,1 @@
-"""Graded corruptions of stored images: what a worse photograph of the same lesion could look like."""
+"""Graded corruptions of stored images: what a worse photograph of the same thing could look like."""
