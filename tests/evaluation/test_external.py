@@ -18,6 +18,7 @@ from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.beyond.external import subtract
 from milkreport.evaluation.records.estimate import Estimate
 from milkreport.evaluation.records.external import ExternalSet, ExternalValue
+from milkreport.evaluation.records.long_form import tabulate
 from milkreport.evaluation.records.results import Results
 from milkreport.runs.external import external_files
 from tests.conftest import call_main
@@ -94,6 +95,18 @@ def test_values_are_those_of_each_set_and_the_difference_is_made_by_hand() -> No
     assert not found.restricted
     counts = THEIRS[1]["label"].value_counts()
     assert found.class_counts == {c: counts[c] for c in CLASSES}
+
+
+def test_the_long_form_has_external_values_as_a_part() -> None:
+    results = evaluate({"clinic": THEIRS})
+    table = tabulate(results, {})
+    rows = table[table["split"] == "external clinic"]
+    accuracy = rows[rows["metric"] == "accuracy"].iloc[0]
+    known = value_of(results.external[0], "accuracy").external
+    assert (accuracy["value"], accuracy["low"], accuracy["n"]) == (known.value, known.low, 120)
+    wart = rows[(rows["metric"] == "recall") & (rows["class"] == "wart")].iloc[0]
+    assert wart["n"] == (THEIRS[1]["label"] == "wart").sum()
+    assert set(table["split"]) == {"test", "external clinic"}
 
 
 def test_an_external_set_changes_nothing_else() -> None:

@@ -42,6 +42,7 @@ def tabulate(results: Results, cells: Mapping[str, Mapping[Part, Cells]]) -> pd.
     """
     rows: list[dict[str, Any]] = []
     rows += reader_rows(results)
+    rows += external_rows(results)
     for arm in results.arms:
         for part in arm.parts:
             rows += _summary_rows(results, arm, part)
@@ -116,6 +117,18 @@ def reader_rows(results: Results) -> Iterator[dict[str, Any]]:
         for name, value in values.items():
             row = _plain(f"operating_{name}", value, study.n_positive + study.n_negative, "answers")
             yield common | row | named
+
+
+def external_rows(results: Results) -> Iterator[dict[str, Any]]:
+    """Arms on external test sets, as a part called ``external NAME``, over the classes that are compared."""
+    for one in results.external:
+        for arm in one.arms:
+            common = {"run": results.suite, "arm": arm.arm, "seed": ALL, "fold": ALL}
+            common["split"] = f"external {one.name}"
+            for value in arm.values:
+                name, _, of_class = value.metric.partition(":")
+                n = one.class_counts[of_class] if of_class else one.n_external
+                yield common | _plain(name, value.external, n, "argmax") | {"class": of_class}
 
 
 def binary_rows(found: BinaryResult, n: int) -> Iterator[dict[str, Any]]:
