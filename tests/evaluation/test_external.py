@@ -140,6 +140,9 @@ def test_groups_of_the_external_set_stay_whole() -> None:
     few = (*THEIRS, facts.head(50))
     (found,) = evaluate({"clinic": few}, metadata=ours, group="patient").external
     assert "70 cases have no row in its metadata" in found.remarks[0]
+    same = ours.assign(patient=[f"p{i}" for i in range(300)])
+    (found,) = evaluate({"clinic": (*THEIRS, facts)}, metadata=same, group="patient").external
+    assert "30 group ids stand in the test part too" in found.remarks[0]
     (alone,) = evaluate({"clinic": THEIRS}, metadata=ours, group="patient").external
     assert alone.n_groups is None
     assert "count as independent" in alone.remarks[0]
@@ -169,6 +172,13 @@ def test_what_a_call_gives_wrongly_is_said() -> None:
     ):
         with pytest.raises(ConfigError, match=re.escape(said)):
             evaluate(given)
+
+
+def test_cases_of_another_split_are_counted() -> None:
+    frame = THEIRS[0].assign(split=["test"] * 100 + ["validation"] * 20)
+    (found,) = evaluate({"clinic": (frame, THEIRS[1])}).external
+    assert found.n == 100
+    assert found.remarks == ["20 of 120 labelled cases are of another split"]
 
 
 def test_arms_without_predictions_are_named() -> None:

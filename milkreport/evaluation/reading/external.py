@@ -91,7 +91,7 @@ def join_external(
         ConfigError: see :func:`whose`.
     """
     assert files.truth is not None
-    refuse_unknown_classes(files, files.truth, classes, options)
+    n_labelled = refuse_unknown_classes(files, files.truth, classes, options)
     named = whose(files, [*arms])
     # Arms of the only table are called as its column *model* has them.
     joined = join_predictions({n or files.name: t for n, t in named.items()}, files.truth, options)
@@ -110,6 +110,10 @@ def join_external(
         found[name] = {key: p.ordered(classes) for key, p in cells.items()}
     remarks = [f"{e.n:,} cases were left out: {e.reason}" for e in joined.exclusions]
     remarks += refuse_same_cases(files.name, found, arms)
+    n = len(next(iter(next(iter(found.values())).values())).case_ids)
+    if not joined.exclusions and n < n_labelled:
+        # A column *split* took them; without one, a case without a prediction is an error.
+        remarks.append(f"{n_labelled - n:,} of {n_labelled:,} labelled cases are of another split")
     return ExternalPredictions(
         files.name,
         *labels,
@@ -133,8 +137,8 @@ def _refuse_other_models(name: str, arm: str, n: int, tested: Cells) -> None:
 
 def refuse_unknown_classes(
     files: ExternalFiles, truth: Source, classes: Sequence[str], options: TableOptions
-) -> None:
-    """Raise a DataError for labels of a class that the models do not know.
+) -> int:
+    """Raise a DataError for labels of a class that the models do not know; else how many cases have a label.
 
     Such cases could only count as wrong, which no change of the model would mend: another question than how
     well it tells the classes that it knows.
@@ -146,6 +150,7 @@ def refuse_unknown_classes(
         what = f"external set {files.name} has classes that the predictions do not know: {listed}"
         do = f"leave these cases out; classes are: {first_few(classes, 30)}"
         raise DataError(what, do, read.name)
+    return int(read.labels.notna().sum())
 
 
 def refuse_same_cases(

@@ -211,6 +211,11 @@ def _load_external(
     if inputs.facts.groups and not facts.groups:
         remark = "no groups are known of it: its cases count as independent"
         found = replace(found, remarks=(*found.remarks, remark))
+    if both := {*inputs.facts.groups.values()} & {*facts.groups.values()}:
+        remark = (
+            f"{len(both):,} group ids stand in the test part too: if they are the same patients, "
+        )
+        found = replace(found, remarks=(*found.remarks, f"{remark}the set is not external"))
     ids = next(iter(next(iter(found.arms.values())).values())).case_ids
     alone = sum(str(case) not in facts.groups for case in ids) if facts.groups else 0
     if alone:
