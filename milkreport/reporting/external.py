@@ -27,6 +27,8 @@ from milkreport.reporting.wording.titles import arm_title, metric_title
 
 #: Metrics of the positive classes that a decision makes.
 DECIDED = ("positive_sensitivity", "positive_specificity")
+#: External sets that page one has room for.
+MOST_SETS = 2
 #: Arms that fit beside one another in the table of classes.
 MOST_ARMS = 3
 #: Words for the positive classes that fit into a column.
@@ -181,6 +183,32 @@ def external_texts(results: Results) -> list[str]:
         "class shares, patients, devices and labels. Recall per class and balanced accuracy do not depend on "
         "class shares; accuracy and F1 do."
     ]
+
+
+def external_summary(results: Results) -> str:
+    """The primary metric in each external set beside the test part, for page one; empty without one."""
+    metric, said = mid_sentence(short_title(results, results.primary_metric)), []
+    for found in results.external[:MOST_SETS]:
+        shown = drawn(results, found)
+        values = []
+        for arm in shown[:MOST_ARMS]:
+            value = next((v for v in arm.values if v.metric == results.primary_metric), None)
+            if value is None or value.external.value is None:
+                continue
+            whose = f"{arm_title(results, arm.arm)} " if len(results.arms) > 1 else ""
+            within = interval(value.external.low, value.external.high)
+            bounds = f" ({within})" if within else ""
+            inside = decimal(value.internal.value)
+            values.append(f"{whose}{decimal(value.external.value)}{bounds}, test part {inside}")
+        if not values:
+            continue
+        units = f"{whole(found.n_external)} {results.data.units}"
+        more = len(found.arms) - len(values)
+        others = f"; {numeral(more)} more in the section" if more else ""
+        said.append(f"{shorten(found.name, 20)} ({units}), {metric}: {'; '.join(values)}{others}.")
+    if more := len(results.external) - MOST_SETS:
+        said += [f"{numeral(more)} more sets in the section."] * (more > 0)
+    return " ".join(said)
 
 
 def external_lines(results: Results, found: ExternalSet) -> list[str]:

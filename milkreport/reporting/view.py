@@ -17,6 +17,7 @@ from milkreport.reporting.beyond import TITLE as BEYOND_TITLE
 from milkreport.reporting.beyond import BeyondView, build_beyond
 from milkreport.reporting.blocks import Badge, Chapter, Entry, Figure, Table
 from milkreport.reporting.cases import CasesView, build_cases
+from milkreport.reporting.external import external_summary
 from milkreport.reporting.figures import curves, interval_plot
 from milkreport.reporting.figures.axes import ROW_NAME
 from milkreport.reporting.guidelines import GuidelinesView, build_guidelines
@@ -75,6 +76,7 @@ from milkreport.suite.suite import Suite
 class SummaryView:
     """Page one. ``binary_leads``: the question is about two classes, so their table comes first.
 
+    ``external``: the primary metric in external test sets; empty without one.
     ``registered``: empty where there is nothing to say, or nothing but that it is not (``is_unregistered``).
     """
 
@@ -84,6 +86,7 @@ class SummaryView:
     binary: Table | None
     binary_leads: bool
     operating: str
+    external: str
     registered: str
     is_unregistered: bool
     pairs: Table | None
@@ -347,6 +350,7 @@ def _summary(
         binary=page_one_table(results),
         binary_leads=len(results.classes) == 2 or results.primary_metric in POSITIVE,
         operating=point_sentence(results),
+        external=external_summary(results),
         registered=registered,
         is_unregistered=is_run and not registered,
         pairs=None if results.data.synthetic else pair_table(results),

@@ -20,6 +20,7 @@ from milkreport.evaluation.records.estimate import Estimate
 from milkreport.evaluation.records.external import ExternalSet, ExternalValue
 from milkreport.evaluation.records.long_form import tabulate
 from milkreport.evaluation.records.results import Results
+from milkreport.reporting.external import external_summary
 from milkreport.runs.external import external_files
 from tests.conftest import call_main
 
@@ -95,6 +96,17 @@ def test_values_are_those_of_each_set_and_the_difference_is_made_by_hand() -> No
     assert not found.restricted
     counts = THEIRS[1]["label"].value_counts()
     assert found.class_counts == {c: counts[c] for c in CLASSES}
+
+
+def test_page_one_names_the_primary_metric_there() -> None:
+    results = evaluate({"clinic": THEIRS})
+    value = value_of(results.external[0], "macro_f1")
+    said = external_summary(results)
+    assert said == (
+        f"clinic (120 cases), macro F1: {value.external.value:.3f} ({value.external.low:.3f}–"
+        f"{value.external.high:.3f}), test part {value.internal.value:.3f}."
+    )
+    assert external_summary(evaluate({})) == ""
 
 
 def test_the_long_form_has_external_values_as_a_part() -> None:
