@@ -73,7 +73,7 @@ def split_named(arguments: Sequence[str] | None, option: str) -> list[tuple[str,
     Raises:
         ConfigError: no ``=``, or a name that cannot be one of a file.
     """
-    from milkreport.evaluation.reading.arm_names import name_of_file
+    from milkreport.evaluation.reading.arm_names import check_name
 
     found = []
     for argument in arguments or []:
@@ -82,10 +82,7 @@ def split_named(arguments: Sequence[str] | None, option: str) -> list[tuple[str,
             raise ConfigError(
                 f"{option} {argument!r} has no name", f"give {option} NAME={argument}"
             )
-        plain = name.partition("/")[0]
-        if name_of_file(plain) != plain:
-            do = "use letters, digits, '.', '_' and '-', 64 at most"
-            raise ConfigError(f"{option}: {plain[:80]!r} is not a name", do)
+        check_name(name.partition("/")[0], option)
         found.append((name, value))
     return found
 

@@ -290,6 +290,7 @@ def report(
     from milkreport.commands import execute
     from milkreport.evidence.read import is_report
     from milkreport.evidence.source import as_runs
+    from milkreport.runs.combined import load_runs
     from milkreport.runs.data_sets import are_of_different_data
 
     if is_report(runs[0]) and out is None:
@@ -309,11 +310,12 @@ def report(
     shown = {"runs": [path.name or str(path) for path in runs], "out": "$OUT"}
     line = recorded_command(context, shown, _REDRAWN)
     with as_runs(*runs) as places:
-        if are_of_different_data(places):
+        known = load_runs(places)
+        if are_of_different_data(known):
             if evidence or muted or findings.fail_on:
                 what = "runs of different data make a ranking, without --evidence, --mute and --fail-on"
                 raise ConfigError(what, "leave these out")
-            execute.ranked(places, out, arm or [], primary, mode)
+            execute.ranked(known, out, arm or [], primary, mode)
             return
         results = execute.combined(
             places, out, arm or [], primary, line, mode, cases, muted=muted, evidence=evidence

@@ -33,6 +33,7 @@ from milkreport.suite.suite import Data, Suite
 
 if TYPE_CHECKING:
     from milkreport.execution.exact import Repeats
+    from milkreport.runs.data_sets import Runs
 
 
 def repeat(run_path: Path, data: Path | None, cache: Path) -> Repeats:
@@ -172,7 +173,7 @@ def combined(
     return results
 
 
-def ranked(runs: Sequence[Path], out: Path, arms: Sequence[str], primary: str, pdf: str) -> None:
+def ranked(runs: Runs, out: Path, arms: Sequence[str], primary: str, pdf: str) -> None:
     """Write the ranking of the arms of runs of different data, and say what it found."""
     from milkreport.reporting.ranking_page import ranking_sentences, write_ranking
     from milkreport.runs.data_sets import rank_runs

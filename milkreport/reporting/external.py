@@ -206,8 +206,8 @@ def external_summary(results: Results) -> str:
         more = len(found.arms) - len(values)
         others = f"; {numeral(more)} more in the section" if more else ""
         said.append(f"{shorten(found.name, 20)} ({units}), {metric}: {'; '.join(values)}{others}.")
-    if more := len(results.external) - MOST_SETS:
-        said += [f"{numeral(more)} more sets in the section."] * (more > 0)
+    if (more := len(results.external) - MOST_SETS) > 0:
+        said.append(f"{numeral(more)} more sets in the section.")
     return " ".join(said)
 
 

@@ -101,7 +101,7 @@ def ranking_sentences(ranking: DataSetRanking) -> tuple[str, ...]:
     moved = [
         found.name
         for found in ranking.data_sets
-        if n > FEWEST_DATA_SETS - 1 and found.first_without != firsts
+        if n >= FEWEST_DATA_SETS and found.first_without != firsts
     ]
     stable = "With the cases of each data set drawn anew "
     if len(firsts) == 1:

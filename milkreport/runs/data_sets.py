@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,21 +13,23 @@ from milkreport.evaluation.metrics.named import check_name, define, pick
 from milkreport.evaluation.pooled_predictions import pool_folds
 from milkreport.evaluation.records.results import Results
 from milkreport.runs.collect import load_scored
-from milkreport.runs.combined import load_runs
 from milkreport.runs.evaluated import declared_plan
 from milkreport.runs.folder import RunFolder
 from milkreport.tables import plural
 
 N_RESAMPLES = 1000
 
+#: Folders and results by label, of :func:`milkreport.runs.combined.load_runs`.
+Runs = Mapping[str, tuple[RunFolder, Results]]
 
-def are_of_different_data(paths: Sequence[Path]) -> bool:
+
+def are_of_different_data(runs: Runs) -> bool:
     """Whether no two of these runs were made from the same data.
 
     Raises:
-        ConfigError: some of them were, and others not. DataError: a folder is no run.
+        ConfigError: some of them were, and others not.
     """
-    prints = [results.data.fingerprint for _, results in load_runs(paths).values()]
+    prints = [results.data.fingerprint for _, results in runs.values()]
     if len(set(prints)) == 1 or not all(prints):
         return False
     if len(set(prints)) < len(prints):
@@ -39,7 +40,7 @@ def are_of_different_data(paths: Sequence[Path]) -> bool:
     return True
 
 
-def rank_runs(paths: Sequence[Path], arms: Sequence[str], primary: str) -> DataSetRanking:
+def rank_runs(runs: Runs, arms: Sequence[str], primary: str) -> DataSetRanking:
     """The arms that all runs have, ranked over the runs' data sets by their test parts.
 
     Args:
@@ -48,9 +49,8 @@ def rank_runs(paths: Sequence[Path], arms: Sequence[str], primary: str) -> DataS
 
     Raises:
         ConfigError: fewer than two arms in common; several metrics declared; synthetic
-            data. DataError: a folder is no run.
+            data.
     """
-    runs = load_runs(paths)
     drawn = [label for label, (_, results) in runs.items() if results.data.synthetic]
     if drawn:
         what = f"{drawn[0]} is of synthetic data, which gives no result"

@@ -212,23 +212,28 @@ def _load_groups(run: Path, name: str) -> dict[str, str]:
     return dict(zip(ids, named, strict=True))
 
 
-def external_files(results: Results) -> dict[str, str]:
-    """Files of the external sets that *results* rest on, as paths in the run folder: to SHA-256.
+def answered_cells(results: Results) -> Iterator[tuple[str, Cell, str]]:
+    """Set, training and SHA-256 of every file of answers to an external set that *results* rest on.
 
     Raises:
         DataError: a place that is not ours.
     """
     known = {arm.name for arm in results.arms}
-    found = {}
     for one in results.external:
         for arm in one.arms:
             for place, sha256 in arm.predictions_sha256.items():
                 seed, _, fold = place.partition("/")
                 if arm.arm not in known or not (seed.isdecimal() and fold.isdecimal()):
                     raise DataError(f"{place[:40]!r} is not a training of {arm.arm[:80]!r}")
-                name = f"{FOLDER}/{one.name}/{arm.arm}/seed-{int(seed)}/fold-{int(fold)}.csv"
-                found[name] = sha256
-    return found
+                yield one.name, Cell(arm.arm, int(seed), int(fold)), sha256
+
+
+def external_files(results: Results) -> dict[str, str]:
+    """These files as paths in the run folder: to SHA-256. Raises as :func:`answered_cells`."""
+    return {
+        f"{FOLDER}/{name}/{cell.arm}/seed-{cell.seed}/fold-{cell.fold}.csv": sha256
+        for name, cell, sha256 in answered_cells(results)
+    }
 
 
 def external_tables(results: Results) -> list[str]:

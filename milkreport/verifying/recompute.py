@@ -25,7 +25,7 @@ from milkreport.evidence.pack import corrupted_files
 from milkreport.runs.collect import cell_records, load_scored
 from milkreport.runs.corrupted import FILE as CORRUPTED
 from milkreport.runs.corrupted import load_corrupted
-from milkreport.runs.external import load_external
+from milkreport.runs.external import answered_cells, load_external
 from milkreport.runs.folder import RunFolder
 
 #: Another processor or library adds in another order, which moves the last of 16 digits.
@@ -106,8 +106,8 @@ def recompute(folder: RunFolder, results: Results, verdict: Verdict | None) -> R
     if has_corrupted(folder, results):
         corrupted = load_corrupted(folder, tested, cell_records(results.arms))
         update[_FROM_CORRUPTED] = describe_robustness(tested, corrupted, plan, facts)
-    whole = {name: [*mine] for name, mine in _external_cells(results).items()}
-    external = load_external(folder.path, results.classes, whole) if results.external else []
+    answered = _external_cells(results)
+    external = load_external(folder.path, results.classes, answered) if answered else []
     found = compare_all(external, tested, parts, plan, facts)
     update["external"] = [_as_recorded(one, results) for one in found]
     if results.copies is not None:
@@ -124,11 +124,8 @@ def has_corrupted(folder: RunFolder, results: Results) -> bool:
 def _external_cells(results: Results) -> dict[str, list[tuple[int, int]]]:
     """Arm to (seed, fold) of the trainings whose answers to external sets results name."""
     found: dict[str, dict[tuple[int, int], None]] = {}
-    for one in results.external:
-        for arm in one.arms:
-            for place in arm.predictions_sha256:
-                seed, _, fold = place.partition("/")
-                found.setdefault(arm.arm, {})[int(seed), int(fold)] = None
+    for _, cell, _ in answered_cells(results):
+        found.setdefault(cell.arm, {})[cell.seed, cell.fold] = None
     return {arm: [*keys] for arm, keys in found.items()}
 
 

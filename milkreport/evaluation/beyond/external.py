@@ -72,10 +72,6 @@ def compare_external(
             mine = tested[name] if whole else _take(tested[name], common)
             also = models if whole else _take(models, common)
             seeds = _Seeds(mine, also, plan, facts, given.facts)
-
-        def known(metric: str, simulated: bool = simulated) -> bool:
-            return simulated and (enough or metric.startswith("recall:"))
-
         names = [*dict.fromkeys((*COMPARED, plan.primary, *POSITIVE))]
         names += [f"recall:{c}" for i, c in enumerate(classes) if common[i]]
         found.append(
@@ -87,7 +83,7 @@ def compare_external(
                 values=[
                     value
                     for metric in names
-                    if (value := _value(metric, ours, theirs, known(metric), seeds)) is not None
+                    if (value := _value(metric, ours, theirs, simulated, enough, seeds)) is not None
                 ],
             )
         )
@@ -111,12 +107,22 @@ def compare_external(
 
 
 def _value(
-    metric: str, ours: PartResult, theirs: PartResult, simulated: bool, seeds: _Seeds | None
+    metric: str,
+    ours: PartResult,
+    theirs: PartResult,
+    simulated: bool,
+    enough: bool,
+    seeds: _Seeds | None,
 ) -> ExternalValue | None:
-    """One metric in both; ``None`` if the predictions do not hold it."""
+    """One metric in both; ``None`` if the predictions do not hold it.
+
+    Args:
+        simulated: whether simulations speak of such models. enough: whether they do of so few cases.
+    """
     internal, external = ours.estimate(metric), theirs.estimate(metric)
     if internal is None or external is None:
         return None
+    simulated = simulated and (enough or metric.startswith("recall:"))
     if not simulated:
         external = Estimate(value=external.value, seed_sd=external.seed_sd)
     bounded = simulated and (metric in BOUNDED or metric.startswith("recall:"))

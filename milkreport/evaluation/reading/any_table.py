@@ -154,6 +154,11 @@ def _likely_ids(frame: pd.DataFrame) -> str | None:
     return None
 
 
+def label_of(source: Source) -> str:
+    """What a table is called where no path may stand."""
+    return source.name if isinstance(source, Path) else "Unnamed data"
+
+
 def _fast(source: Source, text: Sequence[str]) -> Table:
     if isinstance(source, Path) and source.suffix not in PARQUET:
         return Table(load_plain(source, text, keep_nameless=True), str(source))

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Collection
 
+from milkreport.errors import ConfigError
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 #: Letters that are none with an accent, spelled as their languages do.
 _SPELLED = str.maketrans(
@@ -31,6 +33,18 @@ def name_of_file(stem: str) -> str:
     plain = unicodedata.normalize("NFKD", stem.translate(_SPELLED))
     letters = "".join(c for c in plain if not unicodedata.combining(c))
     return _UNSAFE.sub("-", letters).strip("-._")[:MOST_LETTERS] or "predictions"
+
+
+def check_name(name: str, where: str) -> str:
+    """*name*, which *where* gives, if it can be that of a file.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if name_of_file(name) != name:
+        do = f"use letters, digits, '.', '_' and '-', {MOST_LETTERS} at most"
+        raise ConfigError(f"{where}: {name[:80]!r} is not a name", do)
+    return name
 
 
 def free_name(title: str, taken: Collection[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, pool_folds
-from milkreport.evaluation.reading.any_table import Source, read_exactly
+from milkreport.evaluation.reading.any_table import Source, label_of, read_exactly
 from milkreport.evaluation.reading.copies import DIGITS_OF_COPIES, count_digits
 from milkreport.evaluation.reading.join import join_predictions
 from milkreport.evaluation.reading.options import TableOptions
@@ -118,7 +118,7 @@ def join_external(
         files.name,
         *labels,
         {name: found[name] for name in arms if name in found},
-        {name: _label(named.get(name, named.get("", []))) for name in found},
+        {name: _names(named.get(name, named.get("", []))) for name in found},
         facts,
         tuple(remarks),
     )
@@ -182,6 +182,5 @@ def refuse_same_cases(
     return list(remarks)
 
 
-def _label(sources: Sequence[Source]) -> str:
-    names = [getattr(source, "name", "Unnamed data") for source in sources]
-    return first_few(list(dict.fromkeys(map(str, names))))
+def _names(sources: Sequence[Source]) -> str:
+    return first_few(list(dict.fromkeys(map(label_of, sources))))

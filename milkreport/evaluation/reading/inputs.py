@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ import pandas as pd
 
 from milkreport.errors import ConfigError, DataError
 from milkreport.evaluation.pooled_predictions import CaseFacts, Cells, pool_folds
-from milkreport.evaluation.reading.any_table import Source, load_case_table
-from milkreport.evaluation.reading.arm_names import name_of_file
+from milkreport.evaluation.reading.any_table import Source, label_of, load_case_table
+from milkreport.evaluation.reading.arm_names import check_name, name_of_file
 from milkreport.evaluation.reading.external import (
     ExternalFiles,
     ExternalPredictions,
@@ -112,7 +112,7 @@ def load_inputs(
     called = {name: title for name, files in named.items() if (title := _title(name, files[0]))}
     called = {**called, **(titles or {}), **joined.titles}
     asked = {name: _source(one) for name, one in (readers or {}).items()}
-    others = [(a, _label(t), t) for a, t in _unlabelled(unlabelled, list(joined.arms)).items()]
+    others = [(a, label_of(t), t) for a, t in _unlabelled(unlabelled, list(joined.arms)).items()]
     for one in external:
         if one.truth is None:
             others += _foretold(one, list(joined.arms))
@@ -122,7 +122,7 @@ def load_inputs(
     inputs = EvaluationInputs(
         {arm: dict(parts) for arm, parts in joined.arms.items()},
         sources,
-        (_label(truth), _sha256(truth)),
+        (label_of(truth), _sha256(truth)),
         facts,
         {name: title for name, title in called.items() if name in joined.arms},
         hash_paths([source for source in given if isinstance(source, Path)]),
@@ -150,7 +150,7 @@ def load_unlabelled(
     Raises:
         ConfigError: a name that is no arm. DataError: a bad table.
     """
-    others = [(arm, _label(one), one) for arm, one in _unlabelled(given, arms).items()]
+    others = [(arm, label_of(one), one) for arm, one in _unlabelled(given, arms).items()]
     return _read_unlabelled(others, classes, options)
 
 
@@ -172,9 +172,7 @@ def read_external(given: Mapping[str, Sequence[Any]]) -> list[ExternalFiles]:
     if not isinstance(given, Mapping):
         raise ConfigError("external is not a mapping", 'give {"NAME": (predictions, truth)}')
     for name, some in given.items():
-        if name_of_file(str(name)) != str(name):
-            do = "use letters, digits, '.', '_' and '-', 64 at most"
-            raise ConfigError(f"external: {str(name)[:80]!r} is not a name", do)
+        check_name(str(name), "external")
         if not isinstance(some, tuple | list) or len(some) not in (2, 3):
             what = f"external[{name!r}] is not (predictions, truth)"
             raise ConfigError(what, "give (predictions, truth) or (predictions, truth, metadata)")
@@ -195,7 +193,7 @@ def _foretold(files: ExternalFiles, arms: Sequence[str]) -> list[tuple[str, str,
     named = whose(files, arms)
     if "" in named:
         raise nobodys(files.name, [], arms)
-    return [(arm, f"{files.name}: {_label(t)}", t) for arm, some in named.items() for t in some]
+    return [(arm, f"{files.name}: {label_of(t)}", t) for arm, some in named.items() for t in some]
 
 
 def _load_external(
@@ -206,22 +204,25 @@ def _load_external(
     if files.metadata is not None:
         facts = load_facts(files.metadata, group, (), options)
     tested = {name: parts["test"] for name, parts in inputs.arms.items()}
-    labels = _label(files.truth), _sha256(files.truth)
+    labels = label_of(files.truth), _sha256(files.truth)
     found = join_external(files, tested, inputs.classes, options, facts, labels)
-    if inputs.facts.groups and not facts.groups:
-        remark = "no groups are known of it: its cases count as independent"
-        found = replace(found, remarks=(*found.remarks, remark))
-    if both := {*inputs.facts.groups.values()} & {*facts.groups.values()}:
-        remark = (
-            f"{len(both):,} group ids stand in the test part too: if they are the same patients, "
-        )
-        found = replace(found, remarks=(*found.remarks, f"{remark}the set is not external"))
     ids = next(iter(next(iter(found.arms.values())).values())).case_ids
-    alone = sum(str(case) not in facts.groups for case in ids) if facts.groups else 0
+    remarks = [*found.remarks, *_remark_groups(inputs.facts, facts, ids)]
+    return replace(found, remarks=tuple(remarks))
+
+
+def _remark_groups(ours: CaseFacts, theirs: CaseFacts, ids: npt.NDArray[np.str_]) -> Iterator[str]:
+    """What is to be said of an external set's groups beside those of the test part; *ids*: its cases."""
+    if ours.groups and not theirs.groups:
+        yield "no groups are known of it: its cases count as independent"
+    if both := {*ours.groups.values()} & {*theirs.groups.values()}:
+        yield (
+            f"{len(both):,} group ids stand in the test part too: if they are the same patients, the set is "
+            "not external"
+        )
+    alone = sum(str(case) not in theirs.groups for case in ids) if theirs.groups else 0
     if alone:
-        remark = f"{alone:,} cases have no row in its metadata: each counts as a group of its own"
-        found = replace(found, remarks=(*found.remarks, remark))
-    return found
+        yield f"{alone:,} cases have no row in its metadata: each counts as a group of its own"
 
 
 def _unlabelled(
@@ -297,13 +298,13 @@ def load_facts(
         if column not in table.columns:
             what = f"no column {column!r}"
             do = f"columns are: {first_few(table.columns, 30)}"
-            raise ConfigError(what, do, _label(metadata))
+            raise ConfigError(what, do, label_of(metadata))
     groups: dict[str, str] = {}
     if group:
         known = table[group].dropna()
         if known.empty:
             what = f"no case has a value in {group!r}, which names the groups"
-            raise DataError(what, "fill the column, or leave the groups out", _label(metadata))
+            raise DataError(what, "fill the column, or leave the groups out", label_of(metadata))
         groups = dict(zip(known.index.astype(str), known.astype(str), strict=True))
         table = table.drop(columns=[group] if group not in slices else [])
     return CaseFacts(groups, table, tuple(slices))
@@ -311,13 +312,9 @@ def load_facts(
 
 def _labels(files: Sequence[Source]) -> str:
     """What an arm was read from: each name once."""
-    names = list(dict.fromkeys(map(_label, files)))
+    names = list(dict.fromkeys(map(label_of, files)))
     many = f" ({len(files)} files)" if len(files) > len(names) else ""
     return first_few(names) + many
-
-
-def _label(source: Source) -> str:
-    return source.name if isinstance(source, Path) else "Unnamed data"
 
 
 def _sha256(source: Source) -> str:
